@@ -1,0 +1,383 @@
+//! What people and programs on this device can ask of the node, and what it answers.
+//!
+//! The API maps these to JSON and the CLI is its client; neither is named here. Expected refusals
+//! are values with a code and a hint, not errors.
+
+use crate::ids::{DeviceKey, EntityId, PersonId};
+use crate::roster::Role;
+use crate::roster::invite::InviteCode;
+use crate::schema::chat::{Message, MessageId};
+use crate::time::WallTime;
+use crate::words::FourWords;
+
+/// Numbers a command, so that its answer finds its asker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CommandId(pub u64);
+
+/// What an entity is for. Homes are made by the node itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// What is private to one person's devices.
+    Home,
+    /// People who work together.
+    Group,
+    /// A conversation, alone or within a group.
+    Channel,
+    /// Work with a board and issues.
+    Project,
+    /// What groups and projects belong to.
+    Organization,
+}
+
+impl Kind {
+    /// The word used in document ids and on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Home => "home",
+            Kind::Group => "group",
+            Kind::Channel => "channel",
+            Kind::Project => "project",
+            Kind::Organization => "organization",
+        }
+    }
+}
+
+/// One request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Who this node is and how it does.
+    Status,
+    /// Set the name under which this person appears to others. At most `limits::NAME_BYTES_MAX`.
+    SetName(String),
+    /// The recovery phrase, while the root key is still on this device.
+    Phrase,
+    /// Take the root key off this device, after the phrase was written down.
+    ForgetRoot,
+    /// Make an entity and its four words; takes seconds and reports progress.
+    Create {
+        /// Not `Home`.
+        kind: Kind,
+        /// Its name, at most `limits::NAME_BYTES_MAX`.
+        name: String,
+    },
+    /// All entities this person is in, but the home.
+    Entities,
+    /// One entity.
+    Show(FourWords),
+    /// Who is in.
+    Members(FourWords),
+    /// Leave an entity for good.
+    Leave(FourWords),
+    /// Make an invite.
+    Invite {
+        /// To which entity.
+        entity: FourWords,
+        /// With which role; not above one's own.
+        role: Role,
+        /// How many may join by it.
+        uses: u32,
+        /// Until when it admits.
+        expires: WallTime,
+        /// Where this node may be dialled; carried in the code, at most
+        /// `limits::INVITE_ADDRESSES_MAX`.
+        addresses: Vec<String>,
+    },
+    /// Join by a code. Answered when admitted or refused; goes on in the background meanwhile.
+    Join {
+        /// The words the person typed; checked against the code.
+        words: FourWords,
+        /// The code, which carries the full id.
+        code: InviteCode,
+        /// Addresses to dial besides those in the code.
+        peers: Vec<String>,
+    },
+    /// Stop waiting for a join by this command: it goes on, the asker is answered `Pending`.
+    StopWaiting(CommandId),
+    /// Something about a chat.
+    Chat(FourWords, ChatCommand),
+    /// How far each document is in sync with each peer; of one entity or of all.
+    SyncStatus(Option<FourWords>),
+    /// Which devices are connected.
+    Peers,
+    /// Dial an address now.
+    Dial(String),
+}
+
+/// What can be asked of a chat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChatCommand {
+    /// Write a message, or a reply to `parent`. At most `limits::TEXT_BYTES_MAX`.
+    Send {
+        /// The text.
+        text: String,
+        /// The message replied to.
+        parent: Option<MessageId>,
+    },
+    /// Give one's own message another text.
+    Edit(MessageId, String),
+    /// Delete one's own message, or anybody's as an admin.
+    Delete(MessageId),
+    /// Set or take back one's reaction.
+    React {
+        /// To which message.
+        message: MessageId,
+        /// A short text, usually one emoji; at most `limits::EMOJI_BYTES_MAX`.
+        emoji: String,
+        /// Whether the reaction shall stand.
+        on: bool,
+    },
+    /// The last messages, oldest first.
+    Read {
+        /// At most so many, and at most `limits::READ_MESSAGES_MAX`.
+        last: u32,
+    },
+}
+
+/// The answer to a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done, and durable where it wrote.
+    Done(Reply),
+    /// It was not done.
+    Refused(Refusal),
+}
+
+/// What a command that was done gives back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Nothing more to say.
+    Ok,
+    /// Answers `Status`.
+    Status(Status),
+    /// Answers `Phrase`: 24 words.
+    Phrase(String),
+    /// Answers `Create` and `Show`.
+    Entity(EntityView),
+    /// Answers `Entities`.
+    Entities(Vec<EntityView>),
+    /// Answers `Members`, senior to junior.
+    Members(Vec<MemberView>),
+    /// Answers `Invite`.
+    Invite(InviteCode),
+    /// Answers `Join`.
+    Joined(EntityView, JoinState),
+    /// Answers `Send`.
+    Message(MessageId),
+    /// Answers `Read`.
+    Messages(Vec<MessageView>),
+    /// Answers `SyncStatus`.
+    Sync(Vec<DocumentSync>),
+    /// Answers `Peers`.
+    Peers(Vec<PeerView>),
+}
+
+/// How a join stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinState {
+    /// This device is in and holds the keys.
+    Joined,
+    /// Somebody was reached but has not admitted yet.
+    Pending,
+    /// Nobody could be reached; the node goes on trying.
+    Unreachable,
+}
+
+/// Why a command was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// For programs: stable, and the source of exit codes.
+    pub code: RefusalCode,
+    /// What went wrong, for people; names the thing.
+    pub message: String,
+    /// What the person can do about it; may be empty.
+    pub hint: String,
+}
+
+/// The kinds of refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalCode {
+    /// The request itself is wrong.
+    Usage,
+    /// What was named does not exist here.
+    NotFound,
+    /// This person or device may not do it.
+    NotAllowed,
+    /// It cannot be done yet.
+    Pending,
+    /// A limit is reached.
+    TooMuch,
+    /// The store failed.
+    Storage,
+    /// Something went wrong inside.
+    Internal,
+}
+
+/// How far a long command has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done, for people.
+    pub what: String,
+    /// Steps done.
+    pub done: u32,
+    /// Steps expected on average; more may be needed.
+    pub expected: u32,
+}
+
+/// Something changed that listeners may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The node knows who it is and serves commands.
+    Ready {
+        /// The person's four words.
+        identity: FourWords,
+        /// This device.
+        device: DeviceKey,
+    },
+    /// The identity is being made, which takes seconds.
+    Minting(Progress),
+    /// Messages of a chat were added or changed. A reader reads them anew.
+    ChatChanged {
+        /// Of which entity.
+        entity: FourWords,
+        /// Which messages.
+        messages: Vec<MessageId>,
+    },
+    /// Somebody joined, left, or changed role.
+    MembersChanged(FourWords),
+    /// This device got into an entity.
+    Joined(FourWords),
+    /// A device connected or disconnected.
+    PeerChanged {
+        /// Which.
+        device: DeviceKey,
+        /// Whether it is connected now.
+        connected: bool,
+    },
+    /// The store failed; the node reads but writes no more.
+    ReadOnly(String),
+}
+
+/// Answers `Command::Status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The person's four words.
+    pub identity: FourWords,
+    /// The person.
+    pub person: PersonId,
+    /// This device.
+    pub device: DeviceKey,
+    /// The name shown to others; empty if none was set.
+    pub name: String,
+    /// Whether the root key is still on this device.
+    pub root_here: bool,
+    /// How many entities, homes not counted.
+    pub entities: u32,
+    /// How many devices are connected.
+    pub peers: u32,
+    /// Why the node does not write, if it does not.
+    pub read_only: Option<String>,
+    /// Frames and envelopes dropped since the start, by reason.
+    pub dropped: Vec<(String, u64)>,
+}
+
+/// One entity as shown to people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntityView {
+    /// Its four words.
+    pub words: FourWords,
+    /// Its full id.
+    pub id: EntityId,
+    /// What it is for.
+    pub kind: Kind,
+    /// Its name; empty until the core document has come.
+    pub name: String,
+    /// This person's role, or `None` if not a member (any more).
+    pub role: Option<Role>,
+    /// How many members.
+    pub members: u32,
+}
+
+/// A person as shown to people: by words where they are verified, else by a short id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PersonView {
+    /// The person.
+    pub person: PersonId,
+    /// The four words, once stretched and verified.
+    pub words: Option<FourWords>,
+    /// The name the person gave itself in this entity; empty if none.
+    pub name: String,
+}
+
+/// One member as shown to people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberView {
+    /// Who.
+    pub person: PersonView,
+    /// With which role.
+    pub role: Role,
+    /// Whether one of its devices is connected now.
+    pub online: bool,
+    /// Its devices.
+    pub devices: Vec<DeviceKey>,
+}
+
+/// One message as shown to people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageView {
+    /// The message as the chat has it.
+    pub message: Message,
+    /// Who wrote it.
+    pub author: PersonView,
+    /// Who reacted with what, by emoji.
+    pub reactions: Vec<(String, Vec<PersonView>)>,
+}
+
+/// How one document stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentSync {
+    /// `{kind}:{words}:{concern}`.
+    pub id: String,
+    /// The worst of the peers' states, or `Alone`.
+    pub state: SyncState,
+    /// One entry for each other member device that was met.
+    pub peers: Vec<PeerSync>,
+}
+
+/// How one document stands with one peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerSync {
+    /// Who.
+    pub person: PersonView,
+    /// With which device.
+    pub device: DeviceKey,
+    /// How it stands.
+    pub state: SyncState,
+    /// How many envelopes the two lack of each other, as far as is known.
+    pub behind: u64,
+}
+
+/// The states a document can be in, of which only `InSync` says that nothing is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SyncState {
+    /// Roster digest, vectors and content digest are equal.
+    InSync,
+    /// No other device is known.
+    Alone,
+    /// Content or statements are missing on one side.
+    Behind,
+    /// Envelopes wait for an epoch key.
+    WaitingForKey,
+    /// Equal logs, other content: a fault.
+    Diverged,
+}
+
+/// One connected device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerView {
+    /// The device.
+    pub device: DeviceKey,
+    /// The person, once a shared entity tells.
+    pub person: Option<PersonView>,
+    /// Words of the entities shared with it.
+    pub shared: Vec<FourWords>,
+}

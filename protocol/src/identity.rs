@@ -1,0 +1,330 @@
+//! Who signs: a person's root key, and the devices it vouches for.
+//!
+//! A person is the hash of a root public key and a nonce chosen so that the four words come out.
+//! A device has a signing key (its libp2p key too) and a sealing key. Logs and statements are
+//! signed by devices; the root signs the first device's certificate, is shown once as a phrase
+//! and then leaves the device. Format: docs/PROTOCOL.md, section 2.
+
+use std::fmt;
+
+use bip39::Mnemonic;
+use ed25519_dalek::{Signature, Signer, SigningKey};
+use rand::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::bytes::{Malformed, Reader, Writer};
+use crate::ids::{DeviceKey, PersonId, SealingKey, VerifyingKey};
+
+/// An ed25519 signature.
+pub type SignatureBytes = [u8; 64];
+
+const PERSON: &str = "fourword v1 person";
+const BINDING: &[u8] = b"fourword v1 device binding";
+const CERTIFICATE: &[u8] = b"fourword v1 certificate";
+
+/// Checks a signature strictly: no small-order keys, one encoding per signature.
+pub fn verify(key: &[u8; 32], message: &[u8], signature: &SignatureBytes) -> bool {
+    ed25519_dalek::VerifyingKey::from_bytes(key)
+        .and_then(|key| key.verify_strict(message, &Signature::from_bytes(signature)))
+        .is_ok()
+}
+
+/// A person's root key.
+#[derive(Clone)]
+pub struct RootSecret(SigningKey);
+
+impl RootSecret {
+    /// Draws a new root key.
+    pub fn generate(random: &mut impl CryptoRng) -> RootSecret {
+        RootSecret::from_seed(&seed(random))
+    }
+
+    /// The root key of this seed.
+    pub fn from_seed(seed: &[u8; 32]) -> RootSecret {
+        RootSecret(SigningKey::from_bytes(seed))
+    }
+
+    /// The seed, to be kept sealed.
+    pub fn seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.0.to_bytes())
+    }
+
+    /// The recovery phrase: 24 English words of BIP39.
+    pub fn phrase(&self) -> Zeroizing<String> {
+        let seed = self.seed();
+        // 32 bytes are always valid entropy; an empty phrase could never be mistaken for one.
+        Zeroizing::new(Mnemonic::from_entropy(&*seed).map(|m| m.to_string()).unwrap_or_default())
+    }
+
+    /// Reads a recovery phrase; `None` if a word or the checksum is wrong, or it is not 24 words.
+    pub fn from_phrase(phrase: &str) -> Option<RootSecret> {
+        let words: Vec<String> = phrase.split_whitespace().map(str::to_lowercase).collect();
+        let entropy = Zeroizing::new(Mnemonic::parse_normalized(&words.join(" ")).ok()?.to_entropy());
+        let seed: Zeroizing<[u8; 32]> = Zeroizing::new(entropy.as_slice().try_into().ok()?);
+        Some(RootSecret::from_seed(&seed))
+    }
+
+    /// The public half.
+    pub fn public(&self) -> VerifyingKey {
+        VerifyingKey(self.0.verifying_key().to_bytes())
+    }
+
+    /// Signs bytes that begin with their own domain.
+    pub fn sign(&self, message: &[u8]) -> SignatureBytes {
+        self.0.sign(message).to_bytes()
+    }
+
+    /// Certifies a device as this person's.
+    pub fn certify(&self, nonce: u64, device: &DeviceCard) -> Certificate {
+        let person = PersonCard { root: self.public(), nonce };
+        let signature = self.sign(&Certificate::signed(&person, device));
+        Certificate { person, device: device.clone(), signature }
+    }
+}
+
+impl fmt::Debug for RootSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RootSecret({})", self.public().short())
+    }
+}
+
+/// What a device keeps to itself: its signing key and its sealing key.
+#[derive(Clone)]
+pub struct DeviceSecret {
+    signing: SigningKey,
+    sealing: x25519_dalek::StaticSecret,
+}
+
+impl DeviceSecret {
+    /// Draws new keys.
+    pub fn generate(random: &mut impl CryptoRng) -> DeviceSecret {
+        DeviceSecret::from_seeds(&seed(random), &seed(random))
+    }
+
+    /// The device of these seeds.
+    pub fn from_seeds(signing: &[u8; 32], sealing: &[u8; 32]) -> DeviceSecret {
+        DeviceSecret {
+            signing: SigningKey::from_bytes(signing),
+            sealing: x25519_dalek::StaticSecret::from(*sealing),
+        }
+    }
+
+    /// The seed of the signing key: also that of the libp2p key.
+    pub fn signing_seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.signing.to_bytes())
+    }
+
+    /// The sealing key's secret half.
+    pub fn sealing_seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.sealing.to_bytes())
+    }
+
+    /// The device's name.
+    pub fn key(&self) -> DeviceKey {
+        DeviceKey(self.signing.verifying_key().to_bytes())
+    }
+
+    /// Signs bytes that begin with their own domain.
+    pub fn sign(&self, message: &[u8]) -> SignatureBytes {
+        self.signing.sign(message).to_bytes()
+    }
+
+    /// This device's card, bound to one person.
+    pub fn card(&self, person: PersonId) -> DeviceCard {
+        let sealing = SealingKey(x25519_dalek::PublicKey::from(&self.sealing).to_bytes());
+        let bound = self.sign(&DeviceCard::signed(person, sealing));
+        DeviceCard { key: self.key(), sealing, bound }
+    }
+}
+
+impl fmt::Debug for DeviceSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DeviceSecret({})", self.key().short())
+    }
+}
+
+impl PartialEq for DeviceSecret {
+    fn eq(&self, other: &DeviceSecret) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for DeviceSecret {}
+
+/// What names a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PersonCard {
+    /// The root public key.
+    pub root: VerifyingKey,
+    /// Chosen by the person so that the stretched id gives four words.
+    pub nonce: u64,
+}
+
+impl PersonCard {
+    /// The person's id, which is what the four words are stretched from.
+    pub fn id(&self) -> PersonId {
+        let mut writer = Writer::new();
+        self.write(&mut writer);
+        PersonId(blake3::derive_key(PERSON, writer.as_slice()))
+    }
+
+    /// Appends 40 bytes.
+    pub fn write(&self, writer: &mut Writer) {
+        writer.raw(&self.root.0).u64(self.nonce);
+    }
+
+    /// Reads what `write` wrote.
+    pub fn read(reader: &mut Reader<'_>) -> Result<PersonCard, Malformed> {
+        Ok(PersonCard { root: VerifyingKey(reader.array()?), nonce: reader.u64()? })
+    }
+}
+
+/// A device's public keys, bound by its own signature to the person that may claim it: nobody can
+/// certify somebody else's device as its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceCard {
+    /// Signing key and name.
+    pub key: DeviceKey,
+    /// Where epoch keys are sealed to.
+    pub sealing: SealingKey,
+    /// The device's signature over the person and the sealing key.
+    pub bound: SignatureBytes,
+}
+
+impl DeviceCard {
+    fn signed(person: PersonId, sealing: SealingKey) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.raw(BINDING).raw(&person.0).raw(&sealing.0);
+        writer.into_bytes()
+    }
+
+    /// Whether the device itself says that it belongs to this person.
+    pub fn is_bound_to(&self, person: PersonId) -> bool {
+        verify(&self.key.0, &DeviceCard::signed(person, self.sealing), &self.bound)
+    }
+
+    /// Appends 128 bytes.
+    pub fn write(&self, writer: &mut Writer) {
+        writer.raw(&self.key.0).raw(&self.sealing.0).raw(&self.bound);
+    }
+
+    /// Reads what `write` wrote; checks no signature.
+    pub fn read(reader: &mut Reader<'_>) -> Result<DeviceCard, Malformed> {
+        Ok(DeviceCard {
+            key: DeviceKey(reader.array()?),
+            sealing: SealingKey(reader.array()?),
+            bound: reader.array()?,
+        })
+    }
+}
+
+/// The root's word that a device is the person's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Whose device.
+    pub person: PersonCard,
+    /// Which device.
+    pub device: DeviceCard,
+    /// The root's signature over both.
+    pub signature: SignatureBytes,
+}
+
+impl Certificate {
+    fn signed(person: &PersonCard, device: &DeviceCard) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.raw(CERTIFICATE);
+        person.write(&mut writer);
+        device.write(&mut writer);
+        writer.into_bytes()
+    }
+
+    /// Whether the root vouches for the device and the device for belonging to the person.
+    pub fn is_valid(&self) -> bool {
+        verify(&self.person.root.0, &Certificate::signed(&self.person, &self.device), &self.signature)
+            && self.device.is_bound_to(self.person.id())
+    }
+
+    /// Appends 232 bytes.
+    pub fn write(&self, writer: &mut Writer) {
+        self.person.write(writer);
+        self.device.write(writer);
+        writer.raw(&self.signature);
+    }
+
+    /// Reads what `write` wrote; checks no signature.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Certificate, Malformed> {
+        Ok(Certificate {
+            person: PersonCard::read(reader)?,
+            device: DeviceCard::read(reader)?,
+            signature: reader.array()?,
+        })
+    }
+}
+
+fn seed(random: &mut impl CryptoRng) -> Zeroizing<[u8; 32]> {
+    let mut seed = Zeroizing::new([0; 32]);
+    random.fill_bytes(&mut *seed);
+    seed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root(byte: u8) -> RootSecret {
+        RootSecret::from_seed(&[byte; 32])
+    }
+
+    fn device(byte: u8) -> DeviceSecret {
+        DeviceSecret::from_seeds(&[byte; 32], &[byte + 1; 32])
+    }
+
+    #[test]
+    fn the_phrase_gives_the_root_key_back() {
+        let phrase = root(7).phrase();
+        assert_eq!(phrase.split(' ').count(), 24);
+        let back = RootSecret::from_phrase(&format!("  {}\n", phrase.to_uppercase())).unwrap();
+        assert_eq!(back.public(), root(7).public());
+    }
+
+    #[test]
+    fn a_phrase_with_a_wrong_word_is_refused() {
+        let phrase = root(7).phrase();
+        let mut words: Vec<&str> = phrase.split(' ').collect();
+        words.swap(0, 1);
+        assert!(RootSecret::from_phrase(&words.join(" ")).is_none());
+        assert!(RootSecret::from_phrase("abandon").is_none());
+    }
+
+    #[test]
+    fn a_certificate_holds_for_the_person_and_device_it_names_alone() {
+        let person = PersonCard { root: root(1).public(), nonce: 9 };
+        let certificate = root(1).certify(9, &device(3).card(person.id()));
+        assert!(certificate.is_valid());
+
+        let mut other = certificate.clone();
+        other.person.nonce = 10;
+        assert!(!other.is_valid());
+
+        let stolen = root(2).certify(9, &certificate.device);
+        assert!(!stolen.is_valid(), "a device is bound to one person by its own signature");
+    }
+
+    #[test]
+    fn a_certificate_reads_back_as_written() {
+        let person = PersonCard { root: root(1).public(), nonce: 9 };
+        let certificate = root(1).certify(9, &device(3).card(person.id()));
+        let mut writer = Writer::new();
+        certificate.write(&mut writer);
+        assert_eq!(writer.as_slice().len(), 232);
+        let mut reader = Reader::new(writer.as_slice());
+        assert_eq!(Certificate::read(&mut reader), Ok(certificate));
+        assert_eq!(reader.finish(), Ok(()));
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let shown = format!("{:?} {:?}", root(1), device(3));
+        assert!(!shown.contains(&crate::ids::to_hex(&[1; 4])), "{shown}");
+    }
+}

@@ -1,0 +1,109 @@
+//! Every bound in one place, with its unit and its reason.
+//!
+//! What comes from outside is compared with these before anything is allocated for it. Those that
+//! two nodes must agree on are part of the wire format (docs/PROTOCOL.md) and marked so.
+
+// -- signed things (part of the wire format) --------------------------------------------------
+
+/// Bytes of one envelope as it travels. Fits a gossip message and keeps one signature check cheap.
+pub const ENVELOPE_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of one envelope's content once unpacked: bounds what a small sealed bomb can cost.
+pub const CONTENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Edits merged into one envelope: bounds what one rejected envelope takes with it.
+pub const ENVELOPE_EDITS_MAX: usize = 100;
+
+/// Bytes of one roster statement; an epoch for 255 devices fits.
+pub const STATEMENT_BYTES_MAX: usize = 64 * 1024;
+
+/// Parents of a statement, and roster heads of an envelope.
+pub const ROSTER_HEADS_MAX: usize = 16;
+
+/// Statements kept per device and entity: one device cannot fill everybody's disk.
+pub const STATEMENTS_PER_DEVICE_MAX: usize = 4096;
+
+/// Keys sealed in one epoch or seal statement: 400 x 112 bytes fit a statement.
+pub const SEALS_PER_STATEMENT_MAX: usize = 400;
+
+/// Logs named in the vectors of one removal or `Held`: 512 x 112 bytes fit a statement.
+pub const VECTOR_LOGS_MAX: usize = 512;
+
+/// Bytes of a person's, group's or other name.
+pub const NAME_BYTES_MAX: usize = 256;
+
+/// Bytes of a message's or description's text.
+pub const TEXT_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of a reaction: the longest emoji sequences in use take 35.
+pub const EMOJI_BYTES_MAX: usize = 64;
+
+/// Bytes of one key in a root map: `owner|owner|random|emoji` fits.
+pub const MAP_KEY_BYTES_MAX: usize = 256;
+
+/// Addresses carried in an invite code.
+pub const INVITE_ADDRESSES_MAX: usize = 8;
+
+/// Bytes of one multiaddr as text: the longest relayed address is about 200.
+pub const ADDRESS_BYTES_MAX: usize = 300;
+
+/// How often one invite may admit.
+pub const INVITE_USES_MAX: u32 = 1_000_000;
+
+/// Genesis candidates stretched for one name, 0.2 s each: what a liar may cost a joiner.
+pub const NAME_CANDIDATES_MAX: usize = 8;
+
+// -- the sync stream (part of the wire format) ------------------------------------------------
+
+/// Bytes of one frame: one envelope or statement of the largest size with room around it.
+pub const FRAME_BYTES_MAX: usize = 512 * 1024;
+
+/// Bytes of envelopes gathered into one page before it is sent.
+pub const PAGE_BYTES: usize = 128 * 1024;
+
+/// Entities named in one greeting.
+pub const GREETING_ENTITIES_MAX: usize = 1024;
+
+/// Statement ids in one frame: 32 bytes each, 256 KiB.
+pub const FRAME_STATEMENT_IDS_MAX: usize = 8192;
+
+/// Logs in one frame of vectors: 112 bytes each, about 450 KiB.
+pub const FRAME_LOGS_MAX: usize = 4096;
+
+// -- what one node keeps ----------------------------------------------------------------------
+
+/// Statements of one entity that wait for a parent: a gap is a sync away, more is abuse.
+pub const WAITING_STATEMENTS_MAX: usize = 1024;
+
+/// Bytes of all statements of one entity that wait for a parent.
+pub const WAITING_STATEMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Envelopes of one document that wait (for a predecessor, a head, a key), the oldest kept.
+pub const WAITING_ENVELOPES_MAX: usize = 1024;
+
+/// Bytes of all envelopes of one document that wait.
+pub const WAITING_ENVELOPE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Records in one batch.
+pub const BATCH_RECORDS_MAX: usize = 4096;
+
+/// Bytes of the key of a small value.
+pub const LOCAL_KEY_BYTES_MAX: usize = 256;
+
+/// Bytes of a small value: one leaf of sled stays well below the size it does not sync.
+pub const LOCAL_VALUE_BYTES_MAX: usize = 64 * 1024;
+
+/// Messages given to one reader at once.
+pub const READ_MESSAGES_MAX: usize = 10_000;
+
+/// Commands that wait for an answer at once; more are refused.
+pub const COMMANDS_MAX: usize = 4096;
+
+/// Bytes of frames queued to one device by the machine's pages in flight.
+pub const IN_FLIGHT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Edits of one document that wait to be sealed while a write is in flight.
+pub const PENDING_EDITS_MAX: usize = 8192;
+
+/// Devices dialled or met at once.
+pub const PEERS_MAX: usize = 192;

@@ -1,0 +1,129 @@
+//! What must be remembered, and how the machine asks for it again.
+//!
+//! The machine writes batches and loads pages; how they lie on disk is the store's affair. A
+//! record is either an entry of something append-only (statement, envelope) or a small value
+//! under a key, of which the last one written holds.
+
+use crate::ids::{DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
+
+/// Numbers a batch, so that `Durable` can say which one is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BatchId(pub u64);
+
+/// Numbers a load, so that its answer finds its asker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LoadId(pub u64);
+
+/// Records that become durable together or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Named again by `Event::Durable` or `Event::WriteFailed`.
+    pub id: BatchId,
+    /// At most `limits::BATCH_RECORDS_MAX`, in the order in which loads give them back.
+    pub records: Vec<Record>,
+}
+
+/// One thing to remember.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// A roster statement of an entity, as it is signed.
+    Statement {
+        /// Whose roster.
+        entity: EntityId,
+        /// The statement's name; writing one twice keeps one.
+        id: StatementId,
+        /// At most `limits::STATEMENT_BYTES_MAX`.
+        bytes: Vec<u8>,
+    },
+    /// An envelope of a log, sealed as it travels. Writing one twice keeps one.
+    Envelope {
+        /// The entity whose document it belongs to.
+        entity: EntityId,
+        /// The log, and by it the document.
+        log: LogId,
+        /// Its position in the log, from 1.
+        sequence: u64,
+        /// Its name.
+        hash: EnvelopeHash,
+        /// At most `limits::ENVELOPE_BYTES_MAX`.
+        bytes: Vec<u8>,
+    },
+    /// A small value of this device alone; the last one written under a key holds.
+    Local {
+        /// At most `limits::LOCAL_KEY_BYTES_MAX`.
+        key: LocalKey,
+        /// `None` forgets the key. At most `limits::LOCAL_VALUE_BYTES_MAX`.
+        value: Option<Vec<u8>>,
+    },
+}
+
+/// Names a small value of this device: what it is, and of what.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LocalKey {
+    /// The kind of value, a word such as `identity`.
+    pub kind: String,
+    /// Which of them; empty where there is one.
+    pub of: Vec<u8>,
+}
+
+/// What the machine asks of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// All that a node needs before it can serve: every small value, every statement and the head
+    /// of every log. Answered by one `Page::Opening`.
+    Opening,
+    /// Envelopes of one log after a sequence, in order. Answered by `Page::Envelopes`.
+    Log {
+        /// Whose envelopes.
+        log: LogId,
+        /// The first one given is the next after this; 0 gives all.
+        after: u64,
+        /// Stop before the page grows past this, but give at least one.
+        bytes_max: usize,
+    },
+    /// Envelopes of all logs of a document in the order in which they were written.
+    /// Answered by `Page::Envelopes`.
+    Document {
+        /// Which document.
+        document: DocumentKey,
+        /// Where the page before ended; 0 begins. Never reused for another document.
+        after: u64,
+        /// Stop before the page grows past this, but give at least one.
+        bytes_max: usize,
+    },
+}
+
+/// The store's answer to a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// Answers `Query::Opening`.
+    Opening {
+        /// Every small value, sorted by key.
+        locals: Vec<(LocalKey, Vec<u8>)>,
+        /// Every statement in the order written.
+        statements: Vec<(EntityId, StatementId, Vec<u8>)>,
+        /// Every log with its entity and its head, sorted by log.
+        heads: Vec<(EntityId, LogId, LogHead)>,
+    },
+    /// Answers `Query::Log` and `Query::Document`.
+    Envelopes {
+        /// The envelopes' bytes as they were written.
+        envelopes: Vec<Vec<u8>>,
+        /// Where to go on (`Query::Document::after`), or `None` at the end.
+        next: Option<u64>,
+    },
+}
+
+/// Why the store could not do what was asked. Nothing of the batch counts as written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreFailure {
+    /// No room is left on the disk.
+    #[error("the disk is full")]
+    DiskFull,
+    /// What was read is damaged; it was set aside, not deleted.
+    #[error("stored data is damaged: {0}")]
+    Damaged(String),
+    /// Any other fault, in words for the person who runs the node.
+    #[error("{0}")]
+    Failed(String),
+}

@@ -1,0 +1,3 @@
+//! What documents hold: one file per concern.
+
+pub mod chat;

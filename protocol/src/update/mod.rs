@@ -1,0 +1,1 @@
+//! What an envelope changes in a document.
