@@ -7,6 +7,8 @@
 pub mod bytes;
 pub mod command;
 pub mod effect;
+pub mod envelope;
+pub mod epoch;
 pub mod event;
 pub mod identity;
 pub mod ids;
@@ -17,4 +19,5 @@ pub mod roster;
 pub mod schema;
 pub mod time;
 pub mod update;
+pub mod wire;
 pub mod words;

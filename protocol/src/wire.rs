@@ -1,0 +1,231 @@
+//! The frames of the sync stream: bytes to message and back, bounded before anything is allocated.
+//!
+//! Frames are not signed: the connection proves who sends them, and what they carry is signed
+//! itself. The only module that names bincode, so that the codec stays replaceable.
+//! Format: docs/PROTOCOL.md, section 6.
+
+use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
+use bincode::{Decode, Encode};
+
+use crate::epoch::Greeting;
+use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, Incarnation, LogHead, LookupKey, StatementId};
+use crate::limits::FRAME_BYTES_MAX;
+
+// Counted in decoded bytes, of which a hostile frame may hold more than it has encoded ones.
+const DECODED_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX;
+const CONFIG: Configuration<LittleEndian, Varint, Limit<DECODED_BYTES_MAX>> =
+    config::standard().with_limit::<DECODED_BYTES_MAX>();
+
+/// One frame.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Frame {
+    /// The first frame each way, and again when the sender's entities change: one greeting for
+    /// each entity the sender is in. At most `limits::GREETING_ENTITIES_MAX`.
+    Hello(Vec<Greeting>),
+    /// How the sender stands with a shared entity; sent after greeting and whenever it changed.
+    State(State),
+    /// All statements the sender has of a roster whose digest differs, or one frame of them.
+    /// The receiver answers with `Statements` that are not among them. At most
+    /// `limits::FRAME_STATEMENT_IDS_MAX`; `last` ends the list.
+    Have {
+        /// Whose roster.
+        entity: EntityId,
+        /// Sorted; larger than those of the frame before.
+        ids: Vec<StatementId>,
+        /// No more follow.
+        last: bool,
+    },
+    /// Statements, parents first.
+    Statements {
+        /// Whose roster.
+        entity: EntityId,
+        /// As they are signed.
+        statements: Vec<Vec<u8>>,
+    },
+    /// The sender's state vector of one document. The receiver streams what lies beyond it.
+    Vector(Vector),
+    /// Envelopes of one document that the receiver lacks.
+    Envelopes {
+        /// Whose document.
+        entity: EntityId,
+        /// Which document.
+        document: DocumentKey,
+        /// In the order of their logs.
+        envelopes: Vec<Vec<u8>>,
+        /// More pages wait for a `Next`.
+        more: bool,
+    },
+    /// The receiver has taken the page and asks for the one after it.
+    Next {
+        /// Whose document.
+        entity: EntityId,
+        /// Which document.
+        document: DocumentKey,
+    },
+    /// A joiner knocks at a device that may be a member.
+    Knock(Knock),
+    /// The answer to a knock that was not let in, with a reason for people.
+    Turned {
+        /// Where it knocked.
+        entity: EntityId,
+        /// Why.
+        why: Turned,
+    },
+    /// Asks whether the receiver knows an entity by the lookup key of its words.
+    Find(LookupKey),
+    /// Answers `Find` with the genesis statement, as signed.
+    Found(LookupKey, Vec<u8>),
+}
+
+/// How a replica stands: equal states mean that nothing is missing on either side.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct State {
+    /// Which entity.
+    pub entity: EntityId,
+    /// Over the ids of all statements held.
+    pub roster: Digest,
+    /// Sorted by document.
+    pub documents: Vec<DocumentState>,
+}
+
+/// How one document stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct DocumentState {
+    /// Which document.
+    pub document: DocumentKey,
+    /// Over the state vector.
+    pub vector: Digest,
+    /// Over the visible content.
+    pub content: Digest,
+}
+
+/// A state vector: every log of a document with its head, and of none twice.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Vector {
+    /// Which entity.
+    pub entity: EntityId,
+    /// Which document.
+    pub document: DocumentKey,
+    /// At most `limits::FRAME_LOGS_MAX`.
+    pub logs: Vec<(DeviceKey, Incarnation, LogHead)>,
+}
+
+/// What a joiner shows.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Knock {
+    /// Where it wants in.
+    pub entity: EntityId,
+    /// Its certificate, as written by `identity::Certificate::write`.
+    pub certificate: Vec<u8>,
+    /// The public key of the invite it holds.
+    pub invite: [u8; 32],
+    /// The invite key's signature over entity and certificate.
+    pub signature: Vec<u8>,
+}
+
+/// Why a joiner was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Turned {
+    /// The receiver is not in this entity, or may not admit.
+    NotHere,
+    /// No such invite is open.
+    NoInvite,
+    /// The invite's time is over.
+    Expired,
+    /// The invite has admitted as many as it may.
+    UsedUp,
+    /// The certificate or the signature does not hold.
+    BadProof,
+    /// The person was a member and was removed; an invite does not undo that.
+    Removed,
+}
+
+/// The bytes are no frame, too long, or go on behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a frame")]
+pub struct FrameError;
+
+impl Frame {
+    /// The frame's bytes. What is put into a frame is bounded by its maker.
+    pub fn encode(&self) -> Vec<u8> {
+        // Encoding into memory fails only past the limit, which makers stay far below.
+        bincode::encode_to_vec(self, CONFIG).unwrap_or_default()
+    }
+
+    /// Reads one frame of at most `FRAME_BYTES_MAX`.
+    pub fn decode(bytes: &[u8]) -> Result<Frame, FrameError> {
+        if bytes.len() > FRAME_BYTES_MAX {
+            return Err(FrameError);
+        }
+        match bincode::decode_from_slice(bytes, CONFIG) {
+            Ok((frame, length)) if length == bytes.len() => Ok(frame),
+            _ => Err(FrameError),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames() -> Vec<Frame> {
+        let entity = EntityId([1; 32]);
+        let document = DocumentKey([2; 32]);
+        let head = LogHead { sequence: 300, hash: crate::ids::EnvelopeHash([3; 32]) };
+        vec![
+            Frame::Hello(vec![[4; 16]; 3]),
+            Frame::Have { entity, ids: vec![StatementId([5; 32])], last: true },
+            Frame::Statements { entity, statements: vec![vec![6; 100]] },
+            Frame::Vector(Vector {
+                entity,
+                document,
+                logs: vec![(DeviceKey([7; 32]), Incarnation(8), head)],
+            }),
+            Frame::Envelopes { entity, document, envelopes: vec![vec![9; 1000]; 5], more: true },
+            Frame::Turned { entity, why: Turned::Expired },
+        ]
+    }
+
+    #[test]
+    fn every_frame_reads_back() {
+        for frame in frames() {
+            assert_eq!(Frame::decode(&frame.encode()), Ok(frame));
+        }
+    }
+
+    #[test]
+    fn trailing_truncated_and_oversized_bytes_are_no_frame() {
+        for frame in frames() {
+            let bytes = frame.encode();
+            for length in 0..bytes.len() {
+                assert_eq!(Frame::decode(&bytes[..length]), Err(FrameError));
+            }
+            assert_eq!(Frame::decode(&[&bytes[..], &[0]].concat()), Err(FrameError));
+        }
+        assert_eq!(Frame::decode(&vec![0; FRAME_BYTES_MAX + 1]), Err(FrameError));
+    }
+
+    #[test]
+    fn a_declared_count_past_the_limit_is_refused_before_it_is_allocated() {
+        // Frame::Statements, an entity, then 2^60 statements.
+        let mut bytes = vec![3];
+        bytes.extend([1; 32]);
+        bytes.push(253);
+        bytes.extend((1u64 << 60).to_le_bytes());
+        assert_eq!(Frame::decode(&bytes), Err(FrameError));
+    }
+
+    #[test]
+    fn a_full_list_of_the_largest_kind_fits_a_frame() {
+        use crate::limits::{FRAME_LOGS_MAX, FRAME_STATEMENT_IDS_MAX};
+        let entity = EntityId([1; 32]);
+        let head = LogHead { sequence: u64::MAX, hash: crate::ids::EnvelopeHash([3; 32]) };
+        let logs = vec![(DeviceKey([7; 32]), Incarnation(u64::MAX), head); FRAME_LOGS_MAX];
+        let vector = Frame::Vector(Vector { entity, document: DocumentKey([2; 32]), logs });
+        let ids = vec![StatementId([5; 32]); FRAME_STATEMENT_IDS_MAX];
+        let have = Frame::Have { entity, ids, last: false };
+        for frame in [vector, have] {
+            assert_eq!(Frame::decode(&frame.encode()), Ok(frame));
+        }
+    }
+}
