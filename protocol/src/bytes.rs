@@ -1,5 +1,6 @@
 //! Reads and writes the fixed byte layouts of what is signed or kept: big-endian, no padding.
 //!
+//! Records of documents, of which there are many, have short numbers and lengths (`varint`).
 //! Signed bytes never pass through serde. A reader allocates nothing before it knows that the
 //! input holds what a length declares, and `finish` refuses trailing bytes, so each value has
 //! exactly one encoding. Layouts: docs/PROTOCOL.md.
@@ -80,6 +81,39 @@ impl<'a> Reader<'a> {
         (0..count).map(|_| one(self)).collect()
     }
 
+    /// A number of one to ten bytes, seven bits each, lowest first; only its shortest form.
+    pub fn varint(&mut self) -> Result<u64, Malformed> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            let bits = u64::from(byte & 0x7f);
+            let overflows = shift == 63 && bits > 1;
+            let overlong = shift > 0 && byte == 0;
+            if overflows || overlong {
+                return Err(Malformed);
+            }
+            value |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(Malformed)
+    }
+
+    /// A varint length of at most `max`, then so many bytes.
+    pub fn short_bytes(&mut self, max: usize) -> Result<&'a [u8], Malformed> {
+        let length = usize::try_from(self.varint()?).map_err(|_| Malformed)?;
+        if length > max {
+            return Err(Malformed);
+        }
+        self.take(length)
+    }
+
+    /// A varint length of at most `max` bytes, then UTF-8 text.
+    pub fn short_text(&mut self, max: usize) -> Result<&'a str, Malformed> {
+        std::str::from_utf8(self.short_bytes(max)?).map_err(|_| Malformed)
+    }
+
     /// How many bytes are left.
     pub fn left(&self) -> usize {
         self.rest.len()
@@ -148,6 +182,26 @@ impl Writer {
         self
     }
 
+    /// A number as [`Reader::varint`] takes it.
+    pub fn varint(&mut self, value: u64) -> &mut Self {
+        let mut rest = value;
+        while rest > 0x7f {
+            self.u8(0x80 | (rest & 0x7f) as u8);
+            rest >>= 7;
+        }
+        self.u8(rest as u8)
+    }
+
+    /// A varint length, then the bytes.
+    pub fn short_bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.varint(bytes.len() as u64).raw(bytes)
+    }
+
+    /// A varint length, then UTF-8.
+    pub fn short_text(&mut self, text: &str) -> &mut Self {
+        self.short_bytes(text.as_bytes())
+    }
+
     /// The bytes so far.
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes
@@ -187,5 +241,28 @@ mod tests {
         assert_eq!(reader.list(2, |r| r.u8()), Ok(vec![6, 7]));
         assert_eq!(reader.finish(), Ok(()));
         assert_eq!(Reader::new(&bytes).finish(), Err(Malformed));
+    }
+
+    #[test]
+    fn a_varint_has_one_form_and_reads_back() {
+        for value in [0, 1, 127, 128, 300, 16_383, 16_384, 1 << 53, u64::MAX - 1, u64::MAX] {
+            let mut writer = Writer::new();
+            writer.varint(value);
+            let mut reader = Reader::new(writer.as_slice());
+            assert_eq!(reader.varint(), Ok(value));
+            assert_eq!(reader.finish(), Ok(()));
+        }
+        let foreign: [&[u8]; 5] = [&[], &[0x80], &[0x80, 0x00], &[0xff; 10], &[0xff; 11]];
+        for bytes in foreign {
+            assert_eq!(Reader::new(bytes).varint(), Err(Malformed), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_short_length_past_its_bound_or_the_end_is_refused() {
+        assert_eq!(Reader::new(&[3, 1, 2]).short_bytes(10), Err(Malformed));
+        assert_eq!(Reader::new(&[3, 1, 2, 3]).short_bytes(2), Err(Malformed));
+        assert_eq!(Reader::new(&[2, 0xff, 0xff]).short_text(10), Err(Malformed));
+        assert_eq!(Reader::new(&[2, b'o', b'k']).short_text(2), Ok("ok"));
     }
 }

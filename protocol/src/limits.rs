@@ -41,6 +41,22 @@ pub const EMOJI_BYTES_MAX: usize = 64;
 /// Bytes of one key in a root map: `owner|owner|random|emoji` fits.
 pub const MAP_KEY_BYTES_MAX: usize = 256;
 
+/// Bytes of one record in a root map: a message of the longest text with all attachments fits,
+/// with room for what later versions add.
+pub const RECORD_BYTES_MAX: usize = 96 * 1024;
+
+/// Files attached to one message.
+pub const ATTACHMENTS_MAX: usize = 16;
+
+/// Bytes of the name of a personal setting.
+pub const SETTING_KEY_BYTES_MAX: usize = 64;
+
+/// Bytes of a personal setting's value.
+pub const SETTING_BYTES_MAX: usize = 4096;
+
+/// The latest time a record may claim: greater numbers are not exact in JSON readers.
+pub const RECORD_TIME_MS_MAX: u64 = (1 << 53) - 1;
+
 /// Addresses carried in an invite code.
 pub const INVITE_ADDRESSES_MAX: usize = 8;
 

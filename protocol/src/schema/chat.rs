@@ -1,32 +1,394 @@
 //! A chat: write-once messages with overlays for edits, deletions, reactions and pins.
+//!
+//! `replicator` asks [`Chat`] for what people see and for the writes that their commands need;
+//! the replica keeps the [`ChatIndex`]. Invariants: a message with a deletion shows as deleted
+//! whatever else arrives, before or after; every write offered here passes `rights`. Flat keys
+//! with one writer each, because concurrent nested maps lose one side.
 
-use crate::ids::PersonId;
+mod index;
+mod layout;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use index::ChatIndex;
+pub use layout::ROOTS;
+use layout::{EditRecord, Key, MessageRecord, is_emoji, is_file_name, write_deletion};
+
+use super::key::{Owner, name, spell};
+use super::rights::{Actor, Denied, Right, judge};
+use super::{Concern, Maps, Put};
+use crate::command::RefusalCode;
+use crate::ids::from_base32;
+use crate::limits::{ATTACHMENTS_MAX, EMOJI_BYTES_MAX, READ_MESSAGES_MAX, TEXT_BYTES_MAX};
 use crate::time::WallTime;
+
+/// Digits of a random part.
+const RANDOM_DIGITS: usize = 13;
+
+/// Digits of the random part that name a message to people: 40 bits.
+const SHORT_DIGITS: usize = 8;
+
+/// Messages named when a short name fits several.
+const CANDIDATES_MAX: usize = 8;
 
 /// A message's name: the first 128 bits of its author's id and 64 random bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId {
     /// The first half of the author's id.
-    pub owner: [u8; 16],
+    pub owner: Owner,
     /// Drawn by the author's device.
     pub random: [u8; 8],
 }
 
-/// One message as the chat has it.
+impl MessageId {
+    /// The name that people type: the first digits of the random part.
+    pub fn short(&self) -> String {
+        spell(&self.random).chars().take(SHORT_DIGITS).collect()
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", spell(&self.owner), spell(&self.random))
+    }
+}
+
+/// The text is no message's full name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a message is named by 26 and 13 letters or digits with a hyphen between")]
+pub struct MessageIdError;
+
+impl FromStr for MessageId {
+    type Err = MessageIdError;
+
+    fn from_str(text: &str) -> Result<MessageId, MessageIdError> {
+        let text = text.to_ascii_lowercase();
+        let (owner, random) = text.split_once('-').ok_or(MessageIdError)?;
+        let id = name(owner).zip(name(random)).map(|(owner, random)| MessageId { owner, random });
+        id.ok_or(MessageIdError)
+    }
+}
+
+/// A file sent with a message; its bytes lie on the entity's shared disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// The BLAKE3 hash that names the bytes.
+    pub blob: [u8; 32],
+    /// How many bytes, as the author says.
+    pub size_bytes: u64,
+    /// A file name without a path, at most `limits::NAME_BYTES_MAX`.
+    pub name: String,
+}
+
+/// One message as the chat has it. Who wrote it is `id.owner`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Its name.
     pub id: MessageId,
-    /// Who wrote it.
-    pub author: PersonId,
     /// The text, the latest edit applied; empty if deleted.
     pub text: String,
     /// When its author says it was written.
     pub time: WallTime,
     /// The message it replies to.
     pub parent: Option<MessageId>,
+    /// The files sent with it; empty if deleted.
+    pub attachments: Vec<Attachment>,
     /// Whether an edit is applied.
     pub edited: bool,
     /// Whether it was deleted.
     pub deleted: bool,
+}
+
+/// What an author wants to send.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewMessage {
+    /// At most `limits::TEXT_BYTES_MAX`; may be blank only if a file is attached.
+    pub text: String,
+    /// The message replied to.
+    pub parent: Option<MessageId>,
+    /// At most `limits::ATTACHMENTS_MAX`.
+    pub attachments: Vec<Attachment>,
+}
+
+/// What a short name fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// One message.
+    Found(MessageId),
+    /// Several messages, of which the first few are given.
+    Ambiguous(Vec<MessageId>),
+    /// No message.
+    Missing,
+}
+
+/// Why a chat does not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChatError {
+    /// There is no such message here.
+    #[error("there is no message {} in this chat", .0.short())]
+    Unknown(MessageId),
+    /// It is deleted, for good.
+    #[error("message {} was deleted", .0.short())]
+    Deleted(MessageId),
+    /// Somebody else wrote it.
+    #[error("message {} can be edited by its author only", .0.short())]
+    NotAuthor(MessageId),
+    /// Nothing but blanks.
+    #[error("a message needs a text")]
+    Empty,
+    /// Too many bytes; says how many.
+    #[error("the text is {0} bytes long, and a message holds at most {TEXT_BYTES_MAX}")]
+    TooLong(usize),
+    /// Not a short text without blanks.
+    #[error(
+        "a reaction is an emoji or a short word without blanks or \"|\", at most {EMOJI_BYTES_MAX} bytes"
+    )]
+    NoEmoji,
+    /// Too many files; says how many.
+    #[error("{0} files are attached, and a message takes at most {ATTACHMENTS_MAX}")]
+    TooManyAttachments(usize),
+    /// Not the name of a file.
+    #[error("{0:?} cannot be the name of an attached file")]
+    NoFileName(String),
+    /// The random name drawn is in use: draw another.
+    #[error("message {} exists already", .0.short())]
+    Taken(MessageId),
+    /// The person may not.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+}
+
+impl ChatError {
+    /// The kind of refusal, for programs.
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            ChatError::Unknown(_) | ChatError::Deleted(_) => RefusalCode::NotFound,
+            ChatError::NotAuthor(_) => RefusalCode::NotAllowed,
+            ChatError::TooLong(_) | ChatError::TooManyAttachments(_) => RefusalCode::TooMuch,
+            ChatError::Empty | ChatError::NoEmoji | ChatError::NoFileName(_) => RefusalCode::Usage,
+            ChatError::Taken(_) => RefusalCode::Internal,
+            ChatError::Denied(denied) => denied.code(),
+        }
+    }
+}
+
+/// One segment of a chat as a replica holds it: what people see, and what their commands write.
+///
+/// An operation that would change nothing gives no write, because each overwrite costs for ever.
+#[derive(Clone, Copy)]
+pub struct Chat<'a> {
+    maps: &'a dyn Maps,
+    index: &'a ChatIndex,
+}
+
+impl<'a> Chat<'a> {
+    /// `index` must have noted all that `maps` holds.
+    pub fn new(maps: &'a dyn Maps, index: &'a ChatIndex) -> Chat<'a> {
+        Chat { maps, index }
+    }
+
+    /// The last messages, oldest first; at most `limits::READ_MESSAGES_MAX`.
+    pub fn messages(&self, last: usize) -> Vec<Message> {
+        let newest_first = self.index.in_order().rev().take(last.min(READ_MESSAGES_MAX));
+        let mut messages: Vec<Message> = newest_first.filter_map(|id| self.message(id)).collect();
+        messages.reverse();
+        messages
+    }
+
+    /// One message; `None` if it has not come or its content was pruned.
+    pub fn message(&self, id: MessageId) -> Option<Message> {
+        let record = MessageRecord::read(self.value(Key::Message(id))?).ok()?;
+        let (time, parent) = (record.time, record.parent);
+        if self.index.is_deleted(id) {
+            let (text, attachments) = (String::new(), Vec::new());
+            return Some(Message { id, text, time, parent, attachments, edited: false, deleted: true });
+        }
+        let edit = self.value(Key::Edit(id)).and_then(|value| EditRecord::read(value).ok());
+        let text = edit.map_or(record.text, |edit| edit.text).to_owned();
+        let (attachments, edited) = (record.attachments, edit.is_some());
+        Some(Message { id, text, time, parent, attachments, edited, deleted: false })
+    }
+
+    /// When its author says that a message was last edited.
+    pub fn edit_time(&self, id: MessageId) -> Option<WallTime> {
+        EditRecord::read(self.value(Key::Edit(id))?).ok().map(|edit| edit.time)
+    }
+
+    /// Who reacted to a message with what, by emoji; nothing if it is deleted.
+    pub fn reactions(&self, id: MessageId) -> Vec<(String, Vec<Owner>)> {
+        let mut reactions: Vec<(String, Vec<Owner>)> = Vec::new();
+        if self.index.is_deleted(id) {
+            return reactions;
+        }
+        for (emoji, member) in self.index.reactions(id) {
+            match reactions.last_mut() {
+                Some((last, members)) if last == emoji => members.push(member),
+                _ => reactions.push((emoji.to_owned(), vec![member])),
+            }
+        }
+        reactions
+    }
+
+    /// Messages that somebody has pinned, by name; deleted ones are left out.
+    pub fn pinned(&self) -> Vec<MessageId> {
+        let pinned = self.index.pinned().into_iter();
+        pinned.filter(|id| self.index.contains(*id) && !self.index.is_deleted(*id)).collect()
+    }
+
+    /// Whether somebody has pinned a message that is not deleted.
+    pub fn is_pinned(&self, id: MessageId) -> bool {
+        self.index.is_pinned(id) && !self.index.is_deleted(id)
+    }
+
+    /// Finds the message that a person names, by its full name or the first digits of its random
+    /// part, in either case.
+    pub fn find(&self, text: &str) -> Lookup {
+        if let Ok(id) = text.parse::<MessageId>() {
+            return if self.index.contains(id) { Lookup::Found(id) } else { Lookup::Missing };
+        }
+        let Some((low, high)) = prefix_bounds(text) else { return Lookup::Missing };
+        let mut fitting = self.index.between(low, high);
+        match (fitting.next(), fitting.next()) {
+            (None, _) => Lookup::Missing,
+            (Some(only), None) => Lookup::Found(only),
+            (Some(first), Some(second)) => {
+                Lookup::Ambiguous([first, second].into_iter().chain(fitting).take(CANDIDATES_MAX).collect())
+            }
+        }
+    }
+
+    /// Writes a new message named by `random`, 64 bits that the caller draws.
+    pub fn send(
+        &self,
+        actor: &Actor,
+        random: [u8; 8],
+        new: &NewMessage,
+        time: WallTime,
+    ) -> Result<(MessageId, Put), ChatError> {
+        let id = MessageId { owner: actor.owner(), random };
+        check_new(new)?;
+        if let Some(parent) = new.parent {
+            self.living(parent)?;
+        }
+        // A deletion that came first would swallow what is written under its name.
+        if self.index.contains(id) || self.index.is_deleted(id) {
+            return Err(ChatError::Taken(id));
+        }
+        let (text, parent, attachments) = (new.text.as_str(), new.parent, new.attachments.clone());
+        let record = MessageRecord { time, text, parent, attachments };
+        Ok((id, allowed(Key::Message(id).put(record.write()), actor)?))
+    }
+
+    /// Gives one's own message another text; `None` if it has this text already.
+    pub fn edit(
+        &self,
+        actor: &Actor,
+        id: MessageId,
+        text: &str,
+        time: WallTime,
+    ) -> Result<Option<Put>, ChatError> {
+        check_text(text)?;
+        let message = self.living(id)?;
+        if id.owner != actor.owner() {
+            return Err(ChatError::NotAuthor(id));
+        }
+        let put = allowed(Key::Edit(id).put(EditRecord { time, text }.write()), actor)?;
+        Ok((message.text != text).then_some(put))
+    }
+
+    /// Deletes one's own message, or anybody's as an admin, for good.
+    pub fn delete(&self, actor: &Actor, id: MessageId, time: WallTime) -> Result<Put, ChatError> {
+        self.living(id)?;
+        allowed(Key::Deleted(actor.owner(), id).put(write_deletion(time)), actor)
+    }
+
+    /// Sets or takes back one's own reaction; `None` if it stands so already.
+    pub fn react(
+        &self,
+        actor: &Actor,
+        id: MessageId,
+        emoji: &str,
+        on: bool,
+    ) -> Result<Option<Put>, ChatError> {
+        if !is_emoji(emoji) {
+            return Err(ChatError::NoEmoji);
+        }
+        self.living(id)?;
+        let put = allowed(Key::Reaction(actor.owner(), id, emoji).put(super::record::write_flag(on)), actor)?;
+        Ok((self.index.has_reaction(id, emoji, actor.owner()) != on).then_some(put))
+    }
+
+    /// Sets or takes back one's own pin; `None` if it stands so already.
+    pub fn pin(&self, actor: &Actor, id: MessageId, on: bool) -> Result<Option<Put>, ChatError> {
+        self.living(id)?;
+        let put = allowed(Key::Pin(actor.owner(), id).put(super::record::write_flag(on)), actor)?;
+        Ok((self.index.has_pin(id, actor.owner()) != on).then_some(put))
+    }
+
+    fn value(&self, key: Key<'_>) -> Option<&'a [u8]> {
+        self.maps.get(key.root(), &key.text())
+    }
+
+    /// The message, if it is here and not deleted.
+    fn living(&self, id: MessageId) -> Result<Message, ChatError> {
+        if self.index.is_deleted(id) {
+            return Err(ChatError::Deleted(id));
+        }
+        self.message(id).ok_or(ChatError::Unknown(id))
+    }
+}
+
+/// Who may write this key of a chat, if key and value have the shape of its map.
+pub(super) fn right(root: &str, key: &str, value: &[u8]) -> Result<Right, Denied> {
+    let key = Key::parse(root, key)?;
+    key.check(value)?;
+    Ok(key.right())
+}
+
+fn allowed(put: Put, actor: &Actor) -> Result<Put, ChatError> {
+    judge(&Concern::Chat, &(&put).into(), actor)?;
+    Ok(put)
+}
+
+fn check_text(text: &str) -> Result<(), ChatError> {
+    if text.trim().is_empty() {
+        return Err(ChatError::Empty);
+    }
+    check_length(text)
+}
+
+fn check_length(text: &str) -> Result<(), ChatError> {
+    if text.len() > TEXT_BYTES_MAX { Err(ChatError::TooLong(text.len())) } else { Ok(()) }
+}
+
+fn check_new(new: &NewMessage) -> Result<(), ChatError> {
+    if new.attachments.is_empty() {
+        check_text(&new.text)?;
+    }
+    check_length(&new.text)?;
+    if new.attachments.len() > ATTACHMENTS_MAX {
+        return Err(ChatError::TooManyAttachments(new.attachments.len()));
+    }
+    match new.attachments.iter().find(|attachment| !is_file_name(&attachment.name)) {
+        Some(attachment) => Err(ChatError::NoFileName(attachment.name.clone())),
+        None => Ok(()),
+    }
+}
+
+/// The least and the greatest random part that begin with these base32 digits.
+fn prefix_bounds(digits: &str) -> Option<([u8; 8], [u8; 8])> {
+    if digits.is_empty() || !digits.is_ascii() {
+        return None;
+    }
+    // The last digit holds one bit beyond the 64, which is always zero: `6` is its greatest.
+    Some((filled(digits, 'a', 'a')?, filled(digits, '7', '6')?))
+}
+
+fn filled(digits: &str, middle: char, last: char) -> Option<[u8; 8]> {
+    let missing = RANDOM_DIGITS.checked_sub(digits.len())?;
+    let middle = std::iter::repeat_n(middle, missing.saturating_sub(1));
+    let last = (missing > 0).then_some(last);
+    let text: String = digits.chars().chain(middle).chain(last).collect();
+    from_base32(&text)?.try_into().ok()
 }

@@ -1,3 +1,115 @@
-//! What documents hold: one file per concern.
+//! What documents hold: one file per concern, in terms of flat root maps of byte strings.
+//!
+//! A concern reads through [`Maps`] and writes [`Put`]s; `update::Document` holds the maps and
+//! `rights` judges every write of every device, this one's included. Nothing here knows how a
+//! document is stored or travels. Key shapes and records: docs/PROTOCOL.md, section 6.
 
 pub mod chat;
+pub mod core;
+pub mod home;
+pub mod key;
+mod record;
+pub mod rights;
+
+use std::fmt;
+
+use crate::command::Kind;
+use crate::ids::{DocumentKey, to_base32};
+
+const DOCUMENT_KEY: &str = "fourword v1 document key";
+
+/// Names the text of one file on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(pub [u8; 16]);
+
+/// What a document is about. Each entity has at most one document, or series, of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Concern {
+    /// Name, description, settings and the names of its members.
+    Core,
+    /// A conversation.
+    Chat,
+    /// A board of cards.
+    Kanban,
+    /// An issue tracker.
+    Issues,
+    /// A drawing surface.
+    Canvas,
+    /// What files there are.
+    Disk,
+    /// The text of one file.
+    File(FileId),
+    /// What is private to one person: groups, read markers, settings, drafts.
+    Home,
+}
+
+impl Concern {
+    /// The name within an entity, such as `chat` or `file/<id>`, without a segment's number.
+    pub fn name(&self) -> String {
+        match self {
+            Concern::Core => "core".into(),
+            Concern::Chat => "chat".into(),
+            Concern::Kanban => "kanban".into(),
+            Concern::Issues => "issues".into(),
+            Concern::Canvas => "canvas".into(),
+            Concern::Disk => "disk".into(),
+            Concern::File(id) => format!("file/{}", to_base32(&id.0)),
+            Concern::Home => "home".into(),
+        }
+    }
+
+    /// Whether it is a series of documents, of which a full one is followed by the next number.
+    pub fn is_series(&self) -> bool {
+        matches!(self, Concern::Chat | Concern::Kanban | Concern::Issues | Concern::Canvas)
+    }
+
+    /// The name of one document: `chat/1`, `chat/2`, but `core`. Segments count from 1; a concern
+    /// that is no series has one document, whatever `segment` says.
+    pub fn segment_name(&self, segment: u32) -> String {
+        if self.is_series() { format!("{}/{segment}", self.name()) } else { self.name() }
+    }
+}
+
+/// The root maps that a document of this concern may hold; any other is refused when parsed.
+pub fn roots(concern: &Concern) -> &'static [&'static str] {
+    match concern {
+        Concern::Core => core::ROOTS,
+        Concern::Chat => chat::ROOTS,
+        Concern::Home => home::ROOTS,
+        Concern::Kanban | Concern::Issues | Concern::Canvas | Concern::Disk | Concern::File(_) => &[],
+    }
+}
+
+/// The id shown to people, `{kind}:{words}:{concern}`; a first segment is shown without a number.
+pub fn document_id(kind: Kind, words: impl fmt::Display, concern: &Concern, segment: u32) -> String {
+    let name = if segment == 1 { concern.name() } else { concern.segment_name(segment) };
+    format!("{}:{words}:{name}", kind.word())
+}
+
+/// The name under which a document travels, opaque to all who lack the entity's secret.
+///
+/// `entity_secret` must never rotate, else the document would be lost under its new name.
+pub fn document_key(entity_secret: &[u8; 32], concern: &Concern, segment: u32) -> DocumentKey {
+    let key = blake3::derive_key(DOCUMENT_KEY, entity_secret);
+    DocumentKey(*blake3::keyed_hash(&key, concern.segment_name(segment).as_bytes()).as_bytes())
+}
+
+/// One value set in a flat root map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// Which map, one of [`roots`].
+    pub root: &'static str,
+    /// At most `limits::MAP_KEY_BYTES_MAX`.
+    pub key: String,
+    /// A record, at most `limits::RECORD_BYTES_MAX`.
+    pub value: Vec<u8>,
+}
+
+/// What a replica shows of a document's root maps.
+pub trait Maps {
+    /// The value under a key; `None` if there is none or it was pruned.
+    fn get(&self, root: &str, key: &str) -> Option<&[u8]>;
+
+    /// All pairs whose key begins with `prefix`, in byte order of the keys.
+    fn range<'a>(&'a self, root: &str, prefix: &str) -> Box<dyn Iterator<Item = (&'a str, &'a [u8])> + 'a>;
+}

@@ -1,0 +1,139 @@
+//! Orders a chat and gathers its overlays by message, so that no view scans the maps.
+//!
+//! The replica keeps one per open chat and notes each key that an update changed. Invariant: it
+//! equals what a scan of the same maps gives, whatever the order of the notes. It holds names and
+//! times only; texts stay in the maps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::MessageId;
+use super::layout::{Key, MessageRecord, ROOTS};
+use crate::schema::key::Owner;
+use crate::schema::{Maps, record};
+use crate::time::WallTime;
+
+/// What a chat holds, by time and by message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChatIndex {
+    order: BTreeSet<(WallTime, MessageId)>,
+    /// Begins with the random part, by which people name a message.
+    times: BTreeMap<([u8; 8], Owner), WallTime>,
+    deleted: BTreeSet<(MessageId, Owner)>,
+    reactions: BTreeSet<(MessageId, String, Owner)>,
+    pins: BTreeSet<(MessageId, Owner)>,
+}
+
+impl ChatIndex {
+    /// Reads all maps once.
+    pub fn scan(maps: &dyn Maps) -> ChatIndex {
+        let mut index = ChatIndex::default();
+        for root in ROOTS {
+            for (key, value) in maps.range(root, "") {
+                index.note(root, key, Some(value));
+            }
+        }
+        index
+    }
+
+    /// Takes in what a key holds now; `None` if its content is gone. Costs O(log n).
+    ///
+    /// Foreign keys and malformed records, which `rights` lets nobody write, count as absent.
+    pub fn note(&mut self, root: &str, key: &str, value: Option<&[u8]>) {
+        let Ok(key) = Key::parse(root, key) else { return };
+        let value = value.filter(|value| key.check(value).is_ok());
+        let on = value.is_some_and(|value| record::read_flag(value).unwrap_or(false));
+        match key {
+            Key::Message(id) => self.note_message(id, value),
+            Key::Edit(_) => {}
+            Key::Deleted(actor, id) => set(&mut self.deleted, (id, actor), value.is_some()),
+            Key::Reaction(member, id, emoji) => {
+                set(&mut self.reactions, (id, emoji.to_owned(), member), on);
+            }
+            Key::Pin(member, id) => set(&mut self.pins, (id, member), on),
+        }
+    }
+
+    fn note_message(&mut self, id: MessageId, value: Option<&[u8]>) {
+        let name = (id.random, id.owner);
+        let time = value.and_then(|value| MessageRecord::read(value).ok()).map(|record| record.time);
+        let before = match time {
+            Some(time) => self.times.insert(name, time),
+            None => self.times.remove(&name),
+        };
+        if let Some(before) = before {
+            self.order.remove(&(before, id));
+        }
+        if let Some(time) = time {
+            self.order.insert((time, id));
+        }
+    }
+
+    /// How many messages there are, deleted ones that are not yet pruned included.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether there is no message.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// All messages by time, then by name.
+    pub(super) fn in_order(&self) -> impl DoubleEndedIterator<Item = MessageId> {
+        self.order.iter().map(|(_, id)| *id)
+    }
+
+    pub(super) fn contains(&self, id: MessageId) -> bool {
+        self.times.contains_key(&(id.random, id.owner))
+    }
+
+    /// Messages whose random part lies between the two, both included.
+    pub(super) fn between(&self, low: [u8; 8], high: [u8; 8]) -> impl Iterator<Item = MessageId> {
+        self.times
+            .range((low, [0; 16])..=(high, [0xff; 16]))
+            .map(|((random, owner), _)| MessageId { owner: *owner, random: *random })
+    }
+
+    /// Whether anybody with the right to it deleted the message, even if it has not come yet.
+    pub fn is_deleted(&self, id: MessageId) -> bool {
+        any(&self.deleted, id)
+    }
+
+    /// Whether at least one member has pinned the message.
+    pub(super) fn is_pinned(&self, id: MessageId) -> bool {
+        any(&self.pins, id)
+    }
+
+    pub(super) fn has_pin(&self, id: MessageId, member: Owner) -> bool {
+        self.pins.contains(&(id, member))
+    }
+
+    /// Messages that at least one member has pinned, each once.
+    pub(super) fn pinned(&self) -> BTreeSet<MessageId> {
+        self.pins.iter().map(|(id, _)| *id).collect()
+    }
+
+    pub(super) fn has_reaction(&self, id: MessageId, emoji: &str, member: Owner) -> bool {
+        self.reactions.contains(&(id, emoji.to_owned(), member))
+    }
+
+    /// The reactions that stand, by emoji, then by member.
+    pub(super) fn reactions(&self, id: MessageId) -> impl Iterator<Item = (&str, Owner)> {
+        self.reactions
+            .range((id, String::new(), [0; 16])..)
+            .take_while(move |(of, ..)| *of == id)
+            .map(|(_, emoji, member)| (emoji.as_str(), *member))
+    }
+}
+
+fn set<T: Ord>(values: &mut BTreeSet<T>, value: T, present: bool) {
+    if present {
+        values.insert(value);
+    } else {
+        values.remove(&value);
+    }
+}
+
+fn any(flags: &BTreeSet<(MessageId, Owner)>, id: MessageId) -> bool {
+    flags.range((id, [0; 16])..=(id, [0xff; 16])).next().is_some()
+}

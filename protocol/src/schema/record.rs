@@ -1,0 +1,118 @@
+//! The frame of every record: a version byte, then fixed fields in fixed order.
+//!
+//! A record of a later version keeps the fields known here and appends its own, so older software
+//! reads what it knows and ignores what follows. In the version written here nothing may follow,
+//! so that each value has one encoding. Records are judged by `rights` with these same readers.
+
+use crate::bytes::{Malformed, Reader, Writer};
+use crate::limits::{
+    NAME_BYTES_MAX, RECORD_BYTES_MAX, RECORD_TIME_MS_MAX, SETTING_BYTES_MAX, SETTING_KEY_BYTES_MAX,
+};
+use crate::time::WallTime;
+
+const VERSION: u8 = 1;
+
+/// Writes a record of the present version.
+pub(super) fn write(fields: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.u8(VERSION);
+    fields(&mut writer);
+    writer.into_bytes()
+}
+
+/// Reads a record; `fields` is told whether it is of a later version than this software writes.
+pub(super) fn read<'a, T>(
+    bytes: &'a [u8],
+    fields: impl FnOnce(&mut Reader<'a>, bool) -> Result<T, Malformed>,
+) -> Result<T, Malformed> {
+    if bytes.len() > RECORD_BYTES_MAX {
+        return Err(Malformed);
+    }
+    let mut reader = Reader::new(bytes);
+    let version = reader.u8()?;
+    if version < VERSION {
+        return Err(Malformed);
+    }
+    let newer = version > VERSION;
+    let value = fields(&mut reader, newer)?;
+    if !newer {
+        reader.finish()?;
+    }
+    Ok(value)
+}
+
+/// Appends a time; a clock beyond what records hold is written as their latest.
+pub(super) fn put_time(writer: &mut Writer, time: WallTime) {
+    writer.varint(time.0.min(RECORD_TIME_MS_MAX));
+}
+
+/// Takes a time.
+pub(super) fn time(reader: &mut Reader<'_>) -> Result<WallTime, Malformed> {
+    match reader.varint()? {
+        ms if ms <= RECORD_TIME_MS_MAX => Ok(WallTime(ms)),
+        _ => Err(Malformed),
+    }
+}
+
+/// Takes a byte that is 0 or 1.
+pub(super) fn flag(reader: &mut Reader<'_>) -> Result<bool, Malformed> {
+    match reader.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Malformed),
+    }
+}
+
+/// A record of one flag.
+pub(super) fn write_flag(on: bool) -> Vec<u8> {
+    write(|writer| {
+        writer.u8(u8::from(on));
+    })
+}
+
+/// Reads a record of one flag.
+pub(super) fn read_flag(bytes: &[u8]) -> Result<bool, Malformed> {
+    read(bytes, |reader, _| flag(reader))
+}
+
+/// A record of one text.
+pub(super) fn write_text(text: &str) -> Vec<u8> {
+    write(|writer| {
+        writer.short_text(text);
+    })
+}
+
+/// Reads a record of one text of at most `max` bytes.
+pub(super) fn read_text(bytes: &[u8], max: usize) -> Result<&str, Malformed> {
+    read(bytes, |reader, _| reader.short_text(max))
+}
+
+/// A record of one setting's value.
+pub(super) fn write_setting(value: &[u8]) -> Vec<u8> {
+    write(|writer| {
+        writer.short_bytes(value);
+    })
+}
+
+/// Reads a record of one setting's value.
+pub(super) fn read_setting(bytes: &[u8]) -> Result<&[u8], Malformed> {
+    read(bytes, |reader, _| reader.short_bytes(SETTING_BYTES_MAX))
+}
+
+/// Whether a text can name a setting: lower-case letters, digits, `-`, `_` and `.`.
+pub(super) fn names_a_setting(text: &str) -> bool {
+    (1..=SETTING_KEY_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b))
+}
+
+/// Whether a text can be shown as a name: bounded, on one line, and not able to turn around what
+/// stands beside it. It may be empty.
+pub(super) fn is_name(text: &str) -> bool {
+    text.len() <= NAME_BYTES_MAX && !text.chars().any(|c| c.is_control() || reorders(c))
+}
+
+/// The characters of Unicode that embed, override or isolate the direction of text, and those that
+/// separate lines and paragraphs.
+fn reorders(character: char) -> bool {
+    matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
