@@ -241,9 +241,9 @@ impl Document {
             let map = document.maps.get(root).ok_or(DocumentError::Unwritable)?;
             let mut txn = document.doc.transact_mut();
             map.remove(&mut txn, key);
-            Ok(())
-        })?;
-        Ok(self.refresh(root, &Arc::from(key)))
+            drop(txn);
+            Ok(document.refresh(root, &Arc::from(key)))
+        })
     }
 
     /// The visible record under a key of a root map.

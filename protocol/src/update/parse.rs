@@ -5,7 +5,8 @@
 //! and the blocks before it alone, so all nodes reach the same one. What is accepted has one
 //! client, continues its clocks, follows only known blocks of the same place, and holds only what
 //! the shape allows; the library has no way to fail on that. A refused update says which clocks it
-//! took, so that the log can go on without it.
+//! took, so that the log can go on without it. One that follows another log's block which has not
+//! come ([`Fault::Early`]) is not refused: it is judged again when that has come.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -112,8 +113,11 @@ pub enum Fault {
     /// A block holds what the document's shape does not allow.
     #[error("a block holds what this document does not")]
     Content,
-    /// A block follows one that is void or has not come.
-    #[error("a block follows an unknown one")]
+    /// No verdict yet: it follows or deletes this block of another log, which has not come.
+    #[error("it waits for clock {} of client {}", .0.clock, .0.client)]
+    Early(BlockId),
+    /// A block follows one that is void, or itself, or a later one.
+    #[error("a block follows one that it cannot follow")]
     Origin,
     /// A block lies between two that lie in different places.
     #[error("a block lies in two places")]
@@ -127,7 +131,7 @@ pub enum Fault {
     /// A block begins a key anew that this update has begun already.
     #[error("a key is begun twice")]
     Twice,
-    /// It deletes where nothing may be deleted, what has not come, or in no order.
+    /// It deletes where nothing may be deleted, its own future, or in no order.
     #[error("it deletes what it may not")]
     Deletion,
     /// Bytes are left over.
@@ -286,7 +290,7 @@ impl<'e, 'a> Judge<'e, 'a> {
                 Ok(Place { root, key, field: None })
             }
             (Parent::Block(id), Shape::Maps) => {
-                let Some(Known::Map(owner)) = self.known(id) else { return Err(Fault::Parent) };
+                let Known::Map(owner) = self.known(id)? else { return Err(Fault::Parent) };
                 let field = checked_key(key.ok_or(Fault::Key)?)?;
                 Ok(Place { root: owner.root, key: owner.key.clone(), field: Some(field) })
             }
@@ -295,13 +299,16 @@ impl<'e, 'a> Judge<'e, 'a> {
     }
 
     fn origin(&self, id: BlockId) -> Result<Place, Fault> {
-        self.known(id).and_then(Known::place).cloned().ok_or(Fault::Origin)
+        self.known(id)?.place().cloned().ok_or(Fault::Origin)
     }
 
     /// A block of the document, or an earlier one of this update.
-    fn known(&self, id: BlockId) -> Option<&Known> {
-        let own = if id.client == self.expect.client { self.runs.at(id.clock) } else { None };
-        own.or_else(|| self.expect.index.resolve(id))
+    fn known(&self, id: BlockId) -> Result<&Known, Fault> {
+        if id.client == self.expect.client {
+            self.runs.at(id.clock).or_else(|| self.expect.index.resolve(id)).ok_or(Fault::Origin)
+        } else {
+            self.expect.index.resolve(id).ok_or(Fault::Early(id))
+        }
     }
 
     fn deletions(&mut self, ranges: &[(u64, u32, u32)], own_end: u32) {
@@ -312,13 +319,14 @@ impl<'e, 'a> Judge<'e, 'a> {
         let end_of = |client| if client == own { own_end } else { index.next_clock(client) };
         match ordered_deletions(ranges, end_of) {
             Ok(deletions) => self.deletions = deletions,
+            Err(Fault::Early(id)) if id.client == own => self.fault(Fault::Deletion),
             Err(fault) => self.fault(fault),
         }
     }
 }
 
-/// The deletions, if each client comes once with ranges that grow, hold something, do not overlap
-/// and end at or before its clock end.
+/// The deletions, if each client comes once with ranges that grow, hold something and do not
+/// overlap; `Early` if one passes its client's clock end.
 pub(super) fn ordered_deletions(
     ranges: &[(u64, u32, u32)],
     end_of: impl Fn(u64) -> u32,
@@ -332,8 +340,11 @@ pub(super) fn ordered_deletions(
             _ => return Err(Fault::Deletion),
         };
         let end = start.checked_add(length).ok_or(Fault::Deletion)?;
-        if start < after || length == 0 || end > end_of(client) {
+        if start < after || length == 0 {
             return Err(Fault::Deletion);
+        }
+        if end > end_of(client) {
+            return Err(Fault::Early(BlockId { client, clock: end.saturating_sub(1) }));
         }
         deletions.push(Deletion { client, clocks: start..end });
     }

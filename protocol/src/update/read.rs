@@ -137,11 +137,17 @@ impl<'a> Update<'a> {
     }
 
     /// Last: the deleted ranges by client, as (client, first clock, length), in written order.
+    ///
+    /// A client comes with all its ranges at once, and with at least one.
     pub(super) fn deletions(&mut self) -> Result<Vec<(u64, u32, u32)>, Unreadable> {
-        let mut ranges = Vec::new();
+        let mut ranges: Vec<(u64, u32, u32)> = Vec::new();
         for _ in 0..self.cursor.count()? {
             let client = self.client()?;
-            for _ in 0..self.cursor.count()? {
+            let count = self.cursor.count()?;
+            if count == 0 || ranges.last().is_some_and(|(last, ..)| *last == client) {
+                return Err(Unreadable);
+            }
+            for _ in 0..count {
                 ranges.push((client, self.cursor.number32()?, self.cursor.number32()?));
             }
         }
