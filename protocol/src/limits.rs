@@ -14,6 +14,9 @@ pub const CONTENT_BYTES_MAX: usize = 1024 * 1024;
 /// Edits merged into one envelope: bounds what one rejected envelope takes with it.
 pub const ENVELOPE_EDITS_MAX: usize = 100;
 
+/// Blocks in one envelope's update: placing one among others costs time for each of them.
+pub const UPDATE_BLOCKS_MAX: usize = 4096;
+
 /// Bytes of one roster statement; an epoch for 255 devices fits.
 pub const STATEMENT_BYTES_MAX: usize = 64 * 1024;
 

@@ -1,0 +1,309 @@
+//! Remembers where every block of a document lies, so that rights can be judged on new ones.
+//!
+//! A block that follows another does not name its root and key; it lies where its origin lies.
+//! `parse` resolves origins here, `document` records what it has taken in. The index outlives
+//! pruning, because late blocks may follow pruned ones, and is saved with each snapshot.
+//! Invariant: each client's blocks are known from clock 0 to its end, without gaps.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{BlockId, CLIENT_MAX, CLOCK_MAX};
+use crate::bytes::{Malformed, Reader, Writer};
+use crate::limits;
+
+/// Where a block lies: in a root, under a key, and in a nested map under a field.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Name of the root.
+    pub root: &'static str,
+    /// The key in a root map; empty in a root text.
+    pub key: Arc<str>,
+    /// The field of the nested map under that key, if the block lies in one.
+    pub field: Option<Arc<str>>,
+}
+
+/// What is known of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Void: rejected, or written without content. Nothing may follow it.
+    Gone,
+    /// A value, or a stretch of text.
+    Value(Place),
+    /// A nested map; its fields name it as their parent.
+    Map(Place),
+}
+
+impl Known {
+    /// Where it lies, unless it is void.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Known::Gone => None,
+            Known::Value(place) | Known::Map(place) => Some(place),
+        }
+    }
+}
+
+/// Clocks in a row of which the same is known; it ends where the next begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) start: u32,
+    pub(super) known: Known,
+}
+
+/// The runs of one client in the order of their clocks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Runs {
+    runs: Vec<Run>,
+    end: u32,
+}
+
+impl Runs {
+    /// Begins with nothing at `clock`.
+    pub(super) fn from(clock: u32) -> Runs {
+        Runs { runs: Vec::new(), end: clock }
+    }
+
+    /// The first clock past the last run.
+    pub(super) fn end(&self) -> u32 {
+        self.end
+    }
+
+    /// Adds `length` clocks at the end. The caller keeps the end within `CLOCK_MAX`.
+    pub(super) fn push(&mut self, length: u32, known: Known) {
+        // Nested maps stay apart: each is a parent of its own.
+        let extends = matches!(&known, Known::Gone | Known::Value(_))
+            && self.runs.last().is_some_and(|last| last.known == known);
+        if !extends {
+            self.runs.push(Run { start: self.end, known });
+        }
+        self.end = self.end.saturating_add(length);
+    }
+
+    pub(super) fn at(&self, clock: u32) -> Option<&Known> {
+        let next = self.runs.partition_point(|run| run.start <= clock);
+        let run = self.runs.get(next.checked_sub(1)?)?;
+        (clock < self.end).then_some(&run.known)
+    }
+
+    /// What is known of each stretch of `clocks`.
+    fn over(&self, clocks: Range<u32>) -> impl Iterator<Item = &Known> {
+        let first = self.runs.partition_point(|run| run.start <= clocks.start).saturating_sub(1);
+        self.runs.iter().skip(first).take_while(move |run| run.start < clocks.end).map(|run| &run.known)
+    }
+}
+
+/// All blocks of a document by client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlockIndex {
+    clients: BTreeMap<u64, Runs>,
+}
+
+impl BlockIndex {
+    /// Begins with nothing.
+    pub fn new() -> BlockIndex {
+        BlockIndex::default()
+    }
+
+    /// What is known of a block; `None` if it has not come.
+    pub fn resolve(&self, id: BlockId) -> Option<&Known> {
+        self.clients.get(&id.client)?.at(id.clock)
+    }
+
+    /// The clock which the next block of `client` must have.
+    pub fn next_clock(&self, client: u64) -> u32 {
+        self.clients.get(&client).map_or(0, Runs::end)
+    }
+
+    /// The next clock of every client that has blocks.
+    pub fn clock_ends(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.clients.iter().map(|(client, runs)| (*client, runs.end))
+    }
+
+    /// What is known of each stretch of `clocks`, in order.
+    pub(super) fn over(&self, client: u64, clocks: Range<u32>) -> impl Iterator<Item = &Known> {
+        self.clients.get(&client).into_iter().flat_map(move |runs| runs.over(clocks.clone()))
+    }
+
+    /// Adds the blocks of an update that begins where the client's blocks end.
+    pub(super) fn record(&mut self, client: u64, update: &Runs) {
+        if update.runs.is_empty() {
+            return;
+        }
+        let runs = self.clients.entry(client).or_default();
+        let ends = update.runs.iter().skip(1).map(|run| run.start).chain([update.end]);
+        for (run, end) in update.runs.iter().zip(ends) {
+            assert!(run.start == runs.end, "an update begins where the index ends");
+            runs.push(end.saturating_sub(run.start), run.known.clone());
+        }
+    }
+
+    /// Writes the index, each place once. Layout: docs/PROTOCOL.md, snapshots.
+    pub fn encode(&self, writer: &mut Writer) {
+        let mut places = BTreeMap::new();
+        for place in self.clients.values().flat_map(|r| &r.runs).filter_map(|run| run.known.place()) {
+            places.insert(place, 0u32);
+        }
+        write_count(writer, places.len());
+        for (number, (place, assigned)) in (0u32..).zip(&mut places) {
+            *assigned = number;
+            writer.text(place.root).text(&place.key).u8(place.field.is_some().into());
+            if let Some(field) = &place.field {
+                writer.text(field);
+            }
+        }
+        write_count(writer, self.clients.len());
+        for (client, runs) in &self.clients {
+            writer.u64(*client).u32(runs.end);
+            write_count(writer, runs.runs.len());
+            for run in &runs.runs {
+                let kind = match run.known {
+                    Known::Gone => 0,
+                    Known::Value(_) => 1,
+                    Known::Map(_) => 2,
+                };
+                writer.u32(run.start).u8(kind);
+                if let Some(place) = run.known.place() {
+                    writer.u32(places.get(place).copied().unwrap_or_default());
+                }
+            }
+        }
+    }
+
+    /// Reads an index of a document with these `roots`; refuses gaps and foreign roots.
+    pub fn decode(reader: &mut Reader<'_>, roots: &[&'static str]) -> Result<BlockIndex, Malformed> {
+        let count = read_count(reader, 9)?;
+        let places = (0..count).map(|_| read_place(reader, roots)).collect::<Result<Vec<_>, _>>()?;
+        let mut clients = BTreeMap::new();
+        let mut last = None;
+        for _ in 0..read_count(reader, 16)? {
+            let client = reader.u64()?;
+            if client > CLIENT_MAX || last.is_some_and(|last| last >= client) {
+                return Err(Malformed);
+            }
+            last = Some(client);
+            clients.insert(client, read_runs(reader, &places)?);
+        }
+        Ok(BlockIndex { clients })
+    }
+}
+
+fn write_count(writer: &mut Writer, count: usize) {
+    writer.u32(u32::try_from(count).unwrap_or(u32::MAX));
+}
+
+/// A count of things that take at least `least` bytes each.
+fn read_count(reader: &mut Reader<'_>, least: usize) -> Result<usize, Malformed> {
+    let count = usize::try_from(reader.u32()?).map_err(|_| Malformed)?;
+    if count > reader.left() / least { Err(Malformed) } else { Ok(count) }
+}
+
+fn read_place(reader: &mut Reader<'_>, roots: &[&'static str]) -> Result<Place, Malformed> {
+    let root = reader.text(limits::MAP_KEY_BYTES_MAX)?;
+    let root = roots.iter().copied().find(|known| *known == root).ok_or(Malformed)?;
+    let key = Arc::from(reader.text(limits::MAP_KEY_BYTES_MAX)?);
+    let field = match reader.u8()? {
+        0 => None,
+        1 => Some(Arc::from(reader.text(limits::MAP_KEY_BYTES_MAX)?)),
+        _ => return Err(Malformed),
+    };
+    Ok(Place { root, key, field })
+}
+
+fn read_runs(reader: &mut Reader<'_>, places: &[Place]) -> Result<Runs, Malformed> {
+    let end = reader.u32()?;
+    let count = read_count(reader, 5)?;
+    let mut runs = Vec::with_capacity(count);
+    let mut next = 0;
+    for number in 0..count {
+        let start = reader.u32()?;
+        // Runs begin at clock 0, grow, and end before the client's end.
+        if (number == 0) != (start == 0) || start < next || start >= end || end > CLOCK_MAX {
+            return Err(Malformed);
+        }
+        next = start.saturating_add(1);
+        let kind = reader.u8()?;
+        let mut place = || {
+            let number = usize::try_from(reader.u32()?).map_err(|_| Malformed)?;
+            places.get(number).cloned().ok_or(Malformed)
+        };
+        let known = match kind {
+            0 => Known::Gone,
+            1 => Known::Value(place()?),
+            2 => Known::Map(place()?),
+            _ => return Err(Malformed),
+        };
+        runs.push(Run { start, known });
+    }
+    if runs.is_empty() { Err(Malformed) } else { Ok(Runs { runs, end }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOTS: &[&str] = &["cards", "text"];
+
+    fn place(key: &str, field: Option<&str>) -> Place {
+        Place { root: "cards", key: key.into(), field: field.map(Arc::from) }
+    }
+
+    fn index() -> BlockIndex {
+        let mut index = BlockIndex::new();
+        let mut runs = Runs::from(0);
+        runs.push(2, Known::Value(place("a", None)));
+        runs.push(3, Known::Value(place("a", None)));
+        runs.push(1, Known::Map(place("b", None)));
+        runs.push(1, Known::Value(place("b", Some("title"))));
+        runs.push(4, Known::Gone);
+        index.record(7, &runs);
+        let mut more = Runs::from(11);
+        more.push(1, Known::Value(place("a", None)));
+        index.record(7, &more);
+        index
+    }
+
+    #[test]
+    fn a_block_resolves_to_its_place_and_only_within_the_clocks() {
+        let index = index();
+        let at = |client, clock| index.resolve(BlockId { client, clock });
+        assert_eq!(at(7, 4), Some(&Known::Value(place("a", None))));
+        assert_eq!(at(7, 5), Some(&Known::Map(place("b", None))));
+        assert_eq!(at(7, 6), Some(&Known::Value(place("b", Some("title")))));
+        assert_eq!(at(7, 10), Some(&Known::Gone));
+        assert_eq!((at(7, 12), at(8, 0), index.next_clock(7)), (None, None, 12));
+        assert_eq!(index.over(7, 4..7).count(), 3);
+    }
+
+    #[test]
+    fn an_index_reads_back_as_it_was_written() {
+        let mut writer = Writer::new();
+        index().encode(&mut writer);
+        let bytes = writer.into_bytes();
+        let mut reader = Reader::new(&bytes);
+        assert_eq!(BlockIndex::decode(&mut reader, ROOTS), Ok(index()));
+        assert_eq!(reader.finish(), Ok(()));
+        assert_eq!(BlockIndex::decode(&mut Reader::new(&bytes), &["other"]), Err(Malformed));
+    }
+
+    #[test]
+    fn no_damaged_index_is_read_with_gaps_or_makes_the_reader_panic() {
+        let mut writer = Writer::new();
+        index().encode(&mut writer);
+        let bytes = writer.into_bytes();
+        for at in 0..bytes.len() {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut damaged = bytes.clone();
+                damaged[at] = value;
+                if let Ok(read) = BlockIndex::decode(&mut Reader::new(&damaged), ROOTS) {
+                    for (client, end) in read.clock_ends() {
+                        assert!(read.resolve(BlockId { client, clock: 0 }).is_some());
+                        assert!(read.resolve(BlockId { client, clock: end - 1 }).is_some());
+                    }
+                }
+            }
+            assert!(BlockIndex::decode(&mut Reader::new(&bytes[..at]), ROOTS).is_err());
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Makes updates out of updates: without deletions, joined, or standing for a rejected one.
+//!
+//! `document` strips what it writes into maps; `replica` joins what goes into one envelope and
+//! asks for void clocks. Everything here takes updates that our own side made, so a failure to
+//! read one is a fault of ours and is reported as [`Unmade`].
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::read::{Section, Update};
+use super::varint::write_number;
+use crate::limits;
+
+/// The bytes are no update of one client, or do not continue one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("these updates cannot be joined")]
+pub struct Unmade;
+
+/// The update without its deletions.
+///
+/// In maps an overwritten value is deleted wherever the overwriting one is integrated, so nothing
+/// is lost; and what carries no deletions cannot delete what its author never saw.
+pub fn strip_deletes(update: &[u8]) -> Result<Vec<u8>, Unmade> {
+    let parts = Parts::of(update)?;
+    let mut out = update.get(..parts.blocks.end).ok_or(Unmade)?.to_vec();
+    write_number(&mut out, 0);
+    Ok(out)
+}
+
+/// Joins as many updates from the front as one envelope may carry, and says how many.
+///
+/// Each continues the one before, all of one client. At least one is taken; the result has at
+/// most `limits::ENVELOPE_EDITS_MAX` updates, `limits::UPDATE_BLOCKS_MAX` blocks and, beyond the
+/// first update, `limits::CONTENT_BYTES_MAX` bytes.
+pub fn merge(updates: &[Vec<u8>]) -> Result<(usize, Vec<u8>), Unmade> {
+    let (mut head, mut body, mut taken): (Option<Section>, Vec<u8>, usize) = (None, Vec::new(), 0);
+    let mut deleted = BTreeMap::new();
+    let (mut bytes, mut end) = (0usize, None);
+    for update in updates.iter().take(limits::ENVELOPE_EDITS_MAX) {
+        let parts = Parts::of(update)?;
+        let blocks = head.map_or(0, |head| head.blocks).saturating_add(parts.section.map_or(0, |s| s.blocks));
+        bytes = bytes.saturating_add(update.len());
+        let full = bytes > limits::CONTENT_BYTES_MAX
+            || usize::try_from(blocks).map_or(true, |blocks| blocks > limits::UPDATE_BLOCKS_MAX);
+        if full && taken > 0 {
+            break;
+        }
+        if let Some(section) = parts.section {
+            let first = *head.get_or_insert(Section { blocks: 0, ..section });
+            if first.client != section.client || end.is_some_and(|end| end != section.clock) {
+                return Err(Unmade);
+            }
+            head = Some(Section { blocks, ..first });
+            end = Some(parts.end);
+            body.extend_from_slice(update.get(parts.blocks).ok_or(Unmade)?);
+        }
+        for (client, start, length) in parts.deletions {
+            let ranges: &mut Vec<Range<u32>> = deleted.entry(client).or_default();
+            ranges.push(start..start.saturating_add(length));
+        }
+        taken += 1;
+    }
+    Ok((taken, join(head, &body, deleted)))
+}
+
+/// The update that stands for a rejected one: its clocks, void. Empty clocks give an empty update.
+pub fn gc_update(client: u64, clocks: Range<u32>) -> Vec<u8> {
+    let mut body = vec![0];
+    write_number(&mut body, u64::from(clocks.end.saturating_sub(clocks.start)));
+    let head = Section { blocks: 1, client, clock: clocks.start };
+    join((!clocks.is_empty()).then_some(head), &body, BTreeMap::new())
+}
+
+fn join(head: Option<Section>, body: &[u8], deleted: BTreeMap<u64, Vec<Range<u32>>>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len().saturating_add(32));
+    write_number(&mut out, u64::from(head.is_some()));
+    if let Some(head) = head {
+        write_number(&mut out, u64::from(head.blocks));
+        write_number(&mut out, head.client);
+        write_number(&mut out, u64::from(head.clock));
+        out.extend_from_slice(body);
+    }
+    write_number(&mut out, deleted.len().try_into().unwrap_or(u64::MAX));
+    for (client, ranges) in deleted {
+        let ranges = united(ranges);
+        write_number(&mut out, client);
+        write_number(&mut out, ranges.len().try_into().unwrap_or(u64::MAX));
+        for range in ranges {
+            write_number(&mut out, u64::from(range.start));
+            write_number(&mut out, u64::from(range.end.saturating_sub(range.start)));
+        }
+    }
+    out
+}
+
+/// The same clocks as ranges in order that neither touch nor overlap.
+fn united(mut ranges: Vec<Range<u32>>) -> Vec<Range<u32>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut joined: Vec<Range<u32>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
+/// An update of at most one client, taken apart.
+struct Parts {
+    section: Option<Section>,
+    /// Where its blocks lie in the bytes.
+    blocks: Range<usize>,
+    /// The clock after its last block.
+    end: u32,
+    deletions: Vec<(u64, u32, u32)>,
+}
+
+impl Parts {
+    fn of(bytes: &[u8]) -> Result<Parts, Unmade> {
+        let mut update = Update::new(bytes);
+        let section = match update.clients().map_err(|_| Unmade)? {
+            0 => None,
+            1 => Some(update.section().map_err(|_| Unmade)?),
+            _ => return Err(Unmade),
+        };
+        let from = update.at();
+        let mut end = section.map_or(0, |section| section.clock);
+        if let Some(section) = section {
+            for _ in 0..section.blocks {
+                let block = update.block(section.client, end).map_err(|_| Unmade)?;
+                end = end.saturating_add(block.length);
+            }
+        }
+        let blocks = from..update.at();
+        let deletions = update.deletions().map_err(|_| Unmade)?;
+        if update.is_at_end() { Ok(Parts { section, blocks, end, deletions }) } else { Err(Unmade) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn void_clocks_join_with_what_follows_them_but_not_with_a_gap() {
+        let (first, second) = (gc_update(9, 3..5), gc_update(9, 5..200));
+        let (taken, joined) = merge(&[first.clone(), second.clone()]).unwrap();
+        assert_eq!((taken, joined), (2, vec![1, 2, 9, 3, 0, 2, 0, 0xc3, 1, 0]));
+        assert_eq!(merge(&[second, first.clone()]), Err(Unmade));
+        assert_eq!(merge(&[first, gc_update(8, 5..6)]), Err(Unmade));
+        assert_eq!(gc_update(9, 3..3), vec![0, 0]);
+    }
+
+    #[test]
+    fn an_envelope_takes_no_more_than_its_bounds() {
+        let updates: Vec<_> = (0..150).map(|clock| gc_update(9, clock..clock + 1)).collect();
+        assert_eq!(merge(&updates).unwrap().0, limits::ENVELOPE_EDITS_MAX);
+        let large = || {
+            let mut update = vec![1, 1, 9, 0, 0x24, 1, 1, b'r', 1, b'k'];
+            write_number(&mut update, 700_000);
+            update.extend_from_slice(&[b'x'; 700_000]);
+            update.push(0);
+            update
+        };
+        assert_eq!(merge(&[large(), gc_update(9, 700_000..700_001)]).unwrap().0, 2);
+        assert_eq!(merge(&[large(), large()]).unwrap().0, 1);
+    }
+
+    #[test]
+    fn deletions_of_joined_updates_are_united() {
+        assert_eq!(united(vec![5..9, 1..3, 2..4, 9..11]), vec![1..4, 5..11]);
+    }
+}
