@@ -1,1 +1,1 @@
-//! Fourword.
+//! Remembers what a node decides: journal, index, blobs and read model.
