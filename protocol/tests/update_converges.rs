@@ -98,8 +98,8 @@ impl World {
                 self.held[to][from] += 1;
             }
             Err(error) => {
-                let Fault::Early(BlockId { client, clock }) = error.fault else { panic!("{error}") };
-                assert!(clock >= self.documents[to].next_clock(client));
+                let early = |BlockId { client, clock }| clock >= self.documents[to].next_clock(client);
+                assert!(matches!(error.fault, Fault::Early(id) if early(id)), "{error}");
                 self.waited += 1;
             }
         }

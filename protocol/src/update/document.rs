@@ -13,8 +13,8 @@ use std::sync::Arc;
 use yrs::block::ClientID;
 use yrs::updates::decoder::Decode;
 use yrs::{
-    Any, Doc, GetString, Map, MapRef, Options, Out, ReadTxn, StateVector, Text, TextRef, Transact,
-    TransactionMut, Update, WriteTxn,
+    Any, Doc, GetString, Map, MapRef, OffsetKind, Options, Out, ReadTxn, StateVector, Text, TextRef,
+    Transact, TransactionMut, Update, WriteTxn,
 };
 
 use super::index::BlockIndex;
@@ -186,9 +186,12 @@ impl Document {
         inserted: &str,
     ) -> Result<Edit, DocumentError> {
         let text = self.text(root).ok_or(DocumentError::Unwritable)?;
-        let number = |at: usize| u32::try_from(at).map_err(|_| DocumentError::Unwritable);
-        let start = number(removed.start)?;
-        let length = number(text.get(removed).ok_or(DocumentError::Unwritable)?.len())?;
+        let units = |part: Option<&str>| {
+            let units = part.ok_or(DocumentError::Unwritable)?.encode_utf16().count();
+            u32::try_from(units).map_err(|_| DocumentError::Unwritable)
+        };
+        let start = units(text.get(..removed.start))?;
+        let length = units(text.get(removed))?;
         if (length == 0 && inserted.is_empty()) || inserted.len() > limits::CONTENT_BYTES_MAX / 2 {
             return Err(DocumentError::Unwritable);
         }
@@ -463,7 +466,10 @@ impl std::fmt::Debug for Document {
 }
 
 fn new_doc(name: &Arc<str>, client: u64) -> Doc {
-    Doc::with_options(Options::with_guid_and_client_id(Arc::clone(name), ClientID::new(client)))
+    let options = Options::with_guid_and_client_id(Arc::clone(name), ClientID::new(client));
+    // Clocks count UTF-16 units. Counting bytes beside them goes wrong where an origin splits a
+    // surrogate pair, because the library then puts longer characters in its place.
+    Doc::with_options(Options { offset_kind: OffsetKind::Utf16, ..options })
 }
 
 /// Gives accepted bytes to the library, which must take all of them at once.

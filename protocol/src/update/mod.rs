@@ -1,10 +1,10 @@
 //! What an envelope changes in a document: our own reader of the CRDT encoding, and the document.
 //!
 //! The CRDT library corrupts memory on hostile input, so nothing reaches it that [`parse`] has not
-//! accepted; that parser, not the signature, is the wall. From outside to inside: [`varint`] and
-//! [`read`] take bytes apart and judge nothing, [`parse`] judges one log's update and
+//! accepted; that parser, not the signature, is the wall. From outside to inside: `varint` and
+//! `read` take bytes apart and judge nothing, [`parse`] judges one log's update and
 //! [`snapshot`] a whole state, both against [`index`], which remembers where every block lies.
-//! [`write`] joins updates and makes the blocks that stand for rejected ones. [`document`] alone
+//! [`mod@write`] joins updates and makes the blocks that stand for rejected ones. [`document`] alone
 //! calls the library. Format: docs/PROTOCOL.md, updates.
 
 pub mod document;

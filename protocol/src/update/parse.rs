@@ -7,6 +7,8 @@
 //! the shape allows; the library has no way to fail on that. A refused update says which clocks it
 //! took, so that the log can go on without it. One that follows another log's block which has not
 //! come ([`Fault::Early`]) is not refused: it is judged again when that has come.
+//! Not checked, because no reader can: that a block of a text lies between neighbours which its
+//! author saw. A hostile member can so make texts differ between nodes; content digests show it.
 
 use std::collections::BTreeSet;
 use std::ops::Range;

@@ -2,8 +2,8 @@
 //!
 //! `parse`, `snapshot` and `write` read through this. Its rules decide whether the clocks of a
 //! rejected update can be read at all, so every node must have the same ones: readable are blocks
-//! of the kinds in [`Content`], with shortest numbers and valid UTF-8, values nested at most
-//! [`ANY_DEPTH_MAX`] deep, and clocks up to `CLOCK_MAX`. Invariant: no count is believed beyond
+//! of the kinds in `Content`, with shortest numbers and valid UTF-8, values nested at most
+//! `ANY_DEPTH_MAX` deep, and clocks up to `CLOCK_MAX`. Invariant: no count is believed beyond
 //! the bytes that are left, and only small fixed things are held per block.
 //! Source: the yrs v1 update encoding.
 
