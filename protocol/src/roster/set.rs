@@ -1,0 +1,575 @@
+//! The roster of one entity at one node: a set of checked statements that only grows.
+//!
+//! The replicator gives it whatever statements come, sends what others lack, and asks it who may
+//! do what. Invariant: what is in the set has valid signatures and certificates, all its parents,
+//! and an author whose key stands on what it names; all of that follows from the statement and
+//! its ancestors alone, so all honest nodes refuse the same. Bounds: `limits::STATEMENTS_PER_*`
+//! and `limits::WAITING_STATEMENT*`.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Role;
+use super::body::{Body, Genesis, Seal};
+use super::fact::{Act, By, Fact, Newcomer};
+use super::graph::Graph;
+use super::judge::Heirs;
+use super::reading::{Reading, knowers, reach};
+use super::statement::{Header, Signer, Statement, StatementError, is_accepted};
+use super::table::{MemberIx, SeatIx, StatementIx};
+use super::waiting::Waiting;
+use crate::identity::Certificate;
+use crate::ids::{DeviceKey, Digest, EntityId, LogId, PersonId, SealingKey, StatementId, VerifyingKey};
+use crate::limits::{ROSTER_HEADS_MAX, STATEMENTS_PER_DEVICE_MAX};
+use crate::time::WallTime;
+
+const DIGEST: &str = "fourword v1 roster digest";
+
+/// All statements of one entity that this node holds, and what they say.
+#[derive(Clone, Debug)]
+pub struct Roster {
+    entity: EntityId,
+    genesis: Genesis,
+    statements: BTreeMap<StatementId, Statement>,
+    graph: Graph,
+    /// What each device signed, shallowest first, then by hash: the order in which it is kept.
+    signed: BTreeMap<DeviceKey, BTreeSet<(u32, StatementId)>>,
+    waiting: Waiting,
+    heirs: RefCell<Heirs>,
+    reading: OnceCell<Reading>,
+    digest: OnceCell<Digest>,
+}
+
+/// What became of a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// It is in the set, with those that waited for it; parents first.
+    New(Vec<StatementId>),
+    /// It was in the set.
+    Known,
+    /// It waits for these parents, which are neither here nor waiting.
+    Waiting {
+        /// Ascending; empty if all that is missing waits itself.
+        missing: Vec<StatementId>,
+    },
+    /// It will not be in the set.
+    Rejected(Rejection),
+}
+
+/// Why a statement is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// Its bytes are no statement.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// It is about another entity, or begins one.
+    #[error("the statement is of another entity")]
+    Foreign,
+    /// Its author's key does not stand on the membership and certification it names.
+    #[error("the statement's author has no such device")]
+    NoSeat,
+    /// A certificate or card in it is not valid.
+    #[error("a certificate in the statement is not valid")]
+    Certificate,
+    /// The invite's key did not sign the newcomer's certificate.
+    #[error("the statement's invite did not let this person in")]
+    Invite,
+    /// Its device has signed enough that comes before it.
+    #[error("the device has signed too many statements")]
+    DeviceFull,
+    /// Too much waits already. An honest sender gives parents first.
+    #[error("too many statements wait for their parents")]
+    WaitingFull,
+}
+
+impl Rejection {
+    /// Whether no honest node sends this.
+    pub fn blames_sender(self) -> bool {
+        !matches!(
+            self,
+            Rejection::DeviceFull | Rejection::WaitingFull | Rejection::Statement(StatementError::Version)
+        )
+    }
+}
+
+/// Why no statement could be drafted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DraftError {
+    /// The key belongs to no membership that stands, or was revoked.
+    #[error("this device is no member's")]
+    NoSeat,
+    /// The body does not fit a statement.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+}
+
+/// An invite as the roster knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Invite {
+    /// Its `OpenInvite`.
+    pub statement: StatementId,
+    /// With which role it lets in.
+    pub role: Role,
+    /// Until when; checked by who admits.
+    pub expires: WallTime,
+    /// How many it lets in; checked by who admits.
+    pub uses: u32,
+    /// How many it let in, as far as this node knows.
+    pub used: u32,
+    /// Whether it counts and nothing closed it.
+    pub open: bool,
+}
+
+impl Roster {
+    /// Begins with an entity's genesis; refuses another statement or an invalid certificate.
+    pub fn new(genesis: Statement) -> Result<Roster, Rejection> {
+        let Body::Genesis(body) = genesis.body() else { return Err(Rejection::Foreign) };
+        if !body.creator.is_valid() {
+            return Err(Rejection::Certificate);
+        }
+        let (body, entity) = (body.clone(), genesis.entity());
+        let fact = fact(&genesis, body.creator.person.id());
+        let graph = Graph::new(fact).ok_or(Rejection::Foreign)?;
+        let signed = BTreeMap::from([(genesis.author(), BTreeSet::from([(0, genesis.id())]))]);
+        Ok(Roster {
+            entity,
+            genesis: body,
+            statements: BTreeMap::from([(genesis.id(), genesis)]),
+            graph,
+            signed,
+            waiting: Waiting::default(),
+            heirs: RefCell::default(),
+            reading: OnceCell::new(),
+            digest: OnceCell::new(),
+        })
+    }
+
+    /// Reads, checks and adds one statement.
+    pub fn insert(&mut self, bytes: &[u8]) -> Inserted {
+        match Statement::read(bytes) {
+            Ok(statement) => self.add(statement),
+            Err(error) => Inserted::Rejected(error.into()),
+        }
+    }
+
+    /// Checks and adds a statement that was read, for example one just drafted.
+    pub fn add(&mut self, statement: Statement) -> Inserted {
+        if self.contains(&statement.id()) {
+            return Inserted::Known;
+        }
+        if statement.entity() != self.entity || matches!(statement.body(), Body::Genesis(_)) {
+            return Inserted::Rejected(Rejection::Foreign);
+        }
+        let missing: BTreeSet<StatementId> =
+            statement.parents().iter().filter(|p| !self.contains(p)).copied().collect();
+        if !missing.is_empty() {
+            let unknown = missing.iter().filter(|p| !self.waiting.contains(p)).copied().collect();
+            return match self.waiting.push(statement, missing) {
+                true => Inserted::Waiting { missing: unknown },
+                false => Inserted::Rejected(Rejection::WaitingFull),
+            };
+        }
+        let first = statement.id();
+        if let Err(rejection) = self.take(statement) {
+            return Inserted::Rejected(rejection);
+        }
+        let mut new = vec![first];
+        let mut arrived = vec![first];
+        while let Some(id) = arrived.pop() {
+            for ready in self.waiting.arrived(&id) {
+                let id = ready.id();
+                if self.take(ready).is_ok() {
+                    new.push(id);
+                    arrived.push(id);
+                }
+            }
+        }
+        new.retain(|id| self.contains(id));
+        Inserted::New(new)
+    }
+
+    /// The entity.
+    pub fn entity(&self) -> EntityId {
+        self.entity
+    }
+
+    /// How the entity began.
+    pub fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// Whether the statement is in the set; one that waits is not.
+    pub fn contains(&self, id: &StatementId) -> bool {
+        self.statements.contains_key(id)
+    }
+
+    /// A statement of the set.
+    pub fn statement(&self, id: &StatementId) -> Option<&Statement> {
+        self.statements.get(id)
+    }
+
+    /// The bytes of a statement of the set.
+    pub fn bytes(&self, id: &StatementId) -> Option<&[u8]> {
+        self.statement(id).map(Statement::bytes)
+    }
+
+    /// The names of all statements, parents first.
+    pub fn ids(&self) -> impl Iterator<Item = StatementId> {
+        self.graph.nodes.iter().map(|(_, node)| node.fact.id)
+    }
+
+    /// What a holder of `known` lacks, parents first.
+    pub fn missing_from(&self, known: &BTreeSet<StatementId>) -> Vec<StatementId> {
+        self.ids().filter(|id| !known.contains(id)).collect()
+    }
+
+    /// A hash of the set: equal exactly where the sets are.
+    pub fn digest(&self) -> Digest {
+        *self.digest.get_or_init(|| {
+            let mut hasher = blake3::Hasher::new_derive_key(DIGEST);
+            for id in self.statements.keys() {
+                hasher.update(&id.0);
+            }
+            Digest(*hasher.finalize().as_bytes())
+        })
+    }
+
+    /// Statements that nobody followed yet, ascending: what a writer says it knew.
+    ///
+    /// At most `limits::ROSTER_HEADS_MAX`. Where more are open, the deepest, then the smallest:
+    /// they know most, and whoever writes a statement joins so many, so the rest come next.
+    pub fn heads(&self) -> Vec<StatementId> {
+        self.heads_with([])
+    }
+
+    /// Who is in, by all statements of the set. Computed once for each set.
+    pub fn reading(&self) -> &Reading {
+        self.reading.get_or_init(|| Reading::of(&self.graph, &mut self.heirs.borrow_mut()))
+    }
+
+    /// Whether all these statements are in the set.
+    pub fn knows(&self, heads: &[StatementId]) -> bool {
+        heads.iter().all(|head| self.contains(head))
+    }
+
+    /// Whether who knew `later` knew all of `earlier`; false if one of them is not in the set.
+    pub fn follows(&self, later: &[StatementId], earlier: &[StatementId]) -> bool {
+        let past = self.graph.past_of(later);
+        past.is_some_and(|past| {
+            earlier.iter().all(|id| self.graph.at(id).is_some_and(|at| past.contains(at)))
+        })
+    }
+
+    /// The role under which a device wrote, knowing `heads`: the highest of its memberships there.
+    ///
+    /// The role of a membership is the lowest among the last changes that the heads know and
+    /// those made apart from them. `None` if nothing counts: the device had no seat, its
+    /// membership ended, or it was revoked. `place`, a log and a sequence in it, is spared by
+    /// removals, demotions and revocations made apart whose vectors, or a `Held`, reach it.
+    pub fn role_at(
+        &self,
+        device: &DeviceKey,
+        heads: &[StatementId],
+        place: Option<(&LogId, u64)>,
+    ) -> Option<Role> {
+        let past = self.graph.past_of(heads)?;
+        let seats = self.graph.seats_with(device).iter();
+        let known = seats.filter(|seat| past.contains(self.graph.seats[**seat].statement));
+        known.filter_map(|seat| self.role_of_seat(*seat, &past, place)).max()
+    }
+
+    /// The keys of all that can open an epoch, root keys too. Empty if it is no epoch here.
+    pub fn knowers(&self, epoch: &StatementId) -> BTreeSet<DeviceKey> {
+        let at = self.graph.at(epoch).filter(|at| matches!(self.act(*at), Act::Epoch(..)));
+        at.and_then(|at| knowers(&self.graph, at, None)).unwrap_or_default()
+    }
+
+    /// The counter that a new epoch drafted now carries.
+    pub fn next_counter(&self) -> u64 {
+        self.graph.greatest_counter(&self.heads()).saturating_add(1)
+    }
+
+    /// Every seal to a device, with its epoch, in the order of the set. Not all need open.
+    pub fn seals_for(&self, device: &DeviceKey) -> Vec<(StatementId, &Seal)> {
+        let mut found = Vec::new();
+        for id in self.ids() {
+            let (epoch, seals) = match self.statement(&id).map(Statement::body) {
+                Some(Body::Epoch { seals, .. }) => (id, seals),
+                Some(Body::SealKey { epoch, seals }) => (*epoch, seals),
+                _ => continue,
+            };
+            found.extend(seals.iter().filter(|seal| seal.device == *device).map(|seal| (epoch, seal)));
+        }
+        found
+    }
+
+    /// Where to seal keys for a member's device.
+    pub fn sealing_key(&self, device: &DeviceKey) -> Option<SealingKey> {
+        let (_, membership) = self.reading().member_of(device)?;
+        let m = self.graph.membership(&membership)?;
+        let judgement = &self.reading().judgement;
+        let seat = self.graph.seats_with(device).iter().find(|seat| {
+            self.graph.seats[**seat].membership == m
+                && judgement.is_seated(&self.graph, **seat)
+                && judgement.revoked[**seat].is_empty()
+        })?;
+        let card = match self.statement(&self.graph.id(self.graph.seats[*seat].statement))?.body() {
+            Body::Certify { device } => device,
+            Body::Genesis(Genesis { creator: certificate, .. })
+            | Body::Add { certificate, .. }
+            | Body::AcceptInvite { certificate, .. } => &certificate.device,
+            _ => return None,
+        };
+        (card.key == *device).then_some(card.sealing)
+    }
+
+    /// The invite of a key; the one still open, if the key was used twice.
+    pub fn invite(&self, key: &VerifyingKey) -> Option<Invite> {
+        let invites = self.statements.values().filter_map(|statement| match statement.body() {
+            Body::OpenInvite { key: of, role, expires, uses } if of == key => {
+                let at = self.graph.at(&statement.id())?;
+                let judgement = &self.reading().judgement;
+                let used = self
+                    .graph
+                    .memberships
+                    .iter()
+                    .filter(|(_, m)| m.invite == Some(at) && judgement.counts.contains(m.statement));
+                Some(Invite {
+                    statement: statement.id(),
+                    role: *role,
+                    expires: *expires,
+                    uses: *uses,
+                    used: u32::try_from(used.count()).unwrap_or(u32::MAX),
+                    open: judgement.counts.contains(at) && judgement.closed(&self.graph, at).is_empty(),
+                })
+            }
+            _ => None,
+        });
+        invites.max_by_key(|invite| invite.open)
+    }
+
+    /// Signs a statement that follows all heads, under the signer's best standing membership.
+    ///
+    /// It is not added, and whether its author has the right is not checked: give it to `add`
+    /// once it is durable, and ask `reading` before.
+    pub fn draft(&self, signer: Signer<'_>, body: Body) -> Result<Statement, DraftError> {
+        let seat = self.seat_to_sign(&signer.key()).ok_or(DraftError::NoSeat)?;
+        let certification = self.graph.seats[seat].statement;
+        let header = Header {
+            entity: self.entity,
+            author: signer.key(),
+            membership: self.graph.id(self.graph.memberships[self.member(seat)].statement),
+            certification: self.graph.id(certification),
+            parents: self.heads_with([certification]),
+        };
+        Ok(Statement::sign(header, body, signer)?)
+    }
+
+    fn act(&self, at: StatementIx) -> &Act {
+        &self.graph.nodes[at].fact.act
+    }
+
+    fn member(&self, seat: SeatIx) -> MemberIx {
+        self.graph.seats[seat].membership
+    }
+
+    /// Of the seats with this key that may speak now, that of the highest role, then the senior.
+    fn seat_to_sign(&self, key: &DeviceKey) -> Option<SeatIx> {
+        let judgement = &self.reading().judgement;
+        let seats = self.graph.seats_with(key).iter().copied().filter(|seat| {
+            judgement.standing.contains(&self.member(*seat))
+                && judgement.is_seated(&self.graph, *seat)
+                && judgement.revoked[*seat].is_empty()
+        });
+        seats.min_by_key(|seat| {
+            let m = self.member(*seat);
+            let role = judgement.role(&self.graph, m);
+            (judgement.heir != Some(m), std::cmp::Reverse(role), judgement.position[m])
+        })
+    }
+
+    fn role_of_seat(
+        &self,
+        seat: SeatIx,
+        past: &super::bits::Bits,
+        place: Option<(&LogId, u64)>,
+    ) -> Option<Role> {
+        let (graph, judgement) = (&self.graph, &self.reading().judgement);
+        if !judgement.is_seated(graph, seat) {
+            return None;
+        }
+        let (m, key) = (self.member(seat), graph.seats[seat].key);
+        let spared = |acts: &[StatementIx]| {
+            place.is_some_and(|(log, sequence)| {
+                reach(graph, judgement, acts, &BTreeSet::from([key])).get(log) >= Some(&sequence)
+            })
+        };
+        let ended = [&judgement.ends[m], &judgement.revoked[seat]];
+        if ended.into_iter().any(|acts| !acts.is_empty() && !spared(acts)) {
+            return None;
+        }
+        let changes = &judgement.changes[m];
+        let binding = changes.iter().any(|change| !past.contains(*change)) && !spared(changes);
+        let role = judgement.role_knowing(graph, m, |change| past.contains(change), |_| binding);
+        let heir = || self.heirs.borrow_mut().among(graph, past);
+        Some(if role < Role::Admin && heir() == Some(m) { Role::Owner } else { role })
+    }
+
+    /// At most so many heads as a statement may name, of which each of `needed` is at or below one.
+    fn heads_with<const N: usize>(&self, needed: [StatementIx; N]) -> Vec<StatementId> {
+        let graph = &self.graph;
+        let mut heads: Vec<StatementIx> = graph.heads().collect();
+        if heads.len() > ROSTER_HEADS_MAX {
+            let covers =
+                |head: &StatementIx| needed.iter().any(|needed| head == needed || graph.knew(*head, *needed));
+            let order = |head: &StatementIx| (std::cmp::Reverse(graph.nodes[*head].depth), graph.id(*head));
+            let covering = heads.iter().filter(|head| covers(head)).min_by_key(|head| order(head)).copied();
+            heads.sort_by_key(|head| (Some(*head) != covering, order(head)));
+            heads.truncate(ROSTER_HEADS_MAX);
+        }
+        let mut ids: Vec<StatementId> = heads.into_iter().map(|head| graph.id(head)).collect();
+        ids.sort();
+        ids
+    }
+
+    /// Adds a statement whose parents are all here, if it stands.
+    fn take(&mut self, statement: Statement) -> Result<(), Rejection> {
+        let fact = self.check(&statement)?;
+        self.make_room(&fact, statement.author())?;
+        let id = statement.id();
+        self.keep(statement, fact);
+        assert!(self.graph.contains(&id), "a statement was kept without its fact");
+        Ok(())
+    }
+
+    /// Checks all that follows from a statement and its ancestors.
+    fn check(&self, statement: &Statement) -> Result<Fact, Rejection> {
+        let person = self.graph.person(&statement.membership()).ok_or(Rejection::NoSeat)?;
+        let fact = fact(statement, person);
+        if !self.graph.has_seat(&fact) {
+            return Err(self.why_no_seat(statement));
+        }
+        let valid = match statement.body() {
+            Body::Add { certificate, .. } | Body::AcceptInvite { certificate, .. } => certificate.is_valid(),
+            Body::Certify { device } => device.is_bound_to(person),
+            _ => true,
+        };
+        if !valid {
+            return Err(Rejection::Certificate);
+        }
+        if let Body::AcceptInvite { invite, certificate, signature } = statement.body() {
+            let accepted = match self.statement(invite).map(Statement::body) {
+                Some(Body::OpenInvite { key, .. }) => {
+                    is_accepted(*key, self.entity, *invite, certificate, signature)
+                }
+                _ => false,
+            };
+            if !accepted {
+                return Err(Rejection::Invite);
+            }
+        }
+        Ok(fact)
+    }
+
+    fn why_no_seat(&self, statement: &Statement) -> Rejection {
+        match statement.body() {
+            Body::AcceptInvite { invite, .. }
+                if !self.follows(statement.parents(), &[*invite])
+                    || !matches!(
+                        self.statement(invite).map(Statement::body),
+                        Some(Body::OpenInvite { .. })
+                    ) =>
+            {
+                Rejection::Invite
+            }
+            _ => Rejection::NoSeat,
+        }
+    }
+
+    /// Keeps a device within its bound: what is deepest, then greatest by hash, makes room, with
+    /// all that follows it. So the set kept depends on the statements alone, not on their order.
+    fn make_room(&mut self, fact: &Fact, author: DeviceKey) -> Result<(), Rejection> {
+        let Some(signed) = self.signed.get(&author) else { return Ok(()) };
+        let Some(last) = signed.last().copied() else { return Ok(()) };
+        if signed.len() < STATEMENTS_PER_DEVICE_MAX {
+            return Ok(());
+        }
+        if (self.graph.depth_over(&fact.parents), fact.id) > last {
+            return Err(Rejection::DeviceFull);
+        }
+        self.drop_with_followers(last.1);
+        Ok(())
+    }
+
+    fn drop_with_followers(&mut self, id: StatementId) {
+        let Some(dropped) = self.graph.at(&id) else { return };
+        let kept: Vec<(StatementId, Fact)> = self
+            .graph
+            .nodes
+            .iter()
+            .filter(|(at, node)| *at != dropped && !node.past.contains(dropped))
+            .map(|(_, node)| (node.fact.id, node.fact.clone()))
+            .collect();
+        let mut before = std::mem::take(&mut self.statements);
+        let mut facts = kept.into_iter();
+        let Some((id, genesis)) = facts.next() else { return };
+        if let (Some(graph), Some(statement)) = (Graph::new(genesis), before.remove(&id)) {
+            self.graph = graph;
+            self.signed = BTreeMap::from([(statement.author(), BTreeSet::from([(0, id)]))]);
+            self.statements.insert(id, statement);
+        }
+        self.heirs = RefCell::default();
+        for (id, fact) in facts {
+            if let Some(statement) = before.remove(&id) {
+                self.keep(statement, fact);
+            }
+        }
+    }
+
+    fn keep(&mut self, statement: Statement, fact: Fact) {
+        let depth = self.graph.depth_over(&fact.parents);
+        self.signed.entry(statement.author()).or_default().insert((depth, statement.id()));
+        self.graph.insert(fact);
+        self.statements.insert(statement.id(), statement);
+        self.reading = OnceCell::new();
+        self.digest = OnceCell::new();
+    }
+}
+
+fn fact(statement: &Statement, person: PersonId) -> Fact {
+    let by = By {
+        person,
+        membership: statement.membership(),
+        certification: statement.certification(),
+        key: statement.author(),
+    };
+    Fact { id: statement.id(), by, parents: statement.parents().to_vec(), act: act(statement.body()) }
+}
+
+fn act(body: &Body) -> Act {
+    let devices = |seals: &[Seal]| seals.iter().map(|seal| seal.device).collect();
+    match body {
+        Body::Genesis(genesis) => Act::Genesis(newcomer(&genesis.creator)),
+        Body::Add { certificate, role } => Act::Add(newcomer(certificate), *role),
+        Body::AcceptInvite { invite, certificate, .. } => Act::AcceptInvite(newcomer(certificate), *invite),
+        Body::Remove { person, vectors } => Act::Remove(*person, vectors.clone()),
+        Body::SetRole { person, role, vectors } => Act::SetRole(*person, *role, vectors.clone()),
+        Body::Certify { device } => Act::Certify(device.key),
+        Body::Revoke { person, key, vectors } => Act::Revoke(*person, *key, vectors.clone()),
+        Body::OpenInvite { role, .. } => Act::OpenInvite(*role),
+        Body::CloseInvite { invite } => Act::CloseInvite(*invite),
+        Body::Leave { vectors } => Act::Leave(vectors.clone()),
+        Body::Held { removal, vectors } => Act::Held(*removal, vectors.clone()),
+        Body::Epoch { counter, seals, .. } => Act::Epoch(*counter, devices(seals)),
+        Body::SealKey { epoch, seals } => Act::SealKey(*epoch, devices(seals)),
+        Body::Unknown { .. } => Act::Unknown,
+    }
+}
+
+fn newcomer(certificate: &Certificate) -> Newcomer {
+    Newcomer {
+        person: certificate.person.id(),
+        root: DeviceKey(certificate.person.root.0),
+        device: Some(certificate.device.key),
+    }
+}
