@@ -337,9 +337,9 @@ pub struct MessageView {
 pub struct DocumentSync {
     /// `{kind}:{words}:{concern}`.
     pub id: String,
-    /// The worst of the peers' states, or `Alone`.
+    /// The worst of the connected peers' states, or `Alone`.
     pub state: SyncState,
-    /// One entry for each other member device that was met.
+    /// One entry for each other member's device; `Alone` while it is not connected.
     pub peers: Vec<PeerSync>,
 }
 
@@ -361,7 +361,7 @@ pub struct PeerSync {
 pub enum SyncState {
     /// Roster digest, vectors and content digest are equal.
     InSync,
-    /// No other device is known.
+    /// No other device is connected.
     Alone,
     /// Content or statements are missing on one side.
     Behind,

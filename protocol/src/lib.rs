@@ -4,20 +4,35 @@
 //! two drivers run it, the node's on real I/O and the simulator's. Read `event` and `effect`
 //! first, then `replicator`, which only routes. docs/ARCHITECTURE.md has the map of the modules.
 
+mod asking;
 pub mod bytes;
 pub mod command;
 pub mod effect;
+mod entity;
 pub mod envelope;
 pub mod epoch;
 pub mod event;
+mod gossip;
 pub mod identity;
 pub mod ids;
+mod joining;
 pub mod limits;
+mod me;
+mod minting;
+mod names;
+mod opening;
+mod outbox;
+mod receiving;
 pub mod record;
+mod replica;
 pub mod replicator;
 pub mod roster;
 pub mod schema;
+mod session;
+mod sync;
 pub mod time;
 pub mod update;
+mod views;
+mod waiting;
 pub mod wire;
 pub mod words;

@@ -1,9 +1,33 @@
-//! The whole node's machine: routes each event to the module that decides.
+//! The whole node's machine: routes each event to the module that decides, and holds the state.
+//!
+//! `opening` brings it up, `minting` makes identities and entities, `asking` answers commands,
+//! `joining` lets people in, `receiving` takes envelopes and statements, `sync` catches up with
+//! peers, `gossip` is the fast path. `handle` never fails and never blocks; the same events with
+//! the same seed give the same effects, on every machine.
 
-use crate::effect::Effect;
-use crate::event::Event;
-use crate::time::Now;
-use crate::words::Naming;
+use std::collections::BTreeMap;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+
+use crate::command::{Command, CommandId, Notice, RefusalCode};
+use crate::effect::{Effect, Reason};
+use crate::entity::Entity;
+use crate::event::{Event, StretchId};
+use crate::ids::{DeviceKey, DocumentKey, EntityId};
+use crate::joining::Join;
+use crate::me::Me;
+use crate::minting::Minting;
+use crate::names::Names;
+use crate::opening::Opening;
+use crate::outbox::{After, Outbox, refusal};
+use crate::record::{BatchId, LoadId, StoreFailure};
+use crate::session::Session;
+use crate::time::{Duration, Instant, Now};
+use crate::words::{FourWords, Naming};
+
+/// How long changes gather before peers are told how we stand.
+pub(crate) const TELL_AFTER: Duration = Duration(300);
 
 /// What a node is started with.
 #[derive(Clone, Debug)]
@@ -17,19 +41,192 @@ pub struct Settings {
 /// One node, without its I/O.
 #[derive(Debug)]
 pub struct Replicator {
-    settings: Settings,
+    pub(crate) random: ChaCha20Rng,
+    pub(crate) now: Now,
+    pub(crate) out: Outbox,
+    pub(crate) names: Names,
+    pub(crate) opening: Opening,
+    pub(crate) me: Option<Me>,
+    pub(crate) minting: Vec<Minting>,
+    pub(crate) entities: BTreeMap<EntityId, Entity>,
+    pub(crate) joins: BTreeMap<EntityId, Join>,
+    pub(crate) sessions: BTreeMap<DeviceKey, Session>,
+    /// What each load under way is for.
+    pub(crate) loads: BTreeMap<LoadId, Load>,
+    /// Commands that wait for a document to be in memory.
+    pub(crate) deferred: BTreeMap<DocumentKey, Vec<(CommandId, Command)>>,
+    /// Entities of which peers must be told how we stand, since when.
+    pub(crate) changed: BTreeMap<EntityId, Instant>,
+    /// When all peers are told even if nothing changed.
+    pub(crate) reassure_at: Option<Instant>,
+    /// Why nothing is written any more.
+    pub(crate) read_only: Option<String>,
+    /// Frames and envelopes dropped, by reason.
+    pub(crate) dropped: BTreeMap<&'static str, u64>,
+    pub(crate) stopping: bool,
+}
+
+/// What a load is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// All that is needed before the node can serve.
+    Opening,
+    /// The content of a document.
+    Content(EntityId, DocumentKey),
+    /// A page for a peer.
+    Page(DeviceKey, EntityId, DocumentKey),
 }
 
 impl Replicator {
     /// A node that has not started: give it `Event::Started` first.
     pub fn new(settings: Settings) -> Replicator {
-        Replicator { settings }
+        Replicator {
+            random: ChaCha20Rng::from_seed(settings.seed),
+            now: Now::default(),
+            out: Outbox::default(),
+            names: Names::new(settings.naming),
+            opening: Opening::default(),
+            me: None,
+            minting: Vec::new(),
+            entities: BTreeMap::new(),
+            joins: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            loads: BTreeMap::new(),
+            deferred: BTreeMap::new(),
+            changed: BTreeMap::new(),
+            reassure_at: None,
+            read_only: None,
+            dropped: BTreeMap::new(),
+            stopping: false,
+        }
     }
 
     /// Advances the node by one event and returns what must now be done, in order.
     /// Never fails and never blocks.
     pub fn handle(&mut self, now: Now, event: Event) -> Vec<Effect> {
-        let _ = (now, event, &self.settings);
-        Vec::new()
+        self.now = now;
+        match event {
+            Event::Started { clean } => self.open(clean),
+            Event::Wake => self.wake(),
+            Event::Asked(id, command) => self.ask(id, command),
+            Event::Connected(device) => self.connected(device),
+            Event::Disconnected(device) => self.disconnected(device),
+            Event::Received(device, bytes) => self.received(device, &bytes),
+            Event::Unreachable { address, .. } => self.unreachable(&address),
+            Event::Heard { gossip, topic, from, bytes } => self.heard(gossip, topic, from, &bytes),
+            Event::Missed(device) => self.missed(device),
+            Event::Durable(batch) => self.durable(batch),
+            Event::WriteFailed(batch, failure) => self.write_failed(batch, &failure),
+            Event::Loaded(load, page) => self.loaded(load, page),
+            Event::Stretched(id, bytes) => self.stretched(id, &bytes),
+            Event::Stopping => self.stop(),
+        }
+        self.finish_stop();
+        self.out.take()
     }
+
+    fn stretched(&mut self, id: StretchId, bytes: &[u8; 32]) {
+        if self.minted(id, bytes) {
+            return;
+        }
+        if let Some(record) = self.names.stretched(id, bytes) {
+            self.out.write(vec![record], Vec::new());
+            self.check_joins();
+        }
+    }
+
+    // -- time ---------------------------------------------------------------------------------
+
+    fn wake(&mut self) {
+        self.out.woken();
+        self.tell_peers();
+        self.try_joins();
+    }
+
+    /// Notes that an entity changed, so that its peers are told soon.
+    pub(crate) fn touch(&mut self, entity: EntityId) {
+        let now = self.now.instant;
+        self.changed.entry(entity).or_insert(now);
+        self.out.wake_at(now + TELL_AFTER);
+    }
+
+    // -- the disk -----------------------------------------------------------------------------
+
+    fn durable(&mut self, batch: BatchId) {
+        for after in self.out.finished(batch) {
+            match after {
+                After::Answer(command, outcome) => self.out.answer(command, outcome),
+                After::Sealed(entity, document) => self.sealed(entity, document),
+                After::Spread { entity, statements, except } => self.spread(entity, &statements, except),
+                After::Welcome(entity, device) => self.welcome(entity, device),
+                After::Ready => self.ready(),
+            }
+        }
+    }
+
+    /// A batch is lost: whoever waits for it is told, and nothing is written from now on.
+    ///
+    /// What is in memory and not on disk must not be built upon, so documents are read anew.
+    fn write_failed(&mut self, batch: BatchId, failure: &StoreFailure) {
+        let reason = failure.to_string();
+        if self.read_only.is_none() {
+            self.out.notify(Notice::ReadOnly(reason.clone()));
+        }
+        for after in self.out.finished(batch) {
+            if let After::Answer(command, _) = after {
+                self.out.refuse(command, storage_refusal(&reason));
+            }
+        }
+        self.read_only.get_or_insert(reason);
+        for answer in self.entities.values_mut().flat_map(Entity::forget_unwritten) {
+            let reason = self.read_only.clone().unwrap_or_default();
+            self.out.refuse(answer, storage_refusal(&reason));
+        }
+    }
+
+    // -- ending -------------------------------------------------------------------------------
+
+    fn stop(&mut self) {
+        self.stopping = true;
+        for (command, _) in std::mem::take(&mut self.deferred).into_values().flatten() {
+            self.out.refuse(command, refusal(RefusalCode::Pending, "the node is stopping", ""));
+        }
+    }
+
+    /// All is written once no batch is under way and nothing waits to be sealed.
+    fn finish_stop(&mut self) {
+        let sealed = self.entities.values().flat_map(|e| e.replicas.values()).all(|r| r.is_sealed());
+        if self.stopping && !self.out.writing() && (sealed || self.read_only.is_some()) {
+            self.stopping = false;
+            self.out.push(Effect::Stopped);
+        }
+    }
+
+    // -- what all parts use -------------------------------------------------------------------
+
+    /// The entity of these words, among those this device is in.
+    pub(crate) fn by_words(&self, words: FourWords) -> Option<&Entity> {
+        self.entities.values().find(|e| e.secret.is_some() && self.names.entity(e.id) == Some(words))
+    }
+
+    /// Counts something that was dropped.
+    pub(crate) fn drop_counted(&mut self, reason: &'static str) {
+        let count = self.dropped.entry(reason).or_insert(0);
+        *count = count.saturating_add(1);
+    }
+
+    /// Counts a peer's fault, and sends it away when it has had its share.
+    pub(crate) fn blame(&mut self, device: DeviceKey, reason: &'static str) {
+        self.drop_counted(reason);
+        if self.sessions.get_mut(&device).is_some_and(Session::penalize) {
+            self.sessions.remove(&device);
+            self.out.push(Effect::Disconnect(device, Reason::Misbehaved));
+        }
+    }
+}
+
+/// What a person is told when the disk failed.
+pub(crate) fn storage_refusal(reason: &str) -> crate::command::Refusal {
+    let hint = "nothing was saved; make room or repair the disk, then restart the node";
+    refusal(RefusalCode::Storage, format!("could not save: {reason}"), hint)
 }

@@ -8,7 +8,7 @@ use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
 use bincode::{Decode, Encode};
 
 use crate::epoch::Greeting;
-use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, Incarnation, LogHead, LookupKey, StatementId};
+use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, Incarnation, LogHead, StatementId};
 use crate::limits::FRAME_BYTES_MAX;
 
 // Counted in decoded bytes, of which a hostile frame may hold more than it has encoded ones.
@@ -71,10 +71,6 @@ pub enum Frame {
         /// Why.
         why: Turned,
     },
-    /// Asks whether the receiver knows an entity by the lookup key of its words.
-    Find(LookupKey),
-    /// Answers `Find` with the genesis statement, as signed.
-    Found(LookupKey, Vec<u8>),
 }
 
 /// How a replica stands: equal states mean that nothing is missing on either side.

@@ -152,9 +152,9 @@ fn an_invite_admits_only_whom_its_key_signed_for() {
         let draft = group.roster.draft(Signer::Device(&signer), body).unwrap();
         group.roster.add(draft)
     };
-    let wrong_code = code(entity, 2).sign_acceptance(invite, &eve);
-    let for_fay = code(entity, 1).sign_acceptance(invite, &fay);
-    let elsewhere = code(entity, 1).sign_acceptance(StatementId([1; 32]), &eve);
+    let wrong_code = code(entity, 2).sign_acceptance(&eve);
+    let for_fay = code(entity, 1).sign_acceptance(&fay);
+    let elsewhere = code(entity, 1).sign_acceptance(&eve);
     let refused = Inserted::Rejected(Rejection::Invite);
     assert_eq!(accept(invite, eve.clone(), wrong_code), refused);
     assert_eq!(accept(invite, eve.clone(), for_fay), refused);

@@ -212,7 +212,7 @@ fn a_document_writes_what_it_would_accept_and_the_library_agrees_with_it() {
         (2, ours.content_digest(), vec![(77, 5)])
     );
     let keys: Vec<_> = other.iter("notes").map(|(key, _)| &**key).collect();
-    assert_eq!((keys, other.with_prefix("notes", "b").count()), (vec!["a", "b"], 1));
+    assert_eq!((keys, other.iter_from("notes", "b").count()), (vec!["a", "b"], 1));
     let doc = library_doc(1);
     let notes = doc.get_or_insert_map("notes");
     give(&doc, &joined);

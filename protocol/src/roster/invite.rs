@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::statement::acceptance;
 use crate::bytes::{Malformed, Reader, Writer};
 use crate::identity::{Certificate, SignatureBytes};
-use crate::ids::{EntityId, StatementId, VerifyingKey, from_base32, to_base32};
+use crate::ids::{EntityId, VerifyingKey, from_base32, to_base32};
 use crate::limits::{ADDRESS_BYTES_MAX, INVITE_ADDRESSES_MAX};
 
 const VERSION: u8 = 1;
@@ -63,8 +63,8 @@ impl InviteCode {
     }
 
     /// Signs a newcomer's certificate with the invite's key: the right to be admitted.
-    pub fn sign_acceptance(&self, invite: StatementId, certificate: &Certificate) -> SignatureBytes {
-        self.signing_key().sign(&acceptance(self.entity, invite, certificate)).to_bytes()
+    pub fn sign_acceptance(&self, certificate: &Certificate) -> SignatureBytes {
+        self.signing_key().sign(&acceptance(self.entity, certificate)).to_bytes()
     }
 
     /// The link form. `words` are the entity's four words as shown.

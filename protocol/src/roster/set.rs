@@ -278,6 +278,24 @@ impl Roster {
         known.filter_map(|seat| self.role_of_seat(*seat, &past, place)).max()
     }
 
+    /// Whose device it is or ever was: each is bound to one person by its own signature.
+    pub fn person_of(&self, device: &DeviceKey) -> Option<PersonId> {
+        let seat = self.graph.seats_with(device).first()?;
+        Some(self.graph.memberships[self.graph.seats[*seat].membership].person)
+    }
+
+    /// All who are or ever were in, ascending.
+    pub fn people(&self) -> BTreeSet<PersonId> {
+        self.graph.memberships.iter().map(|(_, membership)| membership.person).collect()
+    }
+
+    /// All epochs, the greatest counter first.
+    pub fn epochs(&self) -> Vec<StatementId> {
+        let mut epochs = self.graph.epochs().to_vec();
+        epochs.sort_by_key(|at| std::cmp::Reverse((self.graph.epoch_counter(*at), self.graph.id(*at))));
+        epochs.into_iter().map(|at| self.graph.id(at)).collect()
+    }
+
     /// The keys of all that can open an epoch, root keys too. Empty if it is no epoch here.
     pub fn knowers(&self, epoch: &StatementId) -> BTreeSet<DeviceKey> {
         let at = self.graph.at(epoch).filter(|at| matches!(self.act(*at), Act::Epoch(..)));
@@ -459,9 +477,7 @@ impl Roster {
         }
         if let Body::AcceptInvite { invite, certificate, signature } = statement.body() {
             let accepted = match self.statement(invite).map(Statement::body) {
-                Some(Body::OpenInvite { key, .. }) => {
-                    is_accepted(*key, self.entity, *invite, certificate, signature)
-                }
+                Some(Body::OpenInvite { key, .. }) => is_accepted(*key, self.entity, certificate, signature),
                 _ => false,
             };
             if !accepted {

@@ -191,9 +191,9 @@ impl Statement {
 }
 
 /// What an invite's key signs to let somebody in.
-pub(super) fn acceptance(entity: EntityId, invite: StatementId, certificate: &Certificate) -> Vec<u8> {
+pub(super) fn acceptance(entity: EntityId, certificate: &Certificate) -> Vec<u8> {
     let mut writer = Writer::new();
-    writer.raw(ACCEPTANCE).raw(&entity.0).raw(&invite.0);
+    writer.raw(ACCEPTANCE).raw(&entity.0);
     certificate.write(&mut writer);
     writer.into_bytes()
 }
@@ -202,11 +202,10 @@ pub(super) fn acceptance(entity: EntityId, invite: StatementId, certificate: &Ce
 pub(super) fn is_accepted(
     key: VerifyingKey,
     entity: EntityId,
-    invite: StatementId,
     certificate: &Certificate,
     signature: &SignatureBytes,
 ) -> bool {
-    verify(&key.0, &acceptance(entity, invite, certificate), signature)
+    verify(&key.0, &acceptance(entity, certificate), signature)
 }
 
 fn name(unsigned: &[u8]) -> StatementId {

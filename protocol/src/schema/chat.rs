@@ -100,6 +100,11 @@ pub struct Message {
     pub deleted: bool,
 }
 
+/// The message that a key of a chat is about; `None` if it is no key of a chat.
+pub fn touched(root: &str, key: &str) -> Option<MessageId> {
+    Key::parse(root, key).ok().map(|key| key.message())
+}
+
 /// What an author wants to send.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewMessage {

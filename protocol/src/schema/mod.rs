@@ -15,6 +15,7 @@ use std::fmt;
 
 use crate::command::Kind;
 use crate::ids::{DocumentKey, to_base32};
+pub use crate::update::document::Put;
 
 const DOCUMENT_KEY: &str = "fourword v1 document key";
 
@@ -70,6 +71,14 @@ impl Concern {
     }
 }
 
+/// The documents that every entity of a kind has from the start.
+pub fn concerns(kind: Kind) -> &'static [Concern] {
+    match kind {
+        Kind::Home => &[Concern::Home],
+        Kind::Group | Kind::Channel | Kind::Project | Kind::Organization => &[Concern::Core, Concern::Chat],
+    }
+}
+
 /// The root maps that a document of this concern may hold; any other is refused when parsed.
 pub fn roots(concern: &Concern) -> &'static [&'static str] {
     match concern {
@@ -92,17 +101,6 @@ pub fn document_id(kind: Kind, words: impl fmt::Display, concern: &Concern, segm
 pub fn document_key(entity_secret: &[u8; 32], concern: &Concern, segment: u32) -> DocumentKey {
     let key = blake3::derive_key(DOCUMENT_KEY, entity_secret);
     DocumentKey(*blake3::keyed_hash(&key, concern.segment_name(segment).as_bytes()).as_bytes())
-}
-
-/// One value set in a flat root map.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Put {
-    /// Which map, one of [`roots`].
-    pub root: &'static str,
-    /// At most `limits::MAP_KEY_BYTES_MAX`.
-    pub key: String,
-    /// A record, at most `limits::RECORD_BYTES_MAX`.
-    pub value: Vec<u8>,
 }
 
 /// What a replica shows of a document's root maps.

@@ -270,15 +270,10 @@ impl Document {
         self.values.get(root).into_iter().flatten()
     }
 
-    /// What lies in a root map under keys that begin with `prefix`, by key.
-    pub fn with_prefix<'d>(
-        &'d self,
-        root: &str,
-        prefix: &'d str,
-    ) -> impl Iterator<Item = (&'d Arc<str>, &'d Value)> {
-        let from = (std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded);
-        let entries = self.values.get(root).into_iter().flat_map(move |keys| keys.range::<str, _>(from));
-        entries.take_while(move |(key, _)| key.starts_with(prefix))
+    /// What lies in a root map from a key on, by key.
+    pub fn iter_from(&self, root: &str, from: &str) -> impl Iterator<Item = (&Arc<str>, &Value)> + use<'_> {
+        let from = (std::ops::Bound::Included(from), std::ops::Bound::Unbounded);
+        self.values.get(root).map(|keys| keys.range::<str, _>(from)).into_iter().flatten()
     }
 
     /// The visible text of a root text.

@@ -157,7 +157,7 @@ impl Replica {
     ) -> StatementId {
         let certificate = certificate(name);
         let code = code(self.roster.entity(), byte);
-        let signature = code.sign_acceptance(invite, &certificate);
+        let signature = code.sign_acceptance(&certificate);
         self.says(admitter, Body::AcceptInvite { invite, certificate, signature })
     }
 

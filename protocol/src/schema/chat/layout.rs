@@ -75,6 +75,17 @@ impl<'a> Key<'a> {
         }
     }
 
+    /// The message it is about.
+    pub(super) fn message(&self) -> MessageId {
+        match self {
+            Key::Message(id)
+            | Key::Edit(id)
+            | Key::Deleted(_, id)
+            | Key::Reaction(_, id, _)
+            | Key::Pin(_, id) => *id,
+        }
+    }
+
     /// The map it belongs to.
     pub(super) fn root(&self) -> &'static str {
         match self {

@@ -1,0 +1,329 @@
+//! Answers what people and programs on this device ask, or hands it to who decides.
+//!
+//! A command about a document waits until the document is in memory. What a command writes is
+//! answered when it is durable; what is wrong with it is said at once, with what to do about it.
+
+use rand::Rng;
+
+use crate::command::{ChatCommand, Command, CommandId, Kind, Outcome, Refusal, RefusalCode, Reply};
+use crate::effect::Effect;
+use crate::ids::EntityId;
+use crate::limits::{INVITE_ADDRESSES_MAX, INVITE_USES_MAX, NAME_BYTES_MAX, READ_MESSAGES_MAX};
+use crate::outbox::{After, refusal};
+use crate::replica::{Answer, Live};
+use crate::replicator::{Replicator, storage_refusal};
+use crate::roster::invite::InviteCode;
+use crate::roster::{Body, Role};
+use crate::schema::chat::{Chat, ChatError, NewMessage};
+use crate::schema::rights::Actor;
+use crate::schema::{Concern, Put, core, home};
+use crate::time::WallTime;
+use crate::words::FourWords;
+
+impl Replicator {
+    pub(crate) fn ask(&mut self, id: CommandId, command: Command) {
+        if !self.opening.done {
+            let refused = refusal(RefusalCode::Pending, "the node is starting", "try again in a few seconds");
+            return self.out.refuse(id, refused);
+        }
+        if let Some(reason) = self.read_only.clone().filter(|_| writes(&command)) {
+            return self.out.refuse(id, storage_refusal(&reason));
+        }
+        let refused = match command {
+            Command::Status => self.say_status(id),
+            Command::SetName(name) => self.set_name(id, name),
+            Command::Phrase => self.phrase(id),
+            Command::ForgetRoot => self.forget_root(id),
+            Command::Create { kind, name } => self.ask_create(id, kind, name),
+            Command::Entities => self.say(id, Reply::Entities(self.entity_views())),
+            Command::Show(words) => self.show(id, words),
+            Command::Members(words) => self.members(id, words),
+            Command::Leave(words) => self.leave(id, words),
+            Command::Invite { entity, role, uses, expires, addresses } => {
+                self.invite(id, entity, role, uses, expires, addresses)
+            }
+            Command::Join { words, code, peers } => {
+                self.join(id, words, code, peers);
+                Ok(())
+            }
+            Command::StopWaiting(asker) => {
+                self.stop_waiting(asker);
+                self.say(id, Reply::Ok)
+            }
+            Command::Chat(words, command) => self.chat(id, words, command),
+            Command::SyncStatus(words) => self.sync_status(id, words),
+            Command::Peers => self.say(id, Reply::Peers(self.peer_views())),
+            Command::Dial(address) => {
+                self.out.push(Effect::Connect(address));
+                self.say(id, Reply::Ok)
+            }
+        };
+        if let Err(refused) = refused {
+            self.out.refuse(id, refused);
+        }
+    }
+
+    fn say(&mut self, id: CommandId, reply: Reply) -> Result<(), Refusal> {
+        self.out.answer(id, Outcome::Done(reply));
+        Ok(())
+    }
+
+    // -- this node ----------------------------------------------------------------------------
+
+    fn set_name(&mut self, id: CommandId, name: String) -> Result<(), Refusal> {
+        check_name(&name)?;
+        let Some(me) = &mut self.me else { return Ok(()) };
+        me.name = name;
+        let record = me.record();
+        self.out.write(vec![record], vec![After::Answer(id, Outcome::Done(Reply::Ok))]);
+        let entities: Vec<EntityId> = self.entities.keys().copied().collect();
+        for entity in entities {
+            self.tell_name(entity);
+        }
+        Ok(())
+    }
+
+    fn phrase(&mut self, id: CommandId) -> Result<(), Refusal> {
+        let root = self.me.as_ref().and_then(|me| me.root.as_ref());
+        let phrase = root.map(|root| root.phrase().to_string()).ok_or_else(|| {
+            refusal(
+                RefusalCode::NotFound,
+                "the root key has left this device",
+                "the phrase was written down when it was shown",
+            )
+        })?;
+        self.say(id, Reply::Phrase(phrase))
+    }
+
+    fn forget_root(&mut self, id: CommandId) -> Result<(), Refusal> {
+        let Some(me) = &mut self.me else { return Ok(()) };
+        me.root = None;
+        let record = me.record();
+        self.out.write(vec![record], vec![After::Answer(id, Outcome::Done(Reply::Ok))]);
+        Ok(())
+    }
+
+    // -- entities -----------------------------------------------------------------------------
+
+    fn ask_create(&mut self, id: CommandId, kind: Kind, name: String) -> Result<(), Refusal> {
+        check_name(&name)?;
+        if kind == Kind::Home {
+            return Err(refusal(RefusalCode::Usage, "a home is made by the node itself", ""));
+        }
+        self.create(id, kind, name);
+        Ok(())
+    }
+
+    fn show(&mut self, id: CommandId, words: FourWords) -> Result<(), Refusal> {
+        let view = self.by_words(words).and_then(|e| self.entity_view(e)).ok_or_else(|| unknown(words))?;
+        self.say(id, Reply::Entity(view))
+    }
+
+    fn members(&mut self, id: CommandId, words: FourWords) -> Result<(), Refusal> {
+        let entity = self.by_words(words).ok_or_else(|| unknown(words))?;
+        let members = self.member_views(entity);
+        self.say(id, Reply::Members(members))
+    }
+
+    fn leave(&mut self, id: CommandId, words: FourWords) -> Result<(), Refusal> {
+        let entity = self.by_words(words).ok_or_else(|| unknown(words))?.id;
+        let after = vec![After::Answer(id, Outcome::Done(Reply::Ok))];
+        self.state(entity, Body::Leave { vectors: Vec::new() }, after).ok_or_else(|| {
+            refusal(RefusalCode::NotAllowed, format!("you are not a member of {words}"), "")
+        })?;
+        self.tend(entity);
+        Ok(())
+    }
+
+    fn invite(
+        &mut self,
+        id: CommandId,
+        words: FourWords,
+        role: Role,
+        uses: u32,
+        expires: WallTime,
+        addresses: Vec<String>,
+    ) -> Result<(), Refusal> {
+        let entity = self.by_words(words).ok_or_else(|| unknown(words))?.id;
+        if uses == 0 || uses > INVITE_USES_MAX || addresses.len() > INVITE_ADDRESSES_MAX {
+            return Err(refusal(
+                RefusalCode::Usage,
+                format!("an invite admits 1 to {INVITE_USES_MAX} people"),
+                "",
+            ));
+        }
+        if expires <= self.now.wall {
+            return Err(refusal(
+                RefusalCode::Usage,
+                "the invite would have expired already",
+                "give a later time",
+            ));
+        }
+        if !self.may_invite(entity, role) {
+            let hint = "ask an owner or admin; nobody grants a role above its own";
+            return Err(refusal(
+                RefusalCode::NotAllowed,
+                format!("you may not invite to {words} with this role"),
+                hint,
+            ));
+        }
+        let mut secret = [0; 16];
+        self.random.fill_bytes(&mut secret);
+        let code = InviteCode { entity, secret, addresses };
+        let body = Body::OpenInvite { key: code.key(), role, expires, uses };
+        let after = vec![After::Answer(id, Outcome::Done(Reply::Invite(code)))];
+        self.state(entity, body, after)
+            .map(|_| ())
+            .ok_or_else(|| refusal(RefusalCode::NotAllowed, format!("you are not a member of {words}"), ""))
+    }
+
+    // -- chats --------------------------------------------------------------------------------
+
+    fn chat(&mut self, id: CommandId, words: FourWords, command: ChatCommand) -> Result<(), Refusal> {
+        let entity = self.by_words(words).ok_or_else(|| unknown(words))?;
+        let entity_id = entity.id;
+        let Some(replica) = entity.document(&Concern::Chat) else {
+            return Err(refusal(RefusalCode::NotFound, format!("{words} has no chat"), ""));
+        };
+        let (key, room) = (replica.key, replica.has_room());
+        let Some(live) = replica.live() else {
+            self.deferred.entry(key).or_default().push((id, Command::Chat(words, command)));
+            self.load_documents(entity_id);
+            return Ok(());
+        };
+        if let ChatCommand::Read { last } = command {
+            let last = usize::try_from(last).unwrap_or(usize::MAX).min(READ_MESSAGES_MAX);
+            let messages = self.message_views(entity, live, last);
+            return self.say(id, Reply::Messages(messages));
+        }
+        let actor = self.me.as_ref().and_then(|me| entity.member(me.key()));
+        let actor = actor.ok_or_else(|| {
+            refusal(RefusalCode::NotAllowed, format!("you are not a member of {words}"), "")
+        })?;
+        if entity.epoch().is_none() {
+            let hint = "it comes from any member; connect to one and try again";
+            return Err(refusal(RefusalCode::Pending, format!("the key of {words} has not come yet"), hint));
+        }
+        if !room {
+            return Err(refusal(
+                RefusalCode::TooMuch,
+                "too many writes wait for the disk",
+                "try again in a moment",
+            ));
+        }
+        let random = self.random.next_u64().to_be_bytes();
+        let live = self.entities.get(&entity_id).and_then(|e| e.replicas.get(&key)?.live());
+        let Some(live) = live else { return Ok(()) };
+        match chat_put(live, &actor, random, self.now.wall, command).map_err(|e| chat_refusal(&e))? {
+            (Some(put), reply) => self.put(entity_id, key, vec![put], Some((id, Outcome::Done(reply)))),
+            (None, reply) => self.out.answer(id, Outcome::Done(reply)),
+        }
+        Ok(())
+    }
+
+    // -- what the node writes by itself -------------------------------------------------------
+
+    /// Writes an entity's name into its core document.
+    pub(crate) fn name_entity(&mut self, id: EntityId, name: &str, answer: Answer) {
+        let put = self.actor(id).and_then(|actor| core::set_entity_name(&actor, name).ok());
+        self.put_own(id, &Concern::Core, put, answer);
+        self.remember_entity(id);
+    }
+
+    /// Lists an entity in this person's home, and tells its members this person's name.
+    pub(crate) fn remember_entity(&mut self, id: EntityId) {
+        let (Some(entity), Some(home)) = (self.entities.get(&id), self.me.as_ref().map(|me| me.home)) else {
+            return;
+        };
+        if let Some(words) = self.names.entity(id).filter(|_| id != home) {
+            let put = home::join_group(id, entity.kind, words.to_bytes(), self.now.wall);
+            self.put_own(home, &Concern::Home, Some(put), None);
+        }
+        self.tell_name(id);
+    }
+
+    /// Writes this person's name into an entity's core document, if one was set.
+    fn tell_name(&mut self, id: EntityId) {
+        let name = self.me.as_ref().map(|me| me.name.clone()).filter(|name| !name.is_empty());
+        let (Some(name), Some(actor)) = (name, self.actor(id)) else { return };
+        let put = core::set_shown_name(&actor, &name).ok();
+        self.put_own(id, &Concern::Core, put, None);
+    }
+
+    fn put_own(&mut self, id: EntityId, concern: &Concern, put: Option<Put>, answer: Answer) {
+        let document = self.entities.get(&id).and_then(|e| e.document(concern)).map(|r| r.key);
+        if let (Some(put), Some(document)) = (put, document) {
+            self.put(id, document, vec![put], answer);
+        } else if let Some((asker, outcome)) = answer {
+            self.out.answer(asker, outcome);
+        }
+    }
+
+    /// This person as an entity's roster has it now.
+    fn actor(&self, id: EntityId) -> Option<Actor> {
+        self.entities.get(&id)?.member(self.me.as_ref()?.key())
+    }
+
+    fn say_status(&mut self, id: CommandId) -> Result<(), Refusal> {
+        let status = self.status();
+        let status =
+            status.ok_or_else(|| refusal(RefusalCode::Pending, "the node is starting", "try again"))?;
+        self.say(id, Reply::Status(status))
+    }
+}
+
+/// What a chat command that writes puts, if it changes anything, and what it answers.
+fn chat_put(
+    live: &Live,
+    actor: &Actor,
+    random: [u8; 8],
+    now: WallTime,
+    command: ChatCommand,
+) -> Result<(Option<Put>, Reply), ChatError> {
+    let chat = Chat::new(&live.document, &live.chat);
+    let put = match command {
+        ChatCommand::Send { text, parent } => {
+            let new = NewMessage { text, parent, attachments: Vec::new() };
+            let (message, put) = chat.send(actor, random, &new, now)?;
+            return Ok((Some(put), Reply::Message(message)));
+        }
+        ChatCommand::Edit(message, text) => chat.edit(actor, message, &text, now)?,
+        ChatCommand::Delete(message) => Some(chat.delete(actor, message, now)?),
+        ChatCommand::React { message, emoji, on } => chat.react(actor, message, &emoji, on)?,
+        ChatCommand::Read { .. } => None,
+    };
+    Ok((put, Reply::Ok))
+}
+
+fn chat_refusal(error: &ChatError) -> Refusal {
+    refusal(error.code(), error.to_string(), "")
+}
+
+fn writes(command: &Command) -> bool {
+    match command {
+        Command::SetName(_)
+        | Command::ForgetRoot
+        | Command::Create { .. }
+        | Command::Leave(_)
+        | Command::Invite { .. }
+        | Command::Join { .. } => true,
+        Command::Chat(_, command) => !matches!(command, ChatCommand::Read { .. }),
+        _ => false,
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Refusal> {
+    if name.trim().is_empty() || name.len() > NAME_BYTES_MAX {
+        let message = format!("a name has 1 to {NAME_BYTES_MAX} bytes");
+        return Err(refusal(RefusalCode::Usage, message, "give a shorter name"));
+    }
+    Ok(())
+}
+
+pub(crate) fn unknown(words: FourWords) -> Refusal {
+    refusal(
+        RefusalCode::NotFound,
+        format!("you are not in {words}"),
+        "see `fourword group list`, or ask a member for an invite",
+    )
+}

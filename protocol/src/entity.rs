@@ -1,0 +1,276 @@
+//! One entity at one node: its roster, the keys this device holds, and its documents.
+//!
+//! `receiving` and `sync` bring statements and envelopes here; what is decided goes back as
+//! values. Invariant: an envelope is judged only after its author, signature, position, roster
+//! heads and key were looked up, in that order, and none of them is taken on trust.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::command::{CommandId, Kind};
+use crate::envelope::Envelope;
+use crate::epoch::{self, EntitySecret, EpochKey};
+use crate::identity::DeviceSecret;
+use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogId, StatementId, Topic};
+use crate::replica::{Author, Judged, Replica};
+use crate::roster::{Body, Role, Roster, Statement};
+use crate::schema::rights::Actor;
+use crate::schema::{self, Concern};
+use crate::waiting::Want;
+use crate::wire::{DocumentState, State};
+
+/// Epochs whose topics are listened to: what members who lag behind still write under.
+const TOPIC_EPOCHS_MAX: usize = 4;
+
+/// One entity at one node.
+#[derive(Debug)]
+pub(crate) struct Entity {
+    pub(crate) id: EntityId,
+    pub(crate) kind: Kind,
+    pub(crate) roster: Roster,
+    /// Known once a seal for this device was opened.
+    pub(crate) secret: Option<EntitySecret>,
+    /// Every epoch key sealed to this device, by its epoch statement.
+    pub(crate) keys: BTreeMap<StatementId, EpochKey>,
+    pub(crate) replicas: BTreeMap<DocumentKey, Replica>,
+    /// Topics listened to, and whose concern they carry.
+    pub(crate) topics: BTreeMap<Topic, DocumentKey>,
+    /// Statements that are not on disk yet and must not be sent.
+    pub(crate) unwritten: BTreeSet<StatementId>,
+}
+
+/// What became of an envelope that came from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// It was judged and its log goes on; it must be stored.
+    Taken(Box<(Envelope, Judged)>),
+    /// Held already.
+    Known,
+    /// It waits for something; a peer may have it.
+    Waits(Want),
+    /// Its author's device is not known here.
+    Stranger,
+    /// Its author had no right to write it; another statement may still give it.
+    Void,
+    /// No honest node makes or passes on such a thing.
+    Hostile(&'static str),
+    /// Another envelope of ours stands at this position: the log is forked.
+    Forked,
+}
+
+impl Entity {
+    /// An entity of which only the roster is known.
+    pub(crate) fn new(id: EntityId, kind: Kind, roster: Roster) -> Entity {
+        Entity {
+            id,
+            kind,
+            roster,
+            secret: None,
+            keys: BTreeMap::new(),
+            replicas: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            unwritten: BTreeSet::new(),
+        }
+    }
+
+    // -- keys ---------------------------------------------------------------------------------
+
+    /// Opens every seal made for this device that was not opened before.
+    /// Once the entity's secret is known, its documents exist. True if a key is new.
+    pub(crate) fn open_seals(&mut self, device: &DeviceSecret) -> bool {
+        let before = self.keys.len();
+        let secret_commitment = self.roster.genesis().secret_commitment;
+        for (epoch, seal) in self.roster.seals_for(&device.key()) {
+            let Some(commitment) = self.commitment(&epoch).filter(|_| !self.keys.contains_key(&epoch)) else {
+                continue;
+            };
+            if let Some((key, secret)) =
+                epoch::open(self.id, commitment, secret_commitment, &seal.sealed, device)
+            {
+                self.keys.insert(epoch, key);
+                self.secret.get_or_insert(secret);
+            }
+        }
+        self.found_documents();
+        self.keys.len() > before
+    }
+
+    /// Makes the replicas of the documents that every entity of this kind has.
+    fn found_documents(&mut self) {
+        let Some(secret) = &self.secret else { return };
+        for concern in schema::concerns(self.kind) {
+            let key = schema::document_key(secret.bytes(), concern, 1);
+            self.replicas.entry(key).or_insert_with(|| Replica::new(key, *concern, 1));
+        }
+    }
+
+    /// The epoch to write under, if its key is held.
+    pub(crate) fn epoch(&self) -> Option<(StatementId, &EpochKey)> {
+        let epoch = self.roster.reading().epoch?;
+        Some((epoch, self.keys.get(&epoch)?))
+    }
+
+    /// The topics that should be listened to now.
+    pub(crate) fn topics_wanted(&self) -> BTreeMap<Topic, DocumentKey> {
+        let recent = self.roster.epochs();
+        let keys = recent.iter().filter_map(|epoch| self.keys.get(epoch)).take(TOPIC_EPOCHS_MAX);
+        let documents = self.replicas.keys();
+        keys.flat_map(|key| documents.clone().map(|document| (key.topic(*document), *document))).collect()
+    }
+
+    // -- documents ----------------------------------------------------------------------------
+
+    /// The document in which new things of a concern are made.
+    pub(crate) fn document(&self, concern: &Concern) -> Option<&Replica> {
+        self.replicas.values().filter(|r| r.concern == *concern).max_by_key(|r| r.segment)
+    }
+
+    /// How this replica stands, for comparison with a peer.
+    pub(crate) fn state(&self) -> State {
+        let documents = self.replicas.values().map(|replica| DocumentState {
+            document: replica.key,
+            vector: replica.vector_digest(),
+            content: replica.live().map_or(Digest([0; 32]), |live| live.document.content_digest()),
+        });
+        State { entity: self.id, roster: self.roster.digest(), documents: documents.collect() }
+    }
+
+    // -- members ------------------------------------------------------------------------------
+
+    /// The person of an active device, with its role now.
+    pub(crate) fn member(&self, device: DeviceKey) -> Option<Actor> {
+        let reading = self.roster.reading();
+        let (person, _) = reading.member_of(&device)?;
+        Some(Actor { person, role: reading.role_of(&person)? })
+    }
+
+    /// Whether an active device may write into documents.
+    pub(crate) fn may_write(&self, device: DeviceKey) -> bool {
+        self.member(device).is_some_and(|actor| actor.role > Role::Viewer)
+    }
+
+    // -- envelopes ----------------------------------------------------------------------------
+
+    /// Takes one envelope from outside through all checks.
+    pub(crate) fn receive(&mut self, envelope: Envelope) -> Received {
+        let log = envelope.header.log;
+        let Some(replica) = self.replicas.get(&log.document) else { return Received::Stranger };
+        let head = replica.head(&log);
+        if envelope.header.sequence <= head.sequence {
+            let fork = envelope.header.sequence == head.sequence && envelope.hash() != head.hash;
+            return if fork && envelope.verify() { Received::Forked } else { Received::Known };
+        }
+        if self.roster.person_of(&log.device).is_none() {
+            return Received::Stranger;
+        }
+        if !envelope.verify() {
+            return Received::Hostile("signature");
+        }
+        if envelope.header.sequence > head.sequence + 1 {
+            return self.wait(envelope, Want::Predecessor);
+        }
+        if envelope.header.previous != head.hash {
+            return Received::Forked;
+        }
+        self.judge(envelope)
+    }
+
+    /// Judges the next envelope of a log, whose signature holds.
+    fn judge(&mut self, envelope: Envelope) -> Received {
+        let log = envelope.header.log;
+        let Some(replica) = self.replicas.get_mut(&log.document) else { return Received::Stranger };
+        let author = match author(&self.roster, &self.keys, &envelope) {
+            Ok(Some(author)) => author,
+            Ok(None) => return Received::Void,
+            Err(want) => return self.wait(envelope, want),
+        };
+        match replica.take(&envelope, author) {
+            Judged::Waits(want) => self.wait(envelope, want),
+            judged => Received::Taken(Box::new((envelope, judged))),
+        }
+    }
+
+    /// Takes stored envelopes into a document that is being loaded.
+    pub(crate) fn restore(&mut self, document: DocumentKey, envelopes: &[Vec<u8>]) {
+        let Some(replica) = self.replicas.get_mut(&document) else { return };
+        for envelope in envelopes.iter().filter_map(|bytes| Envelope::read(bytes).ok()) {
+            if let Ok(Some(author)) = author(&self.roster, &self.keys, &envelope) {
+                replica.restore(&envelope, author);
+            }
+        }
+    }
+
+    /// Forgets what is in memory and not on disk. Gives who waits for it.
+    pub(crate) fn forget_unwritten(&mut self) -> Vec<CommandId> {
+        self.replicas.values_mut().flat_map(Replica::forget).collect()
+    }
+
+    fn wait(&mut self, envelope: Envelope, want: Want) -> Received {
+        if let Some(replica) = self.replicas.get_mut(&envelope.header.log.document) {
+            replica.waiting.keep(envelope, want);
+        }
+        Received::Waits(want)
+    }
+
+    /// Tries again what waits in a document: after an envelope, a statement, a key or a load came.
+    ///
+    /// Gives what was taken, in order. Ends, because each round takes at least one envelope.
+    pub(crate) fn retry(&mut self, document: DocumentKey) -> Vec<(Envelope, Judged)> {
+        let mut taken = Vec::new();
+        loop {
+            let before = taken.len();
+            let Some(replica) = self.replicas.get(&document).filter(|r| !r.waiting.is_empty()) else {
+                return taken;
+            };
+            let logs = replica.waiting.logs();
+            for log in logs {
+                while let Some(envelope) = self.next_waiting(log) {
+                    match self.receive(envelope) {
+                        Received::Taken(new) => taken.push(*new),
+                        _ => break,
+                    }
+                }
+            }
+            if taken.len() == before {
+                return taken;
+            }
+        }
+    }
+
+    fn next_waiting(&mut self, log: LogId) -> Option<Envelope> {
+        let replica = self.replicas.get_mut(&log.document)?;
+        let next = replica.head(&log).sequence + 1;
+        replica.waiting.take(log, next)
+    }
+
+    /// The commitment of an epoch's key, if its statement is here.
+    pub(crate) fn commitment(&self, epoch: &StatementId) -> Option<[u8; 32]> {
+        match self.roster.statement(epoch).map(Statement::body)? {
+            Body::Epoch { commitment, .. } => Some(*commitment),
+            _ => None,
+        }
+    }
+
+    /// Statements that a holder of `known` lacks, as signed, parents first; only what is on disk.
+    pub(crate) fn statements_lacking(&self, known: &BTreeSet<StatementId>) -> Vec<Vec<u8>> {
+        let lacking = self.roster.missing_from(known).into_iter().filter(|id| !self.unwritten.contains(id));
+        lacking.filter_map(|id| self.roster.bytes(&id).map(<[u8]>::to_vec)).collect()
+    }
+}
+
+/// Who wrote an envelope, with which rights, under which key: `None` if its author had no right to
+/// write at all, or what is missing to say so.
+fn author<'a>(
+    roster: &Roster,
+    keys: &'a BTreeMap<StatementId, EpochKey>,
+    envelope: &Envelope,
+) -> Result<Option<Author<'a>>, Want> {
+    let header = &envelope.header;
+    if !roster.knows(&header.heads) {
+        return Err(Want::Roster);
+    }
+    let person = roster.person_of(&header.log.device);
+    let role = roster.role_at(&header.log.device, &header.heads, Some((&header.log, header.sequence)));
+    let (Some(person), Some(role)) = (person, role) else { return Ok(None) };
+    let key = keys.get(&header.epoch).ok_or(Want::Key)?;
+    Ok(Some(Author { actor: Actor { person, role }, key }))
+}

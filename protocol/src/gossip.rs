@@ -1,0 +1,47 @@
+//! The fast path: which topics are listened to, and what becomes of what is heard there.
+//!
+//! Gossip is a hint and nothing depends on its arrival. A topic is derived from an epoch key, so
+//! outsiders cannot find it and it moves when the key does. Our verdict decides what is passed on.
+
+use crate::effect::{Effect, Verdict};
+use crate::event::GossipId;
+use crate::ids::{DeviceKey, EntityId, Topic};
+use crate::replicator::Replicator;
+
+impl Replicator {
+    /// Listens to the topics an entity needs now, and to no others of it.
+    pub(crate) fn listen(&mut self, id: EntityId) {
+        let Some(entity) = self.entities.get_mut(&id) else { return };
+        let wanted = entity.topics_wanted();
+        for topic in wanted.keys().filter(|t| !entity.topics.contains_key(t)) {
+            self.out.push(Effect::Subscribe(*topic));
+        }
+        for topic in entity.topics.keys().filter(|t| !wanted.contains_key(t)) {
+            self.out.push(Effect::Unsubscribe(*topic));
+        }
+        entity.topics = wanted;
+    }
+
+    /// Judges what came by gossip.
+    pub(crate) fn heard(&mut self, gossip: GossipId, topic: Topic, from: DeviceKey, bytes: &[u8]) {
+        let entity = self.entities.values().find(|e| e.topics.contains_key(&topic)).map(|e| e.id);
+        let Some(id) = entity else {
+            return self.out.push(Effect::Judge(gossip, Verdict::Ignore));
+        };
+        match self.take_envelope(id, bytes) {
+            Ok(taken) if taken.is_empty() => {
+                // Held already, or waiting: then whoever passed it on may have what is missing.
+                self.out.push(Effect::Judge(gossip, Verdict::Ignore));
+                self.ask_for_gaps(from, id);
+            }
+            Ok(taken) => {
+                self.out.push(Effect::Judge(gossip, Verdict::Accept));
+                self.store(id, taken);
+            }
+            Err(fault) => {
+                self.out.push(Effect::Judge(gossip, Verdict::Reject));
+                self.drop_counted(fault);
+            }
+        }
+    }
+}

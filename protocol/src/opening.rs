@@ -1,0 +1,136 @@
+//! Brings a node up: reads what it remembers, makes its identity on the first run, then serves.
+//!
+//! Our own logs are continued only if the last stop was clean; else each begins a new incarnation
+//! with the next write, so that no crash, restore or copied home makes a device contradict itself.
+
+use std::collections::BTreeMap;
+
+use crate::command::Notice;
+use crate::effect::Effect;
+use crate::entity::Entity;
+use crate::ids::{EntityId, Incarnation, LogHead, LogId, StatementId};
+use crate::joining::{JOIN, Join};
+use crate::me::{IDENTITY, Me};
+use crate::names::NAME;
+use crate::record::{LocalKey, Page, Query, StoreFailure};
+use crate::replicator::{Load, Replicator};
+use crate::roster::{Body, Roster, Statement};
+
+/// The kind of the small values that name our current log of a document.
+pub(crate) const LOG: &str = "log";
+
+/// How far the opening has come.
+#[derive(Debug, Default)]
+pub(crate) struct Opening {
+    clean: bool,
+    /// Commands are served.
+    pub(crate) done: bool,
+}
+
+impl Replicator {
+    pub(crate) fn open(&mut self, clean: bool) {
+        self.opening = Opening { clean, done: false };
+        let load = self.out.load(Query::Opening);
+        self.loads.insert(load, Load::Opening);
+    }
+
+    /// Takes everything the store remembers.
+    pub(crate) fn opened(&mut self, page: Result<Page, StoreFailure>) {
+        let (locals, statements, heads) = match page {
+            Ok(Page::Opening { locals, statements, heads }) => (locals, statements, heads),
+            Ok(Page::Envelopes { .. }) => return self.fail_opening("the store gave another page"),
+            Err(failure) => return self.fail_opening(&failure.to_string()),
+        };
+        self.restore_locals(&locals);
+        self.restore_rosters(statements);
+        self.restore_heads(&heads, &locals);
+        match &self.me {
+            Some(_) => self.ready(),
+            None => self.mint_identity(),
+        }
+    }
+
+    fn fail_opening(&mut self, reason: &str) {
+        self.read_only = Some(reason.to_owned());
+        self.out.notify(Notice::ReadOnly(reason.to_owned()));
+    }
+
+    fn restore_locals(&mut self, locals: &[(LocalKey, Vec<u8>)]) {
+        for (key, value) in locals {
+            match key.kind.as_str() {
+                IDENTITY => self.me = Me::read(value).ok(),
+                NAME => self.names.restore(&key.of, value),
+                JOIN => {
+                    if let Some((entity, join)) = Join::read(&key.of, value) {
+                        self.joins.insert(entity, join);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn restore_rosters(&mut self, statements: Vec<(EntityId, StatementId, Vec<u8>)>) {
+        let mut by_entity: BTreeMap<EntityId, Vec<Vec<u8>>> = BTreeMap::new();
+        for (entity, _, bytes) in statements {
+            by_entity.entry(entity).or_default().push(bytes);
+        }
+        for (id, statements) in by_entity {
+            if let Some(mut entity) = found(id, &statements) {
+                for bytes in &statements {
+                    let _ = entity.roster.insert(bytes);
+                }
+                if let Some(me) = &self.me {
+                    entity.open_seals(&me.device);
+                }
+                self.entities.insert(id, entity);
+            }
+        }
+    }
+
+    fn restore_heads(&mut self, heads: &[(EntityId, LogId, LogHead)], locals: &[(LocalKey, Vec<u8>)]) {
+        for (entity, log, head) in heads {
+            let replica = self.entities.get_mut(entity).and_then(|e| e.replicas.get_mut(&log.document));
+            if let Some(replica) = replica {
+                replica.heads.insert(*log, *head);
+            }
+        }
+        let Some(device) = self.me.as_ref().map(Me::key).filter(|_| self.opening.clean) else { return };
+        for (key, value) in locals.iter().filter(|(key, _)| key.kind == LOG) {
+            let Ok(incarnation) = <[u8; 8]>::try_from(value.as_slice()) else { continue };
+            let incarnation = Incarnation(u64::from_be_bytes(incarnation));
+            for replica in self.entities.values_mut().flat_map(|e| e.replicas.values_mut()) {
+                let log = LogId { document: replica.key, device, incarnation };
+                if key.of == replica.key.0 && replica.heads.contains_key(&log) {
+                    replica.continue_log(log);
+                }
+            }
+        }
+    }
+
+    /// The node knows who it is: the network opens and commands are served.
+    pub(crate) fn ready(&mut self) {
+        let Some(me) = &self.me else { return };
+        let (device, key, person) = (me.device.clone(), me.key(), me.person());
+        self.opening.done = true;
+        self.out.push(Effect::Listen(device));
+        let entities: Vec<EntityId> = self.entities.keys().copied().collect();
+        for entity in entities {
+            self.tend(entity);
+        }
+        if let Some(identity) = self.names.person(person) {
+            self.out.notify(Notice::Ready { identity, device: key });
+        }
+        self.check_joins();
+    }
+}
+
+/// An entity founded by the genesis among these statements.
+pub(crate) fn found(id: EntityId, statements: &[Vec<u8>]) -> Option<Entity> {
+    let genesis =
+        statements.iter().filter_map(|bytes| Statement::read(bytes).ok()).find(|s| s.id().0 == id.0)?;
+    let Body::Genesis(body) = genesis.body() else { return None };
+    let kind = body.kind;
+    let roster = Roster::new(genesis).ok()?;
+    Some(Entity::new(id, kind, roster))
+}

@@ -1,0 +1,144 @@
+//! Gathers the effects of one event, numbers them, and remembers what waits for the disk.
+//!
+//! Every module of the machine speaks to the world through this. What may happen only after
+//! durability is handed over with the write as an [`After`] and comes back when the driver says
+//! `Durable`; nothing else decides when a person is told "saved".
+
+use std::collections::BTreeMap;
+
+use crate::command::{CommandId, Notice, Outcome, Refusal, RefusalCode};
+use crate::effect::Effect;
+use crate::event::StretchId;
+use crate::ids::{DeviceKey, DocumentKey, EntityId, StatementId};
+use crate::record::{Batch, BatchId, LoadId, LocalKey, Query, Record};
+use crate::time::Instant;
+use crate::wire::Frame;
+use crate::words::StretchInput;
+
+/// What waits for a batch to be durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// Tell whoever asked.
+    Answer(CommandId, Outcome),
+    /// An envelope of our own is on disk: the edits that came meanwhile may be sealed.
+    Sealed(EntityId, DocumentKey),
+    /// Statements are on disk: they may be sent.
+    Spread {
+        /// Whose roster.
+        entity: EntityId,
+        /// Which statements, parents first.
+        statements: Vec<StatementId>,
+        /// Who sent them and need not hear them again.
+        except: Option<DeviceKey>,
+    },
+    /// A joiner's admission is on disk: it may be let in.
+    Welcome(EntityId, DeviceKey),
+    /// The identity is on disk: the node may serve.
+    Ready,
+}
+
+/// The effects of one event, in order, and the counters behind their numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    effects: Vec<Effect>,
+    batches: u64,
+    loads: u64,
+    stretches: u64,
+    after: BTreeMap<BatchId, Vec<After>>,
+    wake: Option<Instant>,
+}
+
+impl Outbox {
+    /// Writes records durably, then does what waits for it. Nothing to write: does it at the next
+    /// batch's turn all the same, so that order is kept.
+    pub(crate) fn write(&mut self, records: Vec<Record>, after: Vec<After>) {
+        self.batches += 1;
+        let id = BatchId(self.batches);
+        self.after.insert(id, after);
+        self.effects.push(Effect::Write(Batch { id, records }));
+    }
+
+    /// Keeps a small value of this device under `kind` and `of`.
+    pub(crate) fn keep(&mut self, kind: &str, of: &[u8], value: Option<Vec<u8>>, after: Vec<After>) {
+        self.write(vec![local(kind, of, value)], after);
+    }
+
+    /// What waited for this batch, which is on disk or failed.
+    pub(crate) fn finished(&mut self, batch: BatchId) -> Vec<After> {
+        self.after.remove(&batch).unwrap_or_default()
+    }
+
+    /// Whether any write is not answered yet.
+    pub(crate) fn writing(&self) -> bool {
+        !self.after.is_empty()
+    }
+
+    /// Reads from the store.
+    pub(crate) fn load(&mut self, query: Query) -> LoadId {
+        self.loads += 1;
+        let id = LoadId(self.loads);
+        self.effects.push(Effect::Load(id, query));
+        id
+    }
+
+    /// Stretches a name.
+    pub(crate) fn stretch(&mut self, input: StretchInput) -> StretchId {
+        self.stretches += 1;
+        let id = StretchId(self.stretches);
+        self.effects.push(Effect::Stretch(id, input));
+        id
+    }
+
+    /// Sends one frame.
+    pub(crate) fn send(&mut self, to: DeviceKey, frame: &Frame) {
+        self.effects.push(Effect::Send(to, frame.encode()));
+    }
+
+    /// Answers a command that wrote nothing.
+    pub(crate) fn answer(&mut self, command: CommandId, outcome: Outcome) {
+        self.effects.push(Effect::Answer(command, outcome));
+    }
+
+    /// Refuses a command.
+    pub(crate) fn refuse(&mut self, command: CommandId, refusal: Refusal) {
+        self.answer(command, Outcome::Refused(refusal));
+    }
+
+    /// Tells whoever listens.
+    pub(crate) fn notify(&mut self, notice: Notice) {
+        self.effects.push(Effect::Notify(notice));
+    }
+
+    /// Any other effect.
+    pub(crate) fn push(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// Asks to be woken at the latest at this time.
+    pub(crate) fn wake_at(&mut self, at: Instant) {
+        if self.wake.is_none_or(|wake| at < wake) {
+            self.wake = Some(at);
+            self.effects.push(Effect::WakeAt(at));
+        }
+    }
+
+    /// The time asked for has come.
+    pub(crate) fn woken(&mut self) {
+        self.wake = None;
+    }
+
+    /// The effects so far, in order.
+    pub(crate) fn take(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+}
+
+/// A small value of this device as a record.
+pub(crate) fn local(kind: &str, of: &[u8], value: Option<Vec<u8>>) -> Record {
+    Record::Local { key: LocalKey { kind: kind.to_owned(), of: of.to_vec() }, value }
+}
+
+/// A refusal in words.
+pub(crate) fn refusal(code: RefusalCode, message: impl Into<String>, hint: impl Into<String>) -> Refusal {
+    Refusal { code, message: message.into(), hint: hint.into() }
+}

@@ -1,0 +1,184 @@
+//! Shows the machine's state to people: entities, members, messages, peers, and how each
+//! document stands.
+//!
+//! Only reads. Words are shown where this node has stretched them itself, else the id stands in.
+//! `InSync` is said only where both sides told equal rosters, vectors and content.
+
+use std::collections::BTreeMap;
+
+use crate::command::{
+    CommandId, DocumentSync, EntityView, Kind, MemberView, MessageView, Outcome, PeerSync, PeerView,
+    PersonView, Refusal, Reply, Status, SyncState,
+};
+use crate::entity::Entity;
+use crate::ids::{DeviceKey, LogHead, LogId, PersonId};
+use crate::replica::{Live, Replica};
+use crate::replicator::Replicator;
+use crate::schema::chat::Chat;
+use crate::schema::key::{self, Owner};
+use crate::schema::{self, Concern, core};
+use crate::session::Shared;
+use crate::waiting::Want;
+use crate::words::FourWords;
+
+impl Replicator {
+    pub(crate) fn status(&self) -> Option<Status> {
+        let me = self.me.as_ref()?;
+        Some(Status {
+            identity: self.names.person(me.person())?,
+            person: me.person(),
+            device: me.key(),
+            name: me.name.clone(),
+            root_here: me.root.is_some(),
+            entities: u32::try_from(self.shown().count()).unwrap_or(u32::MAX),
+            peers: u32::try_from(self.sessions.len()).unwrap_or(u32::MAX),
+            read_only: self.read_only.clone(),
+            dropped: self.dropped.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
+        })
+    }
+
+    /// Entities that people see: those this device holds the secret of, but the home.
+    fn shown(&self) -> impl Iterator<Item = &Entity> {
+        self.entities.values().filter(|e| e.kind != Kind::Home && e.secret.is_some())
+    }
+
+    pub(crate) fn entity_views(&self) -> Vec<EntityView> {
+        let mut views: Vec<EntityView> = self.shown().filter_map(|e| self.entity_view(e)).collect();
+        views.sort_by_key(|view| view.words);
+        views
+    }
+
+    pub(crate) fn entity_view(&self, entity: &Entity) -> Option<EntityView> {
+        let me = self.me.as_ref()?;
+        let core = entity.document(&Concern::Core).and_then(Replica::live);
+        let members = &entity.roster.reading().members;
+        Some(EntityView {
+            words: self.names.entity(entity.id)?,
+            id: entity.id,
+            kind: entity.kind,
+            name: core.and_then(|live| core::entity_name(&live.document)).unwrap_or_default(),
+            role: members.get(&me.person()).map(|member| member.role),
+            members: u32::try_from(members.len()).unwrap_or(u32::MAX),
+        })
+    }
+
+    pub(crate) fn member_views(&self, entity: &Entity) -> Vec<MemberView> {
+        let me = self.me.as_ref().map(|me| me.key());
+        let names = shown_names(entity);
+        let mut members: Vec<_> = entity.roster.reading().members.iter().collect();
+        members.sort_by_key(|(_, member)| member.rank);
+        let online = |device: &DeviceKey| Some(*device) == me || self.sessions.contains_key(device);
+        let view = |(person, member): (&PersonId, &crate::roster::Member)| MemberView {
+            person: self.person_view(*person, &names),
+            role: member.role,
+            online: member.devices.iter().any(online),
+            devices: member.devices.clone(),
+        };
+        members.into_iter().map(view).collect()
+    }
+
+    pub(crate) fn message_views(&self, entity: &Entity, live: &Live, last: usize) -> Vec<MessageView> {
+        let chat = Chat::new(&live.document, &live.chat);
+        let names = shown_names(entity);
+        let people: BTreeMap<Owner, PersonId> =
+            entity.roster.people().into_iter().map(|person| (key::owner(&person), person)).collect();
+        let show = |owner: &Owner| people.get(owner).map(|person| self.person_view(*person, &names));
+        let messages = chat.messages(last).into_iter();
+        let views = messages.filter_map(|message| {
+            let reactions = chat.reactions(message.id).into_iter();
+            let reactions = reactions.map(|(emoji, by)| (emoji, by.iter().filter_map(show).collect()));
+            Some(MessageView { author: show(&message.id.owner)?, reactions: reactions.collect(), message })
+        });
+        views.collect()
+    }
+
+    fn person_view(&self, person: PersonId, names: &BTreeMap<Owner, String>) -> PersonView {
+        let name = names.get(&key::owner(&person)).cloned().unwrap_or_default();
+        PersonView { person, words: self.names.person(person), name }
+    }
+
+    pub(crate) fn peer_views(&self) -> Vec<PeerView> {
+        let view = |(device, session): (&DeviceKey, &crate::session::Session)| {
+            let entities: Vec<&Entity> =
+                session.shared.keys().filter_map(|id| self.entities.get(id)).collect();
+            let known = entities.iter().find_map(|e| Some((e.member(*device)?.person, shown_names(e))));
+            PeerView {
+                device: *device,
+                person: known.map(|(person, names)| self.person_view(person, &names)),
+                shared: entities.iter().filter_map(|e| self.names.entity(e.id)).collect(),
+            }
+        };
+        self.sessions.iter().map(view).collect()
+    }
+
+    // -- how documents stand ------------------------------------------------------------------
+
+    pub(crate) fn sync_status(&mut self, id: CommandId, words: Option<FourWords>) -> Result<(), Refusal> {
+        let entities: Vec<&Entity> = match words {
+            Some(words) => vec![self.by_words(words).ok_or_else(|| crate::asking::unknown(words))?],
+            None => self.shown().collect(),
+        };
+        let documents = entities.into_iter().flat_map(|e| e.replicas.values().map(move |r| (e, r)));
+        let stand = documents.filter_map(|(entity, replica)| self.document_sync(entity, replica));
+        let stand: Vec<DocumentSync> = stand.collect();
+        self.out.answer(id, Outcome::Done(Reply::Sync(stand)));
+        Ok(())
+    }
+
+    fn document_sync(&self, entity: &Entity, replica: &Replica) -> Option<DocumentSync> {
+        let me = self.me.as_ref()?.key();
+        let words = self.names.entity(entity.id)?;
+        let names = shown_names(entity);
+        let members = entity.roster.reading().members.iter();
+        let others = members.flat_map(|(person, member)| member.devices.iter().map(move |d| (*person, *d)));
+        let peers: Vec<PeerSync> = others
+            .filter(|(_, device)| *device != me)
+            .map(|(person, device)| {
+                let (state, behind) = self.peer_sync(entity, replica, device);
+                PeerSync { person: self.person_view(person, &names), device, state, behind }
+            })
+            .collect();
+        let state = peers
+            .iter()
+            .map(|peer| peer.state)
+            .filter(|s| *s != SyncState::Alone)
+            .max()
+            .unwrap_or(SyncState::Alone);
+        let id = schema::document_id(entity.kind, words, &replica.concern, replica.segment);
+        Some(DocumentSync { id, state, peers })
+    }
+
+    /// How a document stands with one device, and how many envelopes both lack of each other.
+    fn peer_sync(&self, entity: &Entity, replica: &Replica, device: DeviceKey) -> (SyncState, u64) {
+        if replica.waiting.count(Want::Key) > 0 {
+            let waiting = u64::try_from(replica.waiting.count(Want::Key)).unwrap_or(u64::MAX);
+            return (SyncState::WaitingForKey, waiting);
+        }
+        let shared = self.sessions.get(&device).and_then(|s| s.shared.get(&entity.id));
+        let Some(shared) = shared else { return (SyncState::Alone, 0) };
+        let (Some(theirs), ours) = (&shared.theirs, entity.state()) else { return (SyncState::Behind, 0) };
+        let find =
+            |state: &crate::wire::State| state.documents.iter().find(|d| d.document == replica.key).copied();
+        match (find(&ours), find(theirs)) {
+            (Some(a), Some(b)) if a.vector == b.vector && ours.roster == theirs.roster => {
+                let state = if a.content == b.content { SyncState::InSync } else { SyncState::Diverged };
+                (state, 0)
+            }
+            _ => (SyncState::Behind, behind(replica, shared)),
+        }
+    }
+}
+
+/// How many envelopes both lack of each other, by the vector the peer last showed.
+fn behind(replica: &Replica, shared: &Shared) -> u64 {
+    let none = BTreeMap::new();
+    let theirs = shared.vectors.get(&replica.key).unwrap_or(&none);
+    let logs = replica.heads.keys().chain(theirs.keys().filter(|log| !replica.heads.contains_key(log)));
+    let at = |heads: &BTreeMap<LogId, LogHead>, log| heads.get(log).map_or(0, |head: &LogHead| head.sequence);
+    logs.map(|log| at(&replica.heads, log).abs_diff(at(theirs, log))).fold(0, u64::saturating_add)
+}
+
+fn shown_names(entity: &Entity) -> BTreeMap<Owner, String> {
+    let core = entity.document(&Concern::Core).and_then(Replica::live);
+    core.map(|live| core::shown_names(&live.document).into_iter().collect()).unwrap_or_default()
+}
