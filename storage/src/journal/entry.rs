@@ -1,0 +1,156 @@
+//! A record as it lies in the journal: its place in the order written, its kind, its fields.
+//!
+//! Integers are big-endian; the last field goes on to the end. Statement (1): order, entity, id,
+//! bytes. Envelope (2): order, entity, document, device, incarnation, sequence, hash, bytes. Value
+//! (3): order, kind, key, value. Forgotten value (4): order, kind, key.
+
+use fourword_protocol::bytes::{Malformed, Reader, Writer};
+use fourword_protocol::ids::{
+    DeviceKey, DocumentKey, EntityId, EnvelopeHash, Incarnation, LogId, StatementId,
+};
+use fourword_protocol::limits::{ENVELOPE_BYTES_MAX, LOCAL_KEY_BYTES_MAX};
+use fourword_protocol::record::{LocalKey, Record};
+
+use super::Position;
+use super::frame::Frame;
+use crate::sealing::{HomeKeys, SEALING_BYTES};
+
+/// Bytes of one sealed record: the longest is an envelope of the largest size with its fields.
+pub(crate) const RECORD_BYTES_MAX: usize = ENVELOPE_BYTES_MAX + 1024 + SEALING_BYTES;
+
+const STATEMENT: u8 = 1;
+const ENVELOPE: u8 = 2;
+const VALUE: u8 = 3;
+const FORGOTTEN: u8 = 4;
+
+/// A record and its place in the order in which all records of this store were written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) order: u64,
+    pub(crate) record: Record,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EntryError {
+    #[error("a record is malformed")]
+    Malformed,
+    #[error("a record is of a kind unknown to this version")]
+    Unknown,
+}
+
+impl From<Malformed> for EntryError {
+    fn from(Malformed: Malformed) -> EntryError {
+        EntryError::Malformed
+    }
+}
+
+/// What a sealed record is bound to: it opens nowhere else.
+pub(crate) fn place(file: u32, offset: u64) -> [u8; 12] {
+    let mut place = [0; 12];
+    place
+        .iter_mut()
+        .zip(file.to_be_bytes().into_iter().chain(offset.to_be_bytes()))
+        .for_each(|(to, b)| *to = b);
+    place
+}
+
+/// The bytes of a record before sealing.
+pub(crate) fn encode(order: u64, record: &Record) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.u64(order);
+    match record {
+        Record::Statement { entity, id, bytes } => {
+            writer.u8(STATEMENT).raw(&entity.0).raw(&id.0).raw(bytes);
+        }
+        Record::Envelope { entity, log, sequence, hash, bytes } => {
+            writer.u8(ENVELOPE).raw(&entity.0).raw(&log.document.0).raw(&log.device.0);
+            writer.u64(log.incarnation.0).u64(*sequence).raw(&hash.0).raw(bytes);
+        }
+        Record::Local { key, value } => {
+            writer.u8(if value.is_some() { VALUE } else { FORGOTTEN });
+            writer.text(&key.kind).bytes(&key.of).raw(value.as_deref().unwrap_or_default());
+        }
+    }
+    writer.into_bytes()
+}
+
+/// The records of a frame and where they lie.
+pub(crate) fn open_all(keys: &HomeKeys, frame: Frame) -> Result<Vec<(Entry, Position)>, EntryError> {
+    let mut entries = Vec::new();
+    for (at, sealed) in frame.records()? {
+        let plain = keys.journal.open(&place(at.file, at.offset), sealed).ok_or(EntryError::Malformed)?;
+        entries.push((Entry::decode(&plain)?, at));
+    }
+    Ok(entries)
+}
+
+impl Entry {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Entry, EntryError> {
+        let mut reader = Reader::new(bytes);
+        let order = reader.u64()?;
+        let record = match reader.u8()? {
+            STATEMENT => Record::Statement {
+                entity: EntityId(reader.array()?),
+                id: StatementId(reader.array()?),
+                bytes: rest(&mut reader)?,
+            },
+            ENVELOPE => Record::Envelope {
+                entity: EntityId(reader.array()?),
+                log: LogId {
+                    document: DocumentKey(reader.array()?),
+                    device: DeviceKey(reader.array()?),
+                    incarnation: Incarnation(reader.u64()?),
+                },
+                sequence: reader.u64()?,
+                hash: EnvelopeHash(reader.array()?),
+                bytes: rest(&mut reader)?,
+            },
+            kind @ (VALUE | FORGOTTEN) => {
+                let word = reader.text(LOCAL_KEY_BYTES_MAX)?.to_owned();
+                let key = LocalKey { kind: word, of: reader.bytes(LOCAL_KEY_BYTES_MAX)?.to_vec() };
+                Record::Local { key, value: (kind == VALUE).then(|| rest(&mut reader)).transpose()? }
+            }
+            _ => return Err(EntryError::Unknown),
+        };
+        reader.finish()?;
+        Ok(Entry { order, record })
+    }
+}
+
+fn rest(reader: &mut Reader) -> Result<Vec<u8>, Malformed> {
+    Ok(reader.take(reader.left())?.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_read_back_and_parts_of_them_never_pass_for_another_kind() {
+        let log =
+            LogId { document: DocumentKey([1; 32]), device: DeviceKey([2; 32]), incarnation: Incarnation(3) };
+        let key = LocalKey { kind: "draft".into(), of: vec![9, 9] };
+        let records = [
+            Record::Statement { entity: EntityId([4; 32]), id: StatementId([5; 32]), bytes: vec![6; 7] },
+            Record::Envelope {
+                entity: EntityId([4; 32]),
+                log,
+                sequence: 8,
+                hash: EnvelopeHash([9; 32]),
+                bytes: vec![],
+            },
+            Record::Local { key: key.clone(), value: Some(vec![]) },
+            Record::Local { key, value: None },
+        ];
+        for record in records {
+            let bytes = encode(77, &record);
+            assert_eq!(Entry::decode(&bytes), Ok(Entry { order: 77, record }));
+            assert_eq!(Entry::decode(&bytes[..15]), Err(EntryError::Malformed));
+        }
+    }
+
+    #[test]
+    fn a_kind_of_a_later_version_is_told_from_damage() {
+        assert_eq!(Entry::decode(&[0, 0, 0, 0, 0, 0, 0, 1, 99]), Err(EntryError::Unknown));
+    }
+}

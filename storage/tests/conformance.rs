@@ -1,0 +1,209 @@
+//! One suite for every store: what the machine may rely on.
+
+#![cfg(test)]
+
+mod fixture;
+
+use fixture::*;
+use fourword_protocol::ids::{DocumentKey, EntityId, LogHead};
+use fourword_protocol::limits::{
+    BATCH_RECORDS_MAX, ENVELOPE_BYTES_MAX, LOCAL_VALUE_BYTES_MAX, STATEMENT_BYTES_MAX,
+};
+use fourword_protocol::record::{Query, StoreFailure};
+use fourword_storage::{MemoryStore, Store};
+
+macro_rules! on_every_store {
+    ($($behaviour:ident),* $(,)?) => {
+        mod in_memory {
+            use super::*;
+            $(#[test] fn $behaviour() { super::$behaviour(&mut MemoryStore::new()); })*
+        }
+        mod on_disk {
+            use super::*;
+            $(#[test] fn $behaviour() {
+                let home = tempfile::tempdir().unwrap();
+                super::$behaviour(&mut open_store(home.path()));
+            })*
+        }
+        mod on_disk_in_small_files {
+            use super::*;
+            $(#[test] fn $behaviour() {
+                let home = tempfile::tempdir().unwrap();
+                super::$behaviour(&mut open_small(home.path()));
+            })*
+        }
+    };
+}
+
+on_every_store!(
+    an_empty_store_answers_with_nothing,
+    statements_come_back_in_the_order_written_and_once,
+    the_last_value_written_holds,
+    a_forgotten_value_is_gone_and_may_come_again,
+    values_come_sorted_by_key,
+    a_log_is_read_in_order_from_where_it_is_asked,
+    a_page_gives_at_least_one_and_says_where_to_go_on,
+    a_document_gives_all_its_logs_in_the_order_written,
+    an_envelope_written_twice_is_kept_once,
+    both_branches_of_a_fork_are_kept,
+    a_head_is_the_end_of_the_unbroken_run,
+    logs_of_one_device_are_told_apart,
+    a_batch_touches_several_entities_at_once,
+    what_no_query_could_give_back_is_refused_whole,
+    the_largest_records_are_kept,
+);
+
+fn an_empty_store_answers_with_nothing(store: &mut dyn Store) {
+    assert_eq!(opening(store), Opening { locals: vec![], statements: vec![], heads: vec![] });
+    assert_eq!(page(store, &Query::Log { log: log(1, 1), after: 0, bytes_max: 10 }), (vec![], None));
+    let document = DocumentKey([1; 32]);
+    assert_eq!(page(store, &Query::Document { document, after: 0, bytes_max: 10 }), (vec![], None));
+    store.write(&[]).unwrap();
+    put(store, []);
+    put(store, [forgotten("never")]);
+    assert_eq!(opening(store), Opening { locals: vec![], statements: vec![], heads: vec![] });
+}
+
+fn statements_come_back_in_the_order_written_and_once(store: &mut dyn Store) {
+    put(store, [statement(2, b"zwei"), statement(1, b"one")]);
+    store.write(&[batch(2, [statement(2, b"two")]), batch(3, [statement(1, b"one")])]).unwrap();
+    put(store, [statement(2, b"zwei"), statement(3, b"three"), statement(3, b"three")]);
+    let held: Vec<_> = opening(store).statements.into_iter().map(|(e, _, bytes)| (e.0[0], bytes)).collect();
+    let expected = [(2, &b"zwei"[..]), (1, b"one"), (2, b"two"), (3, b"three")];
+    assert_eq!(held, expected.map(|(entity, bytes)| (entity, bytes.to_vec())));
+}
+
+fn the_last_value_written_holds(store: &mut dyn Store) {
+    put(store, [local("a", b"1"), local("b", b"2"), local("a", b"3")]);
+    assert_eq!(value(store, "a"), Some(b"3".to_vec()));
+    store.write(&[batch(2, [local("b", b"4")]), batch(3, [local("b", b"")])]).unwrap();
+    assert_eq!(value(store, "b"), Some(vec![]));
+}
+
+fn a_forgotten_value_is_gone_and_may_come_again(store: &mut dyn Store) {
+    put(store, [local("a", b"1"), forgotten("a")]);
+    assert_eq!(value(store, "a"), None);
+    put(store, [forgotten("a")]);
+    put(store, [local("a", b"2")]);
+    assert_eq!(value(store, "a"), Some(b"2".to_vec()));
+    put(store, [forgotten("a")]);
+    assert_eq!(opening(store).locals, []);
+}
+
+fn values_come_sorted_by_key(store: &mut dyn Store) {
+    for kind in ["m", "z", "a"] {
+        put(store, [local(kind, b"v")]);
+    }
+    let kinds: Vec<String> = opening(store).locals.into_iter().map(|(key, _)| key.kind).collect();
+    assert_eq!(kinds, ["a", "m", "z"]);
+}
+
+fn a_log_is_read_in_order_from_where_it_is_asked(store: &mut dyn Store) {
+    for sequence in [1, 2, 4, 3] {
+        put(store, [envelope(log(1, 1), sequence, &[sequence as u8])]);
+    }
+    put(store, [envelope(log(1, 2), 1, b"other")]);
+    assert_eq!(whole_log(store, log(1, 1), 1000), [[1], [2], [3], [4]]);
+    let after_two = Query::Log { log: log(1, 1), after: 2, bytes_max: 1000 };
+    assert_eq!(page(store, &after_two), (vec![vec![3], vec![4]], None));
+    let after_all = Query::Log { log: log(1, 1), after: u64::MAX, bytes_max: 1000 };
+    assert_eq!(page(store, &after_all), (vec![], None));
+}
+
+fn a_page_gives_at_least_one_and_says_where_to_go_on(store: &mut dyn Store) {
+    let all: Vec<Vec<u8>> = (1..=5).map(|n| vec![n; 10]).collect();
+    for (sequence, bytes) in (1..).zip(&all) {
+        put(store, [envelope(log(1, 1), sequence, bytes)]);
+    }
+    for (bytes_max, expected) in [(0, 1), (9, 1), (10, 1), (19, 1), (20, 2), (49, 4), (50, 5)] {
+        let (envelopes, next) = page(store, &Query::Log { log: log(1, 1), after: 0, bytes_max });
+        assert_eq!(envelopes, all[..expected], "{bytes_max} bytes");
+        assert_eq!(next, (expected < 5).then_some(expected as u64), "{bytes_max} bytes");
+        let document = DocumentKey([1; 32]);
+        let (envelopes, next) = page(store, &Query::Document { document, after: 0, bytes_max });
+        assert_eq!((envelopes.len(), next.is_some()), (expected, expected < 5), "{bytes_max} bytes");
+        assert_eq!(whole_log(store, log(1, 1), bytes_max), all);
+        assert_eq!(whole_document(store, 1, bytes_max), all);
+    }
+}
+
+fn a_document_gives_all_its_logs_in_the_order_written(store: &mut dyn Store) {
+    put(store, [envelope(log(1, 9), 1, b"a"), envelope(log(2, 9), 1, b"elsewhere")]);
+    put(store, [envelope(log(1, 3), 1, b"b"), envelope(log(1, 9), 2, b"c")]);
+    assert_eq!(whole_document(store, 1, 1), [b"a", b"b", b"c"]);
+    assert_eq!(whole_document(store, 2, 1), [b"elsewhere"]);
+}
+
+fn an_envelope_written_twice_is_kept_once(store: &mut dyn Store) {
+    let first = envelope(log(1, 1), 1, b"first");
+    put(store, [first.clone(), first.clone()]);
+    put(store, [first.clone(), envelope(log(1, 1), 2, b"second")]);
+    store.write(&[batch(3, [first.clone()]), batch(4, [first])]).unwrap();
+    assert_eq!(whole_document(store, 1, 1000), [&b"first"[..], b"second"]);
+    assert_eq!(whole_log(store, log(1, 1), 1000), [&b"first"[..], b"second"]);
+}
+
+fn both_branches_of_a_fork_are_kept(store: &mut dyn Store) {
+    put(store, [envelope(log(1, 1), 1, b"root"), envelope(log(1, 1), 2, b"left")]);
+    put(store, [envelope(log(1, 1), 2, b"right"), envelope(log(1, 1), 3, b"on")]);
+    assert_eq!(whole_document(store, 1, 1), [&b"root"[..], b"left", b"right", b"on"]);
+    assert_eq!(whole_log(store, log(1, 1), 1), [&b"root"[..], b"left", b"on"]);
+    let head = LogHead { sequence: 3, hash: hash(b"on") };
+    assert_eq!(opening(store).heads, [(EntityId([0xee; 32]), log(1, 1), head)]);
+    put(store, [envelope(log(1, 1), 3, b"also on")]);
+    assert_eq!(opening(store).heads, [(EntityId([0xee; 32]), log(1, 1), head)]);
+}
+
+fn a_head_is_the_end_of_the_unbroken_run(store: &mut dyn Store) {
+    let sequence_of = |store: &dyn Store| opening(store).heads.first().map(|(_, _, head)| *head);
+    put(store, [envelope(log(1, 1), 2, b"2"), envelope(log(1, 1), 3, b"3")]);
+    assert_eq!(sequence_of(store), None);
+    put(store, [envelope(log(1, 1), 5, b"5"), envelope(log(1, 1), 1, b"1")]);
+    assert_eq!(sequence_of(store), Some(LogHead { sequence: 3, hash: hash(b"3") }));
+    put(store, [envelope(log(1, 1), 4, b"4")]);
+    assert_eq!(sequence_of(store), Some(LogHead { sequence: 5, hash: hash(b"5") }));
+}
+
+fn logs_of_one_device_are_told_apart(store: &mut dyn Store) {
+    let mut later = log(1, 1);
+    later.incarnation.0 += 1;
+    put(store, [envelope(later, 1, b"later"), envelope(log(1, 1), 1, b"earlier")]);
+    put(store, [envelope(log(2, 1), 1, b"elsewhere")]);
+    let logs: Vec<_> = opening(store).heads.into_iter().map(|(_, log, _)| log).collect();
+    assert_eq!(logs, [log(1, 1), later, log(2, 1)]);
+    assert_eq!(whole_log(store, later, 1), [b"later"]);
+}
+
+fn a_batch_touches_several_entities_at_once(store: &mut dyn Store) {
+    put(store, [statement(1, b"s1"), envelope(log(1, 1), 1, b"e"), local("k", b"v"), statement(2, b"s2")]);
+    let held = opening(store);
+    assert_eq!((held.locals.len(), held.statements.len(), held.heads.len()), (1, 2, 1));
+}
+
+fn what_no_query_could_give_back_is_refused_whole(store: &mut dyn Store) {
+    let ill = [
+        statement(1, &vec![0; STATEMENT_BYTES_MAX + 1]),
+        envelope(log(1, 1), 1, &vec![0; ENVELOPE_BYTES_MAX + 1]),
+        envelope(log(1, 1), 0, b"no such position"),
+        local("k", &vec![0; LOCAL_VALUE_BYTES_MAX + 1]),
+        local(&"k".repeat(300), b"v"),
+    ];
+    for record in ill {
+        let refused = store.write(&[batch(1, [local("before", b"v")]), batch(2, [record])]);
+        assert!(matches!(refused.unwrap_err().failure(), StoreFailure::Failed(_)));
+    }
+    let many = vec![local("before", b"v"); BATCH_RECORDS_MAX + 1];
+    assert!(store.write(&[batch(1, many)]).is_err());
+    assert_eq!(opening(store).locals, []);
+    put(store, [local("after", b"v")]);
+    assert_eq!(value(store, "after"), Some(b"v".to_vec()));
+}
+
+fn the_largest_records_are_kept(store: &mut dyn Store) {
+    let large = vec![7; ENVELOPE_BYTES_MAX];
+    put(store, [envelope(log(1, 1), 1, &large), local("k", &large[..LOCAL_VALUE_BYTES_MAX])]);
+    put(store, [statement(1, &large[..STATEMENT_BYTES_MAX])]);
+    assert_eq!(whole_log(store, log(1, 1), 1), [large]);
+    assert_eq!(opening(store).statements[0].2.len(), STATEMENT_BYTES_MAX);
+    assert_eq!(value(store, "k").unwrap().len(), LOCAL_VALUE_BYTES_MAX);
+}

@@ -1,0 +1,79 @@
+//! Random writes, crashes and lost indexes: the store on disk stays equal to the one in memory.
+
+#![cfg(test)]
+
+mod fixture;
+
+use std::fs;
+
+use fixture::*;
+use fourword_protocol::record::Record;
+use fourword_storage::{DiskStore, MemoryStore, Store};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+fn record(random: &mut ChaCha8Rng) -> Record {
+    let mut below = |n: u32| random.next_u32() % n;
+    let (document, device) = (below(3) as u8, below(2) as u8);
+    let bytes = vec![below(4) as u8; below(300) as usize];
+    match below(10) {
+        0 => statement(below(2) as u8, &bytes),
+        1..=4 => envelope(log(document, device), u64::from(below(12)) + 1, &bytes),
+        5..=8 => local(["a", "b", "c", "d"][below(4) as usize], &bytes),
+        _ => forgotten(["a", "b", "c", "d"][below(4) as usize]),
+    }
+}
+
+fn assert_equal(disk: &DiskStore, memory: &MemoryStore, seed: u64, step: u32) {
+    assert_eq!(opening(disk), opening(memory), "seed {seed}, step {step}");
+    for document in 0..3 {
+        for bytes_max in [1, 700] {
+            let (left, right) =
+                (whole_document(disk, document, bytes_max), whole_document(memory, document, bytes_max));
+            assert_eq!(left, right, "seed {seed}, step {step}");
+        }
+        for device in 0..2 {
+            let log = log(document, device);
+            assert_eq!(whole_log(disk, log, 400), whole_log(memory, log, 400), "seed {seed}, step {step}");
+        }
+    }
+    assert_eq!(disk.damage(), [""; 0], "seed {seed}, step {step}");
+}
+
+#[test]
+fn disk_and_memory_stay_equal_under_random_writes_and_restarts() {
+    for seed in 0..4 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path();
+        let (mut disk, mut memory) = (open_small(home), MemoryStore::new());
+        for step in 0..80 {
+            let batches: Vec<_> = (0..random.next_u32() % 4)
+                .map(|id| {
+                    let records = (0..random.next_u32() % 5).map(|_| record(&mut random));
+                    batch(u64::from(id), records.collect::<Vec<_>>())
+                })
+                .collect();
+            disk.write(&batches).unwrap();
+            memory.write(&batches).unwrap();
+            match random.next_u32() % 12 {
+                0 => {
+                    drop(disk);
+                    disk = open_small(home);
+                }
+                1 => {
+                    disk.close().unwrap();
+                    disk = open_small(home);
+                }
+                2 => {
+                    drop(disk);
+                    fs::remove_dir_all(home.join("index")).unwrap();
+                    disk = open_small(home);
+                }
+                3..=5 => assert_equal(&disk, &memory, seed, step),
+                _ => {}
+            }
+        }
+        assert_equal(&disk, &memory, seed, 80);
+    }
+}
