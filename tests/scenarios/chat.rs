@@ -1,0 +1,145 @@
+//! A chat that merges: edits, deletions and reactions made together, apart and out of order.
+
+use fourword_protocol::command::{ChatCommand, Command, Outcome, RefusalCode, Reply, SyncState};
+use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::words::FourWords;
+use fourword_tests::cluster::Cluster;
+
+fn edit(c: &mut Cluster, by: &str, group: FourWords, id: MessageId, text: &str) -> Outcome {
+    c.ask(by, Command::Chat(group, ChatCommand::Edit(id, text.into())))
+}
+
+fn delete(c: &mut Cluster, by: &str, group: FourWords, id: MessageId) -> Outcome {
+    c.ask(by, Command::Chat(group, ChatCommand::Delete(id)))
+}
+
+#[test]
+fn an_edit_made_offline_reaches_everyone_after_the_partition_heals() {
+    let mut c = Cluster::new(1);
+    let group = c.group_of(&["ada", "ben", "eve"]);
+    let id = c.send_message("eve", group, "first");
+    c.settle();
+    c.isolate("eve");
+    assert_eq!(edit(&mut c, "eve", group, id, "second"), Outcome::Done(Reply::Ok));
+    c.send_message("ada", group, "meanwhile");
+    c.settle();
+    assert_eq!(c.read_chat("ben", group), ["first", "meanwhile"]);
+    c.heal();
+    c.settle();
+    for name in ["ada", "ben", "eve"] {
+        assert_eq!(c.read_chat(name, group), ["second", "meanwhile"], "{name}");
+    }
+}
+
+#[test]
+fn deletion_wins_over_a_concurrent_edit_whoever_deletes() {
+    for (seed, deleter) in [(2, "ada"), (3, "ben")] {
+        let mut c = Cluster::new(seed);
+        let group = c.group_of(&["ada", "ben"]);
+        let id = c.send_message("ben", group, "mine");
+        c.settle();
+        c.isolate("ada");
+        let editor_is_deleter = deleter == "ben";
+        assert_eq!(delete(&mut c, deleter, group, id), Outcome::Done(Reply::Ok));
+        if !editor_is_deleter {
+            assert_eq!(edit(&mut c, "ben", group, id, "changed"), Outcome::Done(Reply::Ok));
+        }
+        c.heal();
+        c.settle();
+        for name in ["ada", "ben"] {
+            assert_eq!(c.read_chat(name, group), ["(deleted)"], "{name} after {deleter} deleted");
+        }
+    }
+}
+
+#[test]
+fn nobody_edits_or_deletes_what_is_not_its_own_unless_an_admin_deletes() {
+    let mut c = Cluster::new(4);
+    let group = c.group_of(&["ada", "ben"]);
+    let of_ada = c.send_message("ada", group, "from the owner");
+    let of_ben = c.send_message("ben", group, "from a member");
+    c.settle();
+    let code = |outcome| match outcome {
+        Outcome::Refused(refusal) => Some(refusal.code),
+        Outcome::Done(_) => None,
+    };
+    assert_eq!(code(edit(&mut c, "ben", group, of_ada, "x")), Some(RefusalCode::NotAllowed));
+    assert_eq!(code(delete(&mut c, "ben", group, of_ada)), Some(RefusalCode::NotAllowed));
+    assert_eq!(code(edit(&mut c, "ada", group, of_ben, "x")), Some(RefusalCode::NotAllowed));
+    assert_eq!(code(delete(&mut c, "ada", group, of_ben)), None);
+}
+
+#[test]
+fn replies_and_reactions_reach_the_other() {
+    let mut c = Cluster::new(5);
+    let group = c.group_of(&["ada", "ben"]);
+    let id = c.send_message("ada", group, "tea?");
+    c.settle();
+    let reply = ChatCommand::Send { text: "yes".into(), parent: Some(id) };
+    c.must("ben", Command::Chat(group, reply));
+    let react = ChatCommand::React { message: id, emoji: "👍".into(), on: true };
+    c.must("ben", Command::Chat(group, react));
+    c.settle();
+    let Reply::Messages(shown) = c.must("ada", Command::Chat(group, ChatCommand::Read { last: 10 })) else {
+        panic!("messages")
+    };
+    let [first, second] = &shown[..] else { panic!("{shown:?}") };
+    assert_eq!(second.message.parent, Some(id));
+    let [(emoji, by)] = &first.reactions[..] else { panic!("{:?}", first.reactions) };
+    assert_eq!((emoji.as_str(), by.len()), ("👍", 1));
+}
+
+#[test]
+fn everything_arrives_although_all_gossip_is_lost() {
+    let mut c = Cluster::new(6);
+    let group = c.group_of(&["ada", "ben", "eve"]);
+    c.gossip_loss = 100;
+    for i in 0..30 {
+        c.send_message(["ada", "ben", "eve"][i % 3], group, &format!("message {i}"));
+    }
+    c.settle();
+    let of_ada = c.read_chat("ada", group);
+    assert_eq!(of_ada.len(), 30);
+    assert_eq!(c.read_chat("ben", group), of_ada);
+    assert_eq!(c.read_chat("eve", group), of_ada);
+}
+
+#[test]
+fn many_writes_at_once_are_grouped_and_all_answered() {
+    let mut c = Cluster::new(7);
+    let group = c.group_of(&["ada", "ben"]);
+    let ids: Vec<_> = (0..500)
+        .map(|i| {
+            let send = ChatCommand::Send { text: format!("message {i}"), parent: None };
+            c.begin("ada", Command::Chat(group, send))
+        })
+        .collect();
+    c.settle();
+    for id in ids {
+        assert!(matches!(c.answer("ada", id), Some(Outcome::Done(Reply::Message(_)))));
+    }
+    assert_eq!(c.read_chat("ben", group).len(), 500);
+}
+
+#[test]
+fn status_says_in_sync_only_when_both_sides_are_equal() {
+    let mut c = Cluster::new(8);
+    let group = c.group_of(&["ada", "ben"]);
+    let state = |c: &mut Cluster| match c.must("ada", Command::SyncStatus(Some(group))) {
+        Reply::Sync(documents) => documents.into_iter().map(|d| (d.id, d.state)).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert!(state(&mut c).iter().all(|(_, state)| *state == SyncState::InSync));
+    c.isolate("ada");
+    c.send_message("ben", group, "unseen");
+    assert!(state(&mut c).iter().all(|(_, state)| *state == SyncState::Alone));
+    c.gossip_loss = 100;
+    c.heal();
+    c.settle();
+    assert!(state(&mut c).iter().all(|(_, state)| *state == SyncState::InSync));
+    c.send_message("ada", group, "just now");
+    let chat = state(&mut c).into_iter().find(|(id, _)| id.ends_with(":chat"));
+    assert_eq!(chat.map(|(_, state)| state), Some(SyncState::Behind));
+    c.settle();
+    assert!(state(&mut c).iter().all(|(_, state)| *state == SyncState::InSync));
+}

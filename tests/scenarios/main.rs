@@ -1,0 +1,5 @@
+//! Hand-written stories on the simulated cluster, one for each promise that a user would name.
+
+mod chat;
+mod joining;
+mod surviving;

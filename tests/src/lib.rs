@@ -1,1 +1,0 @@
-//! Drives whole systems of nodes in one process: the harness of the scenarios and simulations.
