@@ -58,7 +58,7 @@ pub const SETTING_KEY_BYTES_MAX: usize = 64;
 pub const SETTING_BYTES_MAX: usize = 4096;
 
 /// The latest time a record may claim: greater numbers are not exact in JSON readers.
-pub const RECORD_TIME_MS_MAX: u64 = (1 << 53) - 1;
+pub const RECORD_TIME_MS_MAX: u64 = 9_007_199_254_740_991;
 
 /// Addresses carried in an invite code.
 pub const INVITE_ADDRESSES_MAX: usize = 8;

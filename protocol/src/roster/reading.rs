@@ -92,14 +92,27 @@ impl Reading {
             !ends.is_empty() && judgement.counts.contains(graph.memberships[*m].statement)
         });
         let cuts = ended
-            .map(|(m, ends)| {
+            .map(|(m, _)| {
                 let keys = graph.seats_of(m).into_iter().map(|seat| graph.seats[seat].key).collect();
-                (graph.id(graph.memberships[m].statement), reach(graph, &judgement, ends, &keys))
+                (graph.id(graph.memberships[m].statement), reach_of_ended(graph, &judgement, m, &keys))
             })
             .collect();
         let ignored = judgement.ignored.iter().map(|(at, why)| (graph.id(*at), *why)).collect();
         let epoch = epoch_to_write_under(graph, &judgement, &keys);
         Reading { members, cuts, ignored, epoch, devices, judgement }
+    }
+
+    /// How far logs of these keys are named by what ended a membership, whosever they are; none
+    /// if it did not end. `cuts` has the membership's own.
+    pub fn named_at_end(
+        &self,
+        graph: &Graph,
+        membership: &StatementId,
+        keys: &BTreeSet<DeviceKey>,
+    ) -> Option<Cut> {
+        self.cuts.get(membership)?;
+        let m = graph.membership(membership)?;
+        Some(reach_of_ended(graph, &self.judgement, m, keys))
     }
 
     /// Whether the person is in.
@@ -139,6 +152,10 @@ fn member(graph: &Graph, judgement: &Judgement, m: MemberIx) -> Member {
         devices: devices.into_iter().collect(),
         root: roots.first().map(|seat| graph.seats[*seat].key),
     }
+}
+
+fn reach_of_ended(graph: &Graph, judgement: &Judgement, m: MemberIx, keys: &BTreeSet<DeviceKey>) -> Cut {
+    reach(graph, judgement, &judgement.ends[m], keys)
 }
 
 /// How far the logs of these keys count once `acts` cut them: as far as the furthest of the acts
