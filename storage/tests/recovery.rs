@@ -61,6 +61,24 @@ fn an_unclean_stop_loses_nothing_written() {
 }
 
 #[test]
+fn a_process_killed_after_any_write_loses_nothing_acknowledged() {
+    let home = tempfile::tempdir().unwrap();
+    let (home, killed) = (home.path().join("home"), home.path().join("killed"));
+    let mut store = open_small(&home);
+    for n in 1..=30 {
+        put(&mut store, [envelope(log(1, 1), n, &[n as u8; 300]), local("last", &[n as u8; 300])]);
+        // What a kill leaves is what lies in the files while the store is still open.
+        let _ = fs::remove_dir_all(&killed);
+        copy_directory(&home, &killed);
+        let opened = open(&killed);
+        assert!(!opened.clean);
+        assert_eq!(opening(&opened.store), opening(&store), "killed after write {n}");
+        assert_eq!(whole_document(&opened.store, 1, 1000), whole_document(&store, 1, 1000));
+        assert_eq!(opened.store.damage(), [""; 0], "killed after write {n}");
+    }
+}
+
+#[test]
 fn an_index_deleted_or_destroyed_costs_nothing() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
@@ -276,6 +294,22 @@ fn files_with_little_left_alive_are_rewritten_and_nothing_is_lost() {
     let store = open_store(home);
     assert_filled(&store);
     assert_eq!(opening(&store).locals.len(), 2);
+}
+
+#[test]
+fn a_forgotten_value_stays_forgotten_when_only_its_forgetting_is_rewritten() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let mut store = open_small(home);
+    put(&mut store, [local("gone", b"x"), local("kept", &[1; 2000])]);
+    put(&mut store, [forgotten("gone"), local("filler", &[1; 2000])]);
+    put(&mut store, [local("filler", b""), local("more", &[1; 2000])]);
+    put(&mut store, [local("last", b"v")]);
+    assert!(home.join("journal/00000001.log").exists(), "the value lies where it was");
+    assert!(!home.join("journal/00000002.log").exists(), "the forgetting was copied");
+    drop(store);
+    fs::remove_dir_all(home.join("index")).unwrap();
+    assert_eq!(value(&open_small(home), "gone"), None);
 }
 
 #[test]
