@@ -92,6 +92,11 @@ impl Cluster {
         self.nodes.get(name).unwrap_or_else(|| panic!("no node {name}"))
     }
 
+    /// Whether a node runs.
+    pub fn is_up(&self, name: &str) -> bool {
+        self.node(name).up
+    }
+
     fn node_mut(&mut self, name: &str) -> &mut Node {
         self.nodes.get_mut(name).unwrap_or_else(|| panic!("no node {name}"))
     }
