@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use fourword_protocol::command::{ChatCommand, Command, CommandId, JoinState, Kind, Notice, Outcome, Reply};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::{Event, GossipId};
-use fourword_protocol::ids::{DeviceKey, Topic};
-use fourword_protocol::record::Batch;
+use fourword_protocol::ids::{DeviceKey, LogId, Topic};
+use fourword_protocol::record::{Batch, Page, Query};
 use fourword_protocol::roster::Role;
 use fourword_protocol::roster::invite::InviteCode;
 use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::time::{Instant, Now, WallTime};
 use fourword_protocol::words::FourWords;
-use fourword_storage::{MemoryStore, Store};
+use fourword_storage::{Fault, MemoryStore, Store};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
@@ -128,6 +128,19 @@ impl Cluster {
     pub fn restore_copy(&mut self, of: &str, name: &str) {
         let store = self.node(of).store.clone();
         self.start(name, store, 0, false);
+    }
+
+    /// Makes the next write of a node fail for want of room, and all after it until a restart.
+    pub fn fill_disk(&mut self, name: &str) {
+        self.node_mut(name).store.fail_next(Fault::DiskFull);
+    }
+
+    /// All logs that a node holds on its disk.
+    pub fn logs(&self, name: &str) -> BTreeSet<LogId> {
+        match self.node(name).store.read(&Query::Opening) {
+            Ok(Page::Opening { heads, .. }) => heads.into_iter().map(|(_, log, _)| log).collect(),
+            other => panic!("{other:?}"),
+        }
     }
 
     fn hang_up(&mut self, name: &str) {

@@ -1,6 +1,6 @@
 //! What is saved stays: crashes, clean stops, copied homes and peers that remember more.
 
-use fourword_protocol::command::{Command, Reply};
+use fourword_protocol::command::{ChatCommand, Command, Notice, Outcome, RefusalCode, Reply};
 use fourword_tests::cluster::Cluster;
 
 #[test]
@@ -87,4 +87,53 @@ fn what_a_crash_took_from_its_author_comes_back_from_whoever_got_it() {
     c.settle();
     assert_eq!(c.read_chat("backup", group).len(), 3);
     assert_eq!(c.read_chat("ben", group).len(), 3);
+}
+
+#[test]
+fn a_full_disk_refuses_writes_says_so_and_loses_nothing_that_was_saved() {
+    let mut c = Cluster::new(6);
+    let group = c.group_of(&["ada", "ben"]);
+    c.send_message("ada", group, "saved");
+    c.fill_disk("ada");
+    let send = |text: &str| {
+        let command = ChatCommand::Send { text: text.into(), parent: None };
+        Command::Chat(group, command)
+    };
+    let refused =
+        |outcome| matches!(outcome, Outcome::Refused(refusal) if refusal.code == RefusalCode::Storage);
+    assert!(refused(c.ask("ada", send("lost"))), "the first write that fails");
+    assert!(refused(c.ask("ada", send("refused"))), "and every one after it");
+    assert!(c.notices("ada").iter().any(|notice| matches!(notice, Notice::ReadOnly(_))));
+    assert_eq!(c.read_chat("ada", group), ["saved"], "what is shown is what is saved");
+
+    c.send_message("ben", group, "meanwhile");
+    c.crash("ada");
+    c.restart("ada");
+    c.connect_all();
+    c.settle();
+    c.send_message("ada", group, "room again");
+    c.settle();
+    for name in ["ada", "ben"] {
+        let shown = c.read_chat(name, group);
+        for text in ["saved", "meanwhile", "room again"] {
+            assert!(shown.iter().any(|t| t == text), "{name}: {shown:?}");
+        }
+    }
+}
+
+#[test]
+fn a_log_is_continued_only_after_a_clean_stop() {
+    let mut c = Cluster::new(7);
+    c.add("ada");
+    let group = c.create_group("ada", "tea");
+    c.send_message("ada", group, "one");
+    c.stop("ada");
+    let before = c.logs("ada");
+    c.restart("ada");
+    c.send_message("ada", group, "two");
+    assert_eq!(c.logs("ada"), before, "after a clean stop the same log goes on");
+    c.crash("ada");
+    c.restart("ada");
+    c.send_message("ada", group, "three");
+    assert_eq!(c.logs("ada").difference(&before).count(), 1, "after a crash a new one begins");
 }

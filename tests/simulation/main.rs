@@ -141,7 +141,8 @@ impl Schedule {
         let read = ChatCommand::Read { last: 10_000 };
         let mut first: Option<Vec<(MessageId, String, bool)>> = None;
         for name in NAMES {
-            let Reply::Messages(shown) = self.cluster.must(name, Command::Chat(self.group, read.clone())) else {
+            let Reply::Messages(shown) = self.cluster.must(name, Command::Chat(self.group, read.clone()))
+            else {
                 panic!("messages")
             };
             let shown: Vec<_> = shown
