@@ -13,6 +13,7 @@ use super::fact::Act;
 use super::graph::{Graph, SeatKind};
 use super::reading::Reason;
 use super::table::{MemberIx, Row, SeatIx, StatementIx, Table};
+use crate::ids::{PersonId, StatementId};
 
 /// What counts, and what ended what.
 #[derive(Clone, Debug)]
@@ -34,10 +35,18 @@ pub(super) struct Judgement {
     pub(super) heir: Option<MemberIx>,
 }
 
-/// Who counted as owner when a statement was made, as far as it was ever asked: the heir of the
-/// set of all its ancestors, which never changes.
+/// Who counted as owner by what somebody knew, as far as it was ever asked. What is below a
+/// statement never changes, so an answer holds for good.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Heirs(BTreeMap<StatementIx, Option<MemberIx>>);
+pub(super) struct Heirs {
+    /// By the statement whose author it was.
+    of: BTreeMap<StatementIx, Option<MemberIx>>,
+    /// By the heads of whoever wrote something else, at most `HEADS_REMEMBERED_MAX`.
+    among: BTreeMap<Vec<StatementId>, Option<MemberIx>>,
+}
+
+/// Sets of heads whose heir is remembered: many envelopes in a row are written under the same.
+const HEADS_REMEMBERED_MAX: usize = 1024;
 
 /// The least role that a statement asks of its author.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,15 +73,7 @@ struct Judge<'a> {
 impl Judgement {
     /// Judges all statements of a graph.
     pub(super) fn of(graph: &Graph, heirs: &mut Heirs) -> Judgement {
-        loop {
-            let (judgement, unsettled) = Judge::run(graph, None, heirs);
-            if unsettled.is_empty() {
-                return judgement;
-            }
-            for at in unsettled {
-                heirs.settle(graph, at);
-            }
-        }
+        heirs.judge(graph, None)
     }
 
     /// The role a membership has now.
@@ -143,16 +144,29 @@ fn changed_to(graph: &Graph, change: StatementIx) -> Role {
 }
 
 impl Heirs {
-    /// Who counted as owner for those who knew `past`, an ancestry. Costs a judgement where the
+    /// Who counted as owner for who knew `heads`, whose past this is. Costs a judgement where the
     /// creator may have lost its role, and nothing elsewhere.
-    pub(super) fn among(&mut self, graph: &Graph, past: &Bits) -> Option<MemberIx> {
+    pub(super) fn among(&mut self, graph: &Graph, heads: &[StatementId], past: &Bits) -> Option<MemberIx> {
         if !graph.may_be_orphaned(past) {
             return None;
         }
+        if let Some(heir) = self.among.get(heads) {
+            return *heir;
+        }
+        let heir = self.judge(graph, Some(past)).heir;
+        if self.among.len() >= HEADS_REMEMBERED_MAX {
+            self.among.clear();
+        }
+        self.among.insert(heads.to_vec(), heir);
+        heir
+    }
+
+    /// Judges, finding first whatever heirs that depends on.
+    fn judge(&mut self, graph: &Graph, within: Option<&Bits>) -> Judgement {
         loop {
-            let (judgement, unsettled) = Judge::run(graph, Some(past), self);
+            let (judgement, unsettled) = Judge::run(graph, within, self);
             if unsettled.is_empty() {
-                return judgement.heir;
+                return judgement;
             }
             for at in unsettled {
                 self.settle(graph, at);
@@ -165,13 +179,13 @@ impl Heirs {
     fn settle(&mut self, graph: &Graph, at: StatementIx) {
         let mut pending = vec![at];
         while let Some(at) = pending.last().copied() {
-            if self.0.contains_key(&at) {
+            if self.of.contains_key(&at) {
                 pending.pop();
                 continue;
             }
             let (judgement, unsettled) = Judge::run(graph, Some(&graph.nodes[at].past), self);
             if unsettled.is_empty() {
-                self.0.insert(at, judgement.heir);
+                self.of.insert(at, judgement.heir);
                 pending.pop();
             } else {
                 pending.extend(unsettled.iter().rev());
@@ -409,7 +423,7 @@ impl<'a> Judge<'a> {
         if !graph.may_be_orphaned(&graph.nodes[at].past) {
             return false;
         }
-        match self.heirs.0.get(&at) {
+        match self.heirs.of.get(&at) {
             Some(heir) => *heir == Some(m),
             None => {
                 self.unsettled.push(at);
@@ -439,7 +453,7 @@ impl<'a> Judge<'a> {
 }
 
 /// Whether it keeps the author's own devices: judged first.
-fn is_own_keeping(act: &Act, person: crate::ids::PersonId) -> bool {
+fn is_own_keeping(act: &Act, person: PersonId) -> bool {
     match act {
         Act::Certify(_) => true,
         Act::Revoke(of, ..) => *of == person,
@@ -447,7 +461,7 @@ fn is_own_keeping(act: &Act, person: crate::ids::PersonId) -> bool {
     }
 }
 
-fn is_own_role(act: &Act, person: crate::ids::PersonId) -> bool {
+fn is_own_role(act: &Act, person: PersonId) -> bool {
     matches!(act, Act::SetRole(of, ..) if *of == person)
 }
 

@@ -3,7 +3,8 @@
 //! [`set::Roster`] is what the node holds for each entity: it checks statements, keeps them and
 //! caches the [`reading::Reading`]. Beneath it lie the pure parts: `graph` files facts by their
 //! ancestry and gives ranks, `judge` decides from senior to junior what counts, `reading` says
-//! what follows. `statement` and `body` are the signed bytes, `invite` the code that admits.
+//! what follows, `rights` what a node asks besides. `statement` and `body` are the signed bytes,
+//! `invite` is the code that admits.
 //! Invariant: no timestamp and no arrival order decides anything. Rules: docs/PROTOCOL.md.
 
 mod bits;
@@ -13,6 +14,7 @@ pub mod graph;
 pub mod invite;
 mod judge;
 pub mod reading;
+pub mod rights;
 mod seniority;
 pub mod set;
 pub mod statement;
@@ -21,6 +23,7 @@ mod waiting;
 
 pub use body::{Body, Genesis, Seal, Vectors};
 pub use reading::{Member, Reading, Reason};
+pub use rights::Invite;
 pub use set::{DraftError, Inserted, Rejection, Roster};
 pub use statement::{Signer, Statement};
 

@@ -9,19 +9,17 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Role;
 use super::body::{Body, Genesis, Seal};
 use super::fact::{Act, By, Fact, Newcomer};
 use super::graph::Graph;
 use super::judge::Heirs;
-use super::reading::{Reading, knowers, reach};
+use super::reading::Reading;
 use super::statement::{Header, Signer, Statement, StatementError, is_accepted};
 use super::table::{MemberIx, SeatIx, StatementIx};
 use super::waiting::Waiting;
 use crate::identity::Certificate;
-use crate::ids::{DeviceKey, Digest, EntityId, LogId, PersonId, SealingKey, StatementId, VerifyingKey};
+use crate::ids::{DeviceKey, Digest, EntityId, PersonId, StatementId};
 use crate::limits::{ROSTER_HEADS_MAX, STATEMENTS_PER_DEVICE_MAX};
-use crate::time::WallTime;
 
 const DIGEST: &str = "fourword v1 roster digest";
 
@@ -30,12 +28,12 @@ const DIGEST: &str = "fourword v1 roster digest";
 pub struct Roster {
     entity: EntityId,
     genesis: Genesis,
-    statements: BTreeMap<StatementId, Statement>,
-    graph: Graph,
+    pub(super) statements: BTreeMap<StatementId, Statement>,
+    pub(super) graph: Graph,
     /// What each device signed, shallowest first, then by hash: the order in which it is kept.
     signed: BTreeMap<DeviceKey, BTreeSet<(u32, StatementId)>>,
     waiting: Waiting,
-    heirs: RefCell<Heirs>,
+    pub(super) heirs: RefCell<Heirs>,
     reading: OnceCell<Reading>,
     digest: OnceCell<Digest>,
 }
@@ -101,23 +99,6 @@ pub enum DraftError {
     /// The body does not fit a statement.
     #[error(transparent)]
     Statement(#[from] StatementError),
-}
-
-/// An invite as the roster knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Invite {
-    /// Its `OpenInvite`.
-    pub statement: StatementId,
-    /// With which role it lets in.
-    pub role: Role,
-    /// Until when; checked by who admits.
-    pub expires: WallTime,
-    /// How many it lets in; checked by who admits.
-    pub uses: u32,
-    /// How many it let in, as far as this node knows.
-    pub used: u32,
-    /// Whether it counts and nothing closed it.
-    pub open: bool,
 }
 
 impl Roster {
@@ -260,112 +241,6 @@ impl Roster {
         })
     }
 
-    /// The role under which a device wrote, knowing `heads`: the highest of its memberships there.
-    ///
-    /// The role of a membership is the lowest among the last changes that the heads know and
-    /// those made apart from them. `None` if nothing counts: the device had no seat, its
-    /// membership ended, or it was revoked. `place`, a log and a sequence in it, is spared by
-    /// removals, demotions and revocations made apart whose vectors, or a `Held`, reach it.
-    pub fn role_at(
-        &self,
-        device: &DeviceKey,
-        heads: &[StatementId],
-        place: Option<(&LogId, u64)>,
-    ) -> Option<Role> {
-        let past = self.graph.past_of(heads)?;
-        let seats = self.graph.seats_with(device).iter();
-        let known = seats.filter(|seat| past.contains(self.graph.seats[**seat].statement));
-        known.filter_map(|seat| self.role_of_seat(*seat, &past, place)).max()
-    }
-
-    /// Whose device it is or ever was: each is bound to one person by its own signature.
-    pub fn person_of(&self, device: &DeviceKey) -> Option<PersonId> {
-        let seat = self.graph.seats_with(device).first()?;
-        Some(self.graph.memberships[self.graph.seats[*seat].membership].person)
-    }
-
-    /// All who are or ever were in, ascending.
-    pub fn people(&self) -> BTreeSet<PersonId> {
-        self.graph.memberships.iter().map(|(_, membership)| membership.person).collect()
-    }
-
-    /// All epochs, the greatest counter first.
-    pub fn epochs(&self) -> Vec<StatementId> {
-        let mut epochs = self.graph.epochs().to_vec();
-        epochs.sort_by_key(|at| std::cmp::Reverse((self.graph.epoch_counter(*at), self.graph.id(*at))));
-        epochs.into_iter().map(|at| self.graph.id(at)).collect()
-    }
-
-    /// The keys of all that can open an epoch, root keys too. Empty if it is no epoch here.
-    pub fn knowers(&self, epoch: &StatementId) -> BTreeSet<DeviceKey> {
-        let at = self.graph.at(epoch).filter(|at| matches!(self.act(*at), Act::Epoch(..)));
-        at.and_then(|at| knowers(&self.graph, at, None)).unwrap_or_default()
-    }
-
-    /// The counter that a new epoch drafted now carries.
-    pub fn next_counter(&self) -> u64 {
-        self.graph.greatest_counter(&self.heads()).saturating_add(1)
-    }
-
-    /// Every seal to a device, with its epoch, in the order of the set. Not all need open.
-    pub fn seals_for(&self, device: &DeviceKey) -> Vec<(StatementId, &Seal)> {
-        let mut found = Vec::new();
-        for id in self.ids() {
-            let (epoch, seals) = match self.statement(&id).map(Statement::body) {
-                Some(Body::Epoch { seals, .. }) => (id, seals),
-                Some(Body::SealKey { epoch, seals }) => (*epoch, seals),
-                _ => continue,
-            };
-            found.extend(seals.iter().filter(|seal| seal.device == *device).map(|seal| (epoch, seal)));
-        }
-        found
-    }
-
-    /// Where to seal keys for a member's device.
-    pub fn sealing_key(&self, device: &DeviceKey) -> Option<SealingKey> {
-        let (_, membership) = self.reading().member_of(device)?;
-        let m = self.graph.membership(&membership)?;
-        let judgement = &self.reading().judgement;
-        let seat = self.graph.seats_with(device).iter().find(|seat| {
-            self.graph.seats[**seat].membership == m
-                && judgement.is_seated(&self.graph, **seat)
-                && judgement.revoked[**seat].is_empty()
-        })?;
-        let card = match self.statement(&self.graph.id(self.graph.seats[*seat].statement))?.body() {
-            Body::Certify { device } => device,
-            Body::Genesis(Genesis { creator: certificate, .. })
-            | Body::Add { certificate, .. }
-            | Body::AcceptInvite { certificate, .. } => &certificate.device,
-            _ => return None,
-        };
-        (card.key == *device).then_some(card.sealing)
-    }
-
-    /// The invite of a key; the one still open, if the key was used twice.
-    pub fn invite(&self, key: &VerifyingKey) -> Option<Invite> {
-        let invites = self.statements.values().filter_map(|statement| match statement.body() {
-            Body::OpenInvite { key: of, role, expires, uses } if of == key => {
-                let at = self.graph.at(&statement.id())?;
-                let judgement = &self.reading().judgement;
-                let used = self
-                    .graph
-                    .memberships
-                    .iter()
-                    .filter(|(_, m)| m.invite == Some(at) && judgement.counts.contains(m.statement));
-                Some(Invite {
-                    statement: statement.id(),
-                    role: *role,
-                    expires: *expires,
-                    uses: *uses,
-                    used: u32::try_from(used.count()).unwrap_or(u32::MAX),
-                    open: judgement.counts.contains(at) && judgement.closed(&self.graph, at).is_empty(),
-                })
-            }
-            _ => None,
-        });
-        invites.max_by_key(|invite| invite.open)
-    }
-
     /// Signs a statement that follows all heads, under the signer's best standing membership.
     ///
     /// It is not added, and whether its author has the right is not checked: give it to `add`
@@ -383,11 +258,7 @@ impl Roster {
         Ok(Statement::sign(header, body, signer)?)
     }
 
-    fn act(&self, at: StatementIx) -> &Act {
-        &self.graph.nodes[at].fact.act
-    }
-
-    fn member(&self, seat: SeatIx) -> MemberIx {
+    pub(super) fn member(&self, seat: SeatIx) -> MemberIx {
         self.graph.seats[seat].membership
     }
 
@@ -404,33 +275,6 @@ impl Roster {
             let role = judgement.role(&self.graph, m);
             (judgement.heir != Some(m), std::cmp::Reverse(role), judgement.position[m])
         })
-    }
-
-    fn role_of_seat(
-        &self,
-        seat: SeatIx,
-        past: &super::bits::Bits,
-        place: Option<(&LogId, u64)>,
-    ) -> Option<Role> {
-        let (graph, judgement) = (&self.graph, &self.reading().judgement);
-        if !judgement.is_seated(graph, seat) {
-            return None;
-        }
-        let (m, key) = (self.member(seat), graph.seats[seat].key);
-        let spared = |acts: &[StatementIx]| {
-            place.is_some_and(|(log, sequence)| {
-                reach(graph, judgement, acts, &BTreeSet::from([key])).get(log) >= Some(&sequence)
-            })
-        };
-        let ended = [&judgement.ends[m], &judgement.revoked[seat]];
-        if ended.into_iter().any(|acts| !acts.is_empty() && !spared(acts)) {
-            return None;
-        }
-        let changes = &judgement.changes[m];
-        let binding = changes.iter().any(|change| !past.contains(*change)) && !spared(changes);
-        let role = judgement.role_knowing(graph, m, |change| past.contains(change), |_| binding);
-        let heir = || self.heirs.borrow_mut().among(graph, past);
-        Some(if role < Role::Admin && heir() == Some(m) { Role::Owner } else { role })
     }
 
     /// At most so many heads as a statement may name, of which each of `needed` is at or below one.
