@@ -10,7 +10,7 @@ use crate::command::{CommandId, Kind};
 use crate::envelope::Envelope;
 use crate::epoch::{self, EntitySecret, EpochKey};
 use crate::identity::DeviceSecret;
-use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogId, StatementId, Topic};
+use crate::ids::{DeviceKey, DocumentKey, EntityId, LogId, StatementId, Topic};
 use crate::replica::{Author, Judged, Replica};
 use crate::roster::{Body, Role, Roster, Statement};
 use crate::schema::rights::Actor;
@@ -129,9 +129,14 @@ impl Entity {
         let documents = self.replicas.values().map(|replica| DocumentState {
             document: replica.key,
             vector: replica.vector_digest(),
-            content: replica.live().map_or(Digest([0; 32]), |live| live.document.content_digest()),
+            content: replica.live().map(|live| live.document.content_digest()),
         });
         State { entity: self.id, roster: self.roster.digest(), documents: documents.collect() }
+    }
+
+    /// Whether content and state vectors speak of the same: no edit of ours waits to be sealed.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.replicas.values().all(Replica::is_sealed)
     }
 
     // -- members ------------------------------------------------------------------------------

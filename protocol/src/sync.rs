@@ -5,13 +5,14 @@
 //! Whoever holds an entity's secret may exchange its roster, since that is how it learns of a
 //! newcomer or of its own removal; documents go to members' devices only.
 
+use crate::entity::Entity;
 use crate::ids::{DeviceKey, DocumentKey, EntityId, LogId};
 use crate::limits::{
     FRAME_LOGS_MAX, FRAME_STATEMENT_IDS_MAX, GREETING_ENTITIES_MAX, IN_FLIGHT_BYTES_MAX, PAGE_BYTES,
 };
 use crate::record::{Page, Query, StoreFailure};
 use crate::replica::Replica;
-use crate::replicator::{Load, Replicator};
+use crate::replicator::{Load, Replicator, TELL_AFTER};
 use crate::session::{Session, Shared, Stream};
 use crate::time::{Duration, Instant};
 use crate::wire::{Frame, State, Vector};
@@ -128,9 +129,17 @@ impl Replicator {
             self.schedule_reassurance();
         }
         let now = self.now.instant;
-        self.changed.retain(|_, since| *since + crate::replicator::TELL_AFTER > now);
+        let entities = &self.entities;
+        self.changed.retain(|id, since| {
+            // Content that is ahead of its vector would look like a fault to others.
+            let sealed = entities.get(id).is_none_or(Entity::is_sealed);
+            if !sealed {
+                *since = now;
+            }
+            *since + TELL_AFTER > now
+        });
         if let Some(earliest) = self.changed.values().min() {
-            self.out.wake_at(*earliest + crate::replicator::TELL_AFTER);
+            self.out.wake_at(*earliest + TELL_AFTER);
         }
         let devices: Vec<DeviceKey> = self.sessions.keys().copied().collect();
         for device in devices {
@@ -154,7 +163,9 @@ impl Replicator {
         let Some(session) = self.sessions.get_mut(&device) else { return };
         for (id, shared) in &mut session.shared {
             let gathering = self.changed.contains_key(id);
-            let Some(entity) = self.entities.get(id).filter(|_| all || !gathering) else { continue };
+            let Some(entity) = self.entities.get(id).filter(|e| e.is_sealed() && (all || !gathering)) else {
+                continue;
+            };
             let state = entity.state();
             if all || shared.told.as_ref() != Some(&state) {
                 self.out.send(device, &Frame::State(state.clone()));

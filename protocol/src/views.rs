@@ -160,9 +160,14 @@ impl Replicator {
         let find =
             |state: &crate::wire::State| state.documents.iter().find(|d| d.document == replica.key).copied();
         match (find(&ours), find(theirs)) {
-            (Some(a), Some(b)) if a.vector == b.vector && ours.roster == theirs.roster => {
-                let state = if a.content == b.content { SyncState::InSync } else { SyncState::Diverged };
-                (state, 0)
+            (Some(a), Some(b))
+                if a.vector == b.vector && ours.roster == theirs.roster && entity.is_sealed() =>
+            {
+                match (a.content, b.content) {
+                    (Some(a), Some(b)) if a == b => (SyncState::InSync, 0),
+                    (Some(_), Some(_)) => (SyncState::Diverged, 0),
+                    _ => (SyncState::Behind, 0),
+                }
             }
             _ => (SyncState::Behind, behind(replica, shared)),
         }

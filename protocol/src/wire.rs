@@ -91,8 +91,8 @@ pub struct DocumentState {
     pub document: DocumentKey,
     /// Over the state vector.
     pub vector: Digest,
-    /// Over the visible content.
-    pub content: Digest,
+    /// Over the visible content; `None` while it is not in memory.
+    pub content: Option<Digest>,
 }
 
 /// A state vector: every log of a document with its head, and of none twice.
