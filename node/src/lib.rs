@@ -1,6 +1,8 @@
 //! What a Fourword node does: the network, the threads and the order of start and stop.
 //!
-//! `swarm` is the network.
+//! `driver` runs the protocol's machine on real I/O and is the only module that sees both sides;
+//! `swarm` is the network below it.
 
+pub mod driver;
 pub mod limits;
 pub mod swarm;
