@@ -1,0 +1,113 @@
+//! Every bound of this driver, with its unit and its reason.
+//!
+//! What two nodes must agree on, or the machine decides, is in the protocol's own limits; here is
+//! what one process spends on its network, its store and its callers.
+
+use std::time::Duration;
+
+// -- connections ------------------------------------------------------------------------------
+
+/// Connections to one device: two dialled at once by either side, over QUIC and TCP.
+pub const CONNECTIONS_PER_DEVICE_MAX: u32 = 4;
+
+/// Connections being set up from outside: each costs a handshake that a stranger pays nothing for.
+pub const PENDING_INBOUND_MAX: u32 = 32;
+
+/// Connections being set up by us.
+pub const PENDING_OUTBOUND_MAX: u32 = 32;
+
+/// Connections that others opened.
+pub const INBOUND_MAX: u32 = 128;
+
+/// Connections that we opened.
+pub const OUTBOUND_MAX: u32 = 64;
+
+/// How often a quiet connection is tried.
+pub const PING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long a ping may take. Shorter times make loaded machines tear down sound connections.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection without streams is kept.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// After how long a second connection to a device is surplus.
+pub const SURPLUS_AFTER: Duration = Duration::from_secs(5);
+
+/// How long a device that misbehaved is refused.
+pub const REFUSED_FOR: Duration = Duration::from_secs(300);
+
+/// Devices refused at once; beyond it the one refused longest is let in again.
+pub const REFUSED_MAX: usize = 1024;
+
+// -- dialling ---------------------------------------------------------------------------------
+
+/// Addresses kept for dialling again.
+pub const ADDRESSES_MAX: usize = 256;
+
+/// The first wait before an address is dialled again; it doubles with each failure.
+pub const REDIAL_FIRST: Duration = Duration::from_millis(250);
+
+/// The longest wait before an address is dialled again.
+pub const REDIAL_LAST: Duration = Duration::from_secs(30);
+
+// -- the sync stream --------------------------------------------------------------------------
+
+/// Streams of one device that are read or wait to be read: the old and the new one of a handover.
+pub const INBOUND_STREAMS_MAX: usize = 2;
+
+/// Bytes queued to one device; one that reads more slowly than that is cut off.
+pub const OUTBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Frames queued to one device: bounds what many tiny frames cost.
+pub const OUTBOX_FRAMES_MAX: usize = 16 * 1024;
+
+/// Bytes from all devices together that the machine has not taken yet.
+pub const INBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// How long the end of a stream may wait for the other side to have read everything: a slow link
+/// needs this long for what its buffers hold.
+pub const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
+
+// -- gossip -----------------------------------------------------------------------------------
+
+/// Bytes of one message, and of the subscriptions announced at once. Must be equal everywhere.
+pub const GOSSIP_BYTES_MAX: usize = 1024 * 1024;
+
+/// Topics a peer may take part in. Must be equal everywhere.
+pub const TOPICS_MAX: usize = 10_000;
+
+/// Messages queued to one peer before some are dropped and it is synced instead.
+pub const GOSSIP_QUEUE_MAX: usize = 512;
+
+/// Messages that wait for a verdict.
+pub const UNJUDGED_MAX: usize = 1024;
+
+/// How long a message waits for a verdict before it is forgotten.
+pub const UNJUDGED_FOR: Duration = Duration::from_secs(10);
+
+// -- between the threads ----------------------------------------------------------------------
+
+/// Network events that wait for the machine; beyond it the swarm is not asked for more.
+pub const ARRIVALS_MAX: usize = 256;
+
+/// Network effects on their way to the swarm.
+pub const ORDERS_MAX: usize = 64;
+
+/// Store jobs in flight above which the machine takes no more commands and arrivals.
+pub const STORE_JOBS_MAX: usize = 1024;
+
+/// Bytes of writes in flight above which the machine takes no more commands and arrivals.
+pub const STORE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Stretches run at once: 64 MiB each.
+pub const STRETCHES_MAX: usize = 2;
+
+/// Notices kept for a listener that lags; it then learns that it missed some.
+pub const NOTICES_MAX: usize = 1024;
+
+/// Reports of progress kept for one caller; more are dropped, the later ones say it all.
+pub const REPORTS_MAX: usize = 16;
+
+/// Bytes of the machine's stack: parsing nested content and folding long rosters recurse.
+pub const MACHINE_STACK_BYTES: usize = 64 * 1024 * 1024;

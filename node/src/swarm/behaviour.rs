@@ -1,0 +1,134 @@
+//! Composes the libp2p protocols a node speaks and builds its swarm.
+//!
+//! All settings that differ from the library's defaults are here, each with its reason. Gossip is
+//! unsigned because envelopes carry their own signatures, and named by content so that one
+//! envelope published twice is heard once.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use fourword_protocol::limits::{ENVELOPE_BYTES_MAX, PEERS_MAX};
+use libp2p::allow_block_list::{self, BlockedPeers};
+use libp2p::connection_limits::{self, ConnectionLimits};
+use libp2p::gossipsub::{
+    self, AllowAllSubscriptionFilter, IdentityTransform, MaxCountSubscriptionFilter, MessageAuthenticity,
+    MessageId, ValidationMode,
+};
+use libp2p::identity::Keypair;
+use libp2p::swarm::{self, NetworkBehaviour, Swarm};
+use libp2p::{SwarmBuilder, dns, identify, noise, ping, quic, tcp, yamux};
+
+use super::streams;
+use crate::limits::{
+    CONNECTIONS_PER_DEVICE_MAX, GOSSIP_BYTES_MAX, GOSSIP_QUEUE_MAX, IDLE_TIMEOUT, INBOUND_MAX, OUTBOUND_MAX,
+    PENDING_INBOUND_MAX, PENDING_OUTBOUND_MAX, PING_INTERVAL, PING_TIMEOUT, TOPICS_MAX,
+};
+
+/// Told to every peer; the program's version is nobody's business.
+const IDENTIFY_PROTOCOL: &str = "/fourword/1";
+const IDENTIFY_AGENT: &str = "fourword";
+
+const _: () = assert!(ENVELOPE_BYTES_MAX < GOSSIP_BYTES_MAX);
+
+type Gossip = gossipsub::Behaviour<IdentityTransform, MaxCountSubscriptionFilter<AllowAllSubscriptionFilter>>;
+
+/// The protocols of one node.
+#[derive(NetworkBehaviour)]
+pub(super) struct Behaviour {
+    /// First, so that what they refuse costs nothing more.
+    pub(super) limits: connection_limits::Behaviour,
+    pub(super) refused: allow_block_list::Behaviour<BlockedPeers>,
+    pub(super) identify: identify::Behaviour,
+    pub(super) ping: ping::Behaviour,
+    pub(super) gossip: Gossip,
+    pub(super) streams: streams::Behaviour,
+}
+
+impl Behaviour {
+    fn new(keypair: &Keypair) -> anyhow::Result<Behaviour> {
+        let limits = ConnectionLimits::default()
+            .with_max_pending_incoming(Some(PENDING_INBOUND_MAX))
+            .with_max_pending_outgoing(Some(PENDING_OUTBOUND_MAX))
+            .with_max_established_incoming(Some(INBOUND_MAX))
+            .with_max_established_outgoing(Some(OUTBOUND_MAX))
+            .with_max_established(u32::try_from(PEERS_MAX).ok())
+            .with_max_established_per_peer(Some(CONNECTIONS_PER_DEVICE_MAX));
+        // Listen addresses include loopback, which makes peers dial themselves; the swarm task
+        // names those that others can use. Nothing of what peers claim is cached.
+        let identify = identify::Config::new(IDENTIFY_PROTOCOL.to_string(), keypair.public())
+            .with_agent_version(IDENTIFY_AGENT.to_string())
+            .with_hide_listen_addrs(true)
+            .with_cache_size(0);
+        let ping = ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT);
+        Ok(Behaviour {
+            limits: connection_limits::Behaviour::new(limits),
+            refused: allow_block_list::Behaviour::default(),
+            identify: identify::Behaviour::new(identify),
+            ping: ping::Behaviour::new(ping),
+            gossip: gossip()?,
+            streams: streams::Behaviour::default(),
+        })
+    }
+}
+
+fn gossip() -> anyhow::Result<Gossip> {
+    let config = gossipsub::ConfigBuilder::default()
+        .validation_mode(ValidationMode::Anonymous)
+        .validate_messages()
+        .message_id_fn(|message| {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(message.topic.as_str().as_bytes()).update(&message.data);
+            MessageId::new(hasher.finalize().as_bytes())
+        })
+        .max_transmit_size(GOSSIP_BYTES_MAX)
+        // Subscriptions count as control: at the default, 205 topics silently become none.
+        .max_control_message_size(GOSSIP_BYTES_MAX)
+        .mesh_n(4)
+        .mesh_n_low(2)
+        .mesh_n_high(8)
+        .mesh_outbound_min(1)
+        .heartbeat_interval(Duration::from_millis(500))
+        .heartbeat_initial_delay(Duration::from_millis(500))
+        // Messages wait for our verdict in this cache: twelve heartbeats are six seconds.
+        .history_length(12)
+        .prune_backoff(Duration::from_secs(5))
+        .flood_publish(true)
+        .duplicate_cache_time(Duration::from_secs(60))
+        .connection_handler_queue_len(GOSSIP_QUEUE_MAX)
+        .build()
+        .context("gossip settings")?;
+    let filter = MaxCountSubscriptionFilter {
+        filter: AllowAllSubscriptionFilter {},
+        max_subscribed_topics: TOPICS_MAX,
+        max_subscriptions_per_request: TOPICS_MAX,
+    };
+    Gossip::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)
+        .map_err(|reason| anyhow::anyhow!("gossip settings: {reason}"))
+}
+
+/// A swarm under this key that does not listen yet.
+pub(super) fn build(keypair: Keypair) -> anyhow::Result<Swarm<Behaviour>> {
+    let configure = |config: swarm::Config| config.with_idle_connection_timeout(IDLE_TIMEOUT);
+    let behaviour = |keypair: &Keypair| Behaviour::new(keypair).map_err(|error| error.into());
+    let builder = SwarmBuilder::with_existing_identity(keypair)
+        .with_tokio()
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+        .context("TCP transport")?
+        .with_quic_config(|mut config: quic::Config| {
+            config.max_idle_timeout = 10_000;
+            config.keep_alive_interval = Duration::from_secs(3);
+            config
+        });
+    // Where the system has no resolver, names cannot be dialled, and all else works.
+    let swarm = if Path::new("/etc/resolv.conf").exists() || cfg!(not(unix)) {
+        let builder = builder.with_dns().map_err(io::Error::other).context("/etc/resolv.conf")?;
+        builder.with_behaviour(behaviour)?.with_swarm_config(configure).build()
+    } else {
+        let (resolvers, options) = (dns::ResolverConfig::default(), dns::ResolverOpts::default());
+        let builder = builder.with_dns_config(resolvers, options);
+        builder.with_behaviour(behaviour)?.with_swarm_config(configure).build()
+    };
+    Ok(swarm)
+}

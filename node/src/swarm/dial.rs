@@ -1,0 +1,326 @@
+//! Decides which addresses are dialled, and when they are dialled again.
+//!
+//! The swarm task asks what is due, dials it, and says what became of it: libp2p itself dials
+//! nothing twice. An address is left alone while its device is connected. Waits double from
+//! `REDIAL_FIRST` to `REDIAL_LAST` with jitter, so that nodes cut off together do not return in
+//! step. Invariant: at most `ADDRESSES_MAX` addresses are kept, and none is dialled twice at once.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::time::Duration;
+
+use libp2p::core::transport::TransportError;
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId, DialError};
+use libp2p::{Multiaddr, PeerId};
+use tokio::time::Instant;
+
+use crate::limits::{ADDRESSES_MAX, REDIAL_FIRST, REDIAL_LAST};
+
+/// A connection that lived so long was no refusal.
+const SOUND_AFTER: Duration = Duration::from_secs(10);
+
+/// The addresses worth dialling.
+pub(super) struct DialBook {
+    own: PeerId,
+    entries: BTreeMap<String, Entry>,
+    next_order: u64,
+}
+
+struct Entry {
+    address: Multiaddr,
+    /// Named by the address, or met at it.
+    peer: Option<PeerId>,
+    /// Whoever gave the address waits to hear of the first dial.
+    asked: bool,
+    /// Never forgotten.
+    bootstrap: bool,
+    dialling: Option<ConnectionId>,
+    wait: Duration,
+    due: Instant,
+    /// The order in which addresses were given: the oldest makes room.
+    order: u64,
+}
+
+/// Why an address is dialled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Somebody asked for it, and is told if the first dial fails.
+    Asked,
+    /// The node was started with it.
+    Bootstrap,
+}
+
+/// What is told of an address whose device turns out to be connected.
+pub(super) const ALREADY: &str = "its device is connected already";
+
+impl Entry {
+    /// Waits, and longer the next time.
+    fn rest(&mut self, now: Instant) {
+        self.due = now + jitter(self.wait);
+        self.wait = (self.wait * 2).min(REDIAL_LAST);
+    }
+}
+
+impl DialBook {
+    /// An empty book of the node with this peer id.
+    pub(super) fn new(own: PeerId) -> DialBook {
+        DialBook { own, entries: BTreeMap::new(), next_order: 0 }
+    }
+
+    /// Adds an address, due at once. Fails with words for a person if it is no address or this
+    /// node's own, or if its device is connected, in which case the address is kept all the same.
+    pub(super) fn add(
+        &mut self,
+        text: &str,
+        why: Why,
+        connected: impl Fn(&PeerId) -> bool,
+        now: Instant,
+    ) -> Result<(), String> {
+        let address: Multiaddr = text.parse().map_err(|_| "this is not a multiaddr".to_string())?;
+        let peer = named_peer(&address);
+        if peer == Some(self.own) {
+            return Err("this is the node's own address".to_string());
+        }
+        let is_connected = peer.as_ref().is_some_and(connected);
+        let asked = why == Why::Asked && !is_connected;
+        if let Some(entry) = self.entries.get_mut(text) {
+            entry.asked |= asked;
+            entry.wait = REDIAL_FIRST;
+            entry.due = now;
+        } else {
+            self.make_room();
+            let (bootstrap, order) = (why == Why::Bootstrap, self.next_order);
+            let (dialling, wait) = (None, REDIAL_FIRST);
+            let entry = Entry { address, peer, asked, bootstrap, dialling, wait, due: now, order };
+            self.entries.insert(text.to_string(), entry);
+            self.next_order += 1;
+        }
+        if is_connected { Err(ALREADY.to_string()) } else { Ok(()) }
+    }
+
+    fn make_room(&mut self) {
+        if self.entries.len() < ADDRESSES_MAX {
+            return;
+        }
+        let oldest = self.entries.iter().filter(|(_, entry)| entry.dialling.is_none() && !entry.bootstrap);
+        if let Some(text) = oldest.min_by_key(|(_, entry)| entry.order).map(|(text, _)| text.clone()) {
+            self.entries.remove(&text);
+        }
+    }
+
+    /// When something will be due; `None` while there is nothing to dial.
+    pub(super) fn next_due(&self, connected: impl Fn(&PeerId) -> bool) -> Option<Instant> {
+        self.waiting(&connected).map(|(_, entry)| entry.due).min()
+    }
+
+    /// The addresses to dial now, as they were given and as they were read.
+    pub(super) fn due(&self, now: Instant, connected: impl Fn(&PeerId) -> bool) -> Vec<(String, Multiaddr)> {
+        let due = self.waiting(&connected).filter(|(_, entry)| entry.due <= now);
+        due.map(|(text, entry)| (text.clone(), entry.address.clone())).collect()
+    }
+
+    fn waiting(&self, connected: &impl Fn(&PeerId) -> bool) -> impl Iterator<Item = (&String, &Entry)> {
+        let idle = self.entries.iter().filter(|(_, entry)| entry.dialling.is_none());
+        idle.filter(move |(_, entry)| !entry.peer.as_ref().is_some_and(connected))
+    }
+
+    /// Notes that an address is being dialled.
+    pub(super) fn dialling(&mut self, text: &str, connection: ConnectionId) {
+        if let Some(entry) = self.entries.get_mut(text) {
+            entry.dialling = Some(connection);
+        }
+    }
+
+    /// Notes that a dial led to this peer; returns the address if whoever gave it waits to hear.
+    pub(super) fn connected(&mut self, connection: ConnectionId, peer: PeerId) -> Option<String> {
+        let (text, entry) = self.dialled(connection)?;
+        entry.dialling = None;
+        entry.peer = Some(peer);
+        std::mem::take(&mut entry.asked).then(|| text.clone())
+    }
+
+    fn dialled(&mut self, connection: ConnectionId) -> Option<(&String, &mut Entry)> {
+        self.entries.iter_mut().find(|(_, entry)| entry.dialling == Some(connection))
+    }
+
+    /// Notes that a dial led nowhere; returns the address if whoever gave it waits to hear.
+    pub(super) fn failed(&mut self, connection: ConnectionId, now: Instant) -> Option<String> {
+        let (text, entry) = self.dialled(connection)?;
+        entry.dialling = None;
+        entry.rest(now);
+        std::mem::take(&mut entry.asked).then(|| text.clone())
+    }
+
+    /// Notes that the last connection to a peer is gone after `lived`: its addresses are due soon,
+    /// unless it hangs up again and again.
+    pub(super) fn disconnected(&mut self, peer: PeerId, lived: Duration, now: Instant) {
+        for entry in self.entries.values_mut().filter(|entry| entry.peer == Some(peer)) {
+            if lived >= SOUND_AFTER {
+                entry.wait = REDIAL_FIRST;
+            }
+            entry.rest(now);
+        }
+    }
+
+    /// Forgets the addresses of a peer that is not wanted any more, but for those the node was
+    /// started with.
+    pub(super) fn forget(&mut self, peer: PeerId) {
+        self.entries.retain(|_, entry| entry.bootstrap || entry.peer != Some(peer));
+    }
+}
+
+/// The peer that must answer at an address, if it names one.
+fn named_peer(address: &Multiaddr) -> Option<PeerId> {
+    match address.iter().last() {
+        Some(Protocol::P2p(peer)) => Some(peer),
+        _ => None,
+    }
+}
+
+/// How the library is asked to dial an address, whatever else is being dialled.
+pub(super) fn dial_options(address: Multiaddr) -> DialOpts {
+    match named_peer(&address) {
+        Some(peer) => {
+            DialOpts::peer_id(peer).condition(PeerCondition::Always).addresses(vec![address]).build()
+        }
+        None => DialOpts::unknown_peer_id().address(address).build(),
+    }
+}
+
+/// Why a dial failed, in words for a person.
+pub(super) fn reason(error: &DialError) -> String {
+    match error {
+        DialError::LocalPeerId { .. } => "this is the node's own address".to_string(),
+        DialError::NoAddresses => "there is no address to dial".to_string(),
+        DialError::DialPeerConditionFalse(_) | DialError::Aborted => "the attempt was given up".to_string(),
+        DialError::WrongPeerId { .. } => "another device answers there".to_string(),
+        DialError::Denied { .. } => "this node has too many connections or refuses the device".to_string(),
+        DialError::Transport(failures) => match failures.first() {
+            Some((_, TransportError::MultiaddrNotSupported(_))) => {
+                "this node has no transport for such an address".to_string()
+            }
+            Some((_, TransportError::Other(error))) => innermost(error),
+            None => "nobody answers".to_string(),
+        },
+    }
+}
+
+/// The message of the error behind all wrappings, bounded by what a screen shows.
+fn innermost(error: &std::io::Error) -> String {
+    let mut message = error.to_string();
+    let mut inner: Option<&dyn Error> = error.get_ref().map(|inner| inner as &dyn Error);
+    while let Some(error) = inner {
+        message = error.to_string();
+        inner = error.source();
+    }
+    message.chars().take(200).collect()
+}
+
+/// Between half of the wait and all of it.
+fn jitter(wait: Duration) -> Duration {
+    wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOBODY: fn(&PeerId) -> bool = |_| false;
+
+    fn address(peer: PeerId) -> String {
+        format!("/ip4/127.0.0.1/tcp/4001/p2p/{peer}")
+    }
+
+    fn connection(number: usize) -> ConnectionId {
+        ConnectionId::new_unchecked(number)
+    }
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_jitter_below_it() {
+        let mut book = DialBook::new(PeerId::random());
+        let mut now = Instant::now();
+        let text = address(PeerId::random());
+        book.add(&text, Why::Asked, NOBODY, now).unwrap();
+        let mut longest = REDIAL_FIRST;
+        for attempt in 0..12 {
+            assert_eq!(book.due(now, NOBODY).len(), 1);
+            book.dialling(&text, connection(attempt));
+            assert!(book.due(now, NOBODY).is_empty(), "an address is dialled once at a time");
+            let told = book.failed(connection(attempt), now);
+            assert_eq!(told, (attempt == 0).then(|| text.clone()), "only the first failure is told");
+            let next = book.next_due(NOBODY).unwrap();
+            assert!(next >= now + longest / 2 && next <= now + longest);
+            (now, longest) = (next, (longest * 2).min(REDIAL_LAST));
+        }
+        assert_eq!(longest, REDIAL_LAST);
+    }
+
+    #[test]
+    fn an_address_rests_while_its_device_is_connected_and_is_due_soon_after() {
+        let (mut book, now) = (DialBook::new(PeerId::random()), Instant::now());
+        let peer = PeerId::random();
+        book.add("/ip4/127.0.0.1/tcp/4001", Why::Asked, NOBODY, now).unwrap();
+        book.dialling("/ip4/127.0.0.1/tcp/4001", connection(1));
+        book.connected(connection(1), peer);
+        assert_eq!(book.next_due(|other| *other == peer), None);
+        let named = address(peer);
+        assert!(
+            book.add(&named, Why::Asked, |other| *other == peer, now).is_err(),
+            "nothing is left to dial"
+        );
+        book.disconnected(peer, SOUND_AFTER, now);
+        assert!(book.next_due(NOBODY).unwrap() <= now + REDIAL_FIRST);
+        book.forget(peer);
+        assert_eq!(book.next_due(NOBODY), None);
+    }
+
+    #[test]
+    fn an_address_the_node_was_started_with_is_never_forgotten() {
+        let (mut book, now, peer) = (DialBook::new(PeerId::random()), Instant::now(), PeerId::random());
+        book.add(&address(peer), Why::Bootstrap, NOBODY, now).unwrap();
+        for port in 0..=ADDRESSES_MAX {
+            book.add(&format!("/ip4/10.0.0.1/tcp/{port}"), Why::Asked, NOBODY, now).unwrap();
+        }
+        book.forget(peer);
+        assert!(book.due(now, NOBODY).iter().any(|(text, _)| *text == address(peer)));
+    }
+
+    #[test]
+    fn a_device_that_hangs_up_at_once_is_dialled_less_and_less() {
+        let (mut book, peer) = (DialBook::new(PeerId::random()), PeerId::random());
+        let mut now = Instant::now();
+        let text = address(peer);
+        book.add(&text, Why::Asked, NOBODY, now).unwrap();
+        for attempt in 0..12 {
+            book.dialling(&text, connection(attempt));
+            book.connected(connection(attempt), peer);
+            book.disconnected(peer, Duration::from_millis(10), now);
+            now = book.next_due(NOBODY).unwrap();
+        }
+        book.disconnected(peer, Duration::from_millis(10), now);
+        assert!(book.next_due(NOBODY).unwrap() >= now + REDIAL_LAST / 2);
+    }
+
+    #[test]
+    fn the_oldest_address_makes_room() {
+        let (mut book, now) = (DialBook::new(PeerId::random()), Instant::now());
+        let texts: Vec<String> =
+            (0..=ADDRESSES_MAX).map(|port| format!("/ip4/10.0.0.1/tcp/{port}")).collect();
+        for text in &texts {
+            book.add(text, Why::Asked, NOBODY, now).unwrap();
+        }
+        let kept: Vec<String> = book.due(now, NOBODY).into_iter().map(|(text, ..)| text).collect();
+        assert_eq!(kept.len(), ADDRESSES_MAX);
+        assert!(!kept.contains(&texts[0]));
+    }
+
+    #[test]
+    fn what_is_no_address_or_our_own_is_refused_with_a_reason() {
+        let own = PeerId::random();
+        let mut book = DialBook::new(own);
+        assert!(book.add("nonsense", Why::Asked, NOBODY, Instant::now()).is_err());
+        assert!(book.add(&address(own), Why::Asked, NOBODY, Instant::now()).is_err());
+    }
+}

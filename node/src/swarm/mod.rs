@@ -1,0 +1,170 @@
+//! The network of one node: a libp2p swarm owned by one task.
+//!
+//! The driver gives it `Order`s and takes `Arrival`s from it, both over bounded channels. The task
+//! never waits for the driver: it takes orders at all times, so the driver may wait for it; and
+//! while arrivals are not taken, it asks the network for no more. Discovery, relaying and hole
+//! punching are further behaviours beside those in `behaviour`.
+//!
+//! Invariant: `Connected` and `Disconnected` alternate for each device, and every frame arrives
+//! between them, in the order it was sent.
+
+mod addresses;
+mod behaviour;
+mod dial;
+mod events;
+mod frames;
+mod gossip;
+mod peer;
+mod session;
+mod streams;
+mod task;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+
+use fourword_protocol::effect::{Reason, Verdict};
+use fourword_protocol::event::{Event, GossipId};
+use fourword_protocol::ids::{DeviceKey, Topic};
+use libp2p::Multiaddr;
+use libp2p::core::transport::{ListenerId, TransportError};
+use libp2p::identity::Keypair;
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::Swarm;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::task::JoinHandle;
+
+pub use self::peer::{device_of, peer_of};
+use crate::limits::{ARRIVALS_MAX, ORDERS_MAX};
+
+/// Where a node listens and whom it looks for.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Multiaddrs to listen on; port 0 takes any that is free.
+    pub listen: Vec<String>,
+    /// Multiaddrs that are dialled from the start, and again whenever not connected.
+    pub bootstrap: Vec<String>,
+}
+
+/// What the swarm is told to do, in order. Each is the network's part of an `Effect`.
+#[derive(Debug)]
+pub enum Order {
+    /// Dial an address at once, and keep it for dialling again.
+    Connect(String),
+    /// Close all connections to a device and forget its addresses; refuse it if it misbehaved.
+    Disconnect(DeviceKey, Reason),
+    /// Send one frame; dropped if the device is not connected.
+    Send(DeviceKey, Vec<u8>),
+    /// Take part in a topic.
+    Subscribe(Topic),
+    /// Leave a topic.
+    Unsubscribe(Topic),
+    /// Publish on a topic.
+    Publish(Topic, Vec<u8>),
+    /// Pass a message on, or not.
+    Judge(GossipId, Verdict),
+}
+
+/// Something that came from the network.
+#[derive(Debug)]
+pub struct Arrival {
+    /// What came.
+    pub event: Event,
+    /// The bytes it takes of what may wait: given back when this is dropped.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// Where a node can be reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listening {
+    /// Multiaddrs with the node's peer id, those that only this machine can use last.
+    pub addresses: Vec<String>,
+    /// Every address asked for is listened on.
+    pub ready: bool,
+}
+
+/// A running swarm. It ends when `orders` is dropped.
+pub struct Network {
+    /// Takes orders; waits only while the task is busy with others.
+    pub orders: mpsc::Sender<Order>,
+    /// Gives what came.
+    pub arrivals: mpsc::Receiver<Arrival>,
+    /// Ends after all connections were closed.
+    pub task: JoinHandle<()>,
+}
+
+/// The node cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// An address is taken, not this machine's, or no address.
+    #[error("cannot listen on {address}: {reason}")]
+    Address {
+        /// As it was given.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The swarm could not be built.
+    #[error("cannot open the network: {0:#}")]
+    Setup(anyhow::Error),
+}
+
+/// Opens the network under a device's key, given as the seed of its signing key, and listens.
+///
+/// Must be called within a tokio runtime. Addresses are told on `listening` as they become known.
+pub fn start(
+    signing_seed: &[u8; 32],
+    options: &Options,
+    listening: watch::Sender<Listening>,
+) -> Result<Network, ListenError> {
+    // The library overwrites the bytes it is given.
+    let keypair =
+        Keypair::ed25519_from_bytes(*signing_seed).map_err(|error| ListenError::Setup(error.into()))?;
+    let mut swarm = behaviour::build(keypair).map_err(ListenError::Setup)?;
+    let listeners = options
+        .listen
+        .iter()
+        .map(|address| listen(&mut swarm, address))
+        .collect::<Result<Vec<ListenerId>, ListenError>>()?;
+    let (orders, taken) = mpsc::channel(ORDERS_MAX);
+    let (arrived, arrivals) = mpsc::channel(ARRIVALS_MAX);
+    let mut task = task::Task::new(swarm, listeners, listening);
+    task.look_for(&options.bootstrap);
+    let task = tokio::spawn(task.run(taken, arrived));
+    Ok(Network { orders, arrivals, task })
+}
+
+fn listen(swarm: &mut Swarm<behaviour::Behaviour>, address: &str) -> Result<ListenerId, ListenError> {
+    let failed = |reason: String| ListenError::Address { address: address.to_string(), reason };
+    let parsed: Multiaddr = address.parse().map_err(|_| failed("this is not a multiaddr".to_string()))?;
+    check_free(&parsed).map_err(|error| failed(reason_of(&error)))?;
+    swarm.listen_on(parsed).map_err(|error| match error {
+        TransportError::MultiaddrNotSupported(_) => failed("no transport for such an address".to_string()),
+        TransportError::Other(error) => failed(reason_of(&error)),
+    })
+}
+
+/// Fails if the port is taken. The library shares TCP ports, so that a second node on one port
+/// would take half of the first one's connections, and neither would notice; and what it says of
+/// UDP ports hides the reason.
+fn check_free(address: &Multiaddr) -> io::Result<()> {
+    let mut parts = address.iter();
+    let ip = match parts.next() {
+        Some(Protocol::Ip4(ip)) => ip.into(),
+        Some(Protocol::Ip6(ip)) => ip.into(),
+        _ => return Ok(()),
+    };
+    match parts.next() {
+        Some(Protocol::Tcp(port)) if port != 0 => TcpListener::bind(SocketAddr::new(ip, port)).map(drop),
+        Some(Protocol::Udp(port)) if port != 0 => UdpSocket::bind(SocketAddr::new(ip, port)).map(drop),
+        _ => Ok(()),
+    }
+}
+
+fn reason_of(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "the port is taken by another program; choose another one".to_string(),
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_string(),
+        io::ErrorKind::PermissionDenied => "not allowed; ports below 1024 often are not".to_string(),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,337 @@
+//! Runs the swarm: takes orders, drives libp2p, hands over what came.
+//!
+//! `start` spawns it; `events` has what is done about libp2p's events. Everything here is owned by
+//! the one task, so there are no locks. What waits for the driver is bounded: while it is much,
+//! neither the swarm nor the streams are asked for more, but orders are taken always.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fourword_protocol::effect::{Reason, Verdict};
+use fourword_protocol::event::{Event, GossipId};
+use fourword_protocol::ids::{DeviceKey, Topic};
+use fourword_protocol::limits::FRAME_BYTES_MAX;
+use futures::StreamExt;
+use libp2p::core::transport::ListenerId;
+use libp2p::gossipsub::PublishError;
+use libp2p::swarm::{ConnectionId, DialError, Swarm};
+use libp2p::{Multiaddr, PeerId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::addresses::Addresses;
+use super::behaviour::Behaviour;
+use super::dial::{self, DialBook, Why};
+use super::gossip::{self, Unjudged};
+use super::session::{Ground, Message, Session, What};
+use super::{Arrival, Listening, Order, peer_of};
+use crate::limits::{ARRIVALS_MAX, FINISH_TIMEOUT, INBOX_BYTES_MAX, ORDERS_MAX, REFUSED_FOR, REFUSED_MAX};
+
+/// How often connections are looked over.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// How long the end waits for connections to close.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// One node's swarm and what is known about its peers.
+pub(super) struct Task {
+    pub(super) swarm: Swarm<Behaviour>,
+    pub(super) addresses: Addresses,
+    pub(super) announced: Vec<Multiaddr>,
+    pub(super) sessions: BTreeMap<PeerId, Session>,
+    pub(super) next_session: u64,
+    pub(super) ground: Ground,
+    pub(super) book: DialBook,
+    pub(super) unjudged: Unjudged,
+    messages: mpsc::Receiver<Message>,
+    /// What could not be handed over yet.
+    outgoing: VecDeque<Arrival>,
+    refused: BTreeMap<PeerId, Instant>,
+    /// Frames and streams that no honest node sends, since the start.
+    malformed: u64,
+}
+
+impl Task {
+    /// The task of a swarm that listens.
+    pub(super) fn new(
+        swarm: Swarm<Behaviour>,
+        listeners: Vec<ListenerId>,
+        listening: watch::Sender<Listening>,
+    ) -> Task {
+        let own = *swarm.local_peer_id();
+        let (sender, messages) = mpsc::channel(ORDERS_MAX);
+        Task {
+            swarm,
+            addresses: Addresses::new(own, listeners, listening),
+            announced: Vec::new(),
+            sessions: BTreeMap::new(),
+            next_session: 0,
+            ground: Ground { messages: sender, room: Arc::new(Semaphore::new(INBOX_BYTES_MAX)) },
+            book: DialBook::new(own),
+            unjudged: Unjudged::default(),
+            messages,
+            outgoing: VecDeque::new(),
+            refused: BTreeMap::new(),
+            malformed: 0,
+        }
+    }
+
+    /// Runs until nobody can give orders any more, then closes all connections.
+    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>, arrived: mpsc::Sender<Arrival>) {
+        let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+        housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let has_room = self.outgoing.len() < ARRIVALS_MAX;
+            let due = self.book.next_due(|peer| self.sessions.contains_key(peer));
+            tokio::select! {
+                permit = arrived.reserve(), if !self.outgoing.is_empty() => match permit {
+                    Ok(permit) => {
+                        if let Some(arrival) = self.outgoing.pop_front() {
+                            permit.send(arrival);
+                        }
+                    }
+                    Err(_) => break,
+                },
+                order = orders.recv() => match order {
+                    Some(order) => self.carry_out(order),
+                    None => break,
+                },
+                event = self.swarm.select_next_some(), if has_room => self.on_event(event),
+                Some(message) = self.messages.recv(), if has_room => self.on_message(message),
+                () = sleep_until(due) => self.dial(),
+                _ = housekeeping.tick() => self.look_over(Instant::now()),
+            }
+        }
+        self.say_goodbye().await;
+    }
+
+    /// Dials these from the start, without telling of failures.
+    pub(super) fn look_for(&mut self, bootstrap: &[String]) {
+        for address in bootstrap {
+            if let Err(reason) = self.book.add(address, Why::Bootstrap, |_| false, Instant::now()) {
+                tracing::warn!(address, reason, "a bootstrap address is of no use");
+            }
+        }
+    }
+
+    async fn say_goodbye(mut self) {
+        let peers: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
+        for peer in peers {
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+        let closed = async {
+            while self.swarm.connected_peers().next().is_some() {
+                self.swarm.select_next_some().await;
+            }
+        };
+        if tokio::time::timeout(GOODBYE, closed).await.is_err() {
+            tracing::debug!("some connections were cut off");
+        }
+    }
+
+    /// Queues an event for the driver.
+    pub(super) fn tell(&mut self, event: Event, room: Option<OwnedSemaphorePermit>) {
+        self.outgoing.push_back(Arrival { event, _room: room });
+    }
+
+    fn carry_out(&mut self, order: Order) {
+        match order {
+            Order::Connect(address) => {
+                let connected = |peer: &PeerId| self.sessions.contains_key(peer);
+                if let Err(reason) = self.book.add(&address, Why::Asked, connected, Instant::now()) {
+                    self.tell(Event::Unreachable { address, reason }, None);
+                }
+            }
+            Order::Disconnect(device, reason) => self.send_away(device, reason),
+            Order::Send(device, frame) => self.send(device, frame),
+            Order::Subscribe(topic) => {
+                if let Err(error) = self.swarm.behaviour_mut().gossip.subscribe(&gossip::topic_name(topic)) {
+                    tracing::warn!(topic = topic.short(), %error, "cannot take part in a topic");
+                }
+            }
+            Order::Unsubscribe(topic) => {
+                self.swarm.behaviour_mut().gossip.unsubscribe(&gossip::topic_name(topic));
+            }
+            Order::Publish(topic, bytes) => self.publish(topic, bytes),
+            Order::Judge(id, verdict) => self.judge(id, verdict),
+        }
+    }
+
+    fn send_away(&mut self, device: DeviceKey, reason: Reason) {
+        let Some(peer) = peer_of(&device) else { return };
+        self.book.forget(peer);
+        match reason {
+            Reason::Misbehaved => self.refuse(peer),
+            Reason::Surplus => {
+                if let Some(session) = self.sessions.get_mut(&peer) {
+                    session.close();
+                }
+                self.go_on_writing(peer);
+            }
+        }
+    }
+
+    /// Closes all connections to a peer and lets it in no more for a while.
+    fn refuse(&mut self, peer: PeerId) {
+        if self.refused.len() >= REFUSED_MAX
+            && let Some(first) = self.refused.iter().min_by_key(|(_, until)| **until).map(|(peer, _)| *peer)
+        {
+            self.let_in(first);
+        }
+        self.refused.insert(peer, Instant::now() + REFUSED_FOR);
+        self.swarm.behaviour_mut().refused.block_peer(peer);
+        self.disconnect(peer);
+    }
+
+    fn let_in(&mut self, peer: PeerId) {
+        self.refused.remove(&peer);
+        self.swarm.behaviour_mut().refused.unblock_peer(peer);
+    }
+
+    /// Closes all connections to a peer; the session ends when they are closed.
+    pub(super) fn disconnect(&mut self, peer: PeerId) {
+        // Fails only if there are none.
+        let _ = self.swarm.disconnect_peer_id(peer);
+    }
+
+    fn send(&mut self, device: DeviceKey, frame: Vec<u8>) {
+        if frame.is_empty() || frame.len() > FRAME_BYTES_MAX {
+            // Sent all the same, it would make the peer refuse this node.
+            return tracing::error!(bytes = frame.len(), "a frame of a size that nobody accepts");
+        }
+        let Some(peer) = peer_of(&device) else { return };
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        if session.send(frame).is_err() {
+            tracing::info!(device = device.short(), "reads too slowly, disconnecting");
+            return self.disconnect(peer);
+        }
+        self.go_on_writing(peer);
+    }
+
+    /// Opens a stream where one is wanted, or closes a session that has nothing left to say.
+    pub(super) fn go_on_writing(&mut self, peer: PeerId) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        if let Some(connection) = session.wants_stream() {
+            self.swarm.behaviour_mut().streams.open(peer, connection);
+        } else if session.closing.is_some() && session.is_sent() {
+            self.disconnect(peer);
+        }
+    }
+
+    fn publish(&mut self, topic: Topic, bytes: Vec<u8>) {
+        let name = gossip::topic_name(topic).hash();
+        let published = self.swarm.behaviour_mut().gossip.publish(name.clone(), bytes);
+        match published {
+            // Nobody listens, or it went out already: gossip is a hint, and syncing repairs it.
+            Ok(_) | Err(PublishError::NoPeersSubscribedToTopic | PublishError::Duplicate) => {}
+            Err(PublishError::AllQueuesFull(_)) => {
+                let peers = self.swarm.behaviour().gossip.all_peers();
+                let missed: Vec<PeerId> =
+                    peers.filter(|(_, topics)| topics.contains(&&name)).map(|(peer, _)| *peer).collect();
+                missed.into_iter().for_each(|peer| self.missed(peer));
+            }
+            Err(error) => tracing::warn!(topic = topic.short(), %error, "cannot publish"),
+        }
+    }
+
+    /// Tells that gossip to or from a peer was dropped.
+    pub(super) fn missed(&mut self, peer: PeerId) {
+        if let Some(session) = self.sessions.get(&peer) {
+            let device = session.device;
+            self.tell(Event::Missed(device), None);
+        }
+    }
+
+    fn judge(&mut self, id: GossipId, verdict: Verdict) {
+        let Some(heard) = self.unjudged.take(id) else { return };
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        // False if the library forgot the message meanwhile: then it is not passed on.
+        gossip.report_message_validation_result(&heard.message, &heard.from, gossip::acceptance(verdict));
+    }
+
+    fn on_message(&mut self, message: Message) {
+        let Message { peer, session: number, what } = message;
+        let Some(session) = self.sessions.get_mut(&peer).filter(|session| session.number == number) else {
+            return;
+        };
+        match what {
+            What::Frame(frame, room) => {
+                let device = session.device;
+                self.tell(Event::Received(device, frame), Some(room));
+            }
+            What::ReadEnd(connection) => session.read_end(connection),
+            What::Written(connection, queued) => {
+                session.written(connection, queued);
+                self.go_on_writing(peer);
+            }
+            What::Broken(reason) => {
+                tracing::debug!(device = session.device.short(), reason, "the sync stream broke");
+                self.disconnect(peer);
+            }
+            What::Malformed(reason) => self.punish(peer, &reason),
+        }
+    }
+
+    /// Counts what no honest node sends, and refuses its sender.
+    pub(super) fn punish(&mut self, peer: PeerId, reason: &str) {
+        self.malformed += 1;
+        tracing::warn!(%peer, reason, total = self.malformed, "refusing a device that misbehaves");
+        self.refuse(peer);
+    }
+
+    /// Hands over what has been read already, before the session it came in is gone.
+    pub(super) fn drain_messages(&mut self) {
+        while let Ok(message) = self.messages.try_recv() {
+            self.on_message(message);
+        }
+    }
+
+    fn dial(&mut self) {
+        let now = Instant::now();
+        for (text, address) in self.book.due(now, |peer| self.sessions.contains_key(peer)) {
+            let options = dial::dial_options(address);
+            let connection = options.connection_id();
+            self.book.dialling(&text, connection);
+            if let Err(error) = self.swarm.dial(options) {
+                self.dial_failed(connection, &error);
+            }
+        }
+    }
+
+    /// Notes that a dial led nowhere, and tells it if somebody waits for it.
+    pub(super) fn dial_failed(&mut self, connection: ConnectionId, error: &DialError) {
+        let reason = dial::reason(error);
+        tracing::debug!(%error, "a dial failed");
+        if let Some(address) = self.book.failed(connection, Instant::now()) {
+            self.tell(Event::Unreachable { address, reason }, None);
+        }
+    }
+
+    /// Closes what is surplus or overdue, and lets in who was refused long enough.
+    fn look_over(&mut self, now: Instant) {
+        let surplus: Vec<ConnectionId> =
+            self.sessions.values().flat_map(|session| session.surplus(now)).collect();
+        for connection in surplus {
+            self.swarm.close_connection(connection);
+        }
+        let overdue = |since: Instant| now - since > FINISH_TIMEOUT;
+        let late: Vec<PeerId> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.closing.is_some_and(overdue))
+            .map(|(peer, _)| *peer)
+            .collect();
+        late.into_iter().for_each(|peer| self.disconnect(peer));
+        let over: Vec<PeerId> =
+            self.refused.iter().filter(|(_, until)| **until <= now).map(|(peer, _)| *peer).collect();
+        over.into_iter().for_each(|peer| self.let_in(peer));
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

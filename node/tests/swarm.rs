@@ -1,0 +1,438 @@
+//! Real swarms in one process, over TCP and QUIC on loopback.
+//!
+//! Every wait has a deadline, far beyond what a loaded machine needs, and ends with the event it
+//! waits for.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
+
+use std::time::Duration;
+
+use fourword::swarm::{self, Arrival, ListenError, Listening, Network, Options, Order, peer_of};
+use fourword_protocol::effect::{Reason, Verdict};
+use fourword_protocol::event::Event;
+use fourword_protocol::identity::DeviceSecret;
+use fourword_protocol::ids::{DeviceKey, Topic};
+use fourword_protocol::limits::FRAME_BYTES_MAX;
+use futures::{AsyncRead, AsyncReadExt, AsyncWriteExt, StreamExt};
+use libp2p::identity::Keypair;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{Swarm, SwarmEvent};
+use libp2p::{Multiaddr, StreamProtocol, SwarmBuilder, noise, tcp, yamux};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+const DEADLINE: Duration = Duration::from_secs(60);
+const TCP: &str = "/ip4/127.0.0.1/tcp/0";
+const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
+
+struct Node {
+    device: DeviceKey,
+    network: Network,
+    listening: watch::Receiver<Listening>,
+}
+
+impl Node {
+    fn try_start(seed: u8, listen: &[&str]) -> Result<Node, ListenError> {
+        let secret = DeviceSecret::from_seeds(&[seed; 32], &[seed; 32]);
+        let listen = listen.iter().map(|address| address.to_string()).collect();
+        let (told, listening) = watch::channel(Listening::default());
+        let options = Options { listen, bootstrap: Vec::new() };
+        let network = swarm::start(&secret.signing_seed(), &options, told)?;
+        Ok(Node { device: secret.key(), network, listening })
+    }
+
+    async fn start(seed: u8, listen: &str) -> Node {
+        let mut node = Node::try_start(seed, &[listen]).unwrap();
+        timeout(DEADLINE, node.listening.wait_for(|listening| listening.ready)).await.unwrap().unwrap();
+        node
+    }
+
+    fn address(&self) -> String {
+        self.listening.borrow().addresses.first().unwrap().clone()
+    }
+
+    async fn order(&self, order: Order) {
+        timeout(DEADLINE, self.network.orders.send(order)).await.unwrap().unwrap();
+    }
+
+    async fn next(&mut self) -> Event {
+        let Arrival { event, .. } = timeout(DEADLINE, self.network.arrivals.recv()).await.unwrap().unwrap();
+        event
+    }
+
+    /// The next event other than a hint that gossip was missed.
+    async fn expect(&mut self, expected: Event) {
+        let event = loop {
+            match self.next().await {
+                Event::Missed(_) => {}
+                event => break event,
+            }
+        };
+        assert_eq!(event, expected);
+    }
+
+    async fn stop(self) {
+        drop(self.network.orders);
+        timeout(DEADLINE, self.network.task).await.unwrap().unwrap();
+    }
+}
+
+async fn connect(from: &mut Node, to: &mut Node) {
+    from.order(Order::Connect(to.address())).await;
+    from.expect(Event::Connected(to.device)).await;
+    to.expect(Event::Connected(from.device)).await;
+}
+
+/// Frames of all sizes: mostly small, some of 400 KB and one of the greatest.
+fn frames() -> Vec<Vec<u8>> {
+    (0..1000u32)
+        .map(|number| {
+            let size = match number {
+                500 => FRAME_BYTES_MAX,
+                _ if number % 120 == 7 => 400 * 1024,
+                _ => 4 + number as usize % 300,
+            };
+            let mut frame = vec![number as u8; size];
+            frame[..4].copy_from_slice(&number.to_be_bytes());
+            frame
+        })
+        .collect()
+}
+
+async fn exchange(listen: &str) {
+    let mut ada = Node::start(1, listen).await;
+    let mut ben = Node::start(2, listen).await;
+    connect(&mut ada, &mut ben).await;
+    for frame in frames() {
+        ada.order(Order::Send(ben.device, frame.clone())).await;
+        ben.order(Order::Send(ada.device, frame)).await;
+    }
+    for frame in frames() {
+        ben.expect(Event::Received(ada.device, frame.clone())).await;
+        ada.expect(Event::Received(ben.device, frame)).await;
+    }
+}
+
+#[tokio::test]
+async fn frames_arrive_in_order_and_whole_both_ways_over_tcp() {
+    exchange(TCP).await;
+}
+
+#[tokio::test]
+async fn frames_arrive_in_order_and_whole_both_ways_over_quic() {
+    exchange(QUIC).await;
+}
+
+#[tokio::test]
+async fn two_nodes_that_dial_each_other_lose_no_frame() {
+    let mut ada = Node::start(1, TCP).await;
+    let mut ben = Node::start(2, TCP).await;
+    ada.order(Order::Connect(ben.address())).await;
+    ben.order(Order::Connect(ada.address())).await;
+    ada.expect(Event::Connected(ben.device)).await;
+    ben.expect(Event::Connected(ada.device)).await;
+    for frame in frames() {
+        ada.order(Order::Send(ben.device, frame.clone())).await;
+        ben.order(Order::Send(ada.device, frame)).await;
+    }
+    for frame in frames() {
+        ben.expect(Event::Received(ada.device, frame.clone())).await;
+        ada.expect(Event::Received(ben.device, frame)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_sent_before_a_surplus_device_is_sent_away_still_arrives() {
+    let mut ada = Node::start(1, TCP).await;
+    let mut ben = Node::start(2, TCP).await;
+    connect(&mut ada, &mut ben).await;
+    for frame in frames() {
+        ada.order(Order::Send(ben.device, frame)).await;
+    }
+    ada.order(Order::Disconnect(ben.device, Reason::Surplus)).await;
+    for frame in frames() {
+        ben.expect(Event::Received(ada.device, frame)).await;
+    }
+    ben.expect(Event::Disconnected(ada.device)).await;
+    ada.expect(Event::Disconnected(ben.device)).await;
+}
+
+#[tokio::test]
+async fn a_node_that_stops_is_missed_and_found_again_on_the_same_port() {
+    let mut ada = Node::start(1, TCP).await;
+    let mut ben = Node::start(2, TCP).await;
+    let address = ben.address();
+    connect(&mut ada, &mut ben).await;
+    ben.stop().await;
+    ada.expect(Event::Disconnected(DeviceSecret::from_seeds(&[2; 32], &[2; 32]).key())).await;
+
+    let (port, _) = address.split_once("/p2p/").unwrap();
+    let mut ben = Node::start(2, port).await;
+    ada.expect(Event::Connected(ben.device)).await;
+    ben.expect(Event::Connected(ada.device)).await;
+    ada.order(Order::Send(ben.device, b"welcome back".to_vec())).await;
+    ben.expect(Event::Received(ada.device, b"welcome back".to_vec())).await;
+}
+
+#[tokio::test]
+async fn a_dial_that_leads_nowhere_is_told_once_with_a_reason() {
+    let mut ada = Node::start(1, TCP).await;
+    let ben = Node::start(2, TCP).await;
+    let address = ben.address();
+    ben.stop().await;
+    ada.order(Order::Connect(address.clone())).await;
+    match ada.next().await {
+        Event::Unreachable { address: told, reason } => {
+            assert_eq!(told, address);
+            assert!(reason.to_lowercase().contains("refused"), "{reason}");
+        }
+        event => panic!("{event:?}"),
+    }
+    ada.order(Order::Connect("nonsense".to_string())).await;
+    match ada.next().await {
+        Event::Unreachable { address, .. } => assert_eq!(address, "nonsense"),
+        event => panic!("{event:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    for listen in [TCP, QUIC] {
+        let ada = Node::start(1, listen).await;
+        let address = ada.address();
+        let (taken, _) = address.split_once("/p2p/").unwrap();
+        match Node::try_start(2, &[taken]) {
+            Err(ListenError::Address { address, reason }) => {
+                assert_eq!(address, taken);
+                assert!(reason.contains("taken"), "{reason}");
+            }
+            Err(error) => panic!("{error}"),
+            Ok(_) => panic!("two nodes listen on {taken}"),
+        }
+    }
+}
+
+// -- gossip -----------------------------------------------------------------------------------
+
+fn topic(number: u16) -> Topic {
+    let mut topic = [0; 32];
+    topic[..2].copy_from_slice(&number.to_be_bytes());
+    Topic(topic)
+}
+
+/// Publishes until it is heard, since a subscription takes a moment to be known. The bytes are
+/// equal each time, so they are heard once.
+async fn publish_until_heard(from: &Node, to: &mut Node, topic: Topic, bytes: &[u8], verdict: Verdict) {
+    let heard = async {
+        loop {
+            from.order(Order::Publish(topic, bytes.to_vec())).await;
+            let next = timeout(Duration::from_millis(200), to.network.arrivals.recv()).await;
+            match next.map(|arrival| arrival.unwrap().event) {
+                Ok(Event::Heard { gossip, topic: on, bytes: heard, .. }) => {
+                    assert_eq!((on, heard.as_slice()), (topic, bytes));
+                    break gossip;
+                }
+                Ok(Event::Missed(_)) | Err(_) => {}
+                Ok(event) => panic!("{event:?}"),
+            }
+        }
+    };
+    let gossip = timeout(DEADLINE, heard).await.unwrap();
+    to.order(Order::Judge(gossip, verdict)).await;
+}
+
+#[tokio::test]
+async fn gossip_is_passed_on_once_if_accepted_and_not_if_rejected() {
+    let mut ada = Node::start(1, TCP).await;
+    let mut ben = Node::start(2, TCP).await;
+    let mut eve = Node::start(3, TCP).await;
+    for node in [&ada, &ben, &eve] {
+        node.order(Order::Subscribe(topic(0))).await;
+    }
+    connect(&mut ben, &mut eve).await;
+    // What ben publishes while nobody else listens shows that eve does.
+    publish_until_heard(&ben, &mut eve, topic(0), b"are you there", Verdict::Ignore).await;
+    connect(&mut ada, &mut ben).await;
+
+    publish_until_heard(&ada, &mut ben, topic(0), b"poison", Verdict::Reject).await;
+    publish_until_heard(&ada, &mut ben, topic(0), b"good", Verdict::Accept).await;
+    publish_until_heard(&ada, &mut ben, topic(0), b"also good", Verdict::Accept).await;
+    for expected in [&b"good"[..], b"also good"] {
+        match eve.next().await {
+            Event::Heard { bytes, from, .. } => assert_eq!((bytes.as_slice(), from), (expected, ben.device)),
+            event => panic!("{event:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn three_hundred_topics_work_though_all_were_joined_before_connecting() {
+    let mut ada = Node::start(1, TCP).await;
+    let mut ben = Node::start(2, TCP).await;
+    for number in 0..300 {
+        ada.order(Order::Subscribe(topic(number))).await;
+        ben.order(Order::Subscribe(topic(number))).await;
+    }
+    connect(&mut ada, &mut ben).await;
+    for number in [0, 150, 299] {
+        publish_until_heard(&ada, &mut ben, topic(number), &number.to_be_bytes(), Verdict::Accept).await;
+    }
+}
+
+// -- peers that are no nodes of ours ------------------------------------------------------------
+
+/// A libp2p program that speaks nothing but the stream's name.
+fn stranger(seed: u8) -> Swarm<libp2p_stream::Behaviour> {
+    let keypair = Keypair::ed25519_from_bytes([seed; 32]).unwrap();
+    SwarmBuilder::with_existing_identity(keypair)
+        .with_tokio()
+        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+        .unwrap()
+        .with_behaviour(|_| libp2p_stream::Behaviour::new())
+        .unwrap()
+        .with_swarm_config(|config| config.with_idle_connection_timeout(DEADLINE))
+        .build()
+}
+
+fn dial(stranger: &mut Swarm<libp2p_stream::Behaviour>, node: &Node) {
+    let address: Multiaddr = node.address().parse().unwrap();
+    let peer = peer_of(&node.device).unwrap();
+    let options = DialOpts::peer_id(peer).condition(PeerCondition::Always).addresses(vec![address]);
+    stranger.dial(options.build()).unwrap();
+}
+
+#[tokio::test]
+async fn an_oversized_length_closes_the_connection_and_its_sender_is_refused() {
+    let mut ada = Node::start(1, TCP).await;
+    let mut eve = stranger(9);
+    let mut control = eve.behaviour().new_control();
+    let eve_device = DeviceSecret::from_seeds(&[9; 32], &[9; 32]).key();
+    dial(&mut eve, &ada);
+    let (closed, mut seen_closed) = watch::channel(0);
+    let driving = tokio::spawn(async move {
+        loop {
+            if let SwarmEvent::ConnectionClosed { .. } = eve.select_next_some().await {
+                closed.send_modify(|count| *count += 1);
+            }
+        }
+    });
+    ada.expect(Event::Connected(eve_device)).await;
+
+    let protocol = StreamProtocol::new("/fourword/sync/1");
+    let mut stream = control.open_stream(peer_of(&ada.device).unwrap(), protocol.clone()).await.unwrap();
+    stream.write_all(&[0, 0, 0, 2, b'h', b'i']).await.unwrap();
+    stream.write_all(&u32::MAX.to_be_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    ada.expect(Event::Received(eve_device, b"hi".to_vec())).await;
+    ada.expect(Event::Disconnected(eve_device)).await;
+    timeout(DEADLINE, seen_closed.wait_for(|count| *count > 0)).await.unwrap().unwrap();
+
+    driving.abort();
+    let mut again = stranger(9);
+    dial(&mut again, &ada);
+    let refused = async {
+        loop {
+            match again.select_next_some().await {
+                SwarmEvent::ConnectionClosed { .. } | SwarmEvent::OutgoingConnectionError { .. } => break,
+                _ => {}
+            }
+        }
+    };
+    timeout(DEADLINE, refused).await.unwrap();
+    ada.order(Order::Connect("nonsense".to_string())).await;
+    let next = ada.next().await;
+    assert!(matches!(next, Event::Unreachable { .. }), "a refused device connected: {next:?}");
+}
+
+#[tokio::test]
+async fn the_greater_peer_moves_its_stream_to_the_connection_of_the_others() {
+    let smaller = (1..100).find(|seed| peer_bytes(*seed) < peer_bytes(100)).unwrap();
+    let device = DeviceSecret::from_seeds(&[smaller; 32], &[smaller; 32]).key();
+    let mut ada = Node::start(100, TCP).await;
+    let peer = peer_of(&ada.device).unwrap();
+    let protocol = StreamProtocol::new("/fourword/sync/1");
+    // One device on two connections, each driven apart so that we know which carries what.
+    let (mut first, mut second) = (stranger(smaller), stranger(smaller));
+    let mut streams =
+        [&first, &second].map(|swarm| swarm.behaviour().new_control().accept(protocol.clone()).unwrap());
+    let mut control = second.behaviour().new_control();
+
+    dial(&mut first, &ada);
+    let _first = drive(first);
+    ada.expect(Event::Connected(device)).await;
+    ada.order(Order::Send(device, b"one".to_vec())).await;
+    let (_, mut old) = timeout(DEADLINE, streams[0].next()).await.unwrap().unwrap();
+    assert_eq!(read_frame(&mut old).await, b"one");
+
+    dial(&mut second, &ada);
+    let _second = drive(second);
+    let mut stream = control.open_stream(peer, protocol).await.unwrap();
+    stream.write_all(&[0, 0, 0, 2, b'h', b'i']).await.unwrap();
+    stream.flush().await.unwrap();
+    ada.expect(Event::Received(device, b"hi".to_vec())).await;
+
+    assert_eq!(timeout(DEADLINE, old.read(&mut [0])).await.unwrap().unwrap(), 0, "the old stream ends");
+    ada.order(Order::Send(device, b"two".to_vec())).await;
+    old.close().await.unwrap();
+    let (_, mut new) = timeout(DEADLINE, streams[1].next()).await.unwrap().unwrap();
+    assert_eq!(read_frame(&mut new).await, b"two");
+}
+
+/// Runs a swarm until it is dropped.
+fn drive(mut swarm: Swarm<libp2p_stream::Behaviour>) -> tokio::task::JoinSet<()> {
+    let mut driving = tokio::task::JoinSet::new();
+    driving.spawn(async move {
+        loop {
+            swarm.select_next_some().await;
+        }
+    });
+    driving
+}
+
+async fn read_frame(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+    let read = async {
+        let mut length = [0; 4];
+        stream.read_exact(&mut length).await.unwrap();
+        let mut frame = vec![0; u32::from_be_bytes(length) as usize];
+        stream.read_exact(&mut frame).await.unwrap();
+        frame
+    };
+    timeout(DEADLINE, read).await.unwrap()
+}
+
+fn peer_bytes(seed: u8) -> Vec<u8> {
+    peer_of(&DeviceSecret::from_seeds(&[seed; 32], &[seed; 32]).key()).unwrap().to_bytes()
+}
+
+#[tokio::test]
+async fn a_second_connection_without_streams_is_closed_by_the_smaller_peer() {
+    // The one that decides must be the node, so take a seed that gives it the smaller peer id.
+    let smaller = (1..100).find(|seed| peer_bytes(*seed) < peer_bytes(100)).unwrap();
+    let mut ada = Node::start(smaller, TCP).await;
+    let mut ben = stranger(100);
+    dial(&mut ben, &ada);
+    dial(&mut ben, &ada);
+    let (mut open, mut closed) = (0, 0);
+    let watching = async {
+        while open < 2 || closed < 1 {
+            match ben.select_next_some().await {
+                SwarmEvent::ConnectionEstablished { .. } => open += 1,
+                SwarmEvent::ConnectionClosed { num_established, .. } => {
+                    assert_eq!((open, num_established), (2, 1));
+                    closed += 1;
+                }
+                _ => {}
+            }
+        }
+    };
+    timeout(DEADLINE, watching).await.unwrap();
+    ada.expect(Event::Connected(DeviceSecret::from_seeds(&[100; 32], &[100; 32]).key())).await;
+    ada.order(Order::Connect("nonsense".to_string())).await;
+    let next = ada.next().await;
+    assert!(matches!(next, Event::Unreachable { .. }), "the device is connected all the while: {next:?}");
+}
