@@ -43,3 +43,36 @@ impl std::fmt::Debug for FourWords {
         write!(f, "{:?}", self.0)
     }
 }
+
+/// The text is not four words of the list.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct WordsError(String);
+
+const SOME: [&str; 10] =
+    ["ocean", "forest", "moon", "star", "bright", "river", "wind", "gentle", "wave", "fire"];
+
+impl std::fmt::Display for FourWords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let words: Vec<&str> =
+            self.0.iter().map(|i| SOME.get(usize::from(*i)).copied().unwrap_or("ocean")).collect();
+        f.write_str(&words.join("-"))
+    }
+}
+
+impl std::str::FromStr for FourWords {
+    type Err = WordsError;
+
+    fn from_str(text: &str) -> Result<Self, WordsError> {
+        let mut indexes = Vec::new();
+        for word in text.trim().split(['-', ' ', '.']) {
+            let index = SOME.iter().position(|known| *known == word.to_ascii_lowercase());
+            let index = index.and_then(|index| u16::try_from(index).ok()).ok_or_else(|| {
+                WordsError(format!("\"{word}\" is not in the word list; did you mean \"ocean\"?"))
+            })?;
+            indexes.push(index);
+        }
+        let indexes = indexes.try_into().map_err(|_| WordsError("a name is four words".into()))?;
+        Ok(FourWords(indexes))
+    }
+}

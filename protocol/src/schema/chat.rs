@@ -30,3 +30,26 @@ pub struct Message {
     /// Whether it was deleted.
     pub deleted: bool,
 }
+
+impl std::fmt::Display for MessageId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", crate::ids::to_base32(&self.owner), crate::ids::to_base32(&self.random))
+    }
+}
+
+/// The text names no message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is not a message id")]
+pub struct MessageIdError;
+
+impl std::str::FromStr for MessageId {
+    type Err = MessageIdError;
+
+    fn from_str(text: &str) -> Result<Self, MessageIdError> {
+        let (owner, random) = text.split_once('-').ok_or(MessageIdError)?;
+        let read = |text| crate::ids::from_base32(text).ok_or(MessageIdError);
+        let owner = read(owner)?.try_into().map_err(|_| MessageIdError)?;
+        let random = read(random)?.try_into().map_err(|_| MessageIdError)?;
+        Ok(MessageId { owner, random })
+    }
+}
