@@ -1,7 +1,11 @@
 //! Fourword's node: what acts. It runs the machine of `fourword_protocol` on real I/O.
 //!
-//! `config` and `paths` say with which settings and where.
+//! `daemon` starts a node, `driver` runs its machine and `api` lets programs on this device speak to
+//! it. `config` and `paths` say with which settings and where.
 
+pub mod api;
 pub mod config;
+pub mod daemon;
+pub mod driver;
 pub mod logging;
 pub mod paths;
