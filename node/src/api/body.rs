@@ -1,0 +1,44 @@
+//! What a request brings: JSON of bounded size, read in bounded time, with no field unknown.
+
+use std::time::Duration;
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, header};
+use serde::de::DeserializeOwned;
+
+use super::error::{Code, Problem};
+
+/// Bytes of the largest body: the longest text of a message fits nearly four times.
+pub const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// How long a body may take to arrive.
+const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// The body of a request as JSON.
+///
+/// Asks for `application/json` by name: a page in a browser cannot send that elsewhere unasked.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Body<T>, Problem> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/json") {
+            let detail = "the body must be JSON, with the header content-type: application/json";
+            return Err(Problem::usage(detail).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        let body = to_bytes(request.into_body(), BODY_BYTES_MAX);
+        let body = tokio::time::timeout(BODY_TIME_MAX, body)
+            .await
+            .map_err(|_| Problem::new(Code::TimedOut, "the body did not arrive in time", ""))?
+            .map_err(|_| {
+                let detail = format!("the body is broken off or larger than {BODY_BYTES_MAX} bytes");
+                Problem::usage(detail).with_status(StatusCode::PAYLOAD_TOO_LARGE)
+            })?;
+        serde_json::from_slice(&body).map(Body).map_err(|e| Problem::usage(format!("the body: {e}")))
+    }
+}

@@ -1,0 +1,188 @@
+//! The chat of a group.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use fourword_protocol::command::{ChatCommand, Command, MessageView, Reply};
+use fourword_protocol::limits;
+use serde::{Deserialize, Serialize};
+
+use super::Api;
+use super::body::Body;
+use super::error::Problem;
+use super::text;
+
+/// Messages read if nobody says how many.
+const LAST: u32 = 50;
+
+/// A message to write.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewMessage {
+    /// The text.
+    pub text: String,
+    /// The id of the message replied to.
+    #[serde(default)]
+    pub parent: Option<String>,
+}
+
+/// Another text for a message.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// The text.
+    pub text: String,
+}
+
+/// How much to read.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadQuery {
+    last: Option<u32>,
+}
+
+/// Names the message that was written, changed or reacted to. It is saved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saved {
+    /// The message.
+    pub id: String,
+}
+
+/// Messages of a chat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Messages {
+    /// Oldest first.
+    pub messages: Vec<Message>,
+}
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Its id.
+    pub id: String,
+    /// Who wrote it: four words if they are known, else the first digits of the id.
+    pub author: String,
+    /// The author's name, empty if there is none.
+    pub author_name: String,
+    /// The text, the latest edit applied; empty if deleted.
+    pub text: String,
+    /// When its author says it was written, in milliseconds since 1970.
+    pub time: u64,
+    /// The message it replies to.
+    pub parent: Option<String>,
+    /// Whether an edit is applied.
+    pub edited: bool,
+    /// Whether it was deleted.
+    pub deleted: bool,
+    /// Who reacted with what.
+    pub reactions: Vec<Reaction>,
+}
+
+/// Those who reacted alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reaction {
+    /// With what.
+    pub emoji: String,
+    /// Who: four words if they are known, else the first digits of the id.
+    pub by: Vec<String>,
+}
+
+impl From<MessageView> for Message {
+    fn from(view: MessageView) -> Message {
+        let reactions = view.reactions.into_iter();
+        Message {
+            id: view.message.id.to_string(),
+            author: text::identity(&view.author),
+            author_name: view.author.name,
+            text: view.message.text,
+            time: view.message.time.0,
+            parent: view.message.parent.map(|parent| parent.to_string()),
+            edited: view.message.edited,
+            deleted: view.message.deleted,
+            reactions: reactions
+                .map(|(emoji, people)| Reaction { emoji, by: people.iter().map(text::identity).collect() })
+                .collect(),
+        }
+    }
+}
+
+/// `GET /api/v1/groups/{words}/chat/messages?last=N`
+pub async fn read(
+    State(api): State<Api>,
+    Path(words): Path<String>,
+    Query(query): Query<ReadQuery>,
+) -> Result<Json<Messages>, Problem> {
+    let last = query.last.unwrap_or(LAST);
+    let max = u32::try_from(limits::READ_MESSAGES_MAX).unwrap_or(u32::MAX);
+    if last > max {
+        return Err(Problem::usage(format!("at most {max} messages are read at once")));
+    }
+    let command = Command::Chat(text::words(&words)?, ChatCommand::Read { last });
+    let Reply::Messages(messages) = api.ask(command).await? else { return Err(Problem::mismatch()) };
+    Ok(Json(Messages { messages: messages.into_iter().map(Message::from).collect() }))
+}
+
+/// `POST /api/v1/groups/{words}/chat/messages`
+pub async fn send(
+    State(api): State<Api>,
+    Path(words): Path<String>,
+    Body(new): Body<NewMessage>,
+) -> Result<Json<Saved>, Problem> {
+    check_text(&new.text)?;
+    let parent = new.parent.as_deref().map(text::message).transpose()?;
+    let command = Command::Chat(text::words(&words)?, ChatCommand::Send { text: new.text, parent });
+    let Reply::Message(id) = api.ask(command).await? else { return Err(Problem::mismatch()) };
+    Ok(Json(Saved { id: id.to_string() }))
+}
+
+/// `PATCH /api/v1/groups/{words}/chat/messages/{id}`
+pub async fn edit(
+    State(api): State<Api>,
+    Path((words, id)): Path<(String, String)>,
+    Body(edit): Body<Edit>,
+) -> Result<Json<Saved>, Problem> {
+    check_text(&edit.text)?;
+    change(&api, &words, id, |id| ChatCommand::Edit(id, edit.text)).await
+}
+
+/// `DELETE /api/v1/groups/{words}/chat/messages/{id}`
+pub async fn remove(
+    State(api): State<Api>,
+    Path((words, id)): Path<(String, String)>,
+) -> Result<Json<Saved>, Problem> {
+    change(&api, &words, id, ChatCommand::Delete).await
+}
+
+/// `PUT /api/v1/groups/{words}/chat/messages/{id}/reactions/{emoji}`
+pub async fn react(
+    State(api): State<Api>,
+    Path((words, id, emoji)): Path<(String, String, String)>,
+) -> Result<Json<Saved>, Problem> {
+    change(&api, &words, id, |message| ChatCommand::React { message, emoji, on: true }).await
+}
+
+/// `DELETE /api/v1/groups/{words}/chat/messages/{id}/reactions/{emoji}`
+pub async fn unreact(
+    State(api): State<Api>,
+    Path((words, id, emoji)): Path<(String, String, String)>,
+) -> Result<Json<Saved>, Problem> {
+    change(&api, &words, id, |message| ChatCommand::React { message, emoji, on: false }).await
+}
+
+async fn change(
+    api: &Api,
+    words: &str,
+    id: String,
+    command: impl FnOnce(fourword_protocol::schema::chat::MessageId) -> ChatCommand,
+) -> Result<Json<Saved>, Problem> {
+    let command = Command::Chat(text::words(words)?, command(text::message(&id)?));
+    let Reply::Ok = api.ask(command).await? else { return Err(Problem::mismatch()) };
+    Ok(Json(Saved { id }))
+}
+
+fn check_text(text: &str) -> Result<(), Problem> {
+    let max = limits::TEXT_BYTES_MAX;
+    if text.is_empty() || text.len() > max {
+        return Err(Problem::usage(format!("a message has 1 to {max} bytes")));
+    }
+    Ok(())
+}

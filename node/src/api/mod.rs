@@ -1,0 +1,206 @@
+//! The local API: how programs on this device speak to the node, the command line among them.
+//!
+//! HTTP with JSON under `/api/v1`, on a unix socket and on loopback TCP (`server`). A handler maps
+//! a request to one command of the machine and the reply to an object of its own; the types of the
+//! protocol are never shown. One file per noun; `error` has the status codes, `guard` says who may
+//! ask. Invariant: everything read is bounded and everything waited for has an end.
+
+pub mod body;
+pub mod bounded;
+pub mod chat;
+pub mod error;
+pub mod events;
+pub mod groups;
+pub mod guard;
+pub mod identity;
+pub mod invites;
+pub mod node;
+pub mod progress;
+pub mod server;
+pub mod sync;
+pub mod text;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, patch, post, put};
+use fourword_protocol::command::{Command, Notice, Outcome, Progress, Reply};
+use futures::future::BoxFuture;
+use tokio::sync::{broadcast, mpsc, watch};
+
+use crate::driver::{Handle, Stopped};
+use error::{Code, Problem};
+
+/// How long a command may take that is not known to be long.
+const ASK_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Who answers commands: the running node; in tests a script.
+pub trait Answers: Send + Sync + 'static {
+    /// Asks one command. Dropping the future forgets the asker, not what was begun.
+    fn ask(&self, command: Command) -> BoxFuture<'_, Result<Outcome, Stopped>>;
+
+    /// Asks one command and hears how far it has come.
+    fn ask_with_progress(
+        &self,
+        command: Command,
+        progress: mpsc::Sender<Progress>,
+    ) -> BoxFuture<'_, Result<Outcome, Stopped>>;
+
+    /// Asks one command and, once `wait` is over, has it answered as it then stands.
+    fn ask_for(&self, command: Command, wait: Duration) -> BoxFuture<'_, Result<Outcome, Stopped>>;
+
+    /// What changes from now on.
+    fn notices(&self) -> broadcast::Receiver<Notice>;
+
+    /// Where this node may be dialled, the best addresses first.
+    fn addresses(&self) -> Vec<String>;
+}
+
+impl Answers for Handle {
+    fn ask(&self, command: Command) -> BoxFuture<'_, Result<Outcome, Stopped>> {
+        Box::pin(Handle::ask(self, command))
+    }
+
+    fn ask_with_progress(
+        &self,
+        command: Command,
+        progress: mpsc::Sender<Progress>,
+    ) -> BoxFuture<'_, Result<Outcome, Stopped>> {
+        Box::pin(async move {
+            let mut asking = self.begin(command)?;
+            while let Some(report) = asking.progress().await {
+                // Whoever listened may have gone: the answer is waited for nevertheless.
+                let _ = progress.send(report).await;
+            }
+            asking.outcome().await
+        })
+    }
+
+    fn ask_for(&self, command: Command, wait: Duration) -> BoxFuture<'_, Result<Outcome, Stopped>> {
+        Box::pin(async move {
+            let asking = self.begin(command)?;
+            let id = asking.id();
+            let outcome = asking.outcome();
+            tokio::pin!(outcome);
+            if let Ok(outcome) = tokio::time::timeout(wait, &mut outcome).await {
+                return outcome;
+            }
+            // Its own answer tells nothing: what counts is that the first command is answered now.
+            drop(self.begin(Command::StopWaiting(id))?);
+            outcome.await
+        })
+    }
+
+    fn notices(&self) -> broadcast::Receiver<Notice> {
+        Handle::notices(self)
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        Handle::addresses(self)
+    }
+}
+
+/// What every handler works with.
+#[derive(Clone)]
+pub struct Api {
+    node: Arc<dyn Answers>,
+    events: Arc<events::Log>,
+    stop: Arc<watch::Sender<bool>>,
+}
+
+impl Api {
+    /// An API to this node. Must be called within a tokio runtime: it listens to the node's notices.
+    pub fn new(node: Arc<dyn Answers>) -> Api {
+        let events = Arc::new(events::Log::new());
+        tokio::spawn(events::gather(node.notices(), events.clone()));
+        Api { node, events, stop: Arc::new(watch::Sender::new(false)) }
+    }
+
+    /// Waits until somebody asks the node to stop, or `stop` was called.
+    pub async fn stopping(&self) {
+        // The sender lives as long as `self`: waiting ends by the value alone.
+        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
+    }
+
+    /// Ends the API and with it all streams.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    async fn ask(&self, command: Command) -> Result<Reply, Problem> {
+        let outcome = tokio::time::timeout(ASK_TIME_MAX, self.node.ask(command)).await;
+        done(outcome.map_err(|_| too_long(ASK_TIME_MAX))?)
+    }
+
+    async fn ask_for(&self, command: Command, wait: Duration) -> Result<Reply, Problem> {
+        let time_max = wait + ASK_TIME_MAX;
+        let outcome = tokio::time::timeout(time_max, self.node.ask_for(command, wait)).await;
+        done(outcome.map_err(|_| too_long(time_max))?)
+    }
+}
+
+fn done(outcome: Result<Outcome, Stopped>) -> Result<Reply, Problem> {
+    match outcome? {
+        Outcome::Done(reply) => Ok(reply),
+        Outcome::Refused(refusal) => Err(refusal.into()),
+    }
+}
+
+fn too_long(time: Duration) -> Problem {
+    let detail = format!("the node did not answer within {} seconds", time.as_secs());
+    Problem::new(Code::TimedOut, detail, "it may still be done: look before you ask again")
+}
+
+/// All routes, not yet guarded.
+pub fn router(api: Api) -> Router {
+    let v1 = Router::new()
+        .route("/status", get(node::status))
+        .route("/peers", get(node::peers).post(node::dial))
+        .route("/stop", post(node::stop))
+        .route("/name", put(node::set_name))
+        .route("/identity/phrase", get(identity::phrase).delete(identity::forget))
+        .route("/groups", get(groups::list).post(groups::create))
+        .route("/groups/{words}", get(groups::show).delete(groups::leave))
+        .route("/groups/{words}/members", get(groups::members))
+        .route("/groups/{words}/invites", post(invites::create))
+        .route("/joins", post(invites::join))
+        .route("/groups/{words}/chat/messages", get(chat::read).post(chat::send))
+        .route("/groups/{words}/chat/messages/{id}", patch(chat::edit).delete(chat::remove))
+        .route(
+            "/groups/{words}/chat/messages/{id}/reactions/{emoji}",
+            put(chat::react).merge(delete(chat::unreact)),
+        )
+        .route("/sync", get(sync::status))
+        .route("/events", get(events::stream));
+    Router::new()
+        .route("/health", get(node::health))
+        .nest("/api/v1", v1)
+        .layer(DefaultBodyLimit::max(body::BODY_BYTES_MAX))
+        .layer(map_response(as_problem))
+        .with_state(api)
+}
+
+/// Gives the errors that axum makes by itself (no such path, wrong method, wrong query) our shape.
+async fn as_problem(response: Response) -> Response {
+    let status = response.status();
+    let ours = response
+        .headers()
+        .get(axum::http::header::CONTENT_TYPE)
+        .is_some_and(|kind| kind == "application/problem+json");
+    if ours || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let text = axum::body::to_bytes(response.into_body(), 4096).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let detail = if text.is_empty() { status.to_string() } else { text.into_owned() };
+    let code = match status.as_u16() {
+        404 => Code::NotFound,
+        400..500 => Code::Usage,
+        _ => Code::Internal,
+    };
+    Problem::new(code, detail, "").with_status(status).into_response()
+}

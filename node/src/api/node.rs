@@ -1,0 +1,199 @@
+//! The node as a whole: how it does, whom it is connected to, its name, its end.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use fourword_protocol::command::{self, Command, Reply};
+use fourword_protocol::limits;
+use serde::{Deserialize, Serialize};
+
+use super::body::Body;
+use super::error::Problem;
+use super::{Api, text};
+
+/// Says that a node answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Always `ok`.
+    pub status: String,
+    /// The program's version.
+    pub version: String,
+}
+
+/// Who this node is and how it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The person's four words.
+    pub identity: String,
+    /// The person's full id.
+    pub person: String,
+    /// This device.
+    pub device: String,
+    /// This device as libp2p names it.
+    pub peer_id: Option<String>,
+    /// The name shown to others; empty if none was set.
+    pub name: String,
+    /// Whether the root key is still on this device.
+    pub root_on_device: bool,
+    /// How many groups, channels, projects and organizations.
+    pub groups: u32,
+    /// How many devices are connected.
+    pub peers: u32,
+    /// Where this node may be dialled.
+    pub addresses: Vec<String>,
+    /// Why the node does not write, if it does not.
+    pub read_only: Option<String>,
+    /// What was dropped since the start, by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// The program's version.
+    pub version: String,
+}
+
+/// The devices that are connected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peers {
+    /// One entry for each.
+    pub peers: Vec<Peer>,
+}
+
+/// One connected device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// The device.
+    pub device: String,
+    /// The device as libp2p names it.
+    pub peer_id: Option<String>,
+    /// Its person, once a shared group tells.
+    pub identity: Option<String>,
+    /// The person's name, empty if there is none.
+    pub name: String,
+    /// Words of the groups shared with it.
+    pub shared: Vec<String>,
+}
+
+/// An address to dial, and the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dial {
+    /// A multiaddr.
+    pub address: String,
+}
+
+/// A name to be shown to others, and the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Name {
+    /// The name.
+    pub name: String,
+}
+
+/// The answer to a request to stop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopping {
+    /// Always true.
+    pub stopping: bool,
+}
+
+impl Api {
+    /// Who the node is and how it does.
+    pub async fn status(&self) -> Result<Status, Problem> {
+        let Reply::Status(status) = self.ask(Command::Status).await? else { return Err(Problem::mismatch()) };
+        Ok(Status::new(status, self.node.addresses()))
+    }
+
+    /// Sets the name shown to others.
+    pub async fn rename(&self, name: String) -> Result<(), Problem> {
+        check_name(&name)?;
+        let Reply::Ok = self.ask(Command::SetName(name)).await? else { return Err(Problem::mismatch()) };
+        Ok(())
+    }
+}
+
+impl Status {
+    fn new(status: command::Status, addresses: Vec<String>) -> Status {
+        Status {
+            identity: status.identity.to_string(),
+            person: status.person.to_string(),
+            device: status.device.to_string(),
+            peer_id: text::peer_id(&status.device),
+            name: status.name,
+            root_on_device: status.root_here,
+            groups: status.entities,
+            peers: status.peers,
+            addresses,
+            read_only: status.read_only,
+            dropped: status.dropped.into_iter().collect(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+}
+
+impl From<command::PeerView> for Peer {
+    fn from(peer: command::PeerView) -> Peer {
+        Peer {
+            device: peer.device.to_string(),
+            peer_id: text::peer_id(&peer.device),
+            identity: peer.person.as_ref().map(text::identity),
+            name: peer.person.map(|person| person.name).unwrap_or_default(),
+            shared: peer.shared.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// `GET /health`
+pub async fn health() -> Json<Health> {
+    Json(Health { status: "ok".into(), version: env!("CARGO_PKG_VERSION").into() })
+}
+
+/// `GET /api/v1/status`
+pub async fn status(State(api): State<Api>) -> Result<Json<Status>, Problem> {
+    api.status().await.map(Json)
+}
+
+/// `GET /api/v1/peers`
+pub async fn peers(State(api): State<Api>) -> Result<Json<Peers>, Problem> {
+    let Reply::Peers(peers) = api.ask(Command::Peers).await? else { return Err(Problem::mismatch()) };
+    Ok(Json(Peers { peers: peers.into_iter().map(Peer::from).collect() }))
+}
+
+/// `POST /api/v1/peers`
+pub async fn dial(State(api): State<Api>, Body(dial): Body<Dial>) -> Result<Json<Dial>, Problem> {
+    check_address(&dial.address)?;
+    let Reply::Ok = api.ask(Command::Dial(dial.address.clone())).await? else {
+        return Err(Problem::mismatch());
+    };
+    Ok(Json(dial))
+}
+
+/// Refuses what is no multiaddr, or too long a one.
+pub(super) fn check_address(address: &str) -> Result<(), Problem> {
+    if address.len() > limits::ADDRESS_BYTES_MAX || address.parse::<libp2p::Multiaddr>().is_err() {
+        let shown: String = address.chars().take(100).collect();
+        let detail = format!("\"{shown}\" is not a multiaddr like /ip4/192.0.2.1/tcp/4001");
+        return Err(Problem::usage(detail));
+    }
+    Ok(())
+}
+
+/// `PUT /api/v1/name`
+pub async fn set_name(State(api): State<Api>, Body(name): Body<Name>) -> Result<Json<Name>, Problem> {
+    api.rename(name.name.clone()).await?;
+    Ok(Json(name))
+}
+
+/// Refuses an empty name and one that is too long.
+pub(super) fn check_name(name: &str) -> Result<(), Problem> {
+    let max = limits::NAME_BYTES_MAX;
+    if name.trim().is_empty() || name.len() > max {
+        return Err(Problem::usage(format!("a name has 1 to {max} bytes")));
+    }
+    Ok(())
+}
+
+/// `POST /api/v1/stop`: answered before the node ends.
+pub async fn stop(State(api): State<Api>) -> (StatusCode, Json<Stopping>) {
+    api.stop();
+    (StatusCode::ACCEPTED, Json(Stopping { stopping: true }))
+}

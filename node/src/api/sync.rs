@@ -1,0 +1,112 @@
+//! How far each document is in sync with each peer.
+
+use axum::Json;
+use axum::extract::{Query, State};
+use fourword_protocol::command::{Command, DocumentSync, PeerSync, Reply, SyncState};
+use serde::{Deserialize, Serialize};
+
+use super::error::Problem;
+use super::{Api, text};
+
+/// Of what the sync is asked.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SyncQuery {
+    group: Option<String>,
+}
+
+/// How all documents stand, or those of one group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sync {
+    /// One entry for each.
+    pub documents: Vec<Document>,
+}
+
+/// How one document stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    /// `{kind}:{words}:{concern}`.
+    pub id: String,
+    /// The worst of the peers' states, or `alone`.
+    pub state: Standing,
+    /// One entry for each other device of a member that was met.
+    pub peers: Vec<Peer>,
+}
+
+/// How one document stands with one device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Whose device: four words if they are known, else the first digits of the id.
+    pub identity: String,
+    /// The device.
+    pub device: String,
+    /// How it stands.
+    pub state: Standing,
+    /// How many entries the two lack of each other, as far as is known.
+    pub behind: u64,
+}
+
+/// The states a document can be in, of which only `InSync` says that nothing is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Both hold the same.
+    InSync,
+    /// No other device is known.
+    Alone,
+    /// Something is missing on one side.
+    Behind,
+    /// Something waits for its key.
+    WaitingForKey,
+    /// Equal logs, other content: a fault.
+    Diverged,
+}
+
+impl Standing {
+    /// Whether there is nothing to wait for.
+    pub fn is_settled(self) -> bool {
+        matches!(self, Standing::InSync | Standing::Alone)
+    }
+}
+
+impl From<SyncState> for Standing {
+    fn from(state: SyncState) -> Standing {
+        match state {
+            SyncState::InSync => Standing::InSync,
+            SyncState::Alone => Standing::Alone,
+            SyncState::Behind => Standing::Behind,
+            SyncState::WaitingForKey => Standing::WaitingForKey,
+            SyncState::Diverged => Standing::Diverged,
+        }
+    }
+}
+
+impl From<PeerSync> for Peer {
+    fn from(peer: PeerSync) -> Peer {
+        Peer {
+            identity: text::identity(&peer.person),
+            device: peer.device.to_string(),
+            state: peer.state.into(),
+            behind: peer.behind,
+        }
+    }
+}
+
+impl From<DocumentSync> for Document {
+    fn from(document: DocumentSync) -> Document {
+        Document {
+            id: document.id,
+            state: document.state.into(),
+            peers: document.peers.into_iter().map(Peer::from).collect(),
+        }
+    }
+}
+
+/// `GET /api/v1/sync?group=WORDS`
+pub async fn status(State(api): State<Api>, Query(query): Query<SyncQuery>) -> Result<Json<Sync>, Problem> {
+    let words = query.group.as_deref().map(text::words).transpose()?;
+    let Reply::Sync(documents) = api.ask(Command::SyncStatus(words)).await? else {
+        return Err(Problem::mismatch());
+    };
+    Ok(Json(Sync { documents: documents.into_iter().map(Document::from).collect() }))
+}

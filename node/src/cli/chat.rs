@@ -1,0 +1,263 @@
+//! `chat`: write, change, read and follow the messages of a group.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+
+use fourword_protocol::limits;
+use hyper::Method;
+
+use super::Context;
+use super::client::{Client, path};
+use super::failure::{Exit, Failure};
+use super::output::{plain, plain_lines, time};
+use crate::api::chat::{Edit, Message, Messages, NewMessage, Saved};
+use crate::api::error::Code;
+use crate::api::events::Event;
+
+/// Messages looked through for those that changed, before all are.
+const RECENT: usize = 200;
+
+/// What can be done in a chat.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Verb {
+    /// Write a message; its id is printed once it is saved.
+    #[command(
+        after_help = "Examples:\n  fourword chat send ocean-forest-moon-star \"Hello\"\n  date | fourword chat send ocean-forest-moon-star -"
+    )]
+    Send {
+        /// The group's four words.
+        words: String,
+        /// The text, or - to read it from standard input.
+        text: String,
+    },
+    /// Reply to a message.
+    #[command(after_help = "Example:\n  fourword chat reply ocean-forest-moon-star ID \"I agree\"")]
+    Reply {
+        /// The group's four words.
+        words: String,
+        /// The message replied to.
+        id: String,
+        /// The text, or - to read it from standard input.
+        text: String,
+    },
+    /// Give your own message another text.
+    #[command(after_help = "Example:\n  fourword chat edit ocean-forest-moon-star ID \"Hello all\"")]
+    Edit {
+        /// The group's four words.
+        words: String,
+        /// The message.
+        id: String,
+        /// The text, or - to read it from standard input.
+        text: String,
+    },
+    /// Delete your own message, or anybody's as an admin.
+    #[command(after_help = "Example:\n  fourword chat delete ocean-forest-moon-star ID")]
+    Delete {
+        /// The group's four words.
+        words: String,
+        /// The message.
+        id: String,
+    },
+    /// React to a message, or take a reaction back.
+    #[command(after_help = "Example:\n  fourword chat react ocean-forest-moon-star ID 👍")]
+    React {
+        /// The group's four words.
+        words: String,
+        /// The message.
+        id: String,
+        /// With what.
+        emoji: String,
+        /// Take the reaction back.
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Show the last messages, oldest first.
+    #[command(after_help = "Example:\n  fourword chat read ocean-forest-moon-star --last 20")]
+    Read {
+        /// The group's four words.
+        words: String,
+        /// How many.
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        last: u32,
+    },
+    /// Show messages as they come, and again when they change.
+    #[command(after_help = "Example:\n  fourword chat follow ocean-forest-moon-star --json")]
+    Follow {
+        /// The group's four words.
+        words: String,
+        /// How many of the last messages to show first.
+        #[arg(long, default_value_t = 10, value_name = "N")]
+        last: u32,
+    },
+}
+
+pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
+    let client = context.client();
+    let saved: Saved = match verb {
+        Verb::Send { words, text } => send(&client, &words, text, None).await?,
+        Verb::Reply { words, id, text } => send(&client, &words, text, Some(id)).await?,
+        Verb::Edit { words, id, text } => {
+            let edit = Edit { text: whole(text)? };
+            client.send(Method::PATCH, &message(&words, &id), &edit).await?
+        }
+        Verb::Delete { words, id } => client.act(Method::DELETE, &message(&words, &id)).await?,
+        Verb::React { words, id, emoji, remove } => {
+            let method = if remove { Method::DELETE } else { Method::PUT };
+            let path = path(["groups", &words, "chat", "messages", &id, "reactions", &emoji]);
+            client.act(method, &path).await?
+        }
+        Verb::Read { words, last } => {
+            let messages = read(&client, &words, last).await?;
+            context.output.answer(&messages, |messages| {
+                messages.messages.iter().map(text).collect::<Vec<_>>().join("\n")
+            })?;
+            return Ok(Exit::Done);
+        }
+        Verb::Follow { words, last } => return follow(&client, &words, last, context).await,
+    };
+    context.output.answer(&saved, |saved| saved.id.clone())?;
+    Ok(Exit::Done)
+}
+
+async fn send(client: &Client, words: &str, text: String, parent: Option<String>) -> Result<Saved, Failure> {
+    let new = NewMessage { text: whole(text)?, parent };
+    client.send(Method::POST, &path(["groups", words, "chat", "messages"]), &new).await
+}
+
+async fn read(client: &Client, words: &str, last: u32) -> Result<Messages, Failure> {
+    client.get(&format!("{}?last={last}", path(["groups", words, "chat", "messages"]))).await
+}
+
+fn message(words: &str, id: &str) -> String {
+    path(["groups", words, "chat", "messages", id])
+}
+
+/// The text, read from standard input if it is `-`.
+fn whole(text: String) -> Result<String, Failure> {
+    if text != "-" {
+        return Ok(text);
+    }
+    let mut text = String::new();
+    let bytes_max = limits::TEXT_BYTES_MAX as u64 + 1;
+    let read = std::io::stdin().lock().take(bytes_max).read_to_string(&mut text);
+    read.map_err(|e| Failure::usage(format!("standard input: {e}")))?;
+    if text.len() as u64 >= bytes_max {
+        return Err(Failure::usage(format!("a message has at most {} bytes", limits::TEXT_BYTES_MAX)));
+    }
+    text.truncate(text.trim_end_matches('\n').len());
+    Ok(text)
+}
+
+/// Prints messages as they come. Events are opened first, so that none falls between.
+async fn follow(client: &Client, words: &str, last: u32, context: &Context) -> Result<Exit, Failure> {
+    let mut events = client.events().await?;
+    let group: crate::api::groups::Group = client.get(&path(["groups", words])).await?;
+    let mut shown = Shown::default();
+    shown.show(read(client, words, last).await?, |_| true, context)?;
+    while let Some(line) = events.next().await? {
+        let Some(data) = line.strip_prefix(b"data: ") else { continue };
+        // An event of a newer node may be unknown here: it is nothing that this command shows.
+        match serde_json::from_slice::<Event>(data) {
+            Ok(Event::ChatChanged { group: changed, messages }) if changed == group.words => {
+                let changed: BTreeSet<String> = messages.into_iter().collect();
+                let found = find(client, words, &changed).await?;
+                shown.show(found, |message| changed.contains(&message.id), context)?;
+            }
+            Ok(Event::Gap) => {
+                let all = read(client, words, all()).await?;
+                let known = shown.clone();
+                shown.show(all, |message| known.is_news(message), context)?;
+            }
+            _ => {}
+        }
+    }
+    Err(Failure::new(Code::NotRunning, "the node has ended", "start it with `fourword start`"))
+}
+
+/// Messages among which are those that changed: recent ones, or all if those are not enough.
+async fn find(client: &Client, words: &str, changed: &BTreeSet<String>) -> Result<Messages, Failure> {
+    let recent = read(client, words, u32::try_from(RECENT).unwrap_or(u32::MAX)).await?;
+    let found = recent.messages.iter().filter(|message| changed.contains(&message.id)).count();
+    if found == changed.len() || recent.messages.len() < RECENT {
+        return Ok(recent);
+    }
+    read(client, words, all()).await
+}
+
+fn all() -> u32 {
+    u32::try_from(limits::READ_MESSAGES_MAX).unwrap_or(u32::MAX)
+}
+
+/// What was shown already, so that after a gap only news is.
+#[derive(Clone, Default)]
+struct Shown {
+    ids: BTreeSet<String>,
+    since: Option<u64>,
+}
+
+impl Shown {
+    fn show(
+        &mut self,
+        messages: Messages,
+        wanted: impl Fn(&Message) -> bool,
+        context: &Context,
+    ) -> Result<(), Failure> {
+        for message in messages.messages.iter().filter(|message| wanted(message)) {
+            context.output.answer(message, text)?;
+            self.since = self.since.or(Some(message.time));
+            if self.ids.len() >= limits::READ_MESSAGES_MAX {
+                self.ids.pop_first();
+            }
+            self.ids.insert(message.id.clone());
+        }
+        Ok(())
+    }
+
+    fn is_news(&self, message: &Message) -> bool {
+        !self.ids.contains(&message.id) && self.since.is_none_or(|since| message.time >= since)
+    }
+}
+
+fn text(message: &Message) -> String {
+    let author = if message.author_name.is_empty() { &message.author } else { &message.author_name };
+    let head = format!("[{}] {}", time(message.time), plain(author));
+    if message.deleted {
+        return format!("{head}: (deleted)  {}", message.id);
+    }
+    let reply = if message.parent.is_some() { " (reply)" } else { "" };
+    let edited = if message.edited { " (edited)" } else { "" };
+    let reactions: String = message
+        .reactions
+        .iter()
+        .map(|reaction| format!("  {} {}", plain(&reaction.emoji), reaction.by.len()))
+        .collect();
+    format!("{head}{reply}: {}{edited}{reactions}  {}", plain_lines(&message.text, "    "), message.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::chat::Reaction;
+
+    #[test]
+    fn a_message_is_shown_with_all_that_happened_to_it() {
+        let mut message = Message {
+            id: "ID".into(),
+            author: "ocean-forest-moon-star".into(),
+            author_name: String::new(),
+            text: "one\ntwo\x1b[2J".into(),
+            time: 0,
+            parent: Some("P".into()),
+            edited: true,
+            deleted: false,
+            reactions: vec![Reaction { emoji: "👍".into(), by: vec!["a".into(), "b".into()] }],
+        };
+        assert_eq!(
+            text(&message),
+            "[1970-01-01 00:00] ocean-forest-moon-star (reply): one\n    two\u{fffd}[2J (edited)  👍 2  ID"
+        );
+        message.deleted = true;
+        message.author_name = "Ada".into();
+        assert_eq!(text(&message), "[1970-01-01 00:00] Ada: (deleted)  ID");
+    }
+}

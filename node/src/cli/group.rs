@@ -1,0 +1,109 @@
+//! `group`: make, list, show and leave groups, and see who is in.
+
+use hyper::Method;
+
+use super::Context;
+use super::client::path;
+use super::failure::{Exit, Failure};
+use super::output::plain;
+use crate::api::groups::{Group, Groups, Left, Members, NewGroup};
+
+/// What can be done with groups.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Verb {
+    /// Make a group and find its four words, which takes seconds.
+    #[command(
+        after_help = "Examples:\n  fourword group create \"Our team\"\n  fourword group create Site --kind project"
+    )]
+    Create {
+        /// Its name.
+        name: String,
+        /// What it is for.
+        #[arg(long, default_value = "group", value_parser = ["group", "channel", "project", "organization"])]
+        kind: String,
+    },
+    /// List all groups you are in.
+    #[command(after_help = "Example:\n  fourword group list --json")]
+    List,
+    /// Show one group.
+    #[command(after_help = "Example:\n  fourword group show ocean-forest-moon-star")]
+    Show {
+        /// The group's four words.
+        words: String,
+    },
+    /// Show who is in a group.
+    #[command(after_help = "Example:\n  fourword group members ocean-forest-moon-star")]
+    Members {
+        /// The group's four words.
+        words: String,
+    },
+    /// Leave a group for good.
+    #[command(after_help = "Example:\n  fourword group leave ocean-forest-moon-star")]
+    Leave {
+        /// The group's four words.
+        words: String,
+    },
+}
+
+pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
+    let (client, output) = (context.client(), context.output);
+    match verb {
+        Verb::Create { name, kind } => {
+            let new = NewGroup { name, kind };
+            let group: Group = client.send_long("/api/v1/groups", &new, output).await?;
+            output.answer(&group, |group| {
+                let (words, name) = (&group.words, plain(&group.name));
+                format!(
+                    "{words}\n\nThese four words name \"{name}\". Invite somebody:\n  fourword invite {words}"
+                )
+            })?;
+        }
+        Verb::List => {
+            let groups: Groups = client.get("/api/v1/groups").await?;
+            output.answer(&groups, list_text)?;
+        }
+        Verb::Show { words } => {
+            let group: Group = client.get(&path(["groups", &words])).await?;
+            output.answer(&group, |group| {
+                let role = group.role.as_deref().unwrap_or("none");
+                format!(
+                    "{}  {}\nkind     {}\nrole     {role}\nmembers  {}\nid       {}",
+                    group.words,
+                    plain(&group.name),
+                    group.kind,
+                    group.members,
+                    group.id
+                )
+            })?;
+        }
+        Verb::Members { words } => {
+            let members: Members = client.get(&path(["groups", &words, "members"])).await?;
+            output.answer(&members, members_text)?;
+        }
+        Verb::Leave { words } => {
+            context.confirm(&format!("Leave {} for good?", plain(&words)))?;
+            let left: Left = client.act(Method::DELETE, &path(["groups", &words])).await?;
+            output.answer(&left, |left| format!("You have left {}.", left.words))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn list_text(groups: &Groups) -> String {
+    if groups.groups.is_empty() {
+        return "You are in no group yet: fourword group create NAME, or fourword join LINK".into();
+    }
+    let line = |group: &Group| {
+        let role = group.role.as_deref().unwrap_or("not a member");
+        format!("{}  {}  ({}, {role}, {} in it)", group.words, plain(&group.name), group.kind, group.members)
+    };
+    groups.groups.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn members_text(members: &Members) -> String {
+    let line = |member: &crate::api::groups::Member| {
+        let online = if member.online { "online" } else { "offline" };
+        format!("{}  {}  {}  {online}", member.identity, member.role, plain(&member.name))
+    };
+    members.members.iter().map(line).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,119 @@
+//! `status`, `healthcheck`, `peers`, `dial`, `name` and `paths`.
+
+use std::fmt::Write;
+
+use hyper::Method;
+use serde::Serialize;
+
+use super::Context;
+use super::failure::{Exit, Failure};
+use super::output::plain;
+use crate::api::node::{Dial, Health, Name, Peers, Status};
+
+/// What `dial` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  fourword dial /ip4/192.0.2.1/tcp/4001")]
+pub(super) struct DialArgs {
+    /// A multiaddr.
+    #[arg(value_name = "MULTIADDR")]
+    address: String,
+}
+
+/// What `name` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  fourword name \"Ada Lovelace\"")]
+pub(super) struct NameArgs {
+    /// The name.
+    name: String,
+}
+
+/// Where everything is.
+#[derive(Serialize)]
+struct Places {
+    home: String,
+    config: String,
+    socket: String,
+    api: String,
+    token: String,
+    log: String,
+}
+
+pub(super) async fn status(context: &Context) -> Result<Exit, Failure> {
+    let status: Status = context.client().get("/api/v1/status").await?;
+    context.output.answer(&status, status_text)?;
+    Ok(Exit::Done)
+}
+
+fn status_text(status: &Status) -> String {
+    let name = if status.name.is_empty() { String::new() } else { format!(" ({})", plain(&status.name)) };
+    let mut text = format!("You are {}{name}\n", status.identity);
+    let _ = writeln!(text, "Groups: {}   Connected devices: {}", status.groups, status.peers);
+    for address in &status.addresses {
+        let _ = writeln!(text, "Listening on {address}");
+    }
+    if let Some(reason) = &status.read_only {
+        let _ = writeln!(text, "The node writes no more: {}", plain(reason));
+    }
+    if status.root_on_device {
+        text.push_str("The recovery phrase can still be shown: fourword identity phrase\n");
+    }
+    text.trim_end().into()
+}
+
+pub(super) async fn healthcheck(context: &Context) -> Result<Exit, Failure> {
+    let health: Health = context.client().get("/health").await?;
+    context.output.answer(&health, |health| format!("A node of version {} runs.", plain(&health.version)))?;
+    Ok(Exit::Done)
+}
+
+pub(super) async fn peers(context: &Context) -> Result<Exit, Failure> {
+    let peers: Peers = context.client().get("/api/v1/peers").await?;
+    context.output.answer(&peers, peers_text)?;
+    Ok(Exit::Done)
+}
+
+fn peers_text(peers: &Peers) -> String {
+    if peers.peers.is_empty() {
+        return "No device is connected.".into();
+    }
+    let line = |peer: &crate::api::node::Peer| {
+        let device = peer.peer_id.as_ref().unwrap_or(&peer.device);
+        let who = peer.identity.as_deref().unwrap_or("nobody known");
+        format!("{who}  {}  {device}  {}", plain(&peer.name), peer.shared.join(" ")).trim_end().to_owned()
+    };
+    peers.peers.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+pub(super) async fn dial(args: DialArgs, context: &Context) -> Result<Exit, Failure> {
+    let dial = Dial { address: args.address };
+    let dial: Dial = context.client().send(Method::POST, "/api/v1/peers", &dial).await?;
+    context.output.answer(&dial, |dial| format!("Dialling {}", dial.address))?;
+    Ok(Exit::Done)
+}
+
+pub(super) async fn name(args: NameArgs, context: &Context) -> Result<Exit, Failure> {
+    let name = Name { name: args.name };
+    let name: Name = context.client().send(Method::PUT, "/api/v1/name", &name).await?;
+    context.output.answer(&name, |name| format!("You appear to others as {}", plain(&name.name)))?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn paths(context: &Context) -> Result<Exit, Failure> {
+    let text = |path: &std::path::Path| path.display().to_string();
+    let paths = &context.paths;
+    let places = Places {
+        home: text(paths.home()),
+        config: text(&paths.config()),
+        socket: text(paths.socket()),
+        api: text(&paths.api()),
+        token: text(&paths.token()),
+        log: text(&paths.log()),
+    };
+    context.output.answer(&places, |places| {
+        format!(
+            "home    {}\nconfig  {}\nsocket  {}\napi     {}\ntoken   {}\nlog     {}",
+            places.home, places.config, places.socket, places.api, places.token, places.log
+        )
+    })?;
+    Ok(Exit::Done)
+}

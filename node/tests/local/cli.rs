@@ -1,0 +1,398 @@
+//! The program itself, run as scripts run it: exact JSON, exit codes, nothing else on its output.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command as Process, Stdio};
+
+use fourword_protocol::command::{
+    ChatCommand, Command, DocumentSync, JoinState, MemberView, MessageView, Notice, PeerSync, PeerView,
+    RefusalCode, Reply, SyncState,
+};
+use fourword_protocol::ids::DeviceKey;
+use fourword_protocol::roster::Role;
+use fourword_protocol::roster::invite::InviteCode;
+use fourword_protocol::schema::chat::Message;
+use fourword_protocol::time::WallTime;
+use serde_json::{Value, json};
+
+use crate::script::{Node, WORDS, done, group, message_id, person, refused, status, stranger, words};
+
+/// What a run of the program left.
+#[derive(Debug)]
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    fn json(&self) -> Value {
+        let mut lines = self.out.lines();
+        let value = serde_json::from_str(lines.next().unwrap_or_default());
+        assert_eq!(lines.next(), None, "one value and nothing else: {self:?}");
+        value.unwrap_or_else(|_| panic!("{self:?}"))
+    }
+
+    fn error(&self) -> Value {
+        assert_eq!(self.out, "", "a failure prints no answer");
+        serde_json::from_str(self.err.trim()).unwrap_or_else(|_| panic!("{self:?}"))
+    }
+}
+
+fn program(home: &Path, arguments: &[&str]) -> Process {
+    let mut process = Process::new(env!("CARGO_BIN_EXE_fourword"));
+    process.args(arguments).env_clear().env("FOURWORD_HOME", home);
+    process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    process
+}
+
+fn finish(mut child: Child, input: &str) -> Ran {
+    // The program may end without reading: then the pipe is closed already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Ran {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn run_alone(home: &Path, arguments: &[&str]) -> Ran {
+    finish(program(home, arguments).spawn().unwrap(), "")
+}
+
+async fn run_with(node: &Node, arguments: &[&str], input: &str) -> Ran {
+    let child = program(&node.home(), arguments).spawn().unwrap();
+    let input = input.to_owned();
+    tokio::task::spawn_blocking(move || finish(child, &input)).await.unwrap()
+}
+
+async fn run(node: &Node, arguments: &[&str]) -> Ran {
+    run_with(node, arguments, "").await
+}
+
+fn message() -> MessageView {
+    MessageView {
+        message: Message {
+            id: message_id(),
+            text: "Hello\x1b[2J".into(),
+            time: WallTime(1_000),
+            parent: None,
+            attachments: Vec::new(),
+            edited: true,
+            deleted: false,
+        },
+        author: person(),
+        reactions: vec![("👍".into(), vec![person(), stranger()])],
+    }
+}
+
+fn message_json() -> Value {
+    json!({
+        "id": message_id().to_string(), "author": WORDS, "author_name": "Ada", "text": "Hello\u{1b}[2J",
+        "time": 1000, "parent": null, "edited": true, "deleted": false,
+        "reactions": [{"emoji": "👍", "by": [WORDS, "abababab"]}],
+    })
+}
+
+fn group_json() -> Value {
+    json!({
+        "words": WORDS, "id": "05".repeat(32), "kind": "group", "name": "Team", "role": "owner", "members": 2,
+    })
+}
+
+fn answer(command: &Command) -> Reply {
+    let device = DeviceKey([2; 32]);
+    match command {
+        Command::Status => Reply::Status(status()),
+        Command::Create { .. } | Command::Show(_) => Reply::Entity(group()),
+        Command::Entities => Reply::Entities(vec![group()]),
+        Command::Members(_) => Reply::Members(vec![MemberView {
+            person: person(),
+            role: Role::Admin,
+            online: true,
+            devices: vec![device],
+        }]),
+        Command::Invite { entity: _, .. } => Reply::Invite(code()),
+        Command::Join { .. } => Reply::Joined(group(), JoinState::Joined),
+        Command::Chat(_, ChatCommand::Send { .. }) => Reply::Message(message_id()),
+        Command::Chat(_, ChatCommand::Read { .. }) => Reply::Messages(vec![message()]),
+        Command::SyncStatus(_) => Reply::Sync(vec![DocumentSync {
+            id: format!("group:{WORDS}:chat"),
+            state: SyncState::InSync,
+            peers: vec![PeerSync { person: person(), device, state: SyncState::InSync, behind: 0 }],
+        }]),
+        Command::Peers => {
+            Reply::Peers(vec![PeerView { device, person: Some(stranger()), shared: vec![words()] }])
+        }
+        Command::Phrase => Reply::Phrase("abandon ability".into()),
+        _ => Reply::Ok,
+    }
+}
+
+fn code() -> InviteCode {
+    InviteCode { entity: group().id, secret: [7; 16], addresses: Vec::new() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_verb_prints_one_json_value_of_the_promised_shape() {
+    let node = Node::start(|command| done(answer(command))).await;
+    let (id, device) = (message_id().to_string(), "02".repeat(32));
+    let (id, saved) = (id.as_str(), json!({"id": &id}));
+    let link = format!("fourword://join/{WORDS}#{}", code());
+    let joined = json!({"words": WORDS, "state": "joined", "group": group_json()});
+    let peer_id = node.ask("GET", "/api/v1/peers", "").await.1["peers"][0]["peer_id"].clone();
+    let cases: Vec<(Vec<&str>, Value)> = vec![
+        (vec!["group", "create", "Team"], group_json()),
+        (vec!["group", "show", WORDS], group_json()),
+        (vec!["group", "list"], json!({"groups": [group_json()]})),
+        (
+            vec!["group", "members", WORDS],
+            json!({"members": [{
+                "identity": WORDS, "person": "01".repeat(32), "name": "Ada", "role": "admin",
+                "active": true, "online": true, "devices": [device],
+            }]}),
+        ),
+        (vec!["group", "leave", WORDS, "--yes"], json!({"words": WORDS, "left": true})),
+        (vec!["join", WORDS, "--code", &link], joined.clone()),
+        (vec!["join", &link], joined),
+        (vec!["chat", "send", WORDS, "Hi"], saved.clone()),
+        (vec!["chat", "reply", WORDS, id, "Hi"], saved.clone()),
+        (vec!["chat", "edit", WORDS, id, "Ho"], saved.clone()),
+        (vec!["chat", "delete", WORDS, id], saved.clone()),
+        (vec!["chat", "react", WORDS, id, "👍"], saved.clone()),
+        (vec!["chat", "react", WORDS, id, "👍", "--remove"], saved),
+        (vec!["chat", "read", WORDS, "--last", "5"], json!({"messages": [message_json()]})),
+        (
+            vec!["sync", "status", WORDS],
+            json!({"documents": [{
+                "id": format!("group:{WORDS}:chat"), "state": "in_sync",
+                "peers": [{"identity": WORDS, "device": device, "state": "in_sync", "behind": 0}],
+            }]}),
+        ),
+        (
+            vec!["peers"],
+            json!({"peers": [{
+                "device": device, "peer_id": peer_id, "identity": "abababab", "name": "", "shared": [WORDS],
+            }]}),
+        ),
+        (vec!["name", "Ada"], json!({"name": "Ada"})),
+        (vec!["dial", "/ip4/192.0.2.7/tcp/1"], json!({"address": "/ip4/192.0.2.7/tcp/1"})),
+        (vec!["identity", "phrase"], json!({"phrase": "abandon ability"})),
+        (vec!["identity", "phrase", "--forget", "--yes"], json!({"forgotten": true})),
+        (vec!["healthcheck"], json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")})),
+    ];
+    for (mut arguments, expected) in cases {
+        arguments.push("--json");
+        let ran = run(&node, &arguments).await;
+        assert_eq!((ran.json(), ran.code, ran.err.as_str()), (expected, 0, ""), "{arguments:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invite_has_code_and_link_and_asks_for_what_the_flags_say() {
+    let node = Node::start(|command| done(answer(command))).await;
+    let flags = ["invite", WORDS, "--role", "viewer", "--uses", "10", "--expires", "24h", "--json"];
+    let invite = run(&node, &flags).await.json();
+    assert_eq!(invite["code"], code().to_string());
+    assert_eq!(invite["link"], format!("fourword://join/{WORDS}#{}", code()));
+    let asked = node.script.asked();
+    assert!(matches!(&asked[..], [(Command::Invite { role: Role::Viewer, uses: 10, .. }, _)]), "{asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_for_people_cannot_steer_their_terminal() {
+    let node = Node::start(|command| done(answer(command))).await;
+    let ran = run(&node, &["chat", "read", WORDS]).await;
+    assert!(ran.out.contains("Ada: Hello\u{fffd}[2J (edited)  👍 2"), "{ran:?}");
+    assert!(!ran.out.contains('\x1b'));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_gives_its_exit_code_and_a_json_error() {
+    for (refusal, exit, code) in [
+        (RefusalCode::Internal, 1, "internal"),
+        (RefusalCode::Storage, 1, "storage"),
+        (RefusalCode::TooMuch, 1, "too_much"),
+        (RefusalCode::Usage, 2, "usage"),
+        (RefusalCode::NotFound, 3, "not_found"),
+        (RefusalCode::NotAllowed, 4, "not_allowed"),
+        (RefusalCode::Pending, 7, "pending"),
+    ] {
+        let node = Node::start(move |_| refused(refusal)).await;
+        let error = json!({"error": {"code": code, "message": "it is so", "hint": "do that"}});
+        for arguments in
+            [["--json", "chat", "send", WORDS, "Hi"], ["--json", "group", "create", "Team", "-q"]]
+        {
+            let ran = run(&node, &arguments).await;
+            assert_eq!((ran.error(), ran.code), (error.clone(), exit), "{arguments:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_yet_is_told_by_the_exit_code() {
+    for (state, word, exit) in [
+        (JoinState::Joined, "joined", 0),
+        (JoinState::Unreachable, "unreachable", 6),
+        (JoinState::Pending, "pending", 7),
+    ] {
+        let node = Node::replying(Reply::Joined(group(), state)).await;
+        let code = code().to_string();
+        let ran = run(&node, &["join", WORDS, "--code", &code, "--wait", "1", "--json"]).await;
+        assert_eq!((&ran.json()["state"], ran.code), (&json!(word), exit));
+    }
+    for (state, word, exit) in [
+        (SyncState::InSync, "in_sync", 0),
+        (SyncState::Alone, "alone", 0),
+        (SyncState::Behind, "behind", 7),
+        (SyncState::WaitingForKey, "waiting_for_key", 7),
+        (SyncState::Diverged, "diverged", 7),
+    ] {
+        let document = DocumentSync { id: "x".into(), state, peers: Vec::new() };
+        let node = Node::replying(Reply::Sync(vec![document])).await;
+        let ran = run(&node, &["sync", "status", "--json"]).await;
+        assert_eq!((&ran.json()["documents"][0]["state"], ran.code), (&json!(word), exit));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn misspelt_words_exit_2_with_a_suggestion() {
+    let node = Node::replying(Reply::Ok).await;
+    let ran = run(&node, &["chat", "read", "oceam-forest-moon-star", "--json"]).await;
+    assert_eq!(ran.code, 2);
+    assert!(ran.error()["error"]["message"].as_str().unwrap().contains("\"ocean\""), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dash_reads_the_text_from_standard_input() {
+    let node = Node::replying(Reply::Message(message_id())).await;
+    let ran = run_with(&node, &["chat", "send", WORDS, "-"], "two\nlines\n").await;
+    assert_eq!((ran.code, ran.out.trim()), (0, message_id().to_string().as_str()));
+    let send = ChatCommand::Send { text: "two\nlines".into(), parent: None };
+    assert_eq!(node.script.asked(), [(Command::Chat(words(), send), None)]);
+    let ran = run_with(&node, &["chat", "send", WORDS, "-"], &"x".repeat(64 * 1024 + 1)).await;
+    assert_eq!(ran.code, 2);
+    assert!(node.script.asked().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_undone_needs_a_yes() {
+    let node = Node::replying(Reply::Ok).await;
+    for arguments in [["group", "leave", WORDS, "--json"], ["identity", "phrase", "--forget", "--json"]] {
+        let ran = run(&node, &arguments).await;
+        assert_eq!((ran.code, &ran.error()["error"]["hint"]), (2, &json!("add --yes")));
+    }
+    assert!(node.script.asked().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn followed_messages_come_one_per_line_as_they_change() {
+    let node = Node::start(|command| done(answer(command))).await;
+    let child = program(&node.home(), &["chat", "follow", WORDS, "--last", "1", "--json"]).spawn().unwrap();
+    let mut child = KilledAtEnd(child);
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
+    let first = tokio::task::spawn_blocking(move || (lines.next().unwrap().unwrap(), lines));
+    let (first, mut lines) = first.await.unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&first).unwrap(), message_json());
+    let other = "river-wind-wave-fire".parse().unwrap();
+    node.notify(Notice::ChatChanged { entity: other, messages: vec![message_id()] });
+    node.notify(Notice::ChatChanged { entity: words(), messages: vec![message_id()] });
+    let again = tokio::task::spawn_blocking(move || (lines.next().unwrap().unwrap(), lines));
+    let (again, mut lines) = again.await.unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&again).unwrap(), message_json());
+
+    node.api.stop();
+    let end = tokio::task::spawn_blocking(move || (lines.next().is_none(), child.0.wait().unwrap().code()));
+    assert_eq!(end.await.unwrap(), (true, Some(5)), "the end of the node ends the command");
+}
+
+/// A child that does not outlive a failed test.
+struct KilledAtEnd(Child);
+
+impl Drop for KilledAtEnd {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn without_a_node_every_client_exits_5_and_says_how_to_start_one() {
+    let home = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["status", "--json"][..],
+        &["healthcheck", "--json"],
+        &["chat", "send", WORDS, "Hi", "--json"],
+        &["group", "create", "Team", "--json"],
+        &["chat", "follow", WORDS, "--json"],
+        &["stop", "--json"],
+    ] {
+        let ran = run_alone(home.path(), arguments);
+        assert_eq!(ran.code, 5, "{arguments:?}");
+        let error = ran.error();
+        assert_eq!(error["error"]["code"], "not_running");
+        assert!(error["error"]["hint"].as_str().unwrap().contains("fourword start"));
+    }
+}
+
+#[test]
+fn the_bare_program_prints_help_and_wrong_use_exits_2() {
+    let home = tempfile::tempdir().unwrap();
+    let ran = run_alone(home.path(), &[]);
+    assert_eq!(ran.code, 0);
+    assert!(ran.out.contains("fourword group create"), "{ran:?}");
+    let version = run_alone(home.path(), &["--version"]);
+    assert_eq!((version.code, version.out), (0, format!("fourword {}\n", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(run_alone(home.path(), &["group"]).code, 2);
+    let ran = run_alone(home.path(), &["group", "destroy", "--json"]);
+    assert_eq!((ran.code, &ran.error()["error"]["code"]), (2, &json!("usage")));
+    let ran = run_alone(home.path(), &["invite", WORDS, "--expires", "soon"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("7d"), "{ran:?}");
+}
+
+#[test]
+fn settings_are_read_and_changed_without_a_node() {
+    let home = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| run_alone(home.path(), arguments);
+    assert_eq!(run(&["config", "get", "mdns", "--json"]).json(), json!(true));
+    assert_eq!(run(&["config", "set", "mdns", "false", "--json"]).json(), json!({"mdns": false}));
+    assert_eq!(run(&["config", "get", "mdns"]).out, "false\n");
+    assert_eq!(run(&["config", "get", "nothing", "--json"]).code, 2);
+    assert_eq!(run(&["config", "schema", "--json"]).json()["type"], "object");
+    std::fs::write(home.path().join("config.toml"), "mdns = true\nlissen = []\n").unwrap();
+    for arguments in [&["config", "get", "--json"][..], &["up", "--json"], &["start", "--json"]] {
+        let ran = run(arguments);
+        let message = ran.error()["error"]["message"].as_str().unwrap().to_owned();
+        assert_eq!(ran.code, 2, "a broken file fails closed");
+        assert!(message.contains("config.toml:2: ") && message.contains("lissen"), "{message}");
+    }
+}
+
+#[test]
+fn an_api_that_others_could_reach_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let ran = run_alone(home.path(), &["up", "--api", "0.0.0.0:0", "--json"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.error()["error"]["message"].as_str().unwrap().contains("outside"));
+}
+
+#[test]
+fn paths_and_completions_need_no_node() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = run_alone(home.path(), &["paths", "--json"]).json();
+    assert_eq!(paths["config"], home.path().join("config.toml").to_str().unwrap());
+    assert_eq!(paths["socket"], home.path().join("run/api.sock").to_str().unwrap());
+    assert!(run_alone(home.path(), &["completions", "bash"]).out.contains("_fourword"));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let home = tempfile::tempdir().unwrap();
+    let mut child = program(home.path(), &["config", "schema"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""));
+}

@@ -1,0 +1,14 @@
+//! The local API and its command line, over real sockets, with a scripted node behind them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed step is a failed test, in its parts shared by tests too"
+)]
+
+mod api;
+mod cli;
+mod events;
+mod script;
