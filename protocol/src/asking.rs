@@ -7,7 +7,8 @@ use rand::Rng;
 
 use crate::command::{ChatCommand, Command, CommandId, Kind, Outcome, Refusal, RefusalCode, Reply};
 use crate::effect::Effect;
-use crate::ids::EntityId;
+use crate::entity::Entity;
+use crate::ids::{DocumentKey, EntityId};
 use crate::limits::{INVITE_ADDRESSES_MAX, INVITE_USES_MAX, NAME_BYTES_MAX, READ_MESSAGES_MAX};
 use crate::outbox::{After, refusal};
 use crate::replica::{Answer, Live};
@@ -28,6 +29,10 @@ impl Replicator {
         }
         if let Some(reason) = self.read_only.clone().filter(|_| writes(&command)) {
             return self.out.refuse(id, storage_refusal(&reason));
+        }
+        if let Some((entity, core)) = self.core_wanted(&command) {
+            self.deferred.entry(core).or_default().push((id, command));
+            return self.load_documents(entity);
         }
         let refused = match command {
             Command::Status => self.say_status(id),
@@ -61,6 +66,20 @@ impl Replicator {
         if let Err(refused) = refused {
             self.out.refuse(id, refused);
         }
+    }
+
+    /// A core document that must be in memory before a command can show names, if one is not.
+    fn core_wanted(&self, command: &Command) -> Option<(EntityId, DocumentKey)> {
+        let wanted = |entity: &Entity| match command {
+            Command::Entities => entity.kind != Kind::Home,
+            Command::Show(words) | Command::Members(words) => self.names.entity(entity.id) == Some(*words),
+            _ => false,
+        };
+        let cores = self.entities.values().filter(|e| wanted(e)).map(|e| (e.id, e.document(&Concern::Core)));
+        cores
+            .filter_map(|(id, core)| Some((id, core?)))
+            .find(|(_, core)| core.live().is_none())
+            .map(|(id, core)| (id, core.key))
     }
 
     fn say(&mut self, id: CommandId, reply: Reply) -> Result<(), Refusal> {

@@ -4,6 +4,8 @@
 //! `FOURWORD_SEED=17 FOURWORD_SCHEDULES=1 cargo test -p fourword-tests --test simulation`.
 //! While faults go on nothing that was saved may be lost; after they end, all must be equal.
 
+#![allow(clippy::indexing_slicing, clippy::panic, reason = "a test that goes wrong shall stop")]
+
 use std::collections::BTreeMap;
 
 use fourword_protocol::command::{ChatCommand, Command, CommandId, Outcome, Reply, SyncState};

@@ -1,8 +1,9 @@
 //! Holds the code map in docs/ARCHITECTURE.md to the sources: each module once, and nothing else.
 //!
 //! The map is every fenced block marked `modules`; a line is a module and what it decides. A
-//! module is named by its file without the ending, `mod.rs` by its folder. Files that hold only
-//! tests (`tests.rs`, or below `tests/`) are no modules.
+//! module is named by its file without the ending, `mod.rs` by its folder; modules of one folder
+//! may share a line, as in `folder/{one,two}`. Files that hold only tests (`tests.rs`, or below
+//! `tests/`) are no modules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,17 +22,17 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut named = BTreeMap::new();
     for (line, name, about) in lines(text) {
-        if !modules.contains(name) {
+        if !modules.contains(&name) {
             found.push(Finding::at(DOCUMENT, line, format!("names `{name}`, which does not exist")));
         }
         if about.split_whitespace().count() < 2 {
             found.push(Finding::at(DOCUMENT, line, format!("does not say what `{name}` is for")));
         }
-        if let Some(before) = named.insert(name, line) {
+        if let Some(before) = named.insert(name.clone(), line) {
             found.push(Finding::at(DOCUMENT, line, format!("names `{name}` again, after line {before}")));
         }
     }
-    let missing = modules.iter().filter(|module| !named.contains_key(module.as_str()));
+    let missing = modules.iter().filter(|module| !named.contains_key(*module));
     found.extend(missing.map(|module| {
         Finding::of(DOCUMENT, format!("does not name `{module}`: add a line to its block of modules"))
     }));
@@ -46,8 +47,8 @@ fn module(path: &str) -> Option<String> {
     (of_a_crate && !is_test).then(|| name.strip_suffix("/mod").unwrap_or(name).to_owned())
 }
 
-/// Line number, name and explanation of every line in the fenced blocks.
-fn lines(text: &str) -> Vec<(usize, &str, &str)> {
+/// Line number, name and explanation of every module named in the fenced blocks.
+fn lines(text: &str) -> Vec<(usize, String, &str)> {
     let mut inside = false;
     let mut found = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -55,10 +56,19 @@ fn lines(text: &str) -> Vec<(usize, &str, &str)> {
             inside = line.trim_end() == FENCE;
         } else if inside && !line.trim().is_empty() {
             let (name, about) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
-            found.push((number + 1, name, about));
+            found.extend(names(name).into_iter().map(|name| (number + 1, name, about)));
         }
     }
     found
+}
+
+/// The modules that a name with braces stands for.
+fn names(name: &str) -> Vec<String> {
+    let grouped = name.split_once('{').and_then(|(folder, rest)| Some((folder, rest.strip_suffix('}')?)));
+    match grouped {
+        Some((folder, names)) => names.split(',').map(|name| format!("{folder}{name}")).collect(),
+        None => vec![name.to_owned()],
+    }
 }
 
 #[cfg(test)]
@@ -108,5 +118,11 @@ mod tests {
     #[test]
     fn a_missing_document_is_found() {
         assert_eq!(check(&Tree::of("protocol/src/ids.rs", "")).len(), 1);
+    }
+
+    #[test]
+    fn modules_of_one_folder_may_share_a_line() {
+        assert_eq!(names("a/{b,c}"), ["a/b", "a/c"]);
+        assert_eq!(names("a/b"), ["a/b"]);
     }
 }

@@ -32,6 +32,8 @@ pub enum Code {
     NotRunning,
     /// It took too long.
     TimedOut,
+    /// Another node works in this home.
+    InUse,
 }
 
 impl Code {
@@ -45,6 +47,7 @@ impl Code {
             Code::Storage => StatusCode::INSUFFICIENT_STORAGE,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Code::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            Code::InUse => StatusCode::CONFLICT,
         }
     }
 
@@ -59,6 +62,7 @@ impl Code {
             Code::Internal => "Something went wrong inside",
             Code::NotRunning => "The node is ending",
             Code::TimedOut => "It took too long",
+            Code::InUse => "In use",
         }
     }
 
@@ -73,6 +77,7 @@ impl Code {
             Code::Internal => "internal",
             Code::NotRunning => "not-running",
             Code::TimedOut => "timed-out",
+            Code::InUse => "in-use",
         }
     }
 }

@@ -112,7 +112,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     if context.client().get::<Health>("/health").await.is_ok() {
         let message = format!("a node runs already on {}", paths.home().display());
         return Err(Failure::new(
-            Code::Usage,
+            Code::InUse,
             message,
             "stop it with `fourword stop`, or give another --home",
         ));

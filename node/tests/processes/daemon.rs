@@ -1,0 +1,207 @@
+//! One home and the processes that work in it: starts the node, asks it, kills it.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take on a busy machine before the test gives up.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A home directory of a node, gone with the test.
+pub(crate) struct Home {
+    directory: TempDir,
+}
+
+/// A node that runs in a home. Killed when dropped.
+pub(crate) struct Daemon {
+    process: Child,
+    /// What it said when it was ready.
+    pub(crate) ready: Value,
+}
+
+/// What a command line gave.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) code: i32,
+    /// The one JSON value on standard output, or null.
+    pub(crate) out: Value,
+    /// Standard error.
+    pub(crate) error: String,
+}
+
+impl Home {
+    pub(crate) fn new() -> Home {
+        Home { directory: tempfile::tempdir().expect("a directory for the test") }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A home with the same files: copied as a person would copy it.
+    pub(crate) fn copy(&self) -> Home {
+        let copy = Home::new();
+        copy_all(self.path(), copy.path());
+        copy
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fourword"));
+        command.args(arguments).arg("--json").arg("--home").arg(self.path());
+        command.env_remove("FOURWORD_PASSPHRASE").env_remove("XDG_RUNTIME_DIR");
+        command.env("FOURWORD_NAMING", "test").stdin(Stdio::null());
+        command
+    }
+
+    /// Starts the node and waits until it serves.
+    pub(crate) fn up(&self) -> Daemon {
+        self.up_with(&[])
+    }
+
+    pub(crate) fn up_with(&self, more: &[&str]) -> Daemon {
+        let arguments = [&["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"], more].concat();
+        Daemon::wait(self.command(&arguments))
+    }
+
+    /// Runs one command line to its end.
+    pub(crate) fn tell(&self, arguments: &[&str]) -> Told {
+        told(self.command(arguments).output().expect("the program runs"))
+    }
+
+    /// Runs one command line that must succeed, and gives what it printed.
+    pub(crate) fn must(&self, arguments: &[&str]) -> Value {
+        let told = self.tell(arguments);
+        assert_eq!(told.code, 0, "{arguments:?}: {}", told.error);
+        told.out
+    }
+
+    /// The texts of a chat, oldest first.
+    pub(crate) fn chat(&self, group: &str) -> Vec<String> {
+        let read = self.must(&["chat", "read", group, "--last", "10000"]);
+        let messages = read["messages"].as_array().expect("a list of messages");
+        let text = |m: &Value| match m["deleted"].as_bool() {
+            Some(true) => "(deleted)".to_owned(),
+            _ => m["text"].as_str().expect("a text").to_owned(),
+        };
+        messages.iter().map(text).collect()
+    }
+
+    /// Waits until a chat shows exactly these texts.
+    pub(crate) fn wait_for_chat(&self, group: &str, expected: &[&str]) {
+        eventually(&format!("a chat of {expected:?}"), || self.chat(group) == expected);
+    }
+}
+
+impl Daemon {
+    /// Starts a command that is to become ready, and waits for it.
+    pub(crate) fn wait(mut command: Command) -> Daemon {
+        let mut process =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let out = process.stdout.take().expect("its output");
+        let errors = process.stderr.take().expect("its errors");
+        let (lines, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                if lines.send(line).is_err() {
+                    // Nobody listens any more; go on reading so that the node is not held up.
+                }
+            }
+        });
+        let log = std::thread::spawn(move || {
+            BufReader::new(errors).lines().map_while(Result::ok).collect::<Vec<_>>().join("\n")
+        });
+        let end = Instant::now() + DEADLINE;
+        loop {
+            match told.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    let event: Value = serde_json::from_str(&line).expect("a line of JSON");
+                    if event["event"] == "ready" {
+                        return Daemon { process, ready: event };
+                    }
+                }
+                Err(_) => {
+                    let _ = process.kill();
+                    let _ = process.wait();
+                    panic!("the node is not ready: {}", log.join().unwrap_or_default());
+                }
+            }
+        }
+    }
+
+    /// Ends it at once.
+    pub(crate) fn kill(mut self) {
+        self.process.kill().expect("it was running");
+        self.process.wait().expect("it ends");
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn stop(mut self) {
+        let id = i32::try_from(self.process.id()).expect("a process id");
+        let asked = Command::new("kill").arg("-TERM").arg(id.to_string()).status().expect("kill runs");
+        assert!(asked.success());
+        let status = self.process.wait().expect("it ends");
+        assert!(status.success(), "an asked-for end is no failure: {status}");
+    }
+
+    /// The first address at which it can be dialled.
+    pub(crate) fn address(&self) -> String {
+        self.ready["addresses"][0].as_str().expect("an address").to_owned()
+    }
+
+    /// The person's four words.
+    pub(crate) fn identity(&self) -> String {
+        self.ready["identity"].as_str().expect("four words").to_owned()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+pub(crate) fn told(output: Output) -> Told {
+    let out = String::from_utf8(output.stdout).expect("text");
+    let error = String::from_utf8(output.stderr).expect("text");
+    let out = serde_json::from_str(&out).unwrap_or(Value::Null);
+    Told { code: output.status.code().unwrap_or(-1), out, error }
+}
+
+impl Told {
+    /// The code of the error on standard error.
+    pub(crate) fn error_code(&self) -> String {
+        let last = self.error.lines().last().unwrap_or_default();
+        let error: Value =
+            serde_json::from_str(last).unwrap_or_else(|_| panic!("no JSON error: {}", self.error));
+        assert!(error["error"]["message"].is_string() && error["error"]["hint"].is_string(), "{error}");
+        error["error"]["code"].as_str().expect("a code").to_owned()
+    }
+}
+
+/// Waits until a condition holds.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !holds() {
+        assert!(Instant::now() < end, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+pub(crate) fn copy_all(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a directory").map_while(Result::ok) {
+        let target: PathBuf = to.join(entry.file_name());
+        let kind = entry.file_type().expect("a kind of file");
+        if kind.is_dir() {
+            copy_all(&entry.path(), &target);
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), &target).expect("a copy");
+        }
+    }
+}

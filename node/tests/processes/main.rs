@@ -1,0 +1,16 @@
+//! Real processes, driven by the command line as a person or a script would: the promises of the
+//! README, kept across kills, copies, damage and mistakes.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that goes wrong shall stop"
+)]
+
+mod daemon;
+mod durable;
+mod refusing;
+mod secrets;
+mod story;
+mod surviving;
