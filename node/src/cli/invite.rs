@@ -1,4 +1,4 @@
-//! `invite` and `join`.
+//! `invite` and `join`: how people come into a group, from both sides.
 
 use std::time::Duration;
 
