@@ -4,7 +4,8 @@
 //! caches the [`reading::Reading`]. Beneath it lie the pure parts: `graph` files facts by their
 //! ancestry and gives ranks, `judge` decides from senior to junior what counts, `reading` says
 //! what follows. `statement` and `body` are the signed bytes, `invite` the code that admits.
-//! Invariant: no timestamp and no arrival order decides anything. Rules: docs/PROTOCOL.md.
+//! Invariant: no timestamp and no arrival order decides anything. Rules: docs/PROTOCOL.md,
+//! section 4.
 
 mod bits;
 pub mod body;
