@@ -3,7 +3,7 @@
 //! The roster holds only the public key derived from the code; the code itself carries the full
 //! id of the entity, so that who joins by it need not trust four words alone. Whoever wants in
 //! signs its certificate with the invite's key; a member countersigns with an `AcceptInvite`.
-//! Layout and text form: docs/PROTOCOL.md.
+//! Layout and text form: docs/PROTOCOL.md, section 8.
 
 use std::fmt;
 use std::str::FromStr;
