@@ -147,7 +147,9 @@ impl Replicator {
     fn leave(&mut self, id: CommandId, words: FourWords) -> Result<(), Refusal> {
         let entity = self.by_words(words).ok_or_else(|| unknown(words))?.id;
         let after = vec![After::Answer(id, Outcome::Done(Reply::Ok))];
-        self.state(entity, Body::Leave { vectors: Vec::new() }, after).ok_or_else(|| {
+        let me = self.actor(entity).map(|actor| actor.person);
+        let vectors = me.and_then(|me| Some(self.entities.get(&entity)?.vectors_of(me))).unwrap_or_default();
+        self.state(entity, Body::Leave { vectors }, after).ok_or_else(|| {
             refusal(RefusalCode::NotAllowed, format!("you are not a member of {words}"), "")
         })?;
         self.tend(entity);

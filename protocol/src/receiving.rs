@@ -13,7 +13,7 @@ use crate::ids::{DeviceKey, DocumentKey, EntityId, StatementId};
 use crate::opening::{LOG, found};
 use crate::outbox::{After, local, refusal};
 use crate::record::{LoadId, Page, Query, Record, StoreFailure};
-use crate::replica::{Answer, Judged, Queued};
+use crate::replica::{Answer, Judged, Queued, Replica};
 use crate::replicator::{Load, Replicator};
 use crate::roster::{Body, Inserted, Seal, Signer};
 use crate::schema::Put;
@@ -47,6 +47,7 @@ impl Replicator {
                 Inserted::Known | Inserted::Waiting { .. } => {}
             }
         }
+        entity.note_statements(&new);
         let mut records = self.statement_records(id, &new);
         if joining {
             // The genesis is known from the founding of the entity and not new above.
@@ -96,6 +97,7 @@ impl Replicator {
             return None;
         }
         known.unwritten.insert(id);
+        known.note_statements(&[id]);
         let records = self.statement_records(entity, &[id]);
         let spread = After::Spread { entity, statements: vec![id], except: None };
         self.out.write(records, [vec![spread], after].concat());
@@ -131,12 +133,21 @@ impl Replicator {
         self.rotate_if_needed(id);
         self.listen(id);
         self.retry_all(id);
+        self.judge_anew(id);
         if entered {
             self.entered(id);
         }
         if let Some(words) = self.names.entity(id) {
             self.out.notify(Notice::MembersChanged(words));
         }
+    }
+
+    /// Reads documents anew if a statement came that may change what was judged already.
+    fn judge_anew(&mut self, id: EntityId) {
+        let Some(entity) = self.entities.get_mut(&id).filter(|e| e.rejudge && e.is_sealed()) else { return };
+        entity.rejudge = false;
+        entity.replicas.values_mut().for_each(Replica::judge_anew);
+        self.load_documents(id);
     }
 
     /// Opens a new epoch where none fits who is a member now.
@@ -311,6 +322,7 @@ impl Replicator {
             replica.sealed();
         }
         self.seal(id, document);
+        self.judge_anew(id);
     }
 
     // -- documents from disk ------------------------------------------------------------------

@@ -72,6 +72,8 @@ pub(crate) struct Live {
     pub(crate) chat: ChatIndex,
     /// Logs that ended because not even a clock range could be read.
     ended: BTreeSet<LogId>,
+    /// The roster heads that the last envelope of each log names.
+    known: BTreeMap<LogId, Vec<StatementId>>,
 }
 
 /// The log this device writes.
@@ -107,6 +109,8 @@ pub(crate) struct Author<'a> {
     pub(crate) actor: Actor,
     /// The key of the envelope's epoch.
     pub(crate) key: &'a EpochKey,
+    /// The envelope claims to know less of the roster than the one before it in its log.
+    pub(crate) backdated: bool,
 }
 
 /// What became of an envelope at the end of its log.
@@ -188,6 +192,12 @@ impl Replica {
         Digest(*hasher.finalize().as_bytes())
     }
 
+    /// The roster heads that the last envelope of a log names; none before the first.
+    pub(crate) fn heads_before(&self, log: &LogId) -> &[StatementId] {
+        let (Content::Live(live) | Content::Loading(live, _)) = &self.content else { return &[] };
+        live.known.get(log).map_or(&[], Vec::as_slice)
+    }
+
     // -- loading ------------------------------------------------------------------------------
 
     /// Begins to read the content from disk. False if it is there or under way.
@@ -213,6 +223,7 @@ impl Replica {
         }
         match live.judge(&self.concern, envelope, author, &self.quarantined) {
             Judged::Applied(_) | Judged::Rejected(_) => {
+                live.known.insert(log, envelope.header.heads.clone());
                 heads.insert(log, envelope.head());
             }
             Judged::Waits(_) | Judged::Poisoned => {}
@@ -231,6 +242,15 @@ impl Replica {
             self.content = Content::Live(live);
         }
         std::mem::take(&mut self.queued)
+    }
+
+    /// Has the content read anew, so that all of it is judged by the roster as it is now.
+    /// Only where nothing of ours waits to be sealed.
+    pub(crate) fn judge_anew(&mut self) {
+        if !matches!(self.content, Content::Cold) {
+            self.content = Content::Cold;
+            self.own.begun = false;
+        }
     }
 
     /// Forgets the content in memory, and writes of ours that are not durable with it: what is on
@@ -254,6 +274,7 @@ impl Replica {
         let judged = live.judge(&self.concern, envelope, author, &self.quarantined);
         match judged {
             Judged::Applied(_) | Judged::Rejected(_) => {
+                live.known.insert(envelope.header.log, envelope.header.heads.clone());
                 self.heads.insert(envelope.header.log, envelope.head());
             }
             Judged::Poisoned => {
@@ -319,6 +340,9 @@ impl Replica {
         let header = Header { log, sequence: head.sequence + 1, previous: head.hash, heads, epoch: epoch.0 };
         let envelope = Envelope::seal(header, &content, epoch.1, device, random)?;
         self.heads.insert(log, envelope.head());
+        if let Content::Live(live) = &mut self.content {
+            live.known.insert(log, envelope.header.heads.clone());
+        }
         self.sealing = true;
         let answers = group.into_iter().filter_map(|p| p.answer).collect();
         Ok(Some(Sealed { begins: head.sequence == 0, envelope, answers }))
@@ -351,6 +375,7 @@ impl Live {
             document: Document::new(&key.to_string(), schema::roots(concern), Shape::Maps),
             chat: ChatIndex::default(),
             ended: BTreeSet::new(),
+            known: BTreeMap::new(),
         }
     }
 
@@ -379,6 +404,9 @@ impl Live {
         };
         if quarantined.contains(&envelope.hash()) {
             return self.void(log, parsed.clocks, "the document failed in it");
+        }
+        if author.backdated {
+            return self.void(log, parsed.clocks, "it knows less of the roster than the one before it");
         }
         if let Some(reason) = denied(concern, &parsed, &author.actor) {
             return self.void(log, parsed.clocks, &reason);

@@ -318,11 +318,17 @@ impl Replicator {
         let member = self.entities.get(&entity).is_some_and(|e| e.member(to).is_some());
         let Some(shared) = shared(&mut self.sessions, to, entity).filter(|_| member) else { return };
         let Some(stream) = shared.streams.get_mut(&document) else { return };
-        let Ok(Page::Envelopes { envelopes, next }) = page else {
+        let Ok(Page::Envelopes { mut envelopes, next }) = page else {
             *stream = Stream::default();
             return self.drop_counted("unreadable page");
         };
-        match (stream.logs.front_mut(), next) {
+        // What lies on disk beyond the head is void and is not passed on.
+        let replica = self.entities.get(&entity).and_then(|e| e.replicas.get(&document));
+        if let (Some((log, after)), Some(replica)) = (stream.logs.front(), replica) {
+            let counts = replica.head(log).sequence.saturating_sub(*after);
+            envelopes.truncate(usize::try_from(counts).unwrap_or(usize::MAX));
+        }
+        match (stream.logs.front_mut(), next.filter(|_| !envelopes.is_empty())) {
             (Some((_, after)), Some(next)) => *after = next,
             _ => drop(stream.logs.pop_front()),
         }

@@ -12,6 +12,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use zeroize::Zeroizing;
 
 use super::statement::acceptance;
+pub(crate) use super::statement::is_accepted;
 use crate::bytes::{Malformed, Reader, Writer};
 use crate::identity::{Certificate, SignatureBytes};
 use crate::ids::{EntityId, VerifyingKey, from_base32, to_base32};

@@ -199,7 +199,7 @@ pub(super) fn acceptance(entity: EntityId, certificate: &Certificate) -> Vec<u8>
 }
 
 /// Whether the invite's key let this person in.
-pub(super) fn is_accepted(
+pub(crate) fn is_accepted(
     key: VerifyingKey,
     entity: EntityId,
     certificate: &Certificate,
