@@ -126,8 +126,8 @@ impl Replicator {
         let due = self.reassure_at.is_some_and(|at| at <= self.now.instant);
         if due {
             self.reassure_at = None;
-            self.schedule_reassurance();
         }
+        self.schedule_reassurance();
         let now = self.now.instant;
         let entities = &self.entities;
         self.changed.retain(|id, since| {
