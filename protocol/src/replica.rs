@@ -164,6 +164,11 @@ impl Replica {
         self.own = Own::default();
     }
 
+    /// Whether there is a log that we write, or would continue.
+    pub(crate) fn has_log(&self) -> bool {
+        self.own.log.is_some()
+    }
+
     /// Whether this is the log we write, or would continue.
     pub(crate) fn writes(&self, log: &LogId) -> bool {
         self.own.log.as_ref() == Some(log)

@@ -19,8 +19,8 @@ use crate::joining::Join;
 use crate::me::Me;
 use crate::minting::Minting;
 use crate::names::Names;
-use crate::opening::Opening;
-use crate::outbox::{After, Outbox, refusal};
+use crate::opening::{LOG, Opening};
+use crate::outbox::{After, Outbox, local, refusal};
 use crate::record::{BatchId, LoadId, StoreFailure};
 use crate::session::Session;
 use crate::time::{Duration, Instant, Now};
@@ -191,6 +191,11 @@ impl Replicator {
         for (command, _) in std::mem::take(&mut self.deferred).into_values().flatten() {
             self.out.refuse(command, refusal(RefusalCode::Pending, "the node is stopping", ""));
         }
+        // Only a log that this run could go on with may be gone on with after this clean stop: one
+        // that a crash ended earlier may be longer elsewhere than here.
+        let replicas = self.entities.values().flat_map(|e| e.replicas.values());
+        let ended = replicas.filter(|r| !r.has_log()).map(|r| local(LOG, &r.key.0, None)).collect();
+        self.out.write(ended, Vec::new());
     }
 
     /// All is written once no batch is under way and nothing waits to be sealed.

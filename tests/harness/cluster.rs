@@ -357,6 +357,19 @@ impl Cluster {
         }
     }
 
+    /// Runs until the next gossip is on its way to a node, and gives it to that node at once:
+    /// before whoever published it may have written it to its disk.
+    pub fn run_until_delivered(&mut self, to: &str) {
+        let heard = |h: &Happening| h.to == to && matches!(h.what, What::Event(Event::Heard { .. }));
+        self.run_until(|c| c.queue.values().any(heard));
+        let at = self.queue.iter().find(|(_, h)| heard(h)).map(|(at, _)| *at);
+        if let Some(happening) = at.and_then(|at| self.queue.remove(&at)) {
+            self.sequence += 1;
+            self.queue.insert((self.now, 0), happening);
+            self.step();
+        }
+    }
+
     /// Runs for this much simulated time.
     pub fn run_for(&mut self, ms: u64) {
         let end = self.now + ms;

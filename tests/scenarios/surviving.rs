@@ -161,3 +161,24 @@ fn what_somebody_wrote_stays_after_it_has_left() {
     assert_eq!(c.read_chat("eve", group), ["before I go", "among us"]);
     assert_eq!(c.read_chat("ben", group), ["before I go"], "who has left reads no more");
 }
+
+// Found by the simulation, seed 10707.
+#[test]
+fn a_log_that_a_crash_ended_is_not_gone_on_with_after_a_later_clean_stop() {
+    let mut c = Cluster::new(9);
+    let group = c.group_of(&["ada", "ben"]);
+    c.send_message("ben", group, "one");
+    c.settle();
+    // Published, and gone from its author before it was on disk.
+    c.begin("ben", Command::Chat(group, ChatCommand::Send { text: "two".into(), parent: None }));
+    c.run_until_delivered("ada");
+    c.crash("ben");
+    c.restart("ben");
+    c.stop("ben");
+    c.restart("ben");
+    c.send_message("ben", group, "three");
+    c.connect_all();
+    c.settle();
+    assert_eq!(c.read_chat("ada", group).len(), 3, "the one that its author lost is kept by who got it");
+    assert_eq!(c.read_chat("ben", group), c.read_chat("ada", group));
+}
