@@ -123,8 +123,12 @@ impl Replicator {
         let (device, key, person) = (me.device.clone(), me.key(), me.person());
         self.opening.done = true;
         self.out.push(Effect::Listen(device));
+        self.names.want_first(person.0, &mut self.out);
         let entities: Vec<EntityId> = self.entities.keys().copied().collect();
         for entity in entities {
+            if self.entities.get(&entity).is_some_and(|e| e.secret.is_some()) {
+                self.names.want_first(entity.0, &mut self.out);
+            }
             self.tend(entity);
         }
         if let Some(identity) = self.names.person(person) {

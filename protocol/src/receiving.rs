@@ -29,13 +29,16 @@ impl Replicator {
 
     /// Takes statements of a shared entity, or of one that is being joined.
     pub(crate) fn take_statements(&mut self, from: DeviceKey, id: EntityId, statements: &[Vec<u8>]) {
-        let joining = self.joins.contains_key(&id);
-        let shares = self.sessions.get(&from).is_some_and(|s| s.shared.contains_key(&id));
+        let Some(session) = self.sessions.get(&from) else { return };
+        let shares = session.shared.contains_key(&id);
+        let joining = self.joins.contains_key(&id) && session.knocked.contains(&id);
         if !joining && !shares {
             return self.drop_counted("statements of a stranger");
         }
         if joining && !self.entities.contains_key(&id) {
-            let Some(entity) = found(id, statements) else { return self.blame(from, "no genesis") };
+            // Whoever lets us in gives parents first, so the genesis before all.
+            let first = statements.get(..1).unwrap_or_default();
+            let Some(entity) = found(id, first) else { return self.blame(from, "no genesis") };
             self.entities.insert(id, entity);
         }
         let Some(entity) = self.entities.get_mut(&id) else { return };
@@ -45,6 +48,10 @@ impl Replicator {
                 Inserted::New(ids) => new.extend(ids),
                 Inserted::Rejected(rejection) => rejected |= rejection.blames_sender(),
                 Inserted::Known | Inserted::Waiting { .. } => {}
+            }
+            if rejected {
+                // Each costs a signature check: what follows must come again from somebody else.
+                break;
             }
         }
         let mut records = self.statement_records(id, &new);
@@ -57,6 +64,10 @@ impl Replicator {
         }
         if rejected {
             self.blame(from, "invalid statement");
+        }
+        if joining {
+            let bytes = statements.iter().map(Vec::len).sum();
+            self.ask_for_the_rest(from, id, bytes);
         }
     }
 
@@ -124,13 +135,11 @@ impl Replicator {
         let entered = entity.secret.is_none();
         entity.open_seals(&me.device);
         let entered = entered && entity.secret.is_some() && entity.member(me.key()).is_some();
-        let people: Vec<[u8; 32]> = entity.roster.reading().members.keys().map(|p| p.0).collect();
-        for person in people {
-            self.names.want(person, &mut self.out);
-        }
+        self.want_names();
         self.rotate_if_needed(id);
         self.listen(id);
         self.retry_all(id);
+        self.compare_all(id);
         if entered {
             self.entered(id);
         }
@@ -139,14 +148,25 @@ impl Replicator {
         }
     }
 
-    /// Opens a new epoch where none fits who is a member now.
+    /// Has the names of members stretched, as many as there is room for. Of nobody else: whoever
+    /// is not in cannot make this node stretch.
+    pub(crate) fn want_names(&mut self) {
+        let entered = self.entities.values().filter(|e| e.secret.is_some());
+        for person in entered.flat_map(|e| e.roster.reading().members.keys()) {
+            if !self.names.want(person.0, &mut self.out) {
+                return;
+            }
+        }
+    }
+
+    /// Opens a new epoch where none whose key is held fits who is a member now.
     fn rotate_if_needed(&mut self, id: EntityId) {
         let Some(me) = &self.me else { return };
         let Some(entity) = self.entities.get(&id) else { return };
         let Some(secret) = entity.secret.clone().filter(|_| entity.member(me.key()).is_some()) else {
             return;
         };
-        if entity.roster.reading().epoch.is_some() {
+        if entity.epoch().is_some() {
             return;
         }
         let key = epoch::EpochKey::generate(&mut self.random);
@@ -188,9 +208,12 @@ impl Replicator {
                 Ok(new) => taken.extend(new),
                 Err(fault) => self.blame(from, fault),
             }
+            if !self.sessions.contains_key(&from) {
+                break;
+            }
         }
         self.store(id, taken);
-        if more {
+        if more && self.sessions.contains_key(&from) {
             self.out.send(from, &Frame::Next { entity: id, document });
         }
         self.touch(id);
@@ -331,7 +354,7 @@ impl Replicator {
         match self.loads.remove(&load) {
             Some(Load::Opening) => self.opened(page),
             Some(Load::Content(entity, document)) => self.content_loaded(entity, document, page),
-            Some(Load::Page(to, entity, document)) => self.page_loaded(to, entity, document, page),
+            Some(Load::Page(to, entity, document)) => self.page_loaded(load, (to, entity, document), page),
             None => {}
         }
     }

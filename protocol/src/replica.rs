@@ -5,6 +5,7 @@
 //! envelope keeps its clocks, so that its log goes on. Invariant: the heads name exactly the
 //! envelopes that were applied or rejected here, in the order of their logs.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -28,6 +29,9 @@ use crate::waiting::{Waiting, Want};
 /// Bytes of merged edits in one envelope: leaves room for the header where nothing packs.
 const GROUP_BYTES_MAX: usize = 192 * 1024;
 
+/// How often in one run a peer's word alone ends our log: once is what a restored home needs.
+const DOUBTS_MAX: u32 = 8;
+
 /// One document at one node.
 #[derive(Debug)]
 pub(crate) struct Replica {
@@ -48,6 +52,7 @@ pub(crate) struct Replica {
     /// Writes that came while the content was not in memory.
     queued: Vec<Queued>,
     sealing: bool,
+    doubts: u32,
     /// Envelopes in which the CRDT library failed: their content is void here for good.
     quarantined: BTreeSet<EnvelopeHash>,
 }
@@ -68,6 +73,8 @@ pub(crate) enum Content {
 pub(crate) struct Live {
     /// The merged content.
     pub(crate) document: Document,
+    /// Of the content as it is, once asked for: every peer that tells how it stands asks.
+    digest: OnceCell<Digest>,
     /// The order of its messages, if it is a chat.
     pub(crate) chat: ChatIndex,
     /// Logs that ended because not even a clock range could be read.
@@ -86,6 +93,7 @@ struct Own {
 /// A local edit that is in the document and waits to be sealed.
 #[derive(Debug)]
 struct Pending {
+    puts: Vec<Put>,
     update: Vec<u8>,
     answer: Answer,
 }
@@ -145,6 +153,7 @@ impl Replica {
             pending: Vec::new(),
             queued: Vec::new(),
             sealing: false,
+            doubts: 0,
             quarantined: BTreeSet::new(),
         }
     }
@@ -155,9 +164,27 @@ impl Replica {
     }
 
     /// Ends our log: a peer holds more of it than we do, or a write of it failed.
-    /// What is written from now on begins a new incarnation.
+    ///
+    /// What is written from now on begins a new incarnation. So must what waits to be sealed: it
+    /// was made in the old log's name and no other log could carry it. It is made anew when the
+    /// document, now without it, was read from disk; the caller has that done.
     pub(crate) fn retire_log(&mut self) {
         self.own = Own::default();
+        if !self.pending.is_empty() {
+            self.content = Content::Cold;
+            let unsealed = std::mem::take(&mut self.pending).into_iter();
+            self.queued.splice(0..0, unsealed.map(|p| Queued { puts: p.puts, answer: p.answer }));
+        }
+    }
+
+    /// Ends our log on a peer's word that it goes further than we know, unless peers gave their
+    /// word too often: one that lies must not make us begin logs without end. An envelope in hand
+    /// ends it in any case.
+    pub(crate) fn doubt_log(&mut self, log: &LogId) {
+        if self.writes(log) && self.doubts < DOUBTS_MAX {
+            self.doubts += 1;
+            self.retire_log();
+        }
     }
 
     /// Whether this is the log we write, or would continue.
@@ -295,7 +322,7 @@ impl Replica {
         }
         let edit = live.document.edit(&puts)?;
         let changed = live.note(&edit.changes);
-        self.pending.push(Pending { update: edit.update, answer });
+        self.pending.push(Pending { puts, update: edit.update, answer });
         Ok(changed)
     }
 
@@ -349,9 +376,15 @@ impl Live {
     fn new(key: DocumentKey, concern: &Concern) -> Live {
         Live {
             document: Document::new(&key.to_string(), schema::roots(concern), Shape::Maps),
+            digest: OnceCell::new(),
             chat: ChatIndex::default(),
             ended: BTreeSet::new(),
         }
+    }
+
+    /// A hash of the visible content.
+    pub(crate) fn content_digest(&self) -> Digest {
+        *self.digest.get_or_init(|| self.document.content_digest())
     }
 
     /// Opens, parses and judges an envelope, and applies it or keeps its clocks.
@@ -369,11 +402,11 @@ impl Live {
         let Ok(content) = envelope.open(author.key) else { return self.end(log, "its seal does not open") };
         let parsed = match parse(&content, &self.document.expect(client(&log))) {
             Ok(parsed) => parsed,
-            Err(error) if matches!(error.fault, Fault::Early(_)) => return Judged::Waits(Want::Origin),
             Err(error) => {
-                return match &error.range {
-                    Some(range) => self.void(log, range.clone(), &error.to_string()),
-                    None => self.end(log, &error.to_string()),
+                return match (error.fault, &error.range) {
+                    (Fault::Early(block), _) => Judged::Waits(Want::Origin(block)),
+                    (_, Some(range)) => self.void(log, range.clone(), &error.to_string()),
+                    (_, None) => self.end(log, &error.to_string()),
                 };
             }
         };
@@ -405,6 +438,7 @@ impl Live {
 
     /// Takes changes into the order of messages; gives the messages they concern.
     fn note(&mut self, changes: &Changes) -> Vec<MessageId> {
+        self.digest = OnceCell::new();
         let mut touched = BTreeSet::new();
         for change in &changes.keys {
             let value = match &change.after {

@@ -7,6 +7,7 @@
 use fourword_protocol::event::{Event, GossipId};
 use fourword_protocol::identity::DeviceSecret;
 use fourword_protocol::ids::{DeviceKey, EntityId, LogHead, LogId, StatementId, Topic};
+use fourword_protocol::queues::Queues;
 use fourword_protocol::record::{LocalKey, Page, Query};
 use fourword_storage::Store;
 
@@ -79,6 +80,11 @@ impl Cluster {
     /// What was sent to a node since it was taken over or last asked.
     pub fn take_inbox(&mut self, name: &str) -> Vec<(DeviceKey, Vec<u8>)> {
         std::mem::take(&mut self.node_mut(name).inbox)
+    }
+
+    /// What a node holds because of others.
+    pub fn queues(&self, name: &str) -> Queues {
+        self.node(name).machine.queues()
     }
 
     /// The most that one event made a node do since this was last asked.

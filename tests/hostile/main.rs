@@ -4,6 +4,16 @@
 //! is what the disk gives back. Each attack is drawn from a seed and leaves the honest nodes able
 //! to write, to read and to agree.
 
-#![allow(clippy::indexing_slicing, clippy::panic, reason = "a test that goes wrong shall stop")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that goes wrong shall stop"
+)]
 
+mod attack;
+mod attempts;
 mod home;
+mod member;
+mod stranger;

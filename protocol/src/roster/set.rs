@@ -204,6 +204,11 @@ impl Roster {
         self.ids().filter(|id| !known.contains(id)).collect()
     }
 
+    /// How many statements wait for a parent.
+    pub fn waiting(&self) -> usize {
+        self.waiting.count()
+    }
+
     /// A hash of the set: equal exactly where the sets are.
     pub fn digest(&self) -> Digest {
         *self.digest.get_or_init(|| {
