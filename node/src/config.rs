@@ -46,7 +46,7 @@ api = "127.0.0.1:0"
 mdns = true
 
 # What is logged: error, warn, info, debug or trace, also per part ("info,fourword::api=debug").
-log = "info"
+log = "info,libp2p_swarm=warn,libp2p_gossipsub=error"
 
 # The name shown to others. Taken when this node has none yet; later: `fourword name NAME`.
 name = ""
@@ -110,7 +110,7 @@ impl Default for Settings {
             bootstrap: Vec::new(),
             api: SocketAddr::from(([127, 0, 0, 1], 0)),
             mdns: true,
-            log: "info".into(),
+            log: "info,libp2p_swarm=warn,libp2p_gossipsub=error".into(),
             name: String::new(),
         }
     }

@@ -15,7 +15,7 @@ use crate::replica::{Answer, Live};
 use crate::replicator::{Replicator, storage_refusal};
 use crate::roster::invite::InviteCode;
 use crate::roster::{Body, Role};
-use crate::schema::chat::{Chat, ChatError, NewMessage};
+use crate::schema::chat::{Chat, ChatError, Lookup, MessageId, NewMessage};
 use crate::schema::rights::Actor;
 use crate::schema::{Concern, Put, core, home};
 use crate::time::WallTime;
@@ -151,7 +151,9 @@ impl Replicator {
     fn leave(&mut self, id: CommandId, words: FourWords) -> Result<(), Refusal> {
         let entity = self.by_words(words).ok_or_else(|| unknown(words))?.id;
         let after = vec![After::Answer(id, Outcome::Done(Reply::Ok))];
-        self.state(entity, Body::Leave { vectors: Vec::new() }, after).ok_or_else(|| {
+        let me = self.actor(entity).map(|actor| actor.person);
+        let vectors = me.and_then(|me| Some(self.entities.get(&entity)?.vectors_of(me))).unwrap_or_default();
+        self.state(entity, Body::Leave { vectors }, after).ok_or_else(|| {
             refusal(RefusalCode::NotAllowed, format!("you are not a member of {words}"), "")
         })?;
         self.tend(entity);
@@ -218,6 +220,10 @@ impl Replicator {
             let last = usize::try_from(last).unwrap_or(usize::MAX).min(READ_MESSAGES_MAX);
             let messages = self.message_views(entity, live, last);
             return self.say(id, Reply::Messages(messages));
+        }
+        if let ChatCommand::Find(text) = &command {
+            let found = find_message(live, text)?;
+            return self.say(id, Reply::Message(found));
         }
         let actor = self.me.as_ref().and_then(|me| entity.member(me.key()));
         let actor = actor.ok_or_else(|| {
@@ -313,9 +319,25 @@ fn chat_put(
         ChatCommand::Edit(message, text) => chat.edit(actor, message, &text, now)?,
         ChatCommand::Delete(message) => Some(chat.delete(actor, message, now)?),
         ChatCommand::React { message, emoji, on } => chat.react(actor, message, &emoji, on)?,
-        ChatCommand::Read { .. } => None,
+        ChatCommand::Read { .. } | ChatCommand::Find(_) => None,
     };
     Ok((put, Reply::Ok))
+}
+
+/// The message that a person means.
+fn find_message(live: &Live, text: &str) -> Result<MessageId, Refusal> {
+    let hint = "`fourword chat read` shows the ids of messages";
+    match Chat::new(&live.document, &live.chat).find(text) {
+        Lookup::Found(id) => Ok(id),
+        Lookup::Missing => {
+            Err(refusal(RefusalCode::NotFound, format!("no message is named \"{text}\""), hint))
+        }
+        Lookup::Ambiguous(fitting) => {
+            let names: Vec<String> = fitting.iter().map(ToString::to_string).collect();
+            let message = format!("\"{text}\" may be any of {}", names.join(", "));
+            Err(refusal(RefusalCode::Usage, message, "give more of the id"))
+        }
+    }
 }
 
 fn chat_refusal(error: &ChatError) -> Refusal {
@@ -330,7 +352,7 @@ fn writes(command: &Command) -> bool {
         | Command::Leave(_)
         | Command::Invite { .. }
         | Command::Join { .. } => true,
-        Command::Chat(_, command) => !matches!(command, ChatCommand::Read { .. }),
+        Command::Chat(_, command) => !matches!(command, ChatCommand::Read { .. } | ChatCommand::Find(_)),
         _ => false,
     }
 }

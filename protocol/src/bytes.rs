@@ -3,7 +3,7 @@
 //! Records of documents, of which there are many, have short numbers and lengths (`varint`).
 //! Signed bytes never pass through serde. A reader allocates nothing before it knows that the
 //! input holds what a length declares, and `finish` refuses trailing bytes, so each value has
-//! exactly one encoding. Layouts: docs/PROTOCOL.md.
+//! exactly one encoding. Layouts: docs/PROTOCOL.md, section 1.
 
 /// The bytes end too early, declare more than they may, go on too long or name nothing known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -126,6 +126,9 @@ pub enum ChatCommand {
         /// Whether the reaction shall stand.
         on: bool,
     },
+    /// The message that a person names by its id or the first digits of its random part.
+    /// Answered by `Reply::Message`.
+    Find(String),
     /// The last messages, oldest first.
     Read {
         /// At most so many, and at most `limits::READ_MESSAGES_MAX`.
@@ -161,7 +164,7 @@ pub enum Reply {
     Invite(InviteCode),
     /// Answers `Join`.
     Joined(EntityView, JoinState),
-    /// Answers `Send`.
+    /// Answers `Send` and `Find`.
     Message(MessageId),
     /// Answers `Read`.
     Messages(Vec<MessageView>),

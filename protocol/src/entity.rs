@@ -10,9 +10,10 @@ use crate::command::{CommandId, Kind};
 use crate::envelope::Envelope;
 use crate::epoch::{self, EntitySecret, EpochKey};
 use crate::identity::DeviceSecret;
-use crate::ids::{DeviceKey, DocumentKey, EntityId, LogId, StatementId, Topic};
+use crate::ids::{DeviceKey, DocumentKey, EntityId, LogId, PersonId, StatementId, Topic};
+use crate::limits::VECTOR_LOGS_MAX;
 use crate::replica::{Author, Judged, Replica};
-use crate::roster::{Body, Role, Roster, Statement};
+use crate::roster::{Body, Role, Roster, Statement, Vectors};
 use crate::schema::rights::Actor;
 use crate::schema::{self, Concern};
 use crate::waiting::Want;
@@ -38,6 +39,8 @@ pub(crate) struct Entity {
     pub(crate) unwritten: BTreeSet<StatementId>,
     /// Hashes of seals that did not open. Each costs a key agreement, so none is tried twice.
     closed_seals: BTreeSet<[u8; 32]>,
+    /// A statement came that may change what was judged already.
+    pub(crate) rejudge: bool,
 }
 
 /// What became of an envelope that came from outside.
@@ -72,7 +75,26 @@ impl Entity {
             topics: BTreeMap::new(),
             unwritten: BTreeSet::new(),
             closed_seals: BTreeSet::new(),
+            rejudge: false,
         }
+    }
+
+    /// Notes new statements: those that end or lower somebody call for judging anew, so that the
+    /// order of arrival never decides what counts. What does not count changes nothing.
+    pub(crate) fn note_statements(&mut self, ids: &[StatementId]) {
+        let ignored = &self.roster.reading().ignored;
+        let counting = ids.iter().filter(|id| !ignored.contains_key(id));
+        self.rejudge |= counting.filter_map(|id| self.roster.statement(id)).any(|statement| {
+            matches!(
+                statement.body(),
+                Body::Remove { .. }
+                    | Body::SetRole { .. }
+                    | Body::Revoke { .. }
+                    | Body::Leave { .. }
+                    | Body::Held { .. }
+                    | Body::CloseInvite { .. }
+            )
+        });
     }
 
     // -- keys ---------------------------------------------------------------------------------
@@ -143,6 +165,21 @@ impl Entity {
         State { entity: self.id, roster: self.roster.digest(), documents: documents.collect() }
     }
 
+    /// How far the logs of a person reach here: what a statement that ends the person spares.
+    pub(crate) fn vectors_of(&self, person: PersonId) -> Vectors {
+        let heads = self.replicas.values().flat_map(|r| r.heads.iter());
+        let of = heads.filter(|(log, _)| self.roster.person_of(&log.device) == Some(person));
+        let mut vectors: Vectors = of.map(|(log, head)| (*log, head.sequence)).collect();
+        vectors.sort_unstable();
+        vectors.truncate(VECTOR_LOGS_MAX);
+        vectors
+    }
+
+    /// Whether nothing is being written or read: the moment to begin documents anew.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.is_sealed() && self.replicas.values().all(|replica| replica.reading.is_none())
+    }
+
     /// Whether content and state vectors speak of the same: no edit of ours waits to be sealed.
     pub(crate) fn is_sealed(&self) -> bool {
         self.replicas.values().all(Replica::is_sealed)
@@ -196,7 +233,8 @@ impl Entity {
             // We wrote it in a life that this home does not remember: that log is not ours to go on.
             replica.retire_log();
         }
-        let author = match author(&self.roster, &self.keys, &envelope) {
+        let before = replica.heads_before(&log);
+        let author = match author(&self.roster, &self.keys, &envelope, before) {
             Ok(Some(author)) => author,
             Ok(None) => return Received::Void,
             Err(want) => return self.wait(envelope, want),
@@ -211,7 +249,8 @@ impl Entity {
     pub(crate) fn restore(&mut self, document: DocumentKey, envelopes: &[Vec<u8>]) {
         let Some(replica) = self.replicas.get_mut(&document) else { return };
         for envelope in envelopes.iter().filter_map(|bytes| Envelope::read(bytes).ok()) {
-            if let Ok(Some(author)) = author(&self.roster, &self.keys, &envelope) {
+            let before = replica.heads_before(&envelope.header.log);
+            if let Ok(Some(author)) = author(&self.roster, &self.keys, &envelope, before) {
                 replica.restore(&envelope, author);
             }
         }
@@ -293,6 +332,7 @@ fn author<'a>(
     roster: &Roster,
     keys: &'a BTreeMap<StatementId, EpochKey>,
     envelope: &Envelope,
+    before: &[StatementId],
 ) -> Result<Option<Author<'a>>, Want> {
     let header = &envelope.header;
     if !roster.knows(&header.heads) {
@@ -302,5 +342,6 @@ fn author<'a>(
     let role = roster.role_at(&header.log.device, &header.heads, Some((&header.log, header.sequence)));
     let (Some(person), Some(role)) = (person, role) else { return Ok(None) };
     let key = keys.get(&header.epoch).ok_or(Want::Key)?;
-    Ok(Some(Author { actor: Actor { person, role }, key }))
+    let backdated = !before.is_empty() && !roster.follows(&header.heads, before);
+    Ok(Some(Author { actor: Actor { person, role }, key, backdated }))
 }

@@ -241,7 +241,11 @@ fn unpack(packed: &[u8]) -> Result<Vec<u8>, OpenError> {
     match *format {
         PLAIN if body.len() <= CONTENT_BYTES_MAX => Ok(body.to_vec()),
         PACKED => {
-            // The frame states its size; what lies is cut off at the bound by zstd itself.
+            // One frame and nothing behind it, so that all nodes agree on what it holds. The frame
+            // states its size; what lies is cut off at the bound by zstd itself.
+            if zstd::zstd_safe::find_frame_compressed_size(body) != Ok(body.len()) {
+                return Err(OpenError::Content);
+            }
             let size = zstd::zstd_safe::get_frame_content_size(body).ok().flatten();
             let size = size.and_then(|s| usize::try_from(s).ok()).filter(|s| *s <= CONTENT_BYTES_MAX);
             zstd::bulk::decompress(body, size.ok_or(OpenError::Content)?).map_err(|_| OpenError::Content)
@@ -346,6 +350,9 @@ mod tests {
         let bomb = zstd::bulk::compress(&vec![0; CONTENT_BYTES_MAX + 1], ZSTD_LEVEL).unwrap();
         assert_eq!(unpack(&[&[PACKED], &bomb[..]].concat()), Err(OpenError::Content));
         assert_eq!(unpack(&[PACKED, 1, 2, 3]), Err(OpenError::Content));
+        let one = zstd::bulk::compress(b"one", ZSTD_LEVEL).unwrap();
+        assert_eq!(unpack(&[&[PACKED], &one[..]].concat()), Ok(b"one".to_vec()));
+        assert_eq!(unpack(&[&[PACKED], &one[..], &one].concat()), Err(OpenError::Content));
         assert_eq!(unpack(&[9, 1]), Err(OpenError::Content));
         assert_eq!(unpack(&[]), Err(OpenError::Content));
     }

@@ -130,6 +130,9 @@ pub fn to_hex(bytes: &[u8]) -> String {
     })
 }
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Reads lower-case digits only: a name has one spelling.
 fn from_hex(text: &str) -> Option<[u8; 32]> {
     let text = text.as_bytes();
     let mut bytes = [0; 32];
@@ -137,8 +140,9 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
         return None;
     }
     for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        let pair = std::str::from_utf8(pair).ok()?;
-        *byte = u8::from_str_radix(pair, 16).ok()?;
+        let digit = |of: &u8| HEX.iter().position(|d| d == of).and_then(|at| u8::try_from(at).ok());
+        let [high, low] = pair else { return None };
+        *byte = digit(high)? << 4 | digit(low)?;
     }
     Some(bytes)
 }
@@ -211,6 +215,8 @@ mod tests {
         let id = EntityId([0xa5; 32]);
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!("a5".parse::<EntityId>(), Err(NameError));
+        assert_eq!("A5".repeat(32).parse::<EntityId>(), Err(NameError));
+        assert_eq!("+5".repeat(32).parse::<EntityId>(), Err(NameError));
         assert_eq!(format!("{id:?}"), "EntityId(a5a5a5a5)");
     }
 }

@@ -14,13 +14,13 @@ use crate::bytes::{Reader, Writer};
 use crate::command::{CommandId, EntityView, JoinState, Notice, Outcome, Refusal, RefusalCode, Reply};
 use crate::effect::Effect;
 use crate::epoch;
-use crate::identity::Certificate;
+use crate::identity::{Certificate, SignatureBytes};
 use crate::ids::{DeviceKey, EntityId, SealingKey, StatementId, VerifyingKey};
 use crate::limits::{ADDRESS_BYTES_MAX, IN_FLIGHT_BYTES_MAX, INVITE_ADDRESSES_MAX, STATEMENT_BYTES_MAX};
 use crate::outbox::{After, local, refusal};
 use crate::record::Record;
 use crate::replicator::Replicator;
-use crate::roster::invite::InviteCode;
+use crate::roster::invite::{InviteCode, is_accepted};
 use crate::roster::{Body, Role, Seal};
 use crate::sync::have_frames;
 use crate::time::{Duration, Instant};
@@ -332,13 +332,15 @@ impl Replicator {
         if invite.used >= invite.uses {
             return Err(Turned::UsedUp);
         }
-        let certificate = proven(from, knock).ok_or(Turned::BadProof)?;
+        let (certificate, signature) = proven(from, knock).ok_or(Turned::BadProof)?;
         let person = certificate.person.id();
         if entity.roster.reading().is_member(&person) {
             return Err(Turned::BadProof);
         }
+        if entity.roster.was_removed(&person) {
+            return Err(Turned::Removed);
+        }
         let sealing = certificate.device.sealing;
-        let signature = knock.signature.as_slice().try_into().map_err(|_| Turned::BadProof)?;
         let body = Body::AcceptInvite { invite: invite.statement, certificate, signature };
         self.state(id, body, Vec::new()).ok_or(Turned::NoInvite)?;
         self.seal_to(id, from, sealing);
@@ -382,9 +384,12 @@ impl Replicator {
 }
 
 /// The certificate of a knock, if it is the knocking device's own and the invite key signed it.
-fn proven(from: DeviceKey, knock: &Knock) -> Option<Certificate> {
+fn proven(from: DeviceKey, knock: &Knock) -> Option<(Certificate, SignatureBytes)> {
     let mut reader = Reader::new(&knock.certificate);
     let certificate = Certificate::read(&mut reader).ok()?;
     reader.finish().ok()?;
-    (certificate.device.key == from && certificate.is_valid()).then_some(certificate)
+    let signature = knock.signature.as_slice().try_into().ok()?;
+    let signed = || is_accepted(VerifyingKey(knock.invite), knock.entity, &certificate, &signature);
+    let holds = certificate.device.key == from && signed() && certificate.is_valid();
+    holds.then_some((certificate, signature))
 }

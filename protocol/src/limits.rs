@@ -1,7 +1,7 @@
 //! Every bound in one place, with its unit and its reason.
 //!
 //! What comes from outside is compared with these before anything is allocated for it. Those that
-//! two nodes must agree on are part of the wire format (docs/PROTOCOL.md) and marked so.
+//! two nodes must agree on are part of the wire format (docs/PROTOCOL.md, section 11) and marked so.
 
 // -- signed things (part of the wire format) --------------------------------------------------
 

@@ -13,7 +13,7 @@ use crate::ids::{DeviceKey, DocumentKey, EntityId, StatementId};
 use crate::opening::{LOG, found};
 use crate::outbox::{After, local, refusal};
 use crate::record::{LoadId, Page, Query, Record, StoreFailure};
-use crate::replica::{Answer, Judged, Queued};
+use crate::replica::{Answer, Judged, Queued, Replica};
 use crate::replicator::{Load, Replicator};
 use crate::roster::{Body, Inserted, Seal, Signer};
 use crate::schema::Put;
@@ -54,6 +54,7 @@ impl Replicator {
                 break;
             }
         }
+        entity.note_statements(&new);
         let mut records = self.statement_records(id, &new);
         if joining {
             // The genesis is known from the founding of the entity and not new above.
@@ -107,6 +108,7 @@ impl Replicator {
             return None;
         }
         known.unwritten.insert(id);
+        known.note_statements(&[id]);
         let records = self.statement_records(entity, &[id]);
         let spread = After::Spread { entity, statements: vec![id], except: None };
         self.out.write(records, [vec![spread], after].concat());
@@ -139,6 +141,7 @@ impl Replicator {
         self.rotate_if_needed(id);
         self.listen(id);
         self.retry_all(id);
+        self.judge_anew(id);
         self.compare_all(id);
         if entered {
             self.entered(id);
@@ -157,6 +160,14 @@ impl Replicator {
                 return;
             }
         }
+    }
+
+    /// Reads documents anew if a statement came that may change what was judged already.
+    fn judge_anew(&mut self, id: EntityId) {
+        let Some(entity) = self.entities.get_mut(&id).filter(|e| e.rejudge && e.is_at_rest()) else { return };
+        entity.rejudge = false;
+        entity.replicas.values_mut().for_each(Replica::judge_anew);
+        self.load_documents(id);
     }
 
     /// Opens a new epoch where none whose key is held fits who is a member now.
@@ -309,7 +320,8 @@ impl Replicator {
     pub(crate) fn seal(&mut self, id: EntityId, document: DocumentKey) {
         let Some(me) = &self.me else { return };
         let Some(entity) = self.entities.get_mut(&id) else { return };
-        let heads = entity.roster.heads();
+        let previous = entity.replicas.get(&document).map_or(&[][..], Replica::own_heads);
+        let heads = entity.roster.heads_to_write(&me.key(), previous);
         let Some((epoch, key)) = entity.epoch().map(|(epoch, key)| (epoch, key.clone())) else { return };
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
         let Ok(Some(sealed)) = replica.seal(&me.device, heads, (epoch, &key), &mut self.random) else {
@@ -334,6 +346,7 @@ impl Replicator {
             replica.sealed();
         }
         self.seal(id, document);
+        self.judge_anew(id);
     }
 
     // -- documents from disk ------------------------------------------------------------------
@@ -341,26 +354,45 @@ impl Replicator {
     /// Has all documents of an entity read into memory.
     pub(crate) fn load_documents(&mut self, id: EntityId) {
         let Some(entity) = self.entities.get_mut(&id) else { return };
+        let mut begun = Vec::new();
         for replica in entity.replicas.values_mut() {
             if replica.begin_loading() {
-                let query = Query::Document { document: replica.key, after: 0, bytes_max: LOAD_BYTES };
-                let load = self.out.load(query);
-                self.loads.insert(load, Load::Content(id, replica.key));
+                begun.push(replica.key);
             }
+        }
+        for document in begun {
+            self.read_on(id, document, 0);
+        }
+    }
+
+    fn read_on(&mut self, id: EntityId, document: DocumentKey, after: u64) {
+        let load = self.out.load(Query::Document { document, after, bytes_max: LOAD_BYTES });
+        self.loads.insert(load, Load::Content(id, document));
+        if let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) {
+            replica.reading = Some(load);
         }
     }
 
     pub(crate) fn loaded(&mut self, load: LoadId, page: Result<Page, StoreFailure>) {
         match self.loads.remove(&load) {
             Some(Load::Opening) => self.opened(page),
-            Some(Load::Content(entity, document)) => self.content_loaded(entity, document, page),
+            Some(Load::Content(entity, document)) => self.content_loaded(load, (entity, document), page),
             Some(Load::Page(to, entity, document)) => self.page_loaded(load, (to, entity, document), page),
             None => {}
         }
     }
 
-    fn content_loaded(&mut self, id: EntityId, document: DocumentKey, page: Result<Page, StoreFailure>) {
+    fn content_loaded(
+        &mut self,
+        load: LoadId,
+        (id, document): (EntityId, DocumentKey),
+        page: Result<Page, StoreFailure>,
+    ) {
         let Some(entity) = self.entities.get_mut(&id) else { return };
+        if entity.replicas.get(&document).is_none_or(|replica| replica.reading != Some(load)) {
+            // The document was begun anew since: this page belongs to a reading that was given up.
+            return;
+        }
         let next = match page {
             Ok(Page::Envelopes { envelopes, next }) => {
                 entity.restore(document, &envelopes);
@@ -372,9 +404,7 @@ impl Replicator {
             }
         };
         if let Some(after) = next {
-            let load = self.out.load(Query::Document { document, after, bytes_max: LOAD_BYTES });
-            self.loads.insert(load, Load::Content(id, document));
-            return;
+            return self.read_on(id, document, after);
         }
         let replica = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document));
         let queued = replica.map(|r| r.end_loading()).unwrap_or_default();
@@ -382,6 +412,7 @@ impl Replicator {
         for Queued { puts, answer } in queued {
             self.put(id, document, puts, answer);
         }
+        self.judge_anew(id);
         self.touch(id);
         for (command, what) in self.deferred.remove(&document).unwrap_or_default() {
             self.ask(command, what);

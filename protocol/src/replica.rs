@@ -17,6 +17,7 @@ use crate::epoch::EpochKey;
 use crate::identity::DeviceSecret;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EnvelopeHash, Incarnation, LogHead, LogId, StatementId};
 use crate::limits::{ENVELOPE_EDITS_MAX, PENDING_EDITS_MAX};
+use crate::record::LoadId;
 use crate::schema::chat::{self, ChatIndex, MessageId};
 use crate::schema::rights::{self, Actor, PutRef};
 use crate::schema::{self, Concern, Put};
@@ -47,6 +48,8 @@ pub(crate) struct Replica {
     pub(crate) waiting: Waiting,
     /// The content, if it is in memory.
     pub(crate) content: Content,
+    /// The page of the content that is being read.
+    pub(crate) reading: Option<LoadId>,
     own: Own,
     pending: Vec<Pending>,
     /// Writes that came while the content was not in memory.
@@ -79,6 +82,8 @@ pub(crate) struct Live {
     pub(crate) chat: ChatIndex,
     /// Logs that ended because not even a clock range could be read.
     ended: BTreeSet<LogId>,
+    /// The roster heads that the last envelope of each log names.
+    known: BTreeMap<LogId, Vec<StatementId>>,
 }
 
 /// The log this device writes.
@@ -115,6 +120,8 @@ pub(crate) struct Author<'a> {
     pub(crate) actor: Actor,
     /// The key of the envelope's epoch.
     pub(crate) key: &'a EpochKey,
+    /// The envelope claims to know less of the roster than the one before it in its log.
+    pub(crate) backdated: bool,
 }
 
 /// What became of an envelope at the end of its log.
@@ -149,6 +156,7 @@ impl Replica {
             heads: BTreeMap::new(),
             waiting: Waiting::default(),
             content: Content::Cold,
+            reading: None,
             own: Own::default(),
             pending: Vec::new(),
             queued: Vec::new(),
@@ -172,6 +180,7 @@ impl Replica {
         self.own = Own::default();
         if !self.pending.is_empty() {
             self.content = Content::Cold;
+            self.reading = None;
             let unsealed = std::mem::take(&mut self.pending).into_iter();
             self.queued.splice(0..0, unsealed.map(|p| Queued { puts: p.puts, answer: p.answer }));
         }
@@ -215,6 +224,17 @@ impl Replica {
         Digest(*hasher.finalize().as_bytes())
     }
 
+    /// The roster heads that the last envelope of a log names; none before the first.
+    pub(crate) fn heads_before(&self, log: &LogId) -> &[StatementId] {
+        let (Content::Live(live) | Content::Loading(live, _)) = &self.content else { return &[] };
+        live.known.get(log).map_or(&[], Vec::as_slice)
+    }
+
+    /// The roster heads that the last envelope of the log we write names.
+    pub(crate) fn own_heads(&self) -> &[StatementId] {
+        self.own.log.as_ref().map_or(&[], |log| self.heads_before(log))
+    }
+
     // -- loading ------------------------------------------------------------------------------
 
     /// Begins to read the content from disk. False if it is there or under way.
@@ -240,6 +260,7 @@ impl Replica {
         }
         match live.judge(&self.concern, envelope, author, &self.quarantined) {
             Judged::Applied(_) | Judged::Rejected(_) => {
+                live.known.insert(log, envelope.header.heads.clone());
                 heads.insert(log, envelope.head());
             }
             Judged::Waits(_) | Judged::Poisoned => {}
@@ -248,6 +269,7 @@ impl Replica {
 
     /// Ends the reading: what was read is what is held. Gives the writes that waited for it.
     pub(crate) fn end_loading(&mut self) -> Vec<Queued> {
+        self.reading = None;
         if let Content::Loading(live, heads) = std::mem::replace(&mut self.content, Content::Cold) {
             // Less than was held before means damage: the rest comes from peers, and our own log
             // must not be continued behind what they may hold of it.
@@ -260,10 +282,21 @@ impl Replica {
         std::mem::take(&mut self.queued)
     }
 
+    /// Has the content read anew, so that all of it is judged by the roster as it is now.
+    /// Only where nothing of ours waits to be sealed.
+    pub(crate) fn judge_anew(&mut self) {
+        if !matches!(self.content, Content::Cold) {
+            self.content = Content::Cold;
+            self.reading = None;
+            self.own.begun = false;
+        }
+    }
+
     /// Forgets the content in memory, and writes of ours that are not durable with it: what is on
     /// disk is what counts. Gives who waits for those writes.
     pub(crate) fn forget(&mut self) -> Vec<CommandId> {
         self.content = Content::Cold;
+        self.reading = None;
         self.retire_log();
         self.sealing = false;
         let pending = std::mem::take(&mut self.pending).into_iter().map(|p| p.answer);
@@ -281,6 +314,7 @@ impl Replica {
         let judged = live.judge(&self.concern, envelope, author, &self.quarantined);
         match judged {
             Judged::Applied(_) | Judged::Rejected(_) => {
+                live.known.insert(envelope.header.log, envelope.header.heads.clone());
                 self.heads.insert(envelope.header.log, envelope.head());
             }
             Judged::Poisoned => {
@@ -346,6 +380,9 @@ impl Replica {
         let header = Header { log, sequence: head.sequence + 1, previous: head.hash, heads, epoch: epoch.0 };
         let envelope = Envelope::seal(header, &content, epoch.1, device, random)?;
         self.heads.insert(log, envelope.head());
+        if let Content::Live(live) = &mut self.content {
+            live.known.insert(log, envelope.header.heads.clone());
+        }
         self.sealing = true;
         let answers = group.into_iter().filter_map(|p| p.answer).collect();
         Ok(Some(Sealed { begins: head.sequence == 0, envelope, answers }))
@@ -379,6 +416,7 @@ impl Live {
             digest: OnceCell::new(),
             chat: ChatIndex::default(),
             ended: BTreeSet::new(),
+            known: BTreeMap::new(),
         }
     }
 
@@ -412,6 +450,9 @@ impl Live {
         };
         if quarantined.contains(&envelope.hash()) {
             return self.void(log, parsed.clocks, "the document failed in it");
+        }
+        if author.backdated {
+            return self.void(log, parsed.clocks, "it knows less of the roster than the one before it");
         }
         if let Some(reason) = denied(concern, &parsed, &author.actor) {
             return self.void(log, parsed.clocks, &reason);

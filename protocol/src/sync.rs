@@ -130,8 +130,8 @@ impl Replicator {
         let due = self.reassure_at.is_some_and(|at| at <= self.now.instant);
         if due {
             self.reassure_at = None;
-            self.schedule_reassurance();
         }
+        self.schedule_reassurance();
         let now = self.now.instant;
         let entities = &self.entities;
         self.changed.retain(|id, since| {
@@ -204,7 +204,7 @@ impl Replicator {
     }
 
     /// Compares how a peer stands with how we stand, and asks for what differs: at most once for
-    /// each pair of states. Documents are asked of members' devices alone, as only those are heard.
+    /// each pair of states.
     fn compare(&mut self, from: DeviceKey, id: EntityId) {
         let Some(entity) = self.entities.get(&id) else { return };
         let Some(shared) = shared(&mut self.sessions, from, id) else { return };
@@ -217,9 +217,14 @@ impl Replicator {
                 self.out.send(from, &frame);
             }
         }
-        if entity.member(from).is_none() {
-            return;
-        }
+        self.compare_documents(from, id);
+    }
+
+    /// Asks for what documents lack: of members' devices alone, as only those are heard.
+    fn compare_documents(&mut self, from: DeviceKey, id: EntityId) {
+        let Some(entity) = self.entities.get(&id).filter(|e| e.member(from).is_some()) else { return };
+        let Some(shared) = shared(&mut self.sessions, from, id) else { return };
+        let Some(theirs) = &shared.theirs else { return };
         for theirs in &theirs.documents {
             let Some(replica) = entity.replicas.get(&theirs.document) else { continue };
             let differs = (replica.vector_digest(), theirs.vector);
@@ -230,11 +235,11 @@ impl Replicator {
         }
     }
 
-    /// Looks again at how peers said they stand: who is a member has changed.
+    /// Looks again at how peers said their documents stand: who is a member may have changed.
     pub(crate) fn compare_all(&mut self, id: EntityId) {
         let sharing = self.sessions.iter().filter(|(_, session)| session.shared.contains_key(&id));
         for device in sharing.map(|(device, _)| *device).collect::<Vec<_>>() {
-            self.compare(device, id);
+            self.compare_documents(device, id);
         }
     }
 
@@ -377,7 +382,7 @@ impl Replicator {
         if expected != load {
             return;
         }
-        let Ok(Page::Envelopes { envelopes, next }) = page else {
+        let Ok(Page::Envelopes { mut envelopes, next }) = page else {
             *stream = Stream::default();
             return self.drop_counted("unreadable page");
         };
@@ -385,8 +390,12 @@ impl Replicator {
             *stream = Stream::default();
             return;
         }
+        // What lies on disk beyond the head is void and is not passed on.
+        let replica = self.entities.get(&entity).and_then(|e| e.replicas.get(&document));
+        let counts = replica.map_or(0, |r| r.head(&log).sequence.saturating_sub(after));
+        envelopes.truncate(usize::try_from(counts).unwrap_or(usize::MAX));
         if stream.logs.front() == Some(&(log, after)) {
-            match (stream.logs.front_mut(), next) {
+            match (stream.logs.front_mut(), next.filter(|_| !envelopes.is_empty())) {
                 (Some((_, after)), Some(next)) => *after = next,
                 _ => drop(stream.logs.pop_front()),
             }

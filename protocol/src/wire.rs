@@ -30,7 +30,7 @@ pub enum Frame {
     Have {
         /// Whose roster.
         entity: EntityId,
-        /// Sorted; larger than those of the frame before.
+        /// In any order; each in one frame.
         ids: Vec<StatementId>,
         /// No more follow.
         last: bool,

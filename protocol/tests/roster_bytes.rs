@@ -198,7 +198,7 @@ proptest! {
     }
 }
 
-/// Printed in docs/PROTOCOL.md: a change here is a change of the protocol.
+/// Printed in docs/PROTOCOL.md, section 12: a change here is a change of the protocol.
 ///
 /// The creator has root seed 01.., device seeds 02.. and 03..; the one added 11.., 12.., 13...
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! The `fold` program and the comparison with the reference model use it. Names in the JSON are
 //! any strings and become 32-byte names in the same order, because the order of ids decides.
-//! Documents and rules of the shape: docs/PROTOCOL.md, the roster's reference model.
+//! The rules that the fold follows: docs/PROTOCOL.md, section 4.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -305,3 +305,85 @@ fn hundreds_of_statements_one_at_a_time_are_taken_and_harm_nobody() {
     assert_eq!(a.c.remembered("ada").statements.iter().filter(|s| s.0 == a.entity).count(), before + 600);
     a.stands("many statements");
 }
+
+/// Statements of the attacker beside each other, none knowing of the next, in chains of this depth.
+fn spread_out(a: &mut Attack, chains: u64, depth: u64) -> Vec<Vec<u8>> {
+    let device = a.device.clone();
+    let mut made = Vec::new();
+    for chain in 0..chains {
+        let mut secrets = a.secrets();
+        for step in 0..depth {
+            let removal = StatementId([(chain * depth + step) as u8; 32]);
+            let body = Body::Held { removal, vectors: Vec::new() };
+            let statement = secrets.roster.draft(Signer::Device(&device), body).unwrap();
+            made.push(statement.bytes().to_vec());
+            secrets.roster.add(statement);
+        }
+    }
+    made
+}
+
+#[test]
+fn more_open_heads_than_can_be_named_make_no_honest_write_void() {
+    for depth in [1, 3] {
+        let mut a = Attack::by_member(140 + depth);
+        for (round, statement) in spread_out(&mut a, 40, depth).into_iter().enumerate() {
+            let frame = Frame::Statements { entity: a.entity, statements: vec![statement] };
+            for name in HONEST {
+                a.send(name, "head", &frame);
+            }
+            if round % 10 == 0 {
+                a.c.settle();
+                a.stands(&format!("{round} heads"));
+            }
+        }
+        a.c.settle();
+        a.stands("many heads");
+        for name in HONEST {
+            a.c.crash(name);
+            a.c.restart(name);
+        }
+        a.c.connect_all();
+        a.c.settle();
+        a.stands("a restart after many heads");
+        assert_eq!(a.dropped("ada").get("content without the right to it"), None);
+    }
+}
+
+#[test]
+fn statements_without_right_have_no_document_read_anew() {
+    let mut a = Attack::by_member(143);
+    let secrets = a.secrets();
+    let ada = secrets.roster.person_of(&a.c.device("ada").unwrap()).unwrap();
+    let statement = secrets.sign(&a.device.clone(), Body::Remove { person: ada, vectors: Vec::new() });
+    a.send("ada", "removal", &Frame::Statements { entity: a.entity, statements: vec![statement] });
+    a.c.run_for(100);
+    assert_eq!(a.c.take_cost("ada").loads, 0);
+    a.stands("a removal without right");
+}
+
+#[test]
+fn a_group_whose_roster_is_larger_than_one_answer_can_be_joined() {
+    let mut a = Attack::by_member(144);
+    let device = a.device.clone();
+    let mut secrets = a.secrets();
+    for number in 0..60u64 {
+        let log =
+            |n| LogId { document: DocumentKey([1; 32]), device: device.key(), incarnation: Incarnation(n) };
+        let vectors = (0..500).map(|n| (log(n), 1)).collect();
+        let removal = StatementId([number as u8; 32]);
+        let statement =
+            secrets.roster.draft(Signer::Device(&device), Body::Held { removal, vectors }).unwrap();
+        let statements = vec![statement.bytes().to_vec()];
+        secrets.roster.add(statement);
+        a.send("ada", "large statement", &Frame::Statements { entity: a.entity, statements });
+    }
+    a.c.settle();
+    let stored = a.c.remembered("ada").statements.into_iter().filter(|s| s.0 == a.entity);
+    assert!(stored.map(|s| s.2.len()).sum::<usize>() > 2 * 1024 * 1024);
+    a.c.add("eve");
+    let code = a.c.invite("ada", a.group, Role::Member, 1);
+    a.c.join("eve", a.group, &code);
+    a.c.settle();
+    assert_eq!(a.c.read_chat("eve", a.group).len(), 6);
+}

@@ -143,3 +143,13 @@ fn status_says_in_sync_only_when_both_sides_are_equal() {
     c.settle();
     assert!(state(&mut c).iter().all(|(_, state)| *state == SyncState::InSync));
 }
+
+#[test]
+fn quiet_peers_tell_each_other_how_they_stand_now_and_then_and_no_more() {
+    let mut c = Cluster::new(9);
+    c.group_of(&["ada", "ben"]);
+    let before = c.delivered;
+    c.run_for(600_000);
+    let frames = c.delivered - before;
+    assert!((10..=40).contains(&frames), "{frames} frames in ten minutes");
+}

@@ -137,3 +137,27 @@ fn a_log_is_continued_only_after_a_clean_stop() {
     c.send_message("ada", group, "three");
     assert_eq!(c.logs("ada").difference(&before).count(), 1, "after a crash a new one begins");
 }
+
+#[test]
+fn what_somebody_wrote_stays_after_it_has_left() {
+    let mut c = Cluster::new(8);
+    let group = c.group_of(&["ada", "ben", "eve"]);
+    c.send_message("ben", group, "before I go");
+    c.settle();
+    c.must("ben", Command::Leave(group));
+    c.settle();
+    for name in ["ada", "eve"] {
+        assert_eq!(c.read_chat(name, group), ["before I go"], "{name}");
+    }
+    c.crash("ada");
+    c.restart("ada");
+    assert_eq!(c.read_chat("ada", group), ["before I go"], "judged anew from the disk");
+    let Reply::Members(members) = c.must("ada", Command::Members(group)) else { panic!("members") };
+    assert_eq!(members.len(), 2);
+    c.connect_all();
+    c.settle();
+    c.send_message("ada", group, "among us");
+    c.settle();
+    assert_eq!(c.read_chat("eve", group), ["before I go", "among us"]);
+    assert_eq!(c.read_chat("ben", group), ["before I go"], "who has left reads no more");
+}

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use fourword_protocol::command::{ChatCommand, Command, MessageView, Reply};
 use fourword_protocol::limits;
+use fourword_protocol::schema::chat::MessageId;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
@@ -128,7 +129,10 @@ pub async fn send(
     Body(new): Body<NewMessage>,
 ) -> Result<Json<Saved>, Problem> {
     check_text(&new.text)?;
-    let parent = new.parent.as_deref().map(text::message).transpose()?;
+    let parent = match &new.parent {
+        Some(parent) => Some(named(&api, &words, parent).await?),
+        None => None,
+    };
     let command = Command::Chat(text::words(&words)?, ChatCommand::Send { text: new.text, parent });
     let Reply::Message(id) = api.ask(command).await? else { return Err(Problem::mismatch()) };
     Ok(Json(Saved { id: id.to_string() }))
@@ -172,11 +176,22 @@ async fn change(
     api: &Api,
     words: &str,
     id: String,
-    command: impl FnOnce(fourword_protocol::schema::chat::MessageId) -> ChatCommand,
+    command: impl FnOnce(MessageId) -> ChatCommand,
 ) -> Result<Json<Saved>, Problem> {
-    let command = Command::Chat(text::words(words)?, command(text::message(&id)?));
+    let id = named(api, words, &id).await?;
+    let command = Command::Chat(text::words(words)?, command(id));
     let Reply::Ok = api.ask(command).await? else { return Err(Problem::mismatch()) };
-    Ok(Json(Saved { id }))
+    Ok(Json(Saved { id: id.to_string() }))
+}
+
+/// The message of a full id, or of the first digits that `fourword chat read` shows people.
+async fn named(api: &Api, words: &str, name: &str) -> Result<MessageId, Problem> {
+    if !text::is_short_message(name) {
+        return text::message(name);
+    }
+    let command = Command::Chat(text::words(words)?, ChatCommand::Find(name.to_owned()));
+    let Reply::Message(id) = api.ask(command).await? else { return Err(Problem::mismatch()) };
+    Ok(id)
 }
 
 fn check_text(text: &str) -> Result<(), Problem> {

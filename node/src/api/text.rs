@@ -24,6 +24,12 @@ pub fn words(text: &str) -> Result<FourWords, Problem> {
     text.parse().map_err(|e| Problem::usage(format!("{e}")))
 }
 
+/// Whether a text can be the first digits of a message's random part, as people are shown it.
+pub fn is_short_message(text: &str) -> bool {
+    (4..=13).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphabetic() || (b'2'..=b'7').contains(&b))
+}
+
 /// Reads a message's id.
 pub fn message(text: &str) -> Result<MessageId, Problem> {
     text.parse().map_err(|_| {

@@ -14,6 +14,9 @@ use crate::api::chat::{Edit, Message, Messages, NewMessage, Saved};
 use crate::api::error::Code;
 use crate::api::events::Event;
 
+/// Digits of a message's id that people are shown.
+const SHORT_ID_BYTES: usize = 8;
+
 /// Messages looked through for those that changed, before all are.
 const RECENT: usize = 200;
 
@@ -115,7 +118,7 @@ pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
         }
         Verb::Follow { words, last } => return follow(&client, &words, last, context).await,
     };
-    context.output.answer(&saved, |saved| saved.id.clone())?;
+    context.output.answer(&saved, |saved| short(&saved.id).to_owned())?;
     Ok(Exit::Done)
 }
 
@@ -126,6 +129,12 @@ async fn send(client: &Client, words: &str, text: String, parent: Option<String>
 
 async fn read(client: &Client, words: &str, last: u32) -> Result<Messages, Failure> {
     client.get(&format!("{}?last={last}", path(["groups", words, "chat", "messages"]))).await
+}
+
+/// What people are shown of an id, and may type: the first digits of its random part.
+fn short(id: &str) -> &str {
+    let random = id.split_once('-').map_or(id, |(_, random)| random);
+    random.get(..SHORT_ID_BYTES).unwrap_or(random)
 }
 
 fn message(words: &str, id: &str) -> String {
@@ -222,7 +231,7 @@ fn text(message: &Message) -> String {
     let author = if message.author_name.is_empty() { &message.author } else { &message.author_name };
     let head = format!("[{}] {}", time(message.time), plain(author));
     if message.deleted {
-        return format!("{head}: (deleted)  {}", message.id);
+        return format!("{head}: (deleted)  {}", short(&message.id));
     }
     let reply = if message.parent.is_some() { " (reply)" } else { "" };
     let edited = if message.edited { " (edited)" } else { "" };
@@ -231,7 +240,11 @@ fn text(message: &Message) -> String {
         .iter()
         .map(|reaction| format!("  {} {}", plain(&reaction.emoji), reaction.by.len()))
         .collect();
-    format!("{head}{reply}: {}{edited}{reactions}  {}", plain_lines(&message.text, "    "), message.id)
+    format!(
+        "{head}{reply}: {}{edited}{reactions}  {}",
+        plain_lines(&message.text, "    "),
+        short(&message.id)
+    )
 }
 
 #[cfg(test)]

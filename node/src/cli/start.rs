@@ -1,7 +1,7 @@
 //! `start` and `stop`: the node in the background.
 //!
-//! `start` runs `up` as a process of its own, its output in the log of the home, and waits until it
-//! answers. `stop` asks it to end and waits until its files say that it has.
+//! `start` runs `up` as a process of its own, its errors in the log of the home, and waits until it
+//! answers. What `up` tells a person names people and groups, and so is not kept. `stop` asks it to end and waits until its files say that it has.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -130,7 +130,7 @@ fn spawn(args: &Args, context: &Context, log: &Path) -> io::Result<(Child, u64)>
         .arg("up")
         .args(args.up.to_arguments())
         .stdin(Stdio::null())
-        .stdout(file.try_clone()?)
+        .stdout(Stdio::null())
         .stderr(file)
         .process_group(0)
         .spawn()?;

@@ -269,7 +269,9 @@ fn text(event: &Event) -> String {
         Event::Ready { identity, .. } => format!("You are {identity}"),
         Event::Minting { what, done, .. } => format!("{} ({done})", plain(what)),
         Event::ChatChanged { group, messages } => {
-            format!("{group}: {} messages new or changed", messages.len())
+            let messages =
+                if messages.len() == 1 { "1 message".into() } else { format!("{} messages", messages.len()) };
+            format!("{group}: {messages} new or changed")
         }
         Event::MembersChanged { group } => format!("{group}: members changed"),
         Event::Joined { group } => format!("{group}: joined"),

@@ -148,7 +148,7 @@ async fn what_the_router_refuses_is_a_problem_too() {
         ("GET", format!("/api/v1/groups/{WORDS}/chat/messages?lats=1"), 400, "usage"),
         ("GET", format!("/api/v1/groups/{WORDS}/chat/messages?last=10001"), 400, "usage"),
         ("GET", "/api/v1/groups/oceam-forest-moon-star".into(), 400, "usage"),
-        ("DELETE", format!("/api/v1/groups/{WORDS}/chat/messages/nonsense"), 400, "usage"),
+        ("DELETE", format!("/api/v1/groups/{WORDS}/chat/messages/no-message"), 400, "usage"),
         ("GET", "/api/v1/groups/%FF".into(), 400, "usage"),
     ] {
         let (given, problem) = node.ask(method, &path, "").await;

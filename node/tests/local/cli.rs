@@ -268,7 +268,7 @@ async fn misspelt_words_exit_2_with_a_suggestion() {
 async fn a_dash_reads_the_text_from_standard_input() {
     let node = Node::replying(Reply::Message(message_id())).await;
     let ran = run_with(&node, &["chat", "send", WORDS, "-"], "two\nlines\n").await;
-    assert_eq!((ran.code, ran.out.trim()), (0, message_id().to_string().as_str()));
+    assert_eq!((ran.code, ran.out.trim()), (0, message_id().short().as_str()));
     let send = ChatCommand::Send { text: "two\nlines".into(), parent: None };
     assert_eq!(node.script.asked(), [(Command::Chat(words(), send), None)]);
     let ran = run_with(&node, &["chat", "send", WORDS, "-"], &"x".repeat(64 * 1024 + 1)).await;

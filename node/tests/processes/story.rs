@@ -75,7 +75,9 @@ fn replies_and_reactions_are_shown_with_their_authors() {
     let (a, b, group, of_a, of_b) = two_in_a_group();
     let id = a.must(&["chat", "send", &group, "tea?"])["id"].as_str().expect("an id").to_owned();
     b.wait_for_chat(&group, &["tea?"]);
-    b.must(&["chat", "reply", &group, &id, "yes"]);
+    let short = &id[id.find('-').expect("two parts") + 1..][..8];
+    b.must(&["chat", "reply", &group, short, "yes"]);
+    assert_eq!(b.tell(&["chat", "reply", &group, "aaaaaaaa", "yes"]).code, 3);
     b.must(&["chat", "react", &group, &id, "👍"]);
     a.wait_for_chat(&group, &["tea?", "yes"]);
     eventually("the reaction", || {

@@ -2,7 +2,8 @@
 //!
 //! `statement` wraps these in header and signature. A body is written as its kind, its length and
 //! its fields, so a body of a kind not known here can be kept, signed over and passed on. Each
-//! value has one encoding: lists that are sets are strictly ascending. Layout: docs/PROTOCOL.md.
+//! value has one encoding: lists that are sets are strictly ascending. Layout: docs/PROTOCOL.md,
+//! section 4.
 
 use super::Role;
 use crate::bytes::{Malformed, Reader, Writer};
@@ -108,7 +109,7 @@ pub enum Body {
         invite: StatementId,
         /// Who, and its first device.
         certificate: Certificate,
-        /// By the invite's key, over entity, invite and certificate.
+        /// By the invite's key, over entity and certificate.
         signature: SignatureBytes,
     },
     /// Ends the author's own membership.

@@ -3,7 +3,7 @@
 //! The roster holds only the public key derived from the code; the code itself carries the full
 //! id of the entity, so that who joins by it need not trust four words alone. Whoever wants in
 //! signs its certificate with the invite's key; a member countersigns with an `AcceptInvite`.
-//! Layout and text form: docs/PROTOCOL.md.
+//! Layout and text form: docs/PROTOCOL.md, section 8.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +12,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use zeroize::Zeroizing;
 
 use super::statement::acceptance;
+pub(crate) use super::statement::is_accepted;
 use crate::bytes::{Malformed, Reader, Writer};
 use crate::identity::{Certificate, SignatureBytes};
 use crate::ids::{EntityId, VerifyingKey, from_base32, to_base32};
@@ -23,7 +24,7 @@ const CHECKSUM: &str = "fourword v1 invite checksum";
 const CHECKSUM_BYTES: usize = 4;
 const LINK: &str = "fourword://join/";
 const CODE_BYTES_MAX: usize =
-    1 + 32 + 16 + 2 + INVITE_ADDRESSES_MAX * (4 + ADDRESS_BYTES_MAX) + CHECKSUM_BYTES;
+    1 + 32 + 16 + 1 + (1 + INVITE_ADDRESSES_MAX) * (2 + ADDRESS_BYTES_MAX) + CHECKSUM_BYTES;
 
 /// What an invite's code carries.
 #[derive(Clone, PartialEq, Eq)]
@@ -94,20 +95,49 @@ impl InviteCode {
         let code = InviteCode {
             entity: EntityId(reader.array()?),
             secret: reader.array()?,
-            addresses: reader.list(INVITE_ADDRESSES_MAX, |r| r.text(ADDRESS_BYTES_MAX).map(str::to_owned))?,
+            addresses: read_addresses(&mut reader)?,
         };
         reader.finish()?;
         Ok(code)
     }
 }
 
+/// Writes addresses with the end that all share, such as the device's name, only once: a code is
+/// shown as a picture and read out, so each byte counts.
+fn write_addresses(writer: &mut Writer, addresses: &[String]) {
+    let end = shared_end(addresses);
+    writer.short_text(end).varint(addresses.len() as u64);
+    for address in addresses {
+        writer.short_text(address.strip_suffix(end).unwrap_or(address));
+    }
+}
+
+fn read_addresses(reader: &mut Reader<'_>) -> Result<Vec<String>, Malformed> {
+    let end = reader.short_text(ADDRESS_BYTES_MAX)?;
+    let count = usize::try_from(reader.varint()?).map_err(|_| Malformed)?;
+    if count > INVITE_ADDRESSES_MAX {
+        return Err(Malformed);
+    }
+    let address = |_| {
+        let start = reader.short_text(ADDRESS_BYTES_MAX)?;
+        let whole = format!("{start}{end}");
+        if whole.len() > ADDRESS_BYTES_MAX { Err(Malformed) } else { Ok(whole) }
+    };
+    (0..count).map(address).collect()
+}
+
+/// The longest end that all addresses share and that begins with a slash.
+fn shared_end(addresses: &[String]) -> &str {
+    let Some((first, rest)) = addresses.split_first() else { return "" };
+    let ends = first.match_indices('/').filter_map(|(at, _)| first.get(at..));
+    ends.into_iter().find(|end| rest.iter().all(|address| address.ends_with(end))).unwrap_or("")
+}
+
 impl fmt::Display for InviteCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut writer = Writer::new();
         writer.u8(VERSION).raw(&self.entity.0).raw(&self.secret);
-        writer.list(&self.addresses, |w, address| {
-            w.text(address);
-        });
+        write_addresses(&mut writer, &self.addresses);
         let checksum = checksum(writer.as_slice());
         writer.raw(&checksum);
         f.write_str(&to_base32(writer.as_slice()))
@@ -179,6 +209,18 @@ mod tests {
         let addresses = vec![String::new(); INVITE_ADDRESSES_MAX + 1];
         let many = InviteCode { addresses, ..code() };
         assert_eq!(many.to_string().parse::<InviteCode>(), Err(InviteError::Malformed));
+    }
+
+    #[test]
+    fn what_all_addresses_end_with_is_written_once() {
+        let device = "/p2p/12D3KooWSHL5JyjtZ5rsuuoagEA5hiuk7XLAqFHCyD9H2EnWkM7C";
+        let of = |start: &str| format!("{start}{device}");
+        let addresses = vec![of("/ip4/192.0.2.1/tcp/4001"), of("/ip4/192.0.2.1/udp/4001/quic-v1")];
+        assert_eq!(shared_end(&addresses), device);
+        let shared = InviteCode { addresses, ..code() };
+        assert_eq!(shared.to_string().parse(), Ok(shared.clone()));
+        assert!(shared.to_string().len() < 300, "{}", shared.to_string().len());
+        assert_eq!(shared_end(&code().addresses), "");
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! ancestry and gives ranks, `judge` decides from senior to junior what counts, `reading` says
 //! what follows, `rights` what a node asks besides. `statement` and `body` are the signed bytes,
 //! `invite` is the code that admits.
-//! Invariant: no timestamp and no arrival order decides anything. Rules: docs/PROTOCOL.md.
+//! Invariant: no timestamp and no arrival order decides anything. Rules: docs/PROTOCOL.md,
+//! section 4.
 
 mod bits;
 pub mod body;

@@ -64,6 +64,15 @@ impl Roster {
         self.graph.memberships.iter().map(|(_, membership)| membership.person).collect()
     }
 
+    /// Whether somebody else removed this person, by a statement that counts.
+    pub fn was_removed(&self, person: &PersonId) -> bool {
+        let counts = &self.reading().judgement.counts;
+        self.ids().any(|id| {
+            let removes = matches!(self.statement(&id).map(Statement::body), Some(Body::Remove { person: of, .. }) if of == person);
+            removes && self.graph.at(&id).is_some_and(|at| counts.contains(at))
+        })
+    }
+
     /// All epochs, the greatest counter first.
     pub fn epochs(&self) -> Vec<StatementId> {
         let mut epochs = self.graph.epochs().to_vec();

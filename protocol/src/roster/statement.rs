@@ -3,7 +3,7 @@
 //! Made by `Roster::draft` and [`Genesis::sign`], read by `Roster::insert` before anything else
 //! is believed. Invariant: a `Statement` in hand has exactly one encoding, within its bounds, and
 //! a valid signature by the key it names; whether that key may speak is not decided here.
-//! Layout: docs/PROTOCOL.md.
+//! Layout: docs/PROTOCOL.md, section 4.
 
 use super::body::{Body, Genesis, ascending};
 use crate::bytes::{Malformed, Reader, Writer};
@@ -199,7 +199,7 @@ pub(super) fn acceptance(entity: EntityId, certificate: &Certificate) -> Vec<u8>
 }
 
 /// Whether the invite's key let this person in.
-pub(super) fn is_accepted(
+pub(crate) fn is_accepted(
     key: VerifyingKey,
     entity: EntityId,
     certificate: &Certificate,

@@ -2,7 +2,7 @@
 //!
 //! A concern reads through [`Maps`] and writes [`Put`]s; `update::Document` holds the maps and
 //! `rights` judges every write of every device, this one's included. Nothing here knows how a
-//! document is stored or travels. Key shapes and records: docs/PROTOCOL.md, section 6.
+//! document is stored or travels. Key shapes and records: docs/PROTOCOL.md, section 10.
 
 pub mod chat;
 pub mod core;

@@ -139,7 +139,7 @@ impl BlockIndex {
         }
     }
 
-    /// Writes the index, each place once. Layout: docs/PROTOCOL.md, snapshots.
+    /// Writes the index, each place once. Layout: docs/PROTOCOL.md, section 9.
     pub fn encode(&self, writer: &mut Writer) {
         let mut places = BTreeMap::new();
         for place in self.clients.values().flat_map(|r| &r.runs).filter_map(|run| run.known.place()) {

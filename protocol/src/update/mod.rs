@@ -5,7 +5,7 @@
 //! `read` take bytes apart and judge nothing, [`parse`] judges one log's update and
 //! [`snapshot`] a whole state, both against [`index`], which remembers where every block lies.
 //! [`mod@write`] joins updates and makes the blocks that stand for rejected ones. [`document`] alone
-//! calls the library. Format: docs/PROTOCOL.md, updates.
+//! calls the library. Format: docs/PROTOCOL.md, section 9.
 
 pub mod document;
 pub mod index;

@@ -4,7 +4,7 @@
 //! name from it here; the command line and the API read what people type and show it again.
 //! Words are names, not secrets: inside the protocol everything is keyed by public key or hash.
 //! Invariant: each index of a `FourWords` is in the list, so that showing never fails and every
-//! name shown reads back as itself. Format: docs/PROTOCOL.md, "Four words".
+//! name shown reads back as itself. Format: docs/PROTOCOL.md, section 8.
 
 pub mod list;
 mod parse;

@@ -2,7 +2,7 @@
 //!
 //! It makes each guess at a name cost what it costs us, about 0.2 s and 64 MiB, so that 48 bits
 //! are enough to say aloud and too many to forge. The driver runs it on a blocking thread, for
-//! `Effect::Stretch`. RFC 9106; parameters and salts are part of docs/PROTOCOL.md, "Four words".
+//! `Effect::Stretch`. RFC 9106; parameters and salts: docs/PROTOCOL.md, section 8.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 
