@@ -23,6 +23,10 @@ use crate::words::FourWords;
 
 impl Replicator {
     pub(crate) fn ask(&mut self, id: CommandId, command: Command) {
+        if let Some(reason) = self.read_only.clone().filter(|_| !self.opening.done) {
+            let refused = refusal(RefusalCode::Storage, format!("the node does not serve: {reason}"), "");
+            return self.out.refuse(id, refused);
+        }
         if !self.opening.done {
             let refused = refusal(RefusalCode::Pending, "the node is starting", "try again in a few seconds");
             return self.out.refuse(id, refused);

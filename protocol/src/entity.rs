@@ -37,6 +37,8 @@ pub(crate) struct Entity {
     pub(crate) topics: BTreeMap<Topic, DocumentKey>,
     /// Statements that are not on disk yet and must not be sent.
     pub(crate) unwritten: BTreeSet<StatementId>,
+    /// Hashes of seals that did not open. Each costs a key agreement, so none is tried twice.
+    closed_seals: BTreeSet<[u8; 32]>,
     /// A statement came that may change what was judged already.
     pub(crate) rejudge: bool,
 }
@@ -72,14 +74,17 @@ impl Entity {
             replicas: BTreeMap::new(),
             topics: BTreeMap::new(),
             unwritten: BTreeSet::new(),
+            closed_seals: BTreeSet::new(),
             rejudge: false,
         }
     }
 
     /// Notes new statements: those that end or lower somebody call for judging anew, so that the
-    /// order of arrival never decides what counts.
+    /// order of arrival never decides what counts. What does not count changes nothing.
     pub(crate) fn note_statements(&mut self, ids: &[StatementId]) {
-        self.rejudge |= ids.iter().filter_map(|id| self.roster.statement(id)).any(|statement| {
+        let ignored = &self.roster.reading().ignored;
+        let counting = ids.iter().filter(|id| !ignored.contains_key(id));
+        self.rejudge |= counting.filter_map(|id| self.roster.statement(id)).any(|statement| {
             matches!(
                 statement.body(),
                 Body::Remove { .. }
@@ -103,11 +108,16 @@ impl Entity {
             let Some(commitment) = self.commitment(&epoch).filter(|_| !self.keys.contains_key(&epoch)) else {
                 continue;
             };
-            if let Some((key, secret)) =
-                epoch::open(self.id, commitment, secret_commitment, &seal.sealed, device)
-            {
-                self.keys.insert(epoch, key);
-                self.secret.get_or_insert(secret);
+            let hash = *blake3::keyed_hash(&epoch.0, &seal.sealed).as_bytes();
+            if self.closed_seals.contains(&hash) {
+                continue;
+            }
+            match epoch::open(self.id, commitment, secret_commitment, &seal.sealed, device) {
+                Some((key, secret)) => {
+                    self.keys.insert(epoch, key);
+                    self.secret.get_or_insert(secret);
+                }
+                None => drop(self.closed_seals.insert(hash)),
             }
         }
         self.found_documents();
@@ -123,9 +133,10 @@ impl Entity {
         }
     }
 
-    /// The epoch to write under, if its key is held.
+    /// The epoch to write under: the greatest that nobody but members knows, among those whose
+    /// key is held. A member that opens an epoch and gives others no key silences nobody.
     pub(crate) fn epoch(&self) -> Option<(StatementId, &EpochKey)> {
-        let epoch = self.roster.reading().epoch?;
+        let epoch = self.roster.epoch_among(|epoch| self.keys.contains_key(epoch))?;
         Some((epoch, self.keys.get(&epoch)?))
     }
 
@@ -149,7 +160,7 @@ impl Entity {
         let documents = self.replicas.values().map(|replica| DocumentState {
             document: replica.key,
             vector: replica.vector_digest(),
-            content: replica.live().map(|live| live.document.content_digest()),
+            content: replica.live().map(|live| live.content_digest()),
         });
         State { entity: self.id, roster: self.roster.digest(), documents: documents.collect() }
     }
@@ -162,6 +173,11 @@ impl Entity {
         vectors.sort_unstable();
         vectors.truncate(VECTOR_LOGS_MAX);
         vectors
+    }
+
+    /// Whether nothing is being written or read: the moment to begin documents anew.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.is_sealed() && self.replicas.values().all(|replica| replica.reading.is_none())
     }
 
     /// Whether content and state vectors speak of the same: no edit of ours waits to be sealed.
@@ -203,9 +219,6 @@ impl Entity {
         if envelope.header.sequence > head.sequence + 1 {
             return self.wait(envelope, Want::Predecessor);
         }
-        if envelope.header.previous != head.hash {
-            return Received::Forked;
-        }
         self.judge(envelope)
     }
 
@@ -213,6 +226,13 @@ impl Entity {
     fn judge(&mut self, envelope: Envelope) -> Received {
         let log = envelope.header.log;
         let Some(replica) = self.replicas.get_mut(&log.document) else { return Received::Stranger };
+        if envelope.header.previous != replica.head(&log).hash {
+            return Received::Forked;
+        }
+        if replica.writes(&log) {
+            // We wrote it in a life that this home does not remember: that log is not ours to go on.
+            replica.retire_log();
+        }
         let before = replica.heads_before(&log);
         let author = match author(&self.roster, &self.keys, &envelope, before) {
             Ok(Some(author)) => author,
@@ -261,7 +281,7 @@ impl Entity {
             let logs = replica.waiting.logs();
             for log in logs {
                 while let Some(envelope) = self.next_waiting(log) {
-                    match self.receive(envelope) {
+                    match self.judge(envelope) {
                         Received::Taken(new) => taken.push(*new),
                         _ => break,
                     }
@@ -273,10 +293,22 @@ impl Entity {
         }
     }
 
+    /// Takes out the next envelope of a log if what it waited for is there now. Looking is cheap;
+    /// judging it again in vain would let a member make every envelope cost a thousand.
     fn next_waiting(&mut self, log: LogId) -> Option<Envelope> {
         let replica = self.replicas.get_mut(&log.document)?;
         let next = replica.head(&log).sequence + 1;
-        replica.waiting.take(log, next)
+        let (envelope, want) = replica.waiting.at(log, next)?;
+        let ready = match want {
+            Want::Predecessor => true,
+            Want::Roster => self.roster.knows(&envelope.header.heads),
+            Want::Key => self.keys.contains_key(&envelope.header.epoch),
+            Want::Origin(block) => {
+                replica.live().is_some_and(|live| live.document.next_clock(block.client) > block.clock)
+            }
+            Want::Document => replica.live().is_some(),
+        };
+        if ready { replica.waiting.take(log, next) } else { None }
     }
 
     /// The commitment of an epoch's key, if its statement is here.

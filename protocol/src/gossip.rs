@@ -39,8 +39,9 @@ impl Replicator {
                 self.store(id, taken);
             }
             Err(fault) => {
+                // Whoever passed it on has judged it too, so it is to blame as much as its author.
                 self.out.push(Effect::Judge(gossip, Verdict::Reject));
-                self.drop_counted(fault);
+                self.blame(from, fault);
             }
         }
     }

@@ -11,17 +11,18 @@ use std::collections::BTreeSet;
 use rand::Rng;
 
 use crate::bytes::{Reader, Writer};
-use crate::command::{CommandId, EntityView, JoinState, Notice, Outcome, RefusalCode, Reply};
+use crate::command::{CommandId, EntityView, JoinState, Notice, Outcome, Refusal, RefusalCode, Reply};
 use crate::effect::Effect;
 use crate::epoch;
 use crate::identity::{Certificate, SignatureBytes};
 use crate::ids::{DeviceKey, EntityId, SealingKey, StatementId, VerifyingKey};
-use crate::limits::{ADDRESS_BYTES_MAX, INVITE_ADDRESSES_MAX};
+use crate::limits::{ADDRESS_BYTES_MAX, IN_FLIGHT_BYTES_MAX, INVITE_ADDRESSES_MAX, STATEMENT_BYTES_MAX};
 use crate::outbox::{After, local, refusal};
 use crate::record::Record;
 use crate::replicator::Replicator;
 use crate::roster::invite::{InviteCode, is_accepted};
 use crate::roster::{Body, Role, Seal};
+use crate::sync::have_frames;
 use crate::time::{Duration, Instant};
 use crate::wire::{Frame, Knock, Turned};
 use crate::words::FourWords;
@@ -32,6 +33,14 @@ pub(crate) const JOIN: &str = "join";
 /// How long between rounds of dialling and knocking, at first and at most; each doubles.
 const RETRY_FIRST: Duration = Duration::from_secs(2);
 const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// How long after a refusal another device may still let us in.
+const OTHERS_MAY_ADMIT: Duration = Duration::from_secs(2);
+
+/// How often a device may knock: a burst, then one for each stretch of time. Joiners knock once in
+/// `RETRY_FIRST` at most, and each knock may cost signatures.
+const KNOCKS_BURST: u64 = 8;
+const KNOCKS_EVERY: Duration = RETRY_FIRST;
 
 /// A join under way.
 #[derive(Debug)]
@@ -46,6 +55,11 @@ pub(crate) struct Join {
     checked: bool,
     /// Whether anybody was reached in this run.
     reached: bool,
+    /// What a device said that did not let us in. It may not be a member at all, so the others
+    /// have until `next` to let us in.
+    refused: Option<Refusal>,
+    /// Bytes of the roster that came since the rest of it was asked for.
+    come: usize,
     next: Instant,
     pause: Duration,
 }
@@ -62,6 +76,8 @@ impl Join {
             asker: None,
             checked: false,
             reached: false,
+            refused: None,
+            come: 0,
             next: Instant::default(),
             pause: RETRY_FIRST,
         }
@@ -109,7 +125,7 @@ impl Replicator {
             session.turned.remove(&id);
             session.knocked.remove(&id);
         }
-        self.names.want(id.0, &mut self.out);
+        self.names.want_first(id.0, &mut self.out);
         self.check_joins();
     }
 
@@ -142,6 +158,11 @@ impl Replicator {
             return;
         }
         let now = self.now.instant;
+        let refused = self.joins.iter().filter(|(_, join)| join.next <= now);
+        let refused = refused.filter_map(|(id, join)| Some((*id, join.refused.clone()?)));
+        for (id, why) in refused.collect::<Vec<_>>() {
+            self.give_up(id, why);
+        }
         let mut due = Vec::new();
         for (id, join) in self.joins.iter_mut().filter(|(_, j)| j.checked) {
             if join.next <= now {
@@ -166,7 +187,7 @@ impl Replicator {
         }
         let waiting = self.joins.iter().filter(|(id, j)| !j.checked && !self.names.is_known(&id.0));
         for id in waiting.map(|(id, _)| id.0).collect::<Vec<_>>() {
-            self.names.want(id, &mut self.out);
+            self.names.want_first(id, &mut self.out);
         }
     }
 
@@ -191,11 +212,13 @@ impl Replicator {
         }
     }
 
-    /// A device did not let us in. Only a member's refusal ends the join; others know nothing.
+    /// A device did not let us in. Whether it is a member cannot be known, so a refusal ends the
+    /// join only if nobody else lets us in soon; who is not in it knows nothing.
     pub(crate) fn turned_away(&mut self, from: DeviceKey, id: EntityId, why: Turned) {
-        if let Some(session) = self.sessions.get_mut(&from) {
-            session.turned.insert(id, why);
-        }
+        let Some(session) = self.sessions.get_mut(&from).filter(|s| s.knocked.contains(&id)) else {
+            return self.drop_counted("turned away without a knock");
+        };
+        session.turned.insert(id, why);
         let (message, hint) = match why {
             Turned::NotHere => return,
             Turned::NoInvite => ("no such invite is open there", "ask for a new invite"),
@@ -204,12 +227,28 @@ impl Replicator {
             Turned::BadProof => ("the member did not accept this device's proof", "ask for a new invite"),
             Turned::Removed => ("you were removed from it", "an admin can add you again"),
         };
-        if self.joins.contains_key(&id) {
-            self.give_up(id, refusal(RefusalCode::NotAllowed, message, hint));
+        let Some(join) = self.joins.get_mut(&id).filter(|join| join.refused.is_none()) else { return };
+        join.refused = Some(refusal(RefusalCode::NotAllowed, message, hint));
+        join.next = self.now.instant + OTHERS_MAY_ADMIT;
+        self.out.wake_at(join.next);
+    }
+
+    /// Asks whoever lets us in for the rest of a roster that does not fit one answer.
+    ///
+    /// An answer that was cut holds more than it could without one more statement.
+    pub(crate) fn ask_for_the_rest(&mut self, from: DeviceKey, id: EntityId, bytes: usize) {
+        let (Some(entity), Some(join)) = (self.entities.get(&id), self.joins.get_mut(&id)) else { return };
+        join.come = join.come.saturating_add(bytes);
+        if join.come > IN_FLIGHT_BYTES_MAX - STATEMENT_BYTES_MAX {
+            join.come = 0;
+            let ids: Vec<StatementId> = entity.roster.ids().collect();
+            for frame in have_frames(id, &ids) {
+                self.out.send(from, &frame);
+            }
         }
     }
 
-    fn give_up(&mut self, id: EntityId, why: crate::command::Refusal) {
+    fn give_up(&mut self, id: EntityId, why: Refusal) {
         let Some(join) = self.joins.remove(&id) else { return };
         self.out.keep(JOIN, &id.0, None, Vec::new());
         if let Some(asker) = join.asker {
@@ -237,7 +276,7 @@ impl Replicator {
     /// This device is in and holds the keys.
     pub(crate) fn entered(&mut self, id: EntityId) {
         let join = self.joins.remove(&id);
-        self.names.want(id.0, &mut self.out);
+        self.names.want_first(id.0, &mut self.out);
         self.enter(id);
         let Some(join) = join else { return };
         // Statements written before this batch are durable before it, so the answer is true.
@@ -263,12 +302,17 @@ impl Replicator {
     /// Somebody knocks with an invite.
     pub(crate) fn knocked(&mut self, from: DeviceKey, knock: &Knock) {
         let entity = knock.entity;
+        let Some(session) = self.sessions.get_mut(&from) else { return };
+        if !session.knocks.take(self.now.instant, KNOCKS_BURST, KNOCKS_EVERY) {
+            return self.blame(from, "knocks too often");
+        }
         match self.admit(from, knock) {
             Ok(()) => {}
             Err(why) => self.out.send(from, &Frame::Turned { entity, why }),
         }
     }
 
+    /// Lets a device in if it may. What costs a signature check comes after what does not.
     fn admit(&mut self, from: DeviceKey, knock: &Knock) -> Result<(), Turned> {
         let id = knock.entity;
         let me = self.me.as_ref().ok_or(Turned::NotHere)?;
@@ -276,14 +320,9 @@ impl Replicator {
         if !entity.may_write(me.key()) || entity.epoch().is_none() {
             return Err(Turned::NotHere);
         }
-        let (certificate, signature) = proven(from, knock).ok_or(Turned::BadProof)?;
-        let person = certificate.person.id();
-        if entity.member(from).is_some_and(|actor| actor.person == person) {
+        if entity.member(from).is_some() {
             self.welcome(id, from);
             return Ok(());
-        }
-        if entity.roster.reading().is_member(&person) {
-            return Err(Turned::BadProof);
         }
         let invite = entity.roster.invite(&VerifyingKey(knock.invite)).filter(|invite| invite.open);
         let invite = invite.ok_or(Turned::NoInvite)?;
@@ -292,6 +331,11 @@ impl Replicator {
         }
         if invite.used >= invite.uses {
             return Err(Turned::UsedUp);
+        }
+        let (certificate, signature) = proven(from, knock).ok_or(Turned::BadProof)?;
+        let person = certificate.person.id();
+        if entity.roster.reading().is_member(&person) {
+            return Err(Turned::BadProof);
         }
         if entity.roster.was_removed(&person) {
             return Err(Turned::Removed);
@@ -310,8 +354,11 @@ impl Replicator {
     fn seal_to(&mut self, id: EntityId, device: DeviceKey, to: SealingKey) {
         let Some(entity) = self.entities.get(&id) else { return };
         let Some(secret) = entity.secret.clone() else { return };
-        let keys: Vec<(StatementId, epoch::EpochKey)> =
+        let mut keys: Vec<(StatementId, epoch::EpochKey)> =
             entity.keys.iter().map(|(e, k)| (*e, k.clone())).collect();
+        // The one written under first: whoever has a key but none to write under opens an epoch.
+        let current = entity.epoch().map(|(epoch, _)| epoch);
+        keys.sort_by_key(|(epoch, _)| Some(*epoch) != current);
         for (epoch, key) in keys {
             if let Some(sealed) = epoch::seal(id, &key, &secret, to, &mut self.random) {
                 let seals = vec![Seal { device, sealed }];

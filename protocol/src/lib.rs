@@ -22,6 +22,7 @@ mod minting;
 mod names;
 mod opening;
 mod outbox;
+pub mod queues;
 mod receiving;
 pub mod record;
 mod replica;

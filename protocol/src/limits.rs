@@ -124,5 +124,11 @@ pub const IN_FLIGHT_BYTES_MAX: usize = 1024 * 1024;
 /// Edits of one document that wait to be sealed while a write is in flight.
 pub const PENDING_EDITS_MAX: usize = 8192;
 
+/// Names stretched at once, 64 MiB each: an attacker's people must not keep all cores busy.
+pub const STRETCHES_MAX: usize = 2;
+
+/// Names that wait to be stretched; what does not fit is wanted again when these are done.
+pub const STRETCHES_WAITING_MAX: usize = 256;
+
 /// Devices dialled or met at once.
 pub const PEERS_MAX: usize = 192;

@@ -39,6 +39,14 @@ impl Me {
         self.device.key()
     }
 
+    /// Whether all parts belong together: altered bytes may read as somebody else's.
+    pub(crate) fn is_whole(&self) -> bool {
+        let Certificate { person, device, .. } = &self.certificate;
+        let card = self.device.card(self.person());
+        let root = self.root.as_ref().is_none_or(|root| root.public() == person.root);
+        self.certificate.is_valid() && (card.key, card.sealing) == (device.key, device.sealing) && root
+    }
+
     /// The identity as a small value of this device. The store seals it.
     pub(crate) fn record(&self) -> Record {
         let mut writer = Writer::new();
@@ -92,8 +100,26 @@ mod tests {
             let back = Me::read(&bytes).unwrap();
             assert_eq!(back.key(), me.key());
             assert_eq!(back.person(), me.person());
+            assert!(back.is_whole());
             assert_eq!(back.root.map(|r| r.public()), me.root.map(|r| r.public()));
             assert_eq!(Me::read(&bytes[1..]).err(), Some(Malformed));
+        }
+    }
+
+    #[test]
+    fn an_altered_identity_is_not_whole() {
+        let root = RootSecret::from_seed(&[1; 32]);
+        let device = DeviceSecret::from_seeds(&[2; 32], &[3; 32]);
+        let person = PersonCard { root: root.public(), nonce: 4 }.id();
+        let certificate = root.certify(4, &device.card(person));
+        let me = Me { device, certificate, root: Some(root), home: EntityId([5; 32]), name: String::new() };
+        let Record::Local { value: Some(bytes), .. } = me.record() else { panic!("a local value") };
+        // The home and the name are nobody's claim; every byte before them is bound to the others.
+        let bound = bytes.len() - 32 - 4;
+        for at in 0..bound {
+            let mut altered = bytes.clone();
+            altered[at] ^= 8;
+            assert!(!Me::read(&altered).is_ok_and(|me| me.is_whole()), "byte {at}");
         }
     }
 }

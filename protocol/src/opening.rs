@@ -2,6 +2,8 @@
 //!
 //! Our own logs are continued only if the last stop was clean; else each begins a new incarnation
 //! with the next write, so that no crash, restore or copied home makes a device contradict itself.
+//! A new identity is made in an empty home only: where anything is remembered but the identity
+//! cannot be read, the node refuses to serve, since a new one would bury what the old one can open.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +20,10 @@ use crate::roster::{Body, Roster, Statement};
 
 /// The kind of the small values that name our current log of a document.
 pub(crate) const LOG: &str = "log";
+
+const NO_IDENTITY: &str = "the home has data but no identity: restore the whole home from a backup";
+const DAMAGED_IDENTITY: &str = "the identity in the home cannot be read: it was damaged or written by a newer version; \
+     restore the home from a backup, nothing was changed";
 
 /// How far the opening has come.
 #[derive(Debug, Default)]
@@ -41,13 +47,17 @@ impl Replicator {
             Ok(Page::Envelopes { .. }) => return self.fail_opening("the store gave another page"),
             Err(failure) => return self.fail_opening(&failure.to_string()),
         };
+        if locals.is_empty() && statements.is_empty() && heads.is_empty() {
+            return self.mint_identity();
+        }
+        match identity(&locals) {
+            Ok(me) => self.me = Some(me),
+            Err(reason) => return self.fail_opening(reason),
+        }
         self.restore_locals(&locals);
         self.restore_rosters(statements);
         self.restore_heads(&heads, &locals);
-        match &self.me {
-            Some(_) => self.ready(),
-            None => self.mint_identity(),
-        }
+        self.ready();
     }
 
     fn fail_opening(&mut self, reason: &str) {
@@ -58,7 +68,6 @@ impl Replicator {
     fn restore_locals(&mut self, locals: &[(LocalKey, Vec<u8>)]) {
         for (key, value) in locals {
             match key.kind.as_str() {
-                IDENTITY => self.me = Me::read(value).ok(),
                 NAME => self.names.restore(&key.of, value),
                 JOIN => {
                     if let Some((entity, join)) = Join::read(&key.of, value) {
@@ -114,8 +123,12 @@ impl Replicator {
         let (device, key, person) = (me.device.clone(), me.key(), me.person());
         self.opening.done = true;
         self.out.push(Effect::Listen(device));
+        self.names.want_first(person.0, &mut self.out);
         let entities: Vec<EntityId> = self.entities.keys().copied().collect();
         for entity in entities {
+            if self.entities.get(&entity).is_some_and(|e| e.secret.is_some()) {
+                self.names.want_first(entity.0, &mut self.out);
+            }
             self.tend(entity);
         }
         if let Some(identity) = self.names.person(person) {
@@ -123,6 +136,13 @@ impl Replicator {
         }
         self.check_joins();
     }
+}
+
+/// The identity among what is remembered, or why there is none.
+fn identity(locals: &[(LocalKey, Vec<u8>)]) -> Result<Me, &'static str> {
+    let (_, value) =
+        locals.iter().find(|(key, _)| key.kind == IDENTITY && key.of.is_empty()).ok_or(NO_IDENTITY)?;
+    Me::read(value).ok().filter(Me::is_whole).ok_or(DAMAGED_IDENTITY)
 }
 
 /// An entity founded by the genesis among these statements.

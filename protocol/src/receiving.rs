@@ -29,13 +29,16 @@ impl Replicator {
 
     /// Takes statements of a shared entity, or of one that is being joined.
     pub(crate) fn take_statements(&mut self, from: DeviceKey, id: EntityId, statements: &[Vec<u8>]) {
-        let joining = self.joins.contains_key(&id);
-        let shares = self.sessions.get(&from).is_some_and(|s| s.shared.contains_key(&id));
+        let Some(session) = self.sessions.get(&from) else { return };
+        let shares = session.shared.contains_key(&id);
+        let joining = self.joins.contains_key(&id) && session.knocked.contains(&id);
         if !joining && !shares {
             return self.drop_counted("statements of a stranger");
         }
         if joining && !self.entities.contains_key(&id) {
-            let Some(entity) = found(id, statements) else { return self.blame(from, "no genesis") };
+            // Whoever lets us in gives parents first, so the genesis before all.
+            let first = statements.get(..1).unwrap_or_default();
+            let Some(entity) = found(id, first) else { return self.blame(from, "no genesis") };
             self.entities.insert(id, entity);
         }
         let Some(entity) = self.entities.get_mut(&id) else { return };
@@ -45,6 +48,10 @@ impl Replicator {
                 Inserted::New(ids) => new.extend(ids),
                 Inserted::Rejected(rejection) => rejected |= rejection.blames_sender(),
                 Inserted::Known | Inserted::Waiting { .. } => {}
+            }
+            if rejected {
+                // Each costs a signature check: what follows must come again from somebody else.
+                break;
             }
         }
         entity.note_statements(&new);
@@ -58,6 +65,10 @@ impl Replicator {
         }
         if rejected {
             self.blame(from, "invalid statement");
+        }
+        if joining {
+            let bytes = statements.iter().map(Vec::len).sum();
+            self.ask_for_the_rest(from, id, bytes);
         }
     }
 
@@ -126,14 +137,12 @@ impl Replicator {
         let entered = entity.secret.is_none();
         entity.open_seals(&me.device);
         let entered = entered && entity.secret.is_some() && entity.member(me.key()).is_some();
-        let people: Vec<[u8; 32]> = entity.roster.reading().members.keys().map(|p| p.0).collect();
-        for person in people {
-            self.names.want(person, &mut self.out);
-        }
+        self.want_names();
         self.rotate_if_needed(id);
         self.listen(id);
         self.retry_all(id);
         self.judge_anew(id);
+        self.compare_all(id);
         if entered {
             self.entered(id);
         }
@@ -142,22 +151,33 @@ impl Replicator {
         }
     }
 
+    /// Has the names of members stretched, as many as there is room for. Of nobody else: whoever
+    /// is not in cannot make this node stretch.
+    pub(crate) fn want_names(&mut self) {
+        let entered = self.entities.values().filter(|e| e.secret.is_some());
+        for person in entered.flat_map(|e| e.roster.reading().members.keys()) {
+            if !self.names.want(person.0, &mut self.out) {
+                return;
+            }
+        }
+    }
+
     /// Reads documents anew if a statement came that may change what was judged already.
     fn judge_anew(&mut self, id: EntityId) {
-        let Some(entity) = self.entities.get_mut(&id).filter(|e| e.rejudge && e.is_sealed()) else { return };
+        let Some(entity) = self.entities.get_mut(&id).filter(|e| e.rejudge && e.is_at_rest()) else { return };
         entity.rejudge = false;
         entity.replicas.values_mut().for_each(Replica::judge_anew);
         self.load_documents(id);
     }
 
-    /// Opens a new epoch where none fits who is a member now.
+    /// Opens a new epoch where none whose key is held fits who is a member now.
     fn rotate_if_needed(&mut self, id: EntityId) {
         let Some(me) = &self.me else { return };
         let Some(entity) = self.entities.get(&id) else { return };
         let Some(secret) = entity.secret.clone().filter(|_| entity.member(me.key()).is_some()) else {
             return;
         };
-        if entity.roster.reading().epoch.is_some() {
+        if entity.epoch().is_some() {
             return;
         }
         let key = epoch::EpochKey::generate(&mut self.random);
@@ -199,9 +219,12 @@ impl Replicator {
                 Ok(new) => taken.extend(new),
                 Err(fault) => self.blame(from, fault),
             }
+            if !self.sessions.contains_key(&from) {
+                break;
+            }
         }
         self.store(id, taken);
-        if more {
+        if more && self.sessions.contains_key(&from) {
             self.out.send(from, &Frame::Next { entity: id, document });
         }
         self.touch(id);
@@ -297,7 +320,8 @@ impl Replicator {
     pub(crate) fn seal(&mut self, id: EntityId, document: DocumentKey) {
         let Some(me) = &self.me else { return };
         let Some(entity) = self.entities.get_mut(&id) else { return };
-        let heads = entity.roster.heads();
+        let previous = entity.replicas.get(&document).map_or(&[][..], Replica::own_heads);
+        let heads = entity.roster.heads_to_write(&me.key(), previous);
         let Some((epoch, key)) = entity.epoch().map(|(epoch, key)| (epoch, key.clone())) else { return };
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
         let Ok(Some(sealed)) = replica.seal(&me.device, heads, (epoch, &key), &mut self.random) else {
@@ -330,26 +354,45 @@ impl Replicator {
     /// Has all documents of an entity read into memory.
     pub(crate) fn load_documents(&mut self, id: EntityId) {
         let Some(entity) = self.entities.get_mut(&id) else { return };
+        let mut begun = Vec::new();
         for replica in entity.replicas.values_mut() {
             if replica.begin_loading() {
-                let query = Query::Document { document: replica.key, after: 0, bytes_max: LOAD_BYTES };
-                let load = self.out.load(query);
-                self.loads.insert(load, Load::Content(id, replica.key));
+                begun.push(replica.key);
             }
+        }
+        for document in begun {
+            self.read_on(id, document, 0);
+        }
+    }
+
+    fn read_on(&mut self, id: EntityId, document: DocumentKey, after: u64) {
+        let load = self.out.load(Query::Document { document, after, bytes_max: LOAD_BYTES });
+        self.loads.insert(load, Load::Content(id, document));
+        if let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) {
+            replica.reading = Some(load);
         }
     }
 
     pub(crate) fn loaded(&mut self, load: LoadId, page: Result<Page, StoreFailure>) {
         match self.loads.remove(&load) {
             Some(Load::Opening) => self.opened(page),
-            Some(Load::Content(entity, document)) => self.content_loaded(entity, document, page),
-            Some(Load::Page(to, entity, document)) => self.page_loaded(to, entity, document, page),
+            Some(Load::Content(entity, document)) => self.content_loaded(load, (entity, document), page),
+            Some(Load::Page(to, entity, document)) => self.page_loaded(load, (to, entity, document), page),
             None => {}
         }
     }
 
-    fn content_loaded(&mut self, id: EntityId, document: DocumentKey, page: Result<Page, StoreFailure>) {
+    fn content_loaded(
+        &mut self,
+        load: LoadId,
+        (id, document): (EntityId, DocumentKey),
+        page: Result<Page, StoreFailure>,
+    ) {
         let Some(entity) = self.entities.get_mut(&id) else { return };
+        if entity.replicas.get(&document).is_none_or(|replica| replica.reading != Some(load)) {
+            // The document was begun anew since: this page belongs to a reading that was given up.
+            return;
+        }
         let next = match page {
             Ok(Page::Envelopes { envelopes, next }) => {
                 entity.restore(document, &envelopes);
@@ -361,9 +404,7 @@ impl Replicator {
             }
         };
         if let Some(after) = next {
-            let load = self.out.load(Query::Document { document, after, bytes_max: LOAD_BYTES });
-            self.loads.insert(load, Load::Content(id, document));
-            return;
+            return self.read_on(id, document, after);
         }
         let replica = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document));
         let queued = replica.map(|r| r.end_loading()).unwrap_or_default();
@@ -371,6 +412,7 @@ impl Replicator {
         for Queued { puts, answer } in queued {
             self.put(id, document, puts, answer);
         }
+        self.judge_anew(id);
         self.touch(id);
         for (command, what) in self.deferred.remove(&document).unwrap_or_default() {
             self.ask(command, what);

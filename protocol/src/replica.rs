@@ -5,6 +5,7 @@
 //! envelope keeps its clocks, so that its log goes on. Invariant: the heads name exactly the
 //! envelopes that were applied or rejected here, in the order of their logs.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -16,6 +17,7 @@ use crate::epoch::EpochKey;
 use crate::identity::DeviceSecret;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EnvelopeHash, Incarnation, LogHead, LogId, StatementId};
 use crate::limits::{ENVELOPE_EDITS_MAX, PENDING_EDITS_MAX};
+use crate::record::LoadId;
 use crate::schema::chat::{self, ChatIndex, MessageId};
 use crate::schema::rights::{self, Actor, PutRef};
 use crate::schema::{self, Concern, Put};
@@ -27,6 +29,9 @@ use crate::waiting::{Waiting, Want};
 
 /// Bytes of merged edits in one envelope: leaves room for the header where nothing packs.
 const GROUP_BYTES_MAX: usize = 192 * 1024;
+
+/// How often in one run a peer's word alone ends our log: once is what a restored home needs.
+const DOUBTS_MAX: u32 = 8;
 
 /// One document at one node.
 #[derive(Debug)]
@@ -43,11 +48,14 @@ pub(crate) struct Replica {
     pub(crate) waiting: Waiting,
     /// The content, if it is in memory.
     pub(crate) content: Content,
+    /// The page of the content that is being read.
+    pub(crate) reading: Option<LoadId>,
     own: Own,
     pending: Vec<Pending>,
     /// Writes that came while the content was not in memory.
     queued: Vec<Queued>,
     sealing: bool,
+    doubts: u32,
     /// Envelopes in which the CRDT library failed: their content is void here for good.
     quarantined: BTreeSet<EnvelopeHash>,
 }
@@ -68,6 +76,8 @@ pub(crate) enum Content {
 pub(crate) struct Live {
     /// The merged content.
     pub(crate) document: Document,
+    /// Of the content as it is, once asked for: every peer that tells how it stands asks.
+    digest: OnceCell<Digest>,
     /// The order of its messages, if it is a chat.
     pub(crate) chat: ChatIndex,
     /// Logs that ended because not even a clock range could be read.
@@ -88,6 +98,7 @@ struct Own {
 /// A local edit that is in the document and waits to be sealed.
 #[derive(Debug)]
 struct Pending {
+    puts: Vec<Put>,
     update: Vec<u8>,
     answer: Answer,
 }
@@ -145,10 +156,12 @@ impl Replica {
             heads: BTreeMap::new(),
             waiting: Waiting::default(),
             content: Content::Cold,
+            reading: None,
             own: Own::default(),
             pending: Vec::new(),
             queued: Vec::new(),
             sealing: false,
+            doubts: 0,
             quarantined: BTreeSet::new(),
         }
     }
@@ -159,9 +172,28 @@ impl Replica {
     }
 
     /// Ends our log: a peer holds more of it than we do, or a write of it failed.
-    /// What is written from now on begins a new incarnation.
+    ///
+    /// What is written from now on begins a new incarnation. So must what waits to be sealed: it
+    /// was made in the old log's name and no other log could carry it. It is made anew when the
+    /// document, now without it, was read from disk; the caller has that done.
     pub(crate) fn retire_log(&mut self) {
         self.own = Own::default();
+        if !self.pending.is_empty() {
+            self.content = Content::Cold;
+            self.reading = None;
+            let unsealed = std::mem::take(&mut self.pending).into_iter();
+            self.queued.splice(0..0, unsealed.map(|p| Queued { puts: p.puts, answer: p.answer }));
+        }
+    }
+
+    /// Ends our log on a peer's word that it goes further than we know, unless peers gave their
+    /// word too often: one that lies must not make us begin logs without end. An envelope in hand
+    /// ends it in any case.
+    pub(crate) fn doubt_log(&mut self, log: &LogId) {
+        if self.writes(log) && self.doubts < DOUBTS_MAX {
+            self.doubts += 1;
+            self.retire_log();
+        }
     }
 
     /// Whether there is a log that we write, or would continue.
@@ -203,6 +235,11 @@ impl Replica {
         live.known.get(log).map_or(&[], Vec::as_slice)
     }
 
+    /// The roster heads that the last envelope of the log we write names.
+    pub(crate) fn own_heads(&self) -> &[StatementId] {
+        self.own.log.as_ref().map_or(&[], |log| self.heads_before(log))
+    }
+
     // -- loading ------------------------------------------------------------------------------
 
     /// Begins to read the content from disk. False if it is there or under way.
@@ -237,6 +274,7 @@ impl Replica {
 
     /// Ends the reading: what was read is what is held. Gives the writes that waited for it.
     pub(crate) fn end_loading(&mut self) -> Vec<Queued> {
+        self.reading = None;
         if let Content::Loading(live, heads) = std::mem::replace(&mut self.content, Content::Cold) {
             // Less than was held before means damage: the rest comes from peers, and our own log
             // must not be continued behind what they may hold of it.
@@ -254,6 +292,7 @@ impl Replica {
     pub(crate) fn judge_anew(&mut self) {
         if !matches!(self.content, Content::Cold) {
             self.content = Content::Cold;
+            self.reading = None;
             self.own.begun = false;
         }
     }
@@ -262,6 +301,7 @@ impl Replica {
     /// disk is what counts. Gives who waits for those writes.
     pub(crate) fn forget(&mut self) -> Vec<CommandId> {
         self.content = Content::Cold;
+        self.reading = None;
         self.retire_log();
         self.sealing = false;
         let pending = std::mem::take(&mut self.pending).into_iter().map(|p| p.answer);
@@ -321,7 +361,7 @@ impl Replica {
         }
         let edit = live.document.edit(&puts)?;
         let changed = live.note(&edit.changes);
-        self.pending.push(Pending { update: edit.update, answer });
+        self.pending.push(Pending { puts, update: edit.update, answer });
         Ok(changed)
     }
 
@@ -378,10 +418,16 @@ impl Live {
     fn new(key: DocumentKey, concern: &Concern) -> Live {
         Live {
             document: Document::new(&key.to_string(), schema::roots(concern), Shape::Maps),
+            digest: OnceCell::new(),
             chat: ChatIndex::default(),
             ended: BTreeSet::new(),
             known: BTreeMap::new(),
         }
+    }
+
+    /// A hash of the visible content.
+    pub(crate) fn content_digest(&self) -> Digest {
+        *self.digest.get_or_init(|| self.document.content_digest())
     }
 
     /// Opens, parses and judges an envelope, and applies it or keeps its clocks.
@@ -399,11 +445,11 @@ impl Live {
         let Ok(content) = envelope.open(author.key) else { return self.end(log, "its seal does not open") };
         let parsed = match parse(&content, &self.document.expect(client(&log))) {
             Ok(parsed) => parsed,
-            Err(error) if matches!(error.fault, Fault::Early(_)) => return Judged::Waits(Want::Origin),
             Err(error) => {
-                return match &error.range {
-                    Some(range) => self.void(log, range.clone(), &error.to_string()),
-                    None => self.end(log, &error.to_string()),
+                return match (error.fault, &error.range) {
+                    (Fault::Early(block), _) => Judged::Waits(Want::Origin(block)),
+                    (_, Some(range)) => self.void(log, range.clone(), &error.to_string()),
+                    (_, None) => self.end(log, &error.to_string()),
                 };
             }
         };
@@ -438,6 +484,7 @@ impl Live {
 
     /// Takes changes into the order of messages; gives the messages they concern.
     fn note(&mut self, changes: &Changes) -> Vec<MessageId> {
+        self.digest = OnceCell::new();
         let mut touched = BTreeSet::new();
         for change in &changes.keys {
             let value = match &change.after {

@@ -129,10 +129,23 @@ impl Replicator {
         if self.minted(id, bytes) {
             return;
         }
-        if let Some(record) = self.names.stretched(id, bytes) {
+        let nameless = self.own_name().is_none();
+        if let Some(record) = self.names.stretched(id, bytes, &mut self.out) {
             self.out.write(vec![record], Vec::new());
+            if let (true, Some((identity, device))) = (nameless, self.own_name()) {
+                self.out.notify(Notice::Ready { identity, device });
+            }
             self.check_joins();
+            if self.names.stretching().1 == 0 {
+                self.want_names();
+            }
         }
+    }
+
+    /// This person's words and this device, if the words are known.
+    fn own_name(&self) -> Option<(FourWords, DeviceKey)> {
+        let me = self.me.as_ref()?;
+        Some((self.names.person(me.person())?, me.key()))
     }
 
     // -- time ---------------------------------------------------------------------------------
@@ -224,7 +237,7 @@ impl Replicator {
     pub(crate) fn blame(&mut self, device: DeviceKey, reason: &'static str) {
         self.drop_counted(reason);
         if self.sessions.get_mut(&device).is_some_and(Session::penalize) {
-            self.sessions.remove(&device);
+            self.disconnected(device);
             self.out.push(Effect::Disconnect(device, Reason::Misbehaved));
         }
     }

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::epoch::Greeting;
-use crate::ids::Digest;
-use crate::ids::{DocumentKey, EntityId, LogHead, LogId, StatementId};
+use crate::ids::{Digest, DocumentKey, EntityId, LogHead, LogId, StatementId};
+use crate::record::LoadId;
+use crate::time::{Duration, Instant};
 use crate::wire::{State, Turned};
 
 /// A peer's faults are forgiven up to this many.
@@ -24,7 +25,40 @@ pub(crate) struct Session {
     pub(crate) turned: BTreeMap<EntityId, Turned>,
     /// Where we knocked.
     pub(crate) knocked: BTreeSet<EntityId>,
+    /// How often it may knock.
+    pub(crate) knocks: Allowance,
+    /// The rosters of which it lists what it has.
+    pub(crate) listings: BTreeMap<EntityId, Listing>,
     penalties: u32,
+}
+
+/// What a peer says it has of a roster, until the last frame of the list has come.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    /// Of the statements we have. What else it has does not change what it lacks.
+    pub(crate) have: BTreeSet<StatementId>,
+    /// How often it may be answered.
+    pub(crate) answers: Allowance,
+}
+
+/// How often a peer may make us do something: a burst, then one for each stretch of time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Allowance {
+    /// When all that was taken is made up for.
+    even_at: Instant,
+}
+
+impl Allowance {
+    /// Takes one. False if the peer has had `burst` and the time for another has not come.
+    pub(crate) fn take(&mut self, now: Instant, burst: u64, every: Duration) -> bool {
+        let latest = now + Duration(every.0.saturating_mul(burst));
+        let even_at = self.even_at.max(now) + every;
+        let granted = even_at <= latest;
+        if granted {
+            self.even_at = even_at;
+        }
+        granted
+    }
 }
 
 /// What is known of a peer about one shared entity.
@@ -38,8 +72,8 @@ pub(crate) struct Shared {
     pub(crate) asked_roster: Option<(Digest, Digest)>,
     /// The vectors for which we have asked already.
     pub(crate) asked: BTreeMap<DocumentKey, (Digest, Digest)>,
-    /// Its statement ids, until the last frame of them has come.
-    pub(crate) have: BTreeSet<StatementId>,
+    /// How often its state may make us ask.
+    pub(crate) asks: Allowance,
     /// Its state vectors, as last told and since then advanced by what it sent and was sent.
     pub(crate) vectors: BTreeMap<DocumentKey, BTreeMap<LogId, LogHead>>,
     /// What we stream to it, one page at a time for each document.
@@ -51,8 +85,19 @@ pub(crate) struct Shared {
 pub(crate) struct Stream {
     /// Logs still to be sent, with the sequence after which it lacks them.
     pub(crate) logs: VecDeque<(LogId, u64)>,
-    /// A page is being loaded, or was sent and not yet asked on.
-    pub(crate) busy: bool,
+    pub(crate) page: Paging,
+}
+
+/// Where the one page of a stream is that may be under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Paging {
+    /// Nowhere.
+    #[default]
+    None,
+    /// It is being loaded: the end of this log after this sequence.
+    Loading(LoadId, LogId, u64),
+    /// It was sent, and the peer was told to ask for the next one.
+    Sent,
 }
 
 impl Session {
@@ -60,5 +105,19 @@ impl Session {
     pub(crate) fn penalize(&mut self) -> bool {
         self.penalties += 1;
         self.penalties > PENALTIES_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allowance_gives_a_burst_and_then_one_for_each_stretch_of_time() {
+        let mut allowance = Allowance::default();
+        let mut granted = |at| allowance.take(Instant(at), 3, Duration(100));
+        assert_eq!([0, 0, 0, 0].map(&mut granted), [true, true, true, false]);
+        assert_eq!([99, 100, 100, 199, 200].map(&mut granted), [false, true, false, false, true]);
+        assert_eq!([5_000; 4].map(&mut granted), [true, true, true, false], "it never saves up more");
     }
 }

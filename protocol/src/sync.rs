@@ -5,15 +5,17 @@
 //! Whoever holds an entity's secret may exchange its roster, since that is how it learns of a
 //! newcomer or of its own removal; documents go to members' devices only.
 
+use std::collections::BTreeMap;
+
 use crate::entity::Entity;
-use crate::ids::{DeviceKey, DocumentKey, EntityId, LogId};
+use crate::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId};
 use crate::limits::{
     FRAME_LOGS_MAX, FRAME_STATEMENT_IDS_MAX, GREETING_ENTITIES_MAX, IN_FLIGHT_BYTES_MAX, PAGE_BYTES,
 };
-use crate::record::{Page, Query, StoreFailure};
+use crate::record::{LoadId, Page, Query, StoreFailure};
 use crate::replica::Replica;
 use crate::replicator::{Load, Replicator, TELL_AFTER};
-use crate::session::{Session, Shared, Stream};
+use crate::session::{Paging, Session, Shared, Stream};
 use crate::time::{Duration, Instant};
 use crate::wire::{Frame, State, Vector};
 use rand::Rng;
@@ -22,8 +24,10 @@ use rand::Rng;
 /// between this and twice this.
 const REASSURE_EVERY: Duration = Duration::from_secs(60);
 
-/// Statement ids that a peer may list before we answer: what all devices of a large entity may write.
-const HAVE_MAX: usize = 262_144;
+/// How often a peer's state may make us ask, and its list make us answer: a burst, then one for
+/// each stretch of time. Honest peers tell at most once in `TELL_AFTER`.
+const ASKS_BURST: u64 = 32;
+const ASKS_EVERY: Duration = Duration(250);
 
 impl Replicator {
     // -- connections --------------------------------------------------------------------------
@@ -61,13 +65,13 @@ impl Replicator {
         match frame {
             Frame::Hello(greetings) => self.hello(from, greetings),
             Frame::State(state) => self.their_state(from, state),
-            Frame::Have { entity, ids, last } => self.their_statements(from, entity, ids, last),
+            Frame::Have { entity, ids, last } => self.their_statements(from, entity, &ids, last),
             Frame::Statements { entity, statements } => self.take_statements(from, entity, &statements),
             Frame::Vector(vector) => self.their_vector(from, vector),
             Frame::Envelopes { entity, document, envelopes, more } => {
                 self.take_page(from, entity, document, &envelopes, more);
             }
-            Frame::Next { entity, document } => self.next_page(from, entity, document),
+            Frame::Next { entity, document } => self.their_next(from, entity, document),
             Frame::Knock(knock) => self.knocked(from, &knock),
             Frame::Turned { entity, why } => self.turned_away(from, entity, why),
         }
@@ -166,6 +170,11 @@ impl Replicator {
             let Some(entity) = self.entities.get(id).filter(|e| e.is_sealed() && (all || !gathering)) else {
                 continue;
             };
+            if all {
+                // What was asked for and lost on the way may be asked for once more.
+                shared.asked.clear();
+                shared.asked_roster = None;
+            }
             let state = entity.state();
             if all || shared.told.as_ref() != Some(&state) {
                 self.out.send(device, &Frame::State(state.clone()));
@@ -175,12 +184,32 @@ impl Replicator {
     }
 
     /// A peer says how it stands: what differs is asked for.
-    fn their_state(&mut self, from: DeviceKey, state: State) {
+    fn their_state(&mut self, from: DeviceKey, mut state: State) {
         let id = state.entity;
         let Some(entity) = self.entities.get(&id) else { return };
+        let Some(shared) = shared(&mut self.sessions, from, id) else {
+            return self.drop_counted("state of what is not shared");
+        };
+        if !state.documents.iter().zip(state.documents.iter().skip(1)).all(|(a, b)| a.document < b.document) {
+            return self.blame(from, "state out of order");
+        }
+        state.documents.retain(|document| entity.replicas.contains_key(&document.document));
+        shared.theirs = Some(state);
+        if shared.asks.take(self.now.instant, ASKS_BURST, ASKS_EVERY) {
+            self.compare(from, id);
+        } else {
+            self.drop_counted("state told too often");
+        }
+        self.tell(from, false);
+    }
+
+    /// Compares how a peer stands with how we stand, and asks for what differs: at most once for
+    /// each pair of states.
+    fn compare(&mut self, from: DeviceKey, id: EntityId) {
+        let Some(entity) = self.entities.get(&id) else { return };
         let Some(shared) = shared(&mut self.sessions, from, id) else { return };
-        let ours = entity.state();
-        let differs = (ours.roster, state.roster);
+        let Some(theirs) = &shared.theirs else { return };
+        let differs = (entity.roster.digest(), theirs.roster);
         if differs.0 != differs.1 && shared.asked_roster != Some(differs) {
             shared.asked_roster = Some(differs);
             let ids: Vec<_> = entity.roster.ids().collect();
@@ -188,7 +217,15 @@ impl Replicator {
                 self.out.send(from, &frame);
             }
         }
-        for theirs in &state.documents {
+        self.compare_documents(from, id);
+    }
+
+    /// Asks for what documents lack: of members' devices alone, as only those are heard.
+    fn compare_documents(&mut self, from: DeviceKey, id: EntityId) {
+        let Some(entity) = self.entities.get(&id).filter(|e| e.member(from).is_some()) else { return };
+        let Some(shared) = shared(&mut self.sessions, from, id) else { return };
+        let Some(theirs) = &shared.theirs else { return };
+        for theirs in &theirs.documents {
             let Some(replica) = entity.replicas.get(&theirs.document) else { continue };
             let differs = (replica.vector_digest(), theirs.vector);
             if differs.0 != differs.1 && shared.asked.get(&theirs.document) != Some(&differs) {
@@ -196,31 +233,43 @@ impl Replicator {
                 self.out.send(from, &Frame::Vector(vector(id, replica)));
             }
         }
-        shared.theirs = Some(state);
-        self.tell(from, false);
+    }
+
+    /// Looks again at how peers said their documents stand: who is a member may have changed.
+    pub(crate) fn compare_all(&mut self, id: EntityId) {
+        let sharing = self.sessions.iter().filter(|(_, session)| session.shared.contains_key(&id));
+        for device in sharing.map(|(device, _)| *device).collect::<Vec<_>>() {
+            self.compare_documents(device, id);
+        }
     }
 
     // -- rosters ------------------------------------------------------------------------------
 
-    /// A peer lists the statements it has: it gets those it lacks.
+    /// A peer lists the statements it has: it gets those it lacks. It shares the secret, or was
+    /// just let in and learns the secret from them.
     fn their_statements(
         &mut self,
         from: DeviceKey,
         id: EntityId,
-        ids: Vec<crate::ids::StatementId>,
+        ids: &[crate::ids::StatementId],
         last: bool,
     ) {
         let Some(entity) = self.entities.get(&id) else { return };
-        let Some(shared) = shared(&mut self.sessions, from, id) else { return };
-        if shared.have.len() + ids.len() > HAVE_MAX {
-            shared.have.clear();
-            return self.blame(from, "too many statement ids");
+        let Some(session) = self.sessions.get_mut(&from) else { return };
+        if !session.shared.contains_key(&id) && entity.member(from).is_none() {
+            return self.drop_counted("list of a stranger");
         }
-        shared.have.extend(ids);
-        if last {
-            let have = std::mem::take(&mut shared.have);
+        let listing = session.listings.entry(id).or_default();
+        listing.have.extend(ids.iter().filter(|id| entity.roster.contains(id)));
+        if !last {
+            return;
+        }
+        let have = std::mem::take(&mut listing.have);
+        if listing.answers.take(self.now.instant, ASKS_BURST, ASKS_EVERY) {
             let lacking = entity.statements_lacking(&have);
             self.send_statements(from, id, lacking);
+        } else {
+            self.drop_counted("list sent too often");
         }
     }
 
@@ -249,7 +298,7 @@ impl Replicator {
 
     /// Asks a peer for what is missing where something waits: at most once for each state of ours.
     pub(crate) fn ask_for_gaps(&mut self, from: DeviceKey, id: EntityId) {
-        let Some(entity) = self.entities.get(&id) else { return };
+        let Some(entity) = self.entities.get(&id).filter(|e| e.member(from).is_some()) else { return };
         let Some(shared) = shared(&mut self.sessions, from, id) else { return };
         for replica in entity.replicas.values().filter(|r| !r.waiting.is_empty()) {
             let ours = replica.vector_digest();
@@ -261,36 +310,46 @@ impl Replicator {
 
     /// A peer shows its state vector of a document: it is streamed what it lacks.
     fn their_vector(&mut self, from: DeviceKey, vector: Vector) {
-        let Some(entity) = self.entities.get_mut(&vector.entity) else { return };
-        if entity.member(from).is_none() || vector.logs.len() > FRAME_LOGS_MAX {
+        let Vector { entity: id, document, logs } = vector;
+        if logs.len() > FRAME_LOGS_MAX {
+            return self.blame(from, "vector too long");
+        }
+        let Some(entity) = self.entities.get_mut(&id) else { return };
+        if entity.member(from).is_none() {
             return self.drop_counted("vector of a stranger");
         }
         let me = self.me.as_ref().map(|me| me.key());
-        let Some(replica) = entity.replicas.get_mut(&vector.document) else { return };
-        let Some(shared) = shared(&mut self.sessions, from, vector.entity) else { return };
-        let theirs: std::collections::BTreeMap<_, _> = vector
-            .logs
-            .iter()
-            .map(|(device, incarnation, head)| {
-                (LogId { document: vector.document, device: *device, incarnation: *incarnation }, *head)
-            })
+        let Some(replica) = entity.replicas.get_mut(&document) else { return };
+        let Some(shared) = shared(&mut self.sessions, from, id) else { return };
+        let theirs: BTreeMap<LogId, LogHead> = logs
+            .into_iter()
+            .map(|(device, incarnation, head)| (LogId { document, device, incarnation }, head))
             .collect();
-        for (log, head) in &theirs {
-            let ours = replica.head(log);
-            if Some(log.device) == me && replica.writes(log) && (head.sequence > ours.sequence) {
-                replica.retire_log();
+        for (log, head) in theirs.iter().filter(|(log, _)| Some(log.device) == me) {
+            if head.sequence > replica.head(log).sequence {
+                replica.doubt_log(log);
             }
         }
         let lacking = replica.heads.iter().filter_map(|(log, head)| {
             let has = theirs.get(log).map_or(0, |h| h.sequence);
             (has < head.sequence).then_some((*log, has))
         });
-        let stream = shared.streams.entry(vector.document).or_default();
+        let stream = shared.streams.entry(document).or_default();
         stream.logs = lacking.collect();
-        let begin = !stream.busy;
-        shared.vectors.insert(vector.document, theirs);
+        let begin = stream.page == Paging::None;
+        shared.vectors.insert(document, theirs);
         if begin {
-            self.next_page(from, vector.entity, vector.document);
+            self.next_page(from, id, document);
+        }
+        self.load_documents(id);
+    }
+
+    /// A peer has taken a page and asks for the next: only after one that promised more.
+    fn their_next(&mut self, from: DeviceKey, entity: EntityId, document: DocumentKey) {
+        let shared = shared(&mut self.sessions, from, entity);
+        match shared.and_then(|shared| shared.streams.get(&document)).map(|stream| stream.page) {
+            Some(Paging::Sent) => self.next_page(from, entity, document),
+            _ => self.drop_counted("next page of nothing"),
         }
     }
 
@@ -298,49 +357,58 @@ impl Replicator {
     fn next_page(&mut self, to: DeviceKey, entity: EntityId, document: DocumentKey) {
         let Some(shared) = shared(&mut self.sessions, to, entity) else { return };
         let Some(stream) = shared.streams.get_mut(&document) else { return };
-        let Some((log, after)) = stream.logs.front() else {
-            stream.busy = false;
+        let Some((log, after)) = stream.logs.front().copied() else {
+            stream.page = Paging::None;
             return;
         };
-        stream.busy = true;
-        let load = self.out.load(Query::Log { log: *log, after: *after, bytes_max: PAGE_BYTES });
+        let load = self.out.load(Query::Log { log, after, bytes_max: PAGE_BYTES });
+        stream.page = Paging::Loading(load, log, after);
         self.loads.insert(load, Load::Page(to, entity, document));
     }
 
     /// A page was loaded: it is sent, and the stream goes on when the receiver asks.
+    ///
+    /// The peer may have connected anew meanwhile, or shown another vector.
     pub(crate) fn page_loaded(
         &mut self,
-        to: DeviceKey,
-        entity: EntityId,
-        document: DocumentKey,
+        load: LoadId,
+        (to, entity, document): (DeviceKey, EntityId, DocumentKey),
         page: Result<Page, StoreFailure>,
     ) {
         let member = self.entities.get(&entity).is_some_and(|e| e.member(to).is_some());
-        let Some(shared) = shared(&mut self.sessions, to, entity).filter(|_| member) else { return };
+        let Some(shared) = shared(&mut self.sessions, to, entity) else { return };
         let Some(stream) = shared.streams.get_mut(&document) else { return };
+        let Paging::Loading(expected, log, after) = stream.page else { return };
+        if expected != load {
+            return;
+        }
         let Ok(Page::Envelopes { mut envelopes, next }) = page else {
             *stream = Stream::default();
             return self.drop_counted("unreadable page");
         };
+        if !member {
+            *stream = Stream::default();
+            return;
+        }
         // What lies on disk beyond the head is void and is not passed on.
         let replica = self.entities.get(&entity).and_then(|e| e.replicas.get(&document));
-        if let (Some((log, after)), Some(replica)) = (stream.logs.front(), replica) {
-            let counts = replica.head(log).sequence.saturating_sub(*after);
-            envelopes.truncate(usize::try_from(counts).unwrap_or(usize::MAX));
-        }
-        match (stream.logs.front_mut(), next.filter(|_| !envelopes.is_empty())) {
-            (Some((_, after)), Some(next)) => *after = next,
-            _ => drop(stream.logs.pop_front()),
+        let counts = replica.map_or(0, |r| r.head(&log).sequence.saturating_sub(after));
+        envelopes.truncate(usize::try_from(counts).unwrap_or(usize::MAX));
+        if stream.logs.front() == Some(&(log, after)) {
+            match (stream.logs.front_mut(), next.filter(|_| !envelopes.is_empty())) {
+                (Some((_, after)), Some(next)) => *after = next,
+                _ => drop(stream.logs.pop_front()),
+            }
         }
         let more = !stream.logs.is_empty();
-        stream.busy = more;
+        stream.page = if more { Paging::Sent } else { Paging::None };
         self.out.send(to, &Frame::Envelopes { entity, document, envelopes, more });
     }
 }
 
 /// What both share of an entity, if the peer has shown that it holds the secret.
 pub(crate) fn shared(
-    sessions: &mut std::collections::BTreeMap<DeviceKey, Session>,
+    sessions: &mut BTreeMap<DeviceKey, Session>,
     device: DeviceKey,
     entity: EntityId,
 ) -> Option<&mut Shared> {
@@ -352,7 +420,7 @@ fn vector(entity: EntityId, replica: &Replica) -> Vector {
     Vector { entity, document: replica.key, logs: logs.take(FRAME_LOGS_MAX).collect() }
 }
 
-fn have_frames(entity: EntityId, ids: &[crate::ids::StatementId]) -> Vec<Frame> {
+pub(crate) fn have_frames(entity: EntityId, ids: &[crate::ids::StatementId]) -> Vec<Frame> {
     let count = ids.len().div_ceil(FRAME_STATEMENT_IDS_MAX);
     let pages = ids.chunks(FRAME_STATEMENT_IDS_MAX).enumerate();
     pages.map(|(at, ids)| Frame::Have { entity, ids: ids.to_vec(), last: at + 1 == count }).collect()

@@ -2,13 +2,15 @@
 //!
 //! Kept in our own bounded queue, never in yrs, where early arrivals are slow and corrupt
 //! observers. What does not fit is dropped: the state vector does not count it, so the next
-//! exchange with a peer brings it again.
+//! exchange with a peer brings it again. Devices share the room: whoever has least waiting may
+//! displace the last of whoever has most, so nobody can fill it for good.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::envelope::Envelope;
-use crate::ids::LogId;
+use crate::ids::{DeviceKey, LogId};
 use crate::limits::{WAITING_ENVELOPE_BYTES_MAX, WAITING_ENVELOPES_MAX};
+use crate::update::BlockId;
 
 /// What an envelope waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,8 +21,8 @@ pub(crate) enum Want {
     Roster,
     /// The key of its epoch.
     Key,
-    /// A block of another log that it builds on.
-    Origin,
+    /// This block of another log, on which it builds.
+    Origin(BlockId),
     /// The document, which is being loaded.
     Document,
 }
@@ -30,26 +32,60 @@ pub(crate) enum Want {
 pub(crate) struct Waiting {
     envelopes: BTreeMap<(LogId, u64), (Envelope, Want)>,
     bytes: usize,
+    /// How many wait of each device.
+    counts: BTreeMap<DeviceKey, usize>,
 }
 
 impl Waiting {
-    /// Keeps an envelope, unless one waits at its place already or there is no room.
+    /// Keeps an envelope whose signature holds, unless one waits at its place already or there is
+    /// no room.
     pub(crate) fn keep(&mut self, envelope: Envelope, want: Want) {
         let length = envelope.bytes().len();
         let place = (envelope.header.log, envelope.header.sequence);
-        let full =
-            self.envelopes.len() >= WAITING_ENVELOPES_MAX || self.bytes + length > WAITING_ENVELOPE_BYTES_MAX;
-        if !full && !self.envelopes.contains_key(&place) {
-            self.bytes += length;
-            self.envelopes.insert(place, (envelope, want));
+        if self.envelopes.contains_key(&place) {
+            return;
         }
+        while self.envelopes.len() >= WAITING_ENVELOPES_MAX
+            || self.bytes + length > WAITING_ENVELOPE_BYTES_MAX
+        {
+            if !self.displace_for(place.0.device) {
+                return;
+            }
+        }
+        self.bytes += length;
+        *self.counts.entry(place.0.device).or_insert(0) += 1;
+        self.envelopes.insert(place, (envelope, want));
+    }
+
+    /// Drops the last envelope of the device with most of them, if that is more than one above
+    /// what `device` has.
+    fn displace_for(&mut self, device: DeviceKey) -> bool {
+        let has = self.counts.get(&device).copied().unwrap_or(0);
+        let most = self.counts.iter().max_by_key(|(_, count)| **count).filter(|(_, count)| **count > has + 1);
+        let Some(most) = most.map(|(device, _)| *device) else { return false };
+        let last = self.envelopes.keys().rev().find(|(log, _)| log.device == most).copied();
+        last.and_then(|(log, sequence)| self.take(log, sequence)).is_some()
+    }
+
+    /// What waits at this place of a log, and for what.
+    pub(crate) fn at(&self, log: LogId, sequence: u64) -> Option<(&Envelope, Want)> {
+        self.envelopes.get(&(log, sequence)).map(|(envelope, want)| (envelope, *want))
     }
 
     /// Takes out the envelope that waits at this place of a log.
     pub(crate) fn take(&mut self, log: LogId, sequence: u64) -> Option<Envelope> {
         let (envelope, _) = self.envelopes.remove(&(log, sequence))?;
         self.bytes -= envelope.bytes().len();
+        if let Some(count) = self.counts.get_mut(&log.device) {
+            *count -= 1;
+        }
+        self.counts.retain(|_, count| *count > 0);
         Some(envelope)
+    }
+
+    /// How many envelopes wait, and their bytes.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.envelopes.len(), self.bytes)
     }
 
     /// Logs that have anything waiting.

@@ -97,7 +97,7 @@ impl Cluster {
         self.node(name).up
     }
 
-    fn node_mut(&mut self, name: &str) -> &mut Node {
+    pub(crate) fn node_mut(&mut self, name: &str) -> &mut Node {
         self.nodes.get_mut(name).unwrap_or_else(|| panic!("no node {name}"))
     }
 
@@ -221,7 +221,7 @@ impl Cluster {
 
     // -- the queue ----------------------------------------------------------------------------
 
-    fn happen(&mut self, to: &str, event: Event) {
+    pub(crate) fn happen(&mut self, to: &str, event: Event) {
         self.happen_in(0, to, What::Event(event));
     }
 
@@ -240,6 +240,12 @@ impl Cluster {
         if !node.up || node.run != happening.run {
             return true;
         }
+        if node.taken_over {
+            if let What::Event(Event::Received(from, bytes)) = happening.what {
+                self.node_mut(&name).inbox.push((from, bytes));
+            }
+            return true;
+        }
         match happening.what {
             What::Write(batch) => {
                 let written = self.node_mut(&name).store.write(std::slice::from_ref(&batch));
@@ -252,6 +258,7 @@ impl Cluster {
             What::Event(event) => {
                 let now = Now { instant: Instant(at), wall: WallTime(WALL_START_MS + at) };
                 let effects = self.node_mut(&name).machine.handle(now, event);
+                self.node_mut(&name).count(&effects);
                 for effect in effects {
                     self.carry_out(&name, effect);
                 }
@@ -262,7 +269,11 @@ impl Cluster {
 
     fn carry_out(&mut self, name: &str, effect: Effect) {
         match effect {
-            Effect::Listen(device) => self.node_mut(name).device = Some(device.key()),
+            Effect::Listen(secret) => {
+                let node = self.node_mut(name);
+                node.device = Some(secret.key());
+                node.secret = Some(secret);
+            }
             Effect::Write(batch) => self.happen_in(1, name, What::Write(batch)),
             Effect::Load(load, query) => {
                 // Reads see all writes emitted before, as the store's thread takes both in order.

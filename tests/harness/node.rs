@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fourword_protocol::command::{CommandId, Notice, Outcome};
-use fourword_protocol::effect::Verdict;
+use fourword_protocol::effect::{Effect, Verdict};
 use fourword_protocol::event::GossipId;
+use fourword_protocol::identity::DeviceSecret;
 use fourword_protocol::ids::{DeviceKey, Topic};
 use fourword_protocol::replicator::{Replicator, Settings};
 use fourword_protocol::words::Naming;
@@ -29,7 +30,28 @@ pub struct Node {
     /// How it judged what came by gossip.
     pub verdicts: BTreeMap<GossipId, Verdict>,
     pub(crate) stopped: bool,
+    /// Its device's secrets, as the machine gave them to its driver.
+    pub(crate) secret: Option<DeviceSecret>,
+    /// It no longer runs its machine: a test speaks in its place.
+    pub(crate) taken_over: bool,
+    /// Frames that came since it was taken over.
+    pub(crate) inbox: Vec<(DeviceKey, Vec<u8>)>,
+    /// What one event cost at most.
+    pub cost: Cost,
     commands: u64,
+}
+
+/// The most that one event made a machine do since it was last looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Effects.
+    pub effects: usize,
+    /// Bytes of frames sent.
+    pub sent_bytes: usize,
+    /// Loads begun.
+    pub loads: usize,
+    /// Names stretched, of all events together.
+    pub stretches: usize,
 }
 
 impl Node {
@@ -46,8 +68,26 @@ impl Node {
             notices: Vec::new(),
             verdicts: BTreeMap::new(),
             stopped: false,
+            secret: None,
+            taken_over: false,
+            inbox: Vec::new(),
+            cost: Cost::default(),
             commands: 0,
         }
+    }
+
+    /// Notes what one event cost.
+    pub(crate) fn count(&mut self, effects: &[Effect]) {
+        let sent = effects.iter().map(|e| match e {
+            Effect::Send(_, bytes) => bytes.len(),
+            _ => 0,
+        });
+        let loads = effects.iter().filter(|e| matches!(e, Effect::Load(..))).count();
+        let stretches = effects.iter().filter(|e| matches!(e, Effect::Stretch(..))).count();
+        self.cost.effects = self.cost.effects.max(effects.len());
+        self.cost.sent_bytes = self.cost.sent_bytes.max(sent.sum());
+        self.cost.loads = self.cost.loads.max(loads);
+        self.cost.stretches += stretches;
     }
 
     pub(crate) fn next_command(&mut self) -> CommandId {

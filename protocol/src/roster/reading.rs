@@ -26,6 +26,8 @@ pub struct Reading {
     /// The epoch to write under; if there is none, a member's device opens one.
     pub epoch: Option<StatementId>,
     devices: BTreeMap<DeviceKey, Seated>,
+    /// All keys of all members, roots too.
+    pub(super) keys: BTreeSet<DeviceKey>,
     pub(super) judgement: Judgement,
 }
 
@@ -98,8 +100,8 @@ impl Reading {
             })
             .collect();
         let ignored = judgement.ignored.iter().map(|(at, why)| (graph.id(*at), *why)).collect();
-        let epoch = epoch_to_write_under(graph, &judgement, &keys);
-        Reading { members, cuts, ignored, epoch, devices, judgement }
+        let epoch = greatest_epoch(graph, &judgement, &keys, |_| true);
+        Reading { members, cuts, ignored, epoch, devices, keys, judgement }
     }
 
     /// How far logs of these keys are named by what ended a membership, whosever they are; none
@@ -181,18 +183,20 @@ pub(super) fn reach(
     reach
 }
 
-/// The greatest epoch by counter, rank and hash that nobody but members' devices knows.
-fn epoch_to_write_under(
+/// The greatest epoch by counter, rank and hash that nobody but members' devices knows, among
+/// those that are `eligible`.
+pub(super) fn greatest_epoch(
     graph: &Graph,
     judgement: &Judgement,
     members: &BTreeSet<DeviceKey>,
+    eligible: impl Fn(StatementIx) -> bool,
 ) -> Option<StatementId> {
     let rank = |at: StatementIx| {
         let seat = graph.nodes[at].seat;
         seat.map(|seat| judgement.position[graph.seats[seat].membership])
     };
-    let mut epochs: Vec<StatementIx> =
-        graph.epochs().iter().copied().filter(|at| judgement.counts.contains(*at)).collect();
+    let counts = |at: &StatementIx| judgement.counts.contains(*at) && eligible(*at);
+    let mut epochs: Vec<StatementIx> = graph.epochs().iter().copied().filter(counts).collect();
     epochs.sort_by_key(|at| std::cmp::Reverse((graph.epoch_counter(*at), rank(*at), graph.id(*at))));
     let fits = |at: &StatementIx| knowers(graph, *at, Some(members)).is_some();
     epochs.into_iter().find(fits).map(|at| graph.id(at))

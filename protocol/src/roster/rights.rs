@@ -10,7 +10,7 @@ use super::Role;
 use super::bits::Bits;
 use super::body::{Body, Genesis, Seal};
 use super::fact::Act;
-use super::reading::{knowers, reach};
+use super::reading::{greatest_epoch, knowers, reach};
 use super::set::Roster;
 use super::statement::Statement;
 use super::table::{SeatIx, StatementIx};
@@ -78,6 +78,15 @@ impl Roster {
         let mut epochs = self.graph.epochs().to_vec();
         epochs.sort_by_key(|at| std::cmp::Reverse((self.graph.epoch_counter(*at), self.graph.id(*at))));
         epochs.into_iter().map(|at| self.graph.id(at)).collect()
+    }
+
+    /// The epoch to write under by whoever holds the keys of these alone: as `Reading::epoch`.
+    pub fn epoch_among(&self, held: impl Fn(&StatementId) -> bool) -> Option<StatementId> {
+        let reading = self.reading();
+        if let Some(epoch) = reading.epoch.filter(|epoch| held(epoch)) {
+            return Some(epoch);
+        }
+        greatest_epoch(&self.graph, &reading.judgement, &reading.keys, |at| held(&self.graph.id(at)))
     }
 
     /// The keys of all that can open an epoch, root keys too. Empty if it is no epoch here.

@@ -204,6 +204,11 @@ impl Roster {
         self.ids().filter(|id| !known.contains(id)).collect()
     }
 
+    /// How many statements wait for a parent.
+    pub fn waiting(&self) -> usize {
+        self.waiting.count()
+    }
+
     /// A hash of the set: equal exactly where the sets are.
     pub fn digest(&self) -> Digest {
         *self.digest.get_or_init(|| {
@@ -220,7 +225,20 @@ impl Roster {
     /// At most `limits::ROSTER_HEADS_MAX`. Where more are open, the deepest, then the smallest:
     /// they know most, and whoever writes a statement joins so many, so the rest come next.
     pub fn heads(&self) -> Vec<StatementId> {
-        self.heads_with([])
+        self.heads_with(&[])
+    }
+
+    /// The heads that a device's next envelope names, if that before it in its log named `previous`.
+    ///
+    /// As `heads`; but where more are open than can be named, those that know of the device and of
+    /// all that it knew before come first: else strangers' statements could make it seem to know
+    /// less than it does, and what it writes would not count.
+    pub fn heads_to_write(&self, device: &DeviceKey, previous: &[StatementId]) -> Vec<StatementId> {
+        let seat = self.seat_to_sign(device).map(|seat| self.graph.seats[seat].statement);
+        let before = previous.iter().filter_map(|id| self.graph.at(id));
+        // What was named before knew of the device already, so one more is needed only at first.
+        let needed: Vec<StatementIx> = before.chain(seat).collect();
+        self.heads_with(&needed)
     }
 
     /// Who is in, by all statements of the set. Computed once for each set.
@@ -253,7 +271,7 @@ impl Roster {
             author: signer.key(),
             membership: self.graph.id(self.graph.memberships[self.member(seat)].statement),
             certification: self.graph.id(certification),
-            parents: self.heads_with([certification]),
+            parents: self.heads_with(&[certification]),
         };
         Ok(Statement::sign(header, body, signer)?)
     }
@@ -277,17 +295,23 @@ impl Roster {
         })
     }
 
-    /// At most so many heads as a statement may name, of which each of `needed` is at or below one.
-    fn heads_with<const N: usize>(&self, needed: [StatementIx; N]) -> Vec<StatementId> {
+    /// At most so many heads as a statement may name, with one at or above each of `needed` as far
+    /// as that many can be.
+    fn heads_with(&self, needed: &[StatementIx]) -> Vec<StatementId> {
         let graph = &self.graph;
         let mut heads: Vec<StatementIx> = graph.heads().collect();
         if heads.len() > ROSTER_HEADS_MAX {
+            heads.sort_by_key(|head| (std::cmp::Reverse(graph.nodes[*head].depth), graph.id(*head)));
             let covers =
-                |head: &StatementIx| needed.iter().any(|needed| head == needed || graph.knew(*head, *needed));
-            let order = |head: &StatementIx| (std::cmp::Reverse(graph.nodes[*head].depth), graph.id(*head));
-            let covering = heads.iter().filter(|head| covers(head)).min_by_key(|head| order(head)).copied();
-            heads.sort_by_key(|head| (Some(*head) != covering, order(head)));
-            heads.truncate(ROSTER_HEADS_MAX);
+                |head: &StatementIx, needed: StatementIx| *head == needed || graph.knew(*head, needed);
+            let mut picked: Vec<StatementIx> = Vec::new();
+            for needed in needed {
+                if !picked.iter().any(|head| covers(head, *needed)) {
+                    picked.extend(heads.iter().find(|head| covers(head, *needed)));
+                }
+            }
+            let rest = heads.iter().filter(|head| !picked.contains(head)).copied();
+            heads = picked.iter().copied().chain(rest).take(ROSTER_HEADS_MAX).collect();
         }
         let mut ids: Vec<StatementId> = heads.into_iter().map(|head| graph.id(head)).collect();
         ids.sort();

@@ -23,6 +23,10 @@ impl Waiting {
         self.statements.contains_key(id)
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.statements.len()
+    }
+
     /// Lets a statement wait for these parents; false if there is no room.
     pub(super) fn push(&mut self, statement: Statement, missing: BTreeSet<StatementId>) -> bool {
         let id = statement.id();

@@ -1,0 +1,55 @@
+//! Measures what peers have made this node hold, so that it can be compared with its limits.
+//!
+//! For metrics and for tests that attack the node; the machine itself decides nothing by it.
+
+use crate::replicator::{Load, Replicator};
+
+/// How much of what others cause is held at the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queues {
+    /// Envelopes that wait in the document with most of them: `limits::WAITING_ENVELOPES_MAX`.
+    pub waiting_envelopes: usize,
+    /// Bytes of envelopes that wait in one document: `limits::WAITING_ENVELOPE_BYTES_MAX`.
+    pub waiting_envelope_bytes: usize,
+    /// Statements that wait in one roster: `limits::WAITING_STATEMENTS_MAX`.
+    pub waiting_statements: usize,
+    /// Names being stretched: `limits::STRETCHES_MAX`, and one for each thing being minted.
+    pub stretches: usize,
+    /// Names waiting to be stretched: `limits::STRETCHES_WAITING_MAX`.
+    pub stretches_waiting: usize,
+    /// Pages being loaded for peers: one for each document and peer.
+    pub pages_loading: usize,
+    /// Statements that one peer lists as its own: never more than the roster has.
+    pub listed_statements: usize,
+    /// Entities of which one peer said that it does not let us in: never more than we asked for.
+    pub turned_away: usize,
+    /// Logs in the state vectors of one peer: `limits::FRAME_LOGS_MAX` for each document.
+    pub peer_logs: usize,
+}
+
+impl Replicator {
+    /// Measures what is held because of others.
+    pub fn queues(&self) -> Queues {
+        let replicas = || self.entities.values().flat_map(|entity| entity.replicas.values());
+        let sizes = || replicas().map(|replica| replica.waiting.size());
+        let sessions = || self.sessions.values();
+        let (running, waiting) = self.names.stretching();
+        let logs = |session: &crate::session::Session| {
+            session.shared.values().flat_map(|shared| shared.vectors.values()).map(|logs| logs.len()).sum()
+        };
+        let listed = |session: &crate::session::Session| {
+            session.listings.values().map(|listing| listing.have.len()).sum()
+        };
+        Queues {
+            waiting_envelopes: sizes().map(|(count, _)| count).max().unwrap_or(0),
+            waiting_envelope_bytes: sizes().map(|(_, bytes)| bytes).max().unwrap_or(0),
+            waiting_statements: self.entities.values().map(|e| e.roster.waiting()).max().unwrap_or(0),
+            stretches: running + self.minting.len(),
+            stretches_waiting: waiting,
+            pages_loading: self.loads.values().filter(|load| matches!(load, Load::Page(..))).count(),
+            listed_statements: sessions().map(listed).max().unwrap_or(0),
+            turned_away: sessions().map(|session| session.turned.len()).max().unwrap_or(0),
+            peer_logs: sessions().map(logs).max().unwrap_or(0),
+        }
+    }
+}

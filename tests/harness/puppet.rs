@@ -1,0 +1,94 @@
+//! Nodes that a test speaks for: with a real device's keys and connections, and no manners.
+//!
+//! A node is taken over once it has what an attacker would have: a certificate, a place in a
+//! group, the group's keys. From then on its machine rests, and the test sends in its name
+//! whatever it likes; the other nodes cannot tell.
+
+use fourword_protocol::event::{Event, GossipId};
+use fourword_protocol::identity::DeviceSecret;
+use fourword_protocol::ids::{DeviceKey, EntityId, LogHead, LogId, StatementId, Topic};
+use fourword_protocol::queues::Queues;
+use fourword_protocol::record::{LocalKey, Page, Query};
+use fourword_storage::Store;
+
+use crate::cluster::Cluster;
+use crate::node::Cost;
+
+/// All that a home remembers.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    /// Small values.
+    pub locals: Vec<(LocalKey, Vec<u8>)>,
+    /// Statements of all rosters.
+    pub statements: Vec<(EntityId, StatementId, Vec<u8>)>,
+    /// The head of every log.
+    pub heads: Vec<(EntityId, LogId, LogHead)>,
+}
+
+impl Cluster {
+    /// Lets the test speak for this node from now on. Its connections stay.
+    pub fn take_over(&mut self, name: &str) {
+        self.node_mut(name).taken_over = true;
+    }
+
+    /// A node's device with its secrets.
+    pub fn secret(&self, name: &str) -> DeviceSecret {
+        self.node(name).secret.clone().unwrap_or_else(|| panic!("{name} does not listen"))
+    }
+
+    /// All that a node's home remembers.
+    pub fn remembered(&self, name: &str) -> Remembered {
+        match self.node(name).store.read(&Query::Opening) {
+            Ok(Page::Opening { locals, statements, heads }) => Remembered { locals, statements, heads },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The stored envelopes of one log.
+    pub fn stored_log(&self, name: &str, log: LogId) -> Vec<Vec<u8>> {
+        match self.node(name).store.read(&Query::Log { log, after: 0, bytes_max: usize::MAX }) {
+            Ok(Page::Envelopes { envelopes, .. }) => envelopes,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Whether two nodes are connected.
+    pub fn are_connected(&self, a: &str, b: &str) -> bool {
+        self.node(a).connected.contains(b)
+    }
+
+    /// Gives a node a frame as if this one had sent it. False if they are not connected.
+    pub fn inject(&mut self, from: &str, to: &str, bytes: Vec<u8>) -> bool {
+        let (Some(device), true) = (self.device(from), self.are_connected(from, to)) else { return false };
+        self.happen(to, Event::Received(device, bytes));
+        true
+    }
+
+    /// Gives a node gossip as if this one had passed it on. False if they are not connected.
+    pub fn inject_gossip(&mut self, from: &str, to: &str, topic: Topic, bytes: Vec<u8>) -> bool {
+        let (Some(device), true) = (self.device(from), self.are_connected(from, to)) else { return false };
+        let gossip = GossipId(u64::MAX);
+        self.happen(to, Event::Heard { gossip, topic, from: device, bytes });
+        true
+    }
+
+    /// The topics that a node listens to.
+    pub fn topics(&self, name: &str) -> Vec<Topic> {
+        self.node(name).topics.iter().copied().collect()
+    }
+
+    /// What was sent to a node since it was taken over or last asked.
+    pub fn take_inbox(&mut self, name: &str) -> Vec<(DeviceKey, Vec<u8>)> {
+        std::mem::take(&mut self.node_mut(name).inbox)
+    }
+
+    /// What a node holds because of others.
+    pub fn queues(&self, name: &str) -> Queues {
+        self.node(name).machine.queues()
+    }
+
+    /// The most that one event made a node do since this was last asked.
+    pub fn take_cost(&mut self, name: &str) -> Cost {
+        std::mem::take(&mut self.node_mut(name).cost)
+    }
+}

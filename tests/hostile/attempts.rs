@@ -1,0 +1,389 @@
+//! Single attacks of a member, each with what it was to break.
+
+use crate::attack::{Attack, Forger, HONEST, page, some_log};
+use fourword_protocol::command::{Command, Reply};
+use fourword_protocol::epoch::EpochKey;
+use fourword_protocol::identity::DeviceSecret;
+use fourword_protocol::ids::{Digest, DocumentKey, Incarnation, LogId, StatementId};
+use fourword_protocol::roster::{Body, Role, Seal, Signer};
+use fourword_protocol::schema::Concern;
+use fourword_protocol::wire::{DocumentState, Frame, State, Vector};
+
+#[test]
+fn an_epoch_that_is_sealed_to_nobody_silences_nobody() {
+    let mut a = Attack::by_member(120);
+    for round in 0..5 {
+        let secrets = a.secrets();
+        let commitment = EpochKey::generate(&mut a.random).commitment();
+        let body = Body::Epoch { counter: secrets.roster.next_counter(), commitment, seals: Vec::new() };
+        let statement = secrets.sign(&a.device.clone(), body);
+        a.statements.push(statement.clone());
+        for name in HONEST {
+            let frame = Frame::Statements { entity: a.entity, statements: vec![statement.clone()] };
+            a.send(name, "epoch", &frame);
+        }
+        a.c.settle();
+        a.stands(&format!("round {round}"));
+    }
+    let honest = a.c.remembered("ada").statements.len();
+    assert!(honest < 40, "no storm of epochs in answer: {honest} statements");
+}
+
+#[test]
+fn a_lie_about_our_own_log_costs_no_edit_and_no_log_without_end() {
+    let mut a = Attack::by_member(121);
+    let secrets = a.secrets();
+    let chat = secrets.document(&Concern::Chat);
+    let ada = a.c.device("ada").unwrap();
+    for _ in 0..60 {
+        a.write_many("ada", 3);
+        a.c.run_for(1);
+        let logs = a.c.logs("ada").into_iter().filter(|log| log.device == ada && log.document == chat);
+        let logs = logs.map(|log| some_log(ada, log.incarnation.0, 1 << 40)).collect();
+        a.send("ada", "lie", &Frame::Vector(Vector { entity: a.entity, document: chat, logs }));
+        a.c.run_for(15);
+    }
+    a.c.settle();
+    a.stands("lies");
+    let logs = a.c.logs("ada").into_iter().filter(|log| log.device == ada && log.document == chat).count();
+    assert!((2..=10).contains(&logs), "{logs} logs");
+    // What is shown is what is stored: it is there after a restart too.
+    a.c.crash("ada");
+    a.c.restart("ada");
+    a.c.connect_all();
+    a.c.settle();
+    a.stands("a restart after lies");
+}
+
+#[test]
+fn early_envelopes_of_one_member_leave_room_for_those_of_others() {
+    let mut a = Attack::by_member(122);
+    let secrets = a.secrets();
+    let chat = secrets.document(&Concern::Chat);
+    let device = a.device.clone();
+    let random = &mut a.random.clone();
+    for batch in 0..15 {
+        let envelopes: Vec<_> = (0..100)
+            .map(|number| {
+                let mut forger = Forger::new(&device, &secrets, 10_000 + batch * 100 + number);
+                forger.header.epoch = StatementId([8; 32]);
+                forger.next(b"never to be opened", random)
+            })
+            .collect();
+        a.send("cem", "waiting", &page(a.entity, chat, &envelopes));
+    }
+    a.c.settle();
+    assert_eq!(a.c.queues("cem").waiting_envelopes, 1024);
+    // An early envelope of ada's, after which its predecessor comes.
+    a.stands("waiting envelopes");
+    let log =
+        a.heads.keys().find(|log| Some(log.device) == a.c.device("ada") && log.document == chat).copied();
+    let stored = a.c.stored_log("ada", log.unwrap());
+    a.c.isolate("cem");
+    for number in 0..4 {
+        let _ = a.c.send_message("ada", a.group, &format!("apart {number}"));
+    }
+    let later = a.c.stored_log("ada", log.unwrap());
+    assert!(later.len() > stored.len() + 1);
+    a.c.heal();
+    let frame = |bytes: &Vec<u8>| Frame::Envelopes {
+        entity: a.entity,
+        document: chat,
+        envelopes: vec![bytes.clone()],
+        more: false,
+    };
+    let (last, rest) = later.split_last().unwrap();
+    let frames: Vec<Frame> = std::iter::once(last).chain(&rest[stored.len()..]).map(frame).collect();
+    a.greet("cem");
+    for frame in &frames {
+        a.c.inject("mal", "cem", frame.encode());
+    }
+    a.c.run_for(1);
+    let shown = a.c.read_chat("cem", a.group);
+    assert!(shown.contains(&"apart 3".to_owned()), "the last waited for the first: {shown:?}");
+    let left = a.c.queues("cem").waiting_envelopes;
+    assert!((1000..1024).contains(&left), "ada's displaced some of the attacker's: {left}");
+}
+
+#[test]
+fn each_page_is_loaded_once_however_often_it_is_asked_for() {
+    let mut a = Attack::by_member(123);
+    let chat = a.secrets().document(&Concern::Chat);
+    let entity = a.entity;
+    a.c.take_inbox("mal");
+    a.send("ada", "vector", &Frame::Vector(Vector { entity, document: chat, logs: Vec::new() }));
+    for _ in 0..500 {
+        a.send("ada", "next", &Frame::Next { entity, document: chat });
+    }
+    a.c.settle();
+    let pages = a.c.take_inbox("mal");
+    let pages = pages.iter().filter(|(_, bytes)| matches!(Frame::decode(bytes), Ok(Frame::Envelopes { .. })));
+    assert!((1..=5).contains(&pages.count()));
+    assert!(a.dropped("ada")["next page of nothing"] > 400);
+    a.stands("a flood of nexts");
+}
+
+#[test]
+fn a_state_that_names_a_document_twice_is_a_fault_and_asks_nothing() {
+    let mut a = Attack::by_member(124);
+    let chat = a.secrets().document(&Concern::Chat);
+    a.c.take_inbox("mal");
+    a.c.take_cost("ada");
+    let documents = (0..2000)
+        .map(|_| DocumentState { document: chat, vector: Digest(a.name()), content: None })
+        .collect();
+    let state = State { entity: a.entity, roster: Digest([0; 32]), documents };
+    a.send("ada", "state", &Frame::State(state));
+    a.c.run_for(10);
+    assert!(a.c.take_cost("ada").effects < 10);
+    assert_eq!(a.dropped("ada").get("state out of order"), Some(&1));
+}
+
+#[test]
+fn a_roster_is_given_a_few_times_and_then_at_a_steady_pace() {
+    let mut a = Attack::by_member(125);
+    let entity = a.entity;
+    a.c.settle();
+    a.c.take_inbox("mal");
+    for _ in 0..1000 {
+        a.send("ada", "list", &Frame::Have { entity, ids: Vec::new(), last: true });
+    }
+    a.c.run_for(1000);
+    let answers = a.c.take_inbox("mal");
+    let answers = answers.iter().filter(|(_, b)| matches!(Frame::decode(b), Ok(Frame::Statements { .. })));
+    let answers = answers.count();
+    assert!((30..40).contains(&answers), "{answers}");
+    a.stands("a flood of lists");
+}
+
+#[test]
+fn people_made_up_by_a_member_are_named_a_few_at_a_time() {
+    let mut a = Attack::by_member(126);
+    let code = a.c.invite("ada", a.group, Role::Member, 1_000_000);
+    a.c.settle();
+    a.statements =
+        a.c.remembered("ada").statements.into_iter().filter(|s| s.0 == a.entity).map(|s| s.2).collect();
+    let mut secrets = a.secrets();
+    let invite = secrets.roster.invite(&code.key()).unwrap().statement;
+    let mut made = Vec::new();
+    for _ in 0..400 {
+        let device = DeviceSecret::generate(&mut a.random);
+        let certificate = a.certificate(&device);
+        let signature = code.sign_acceptance(&certificate);
+        let body = Body::AcceptInvite { invite, certificate, signature };
+        let statement = secrets.roster.draft(Signer::Device(&a.device), body).unwrap();
+        made.push(statement.bytes().to_vec());
+        secrets.roster.add(statement);
+    }
+    for statements in made.chunks(100) {
+        let frame = Frame::Statements { entity: a.entity, statements: statements.to_vec() };
+        a.send("ada", "people", &frame);
+    }
+    a.c.run_for(12);
+    let queues = a.c.queues("ada");
+    assert!(queues.stretches <= 2 && queues.stretches_waiting <= 256, "{queues:?}");
+    assert!(queues.stretches_waiting > 200, "the attack was one: {queues:?}");
+    a.c.run_for(60_000);
+    let Reply::Members(members) = a.c.must("ada", Command::Members(a.group)) else { panic!("members") };
+    assert_eq!(members.len(), 403);
+    assert_eq!(a.c.queues("ada").stretches_waiting, 0, "all were named in the end");
+    a.stands("many people");
+}
+
+#[test]
+fn seals_that_do_not_open_are_tried_once() {
+    let mut a = Attack::by_member(127);
+    let ada = a.c.device("ada").unwrap();
+    let device = a.device.clone();
+    let mut secrets = a.secrets();
+    let commitment = EpochKey::generate(&mut a.random).commitment();
+    let body = Body::Epoch { counter: secrets.roster.next_counter(), commitment, seals: Vec::new() };
+    let epoch = secrets.roster.draft(Signer::Device(&device), body).unwrap();
+    let mut made = vec![epoch.bytes().to_vec()];
+    let id = epoch.id();
+    secrets.roster.add(epoch);
+    for number in 0..300u64 {
+        let sealed = [&number.to_be_bytes()[..], &[3; 104]].concat();
+        let body = Body::SealKey { epoch: id, seals: vec![Seal { device: ada, sealed }] };
+        let statement = secrets.roster.draft(Signer::Device(&device), body).unwrap();
+        made.push(statement.bytes().to_vec());
+        secrets.roster.add(statement);
+    }
+    let began = std::time::Instant::now();
+    for statement in made {
+        let frame = Frame::Statements { entity: a.entity, statements: vec![statement] };
+        a.send("ada", "seal", &frame);
+    }
+    a.c.run_for(1000);
+    println!("300 false seals, one at a time: {:?}", began.elapsed());
+    a.stands("false seals");
+}
+
+#[test]
+fn repeated_faults_end_the_connection_and_are_counted() {
+    let mut a = Attack::by_member(128);
+    let secrets = a.secrets();
+    let device = a.device.clone();
+    let random = &mut a.random.clone();
+    let mut frames = 0;
+    while a.c.are_connected("mal", "ada") {
+        let mut bytes = Forger::new(&device, &secrets, 77).next(b"x", random).bytes().to_vec();
+        *bytes.last_mut().unwrap() ^= 1;
+        let chat = secrets.document(&Concern::Chat);
+        let envelopes = vec![bytes];
+        a.send(
+            "ada",
+            "signature",
+            &Frame::Envelopes { entity: a.entity, document: chat, envelopes, more: false },
+        );
+        a.c.run_for(5);
+        frames += 1;
+        assert!(frames < 50, "never sent away");
+    }
+    assert_eq!(frames, 11);
+    assert_eq!(a.dropped("ada").get("signature"), Some(&11));
+    a.stands("false signatures");
+}
+
+#[test]
+fn one_page_of_faults_costs_no_more_checks_than_are_forgiven() {
+    let mut a = Attack::by_member(129);
+    let secrets = a.secrets();
+    let chat = secrets.document(&Concern::Chat);
+    let device = a.device.clone();
+    let random = &mut a.random.clone();
+    let envelopes = (0..500u64)
+        .map(|number| {
+            let mut bytes = Forger::new(&device, &secrets, number).next(b"x", random).bytes().to_vec();
+            *bytes.last_mut().unwrap() ^= 1;
+            bytes
+        })
+        .collect();
+    a.send("ada", "page", &Frame::Envelopes { entity: a.entity, document: chat, envelopes, more: true });
+    a.c.run_for(5);
+    assert_eq!(a.dropped("ada").get("signature"), Some(&11));
+    assert!(!a.c.are_connected("mal", "ada"));
+}
+
+#[test]
+fn gossip_that_no_honest_node_passes_on_is_a_fault_of_who_does() {
+    let mut a = Attack::by_member(130);
+    let topic = a.c.topics("ada")[0];
+    for _ in 0..11 {
+        a.c.inject_gossip("mal", "ada", topic, vec![1; 300]);
+        a.c.run_for(1);
+    }
+    assert!(!a.c.are_connected("mal", "ada"));
+    a.stands("false gossip");
+}
+
+#[test]
+fn hundreds_of_statements_one_at_a_time_are_taken_and_harm_nobody() {
+    let mut a = Attack::by_member(131);
+    let mut secrets = a.secrets();
+    let device = a.device.clone();
+    let before = a.statements.len();
+    let mut made = Vec::new();
+    for number in 0..600u64 {
+        let removal = StatementId([number as u8; 32]);
+        let vectors = vec![(
+            LogId { document: DocumentKey([1; 32]), device: device.key(), incarnation: Incarnation(number) },
+            1,
+        )];
+        let statement =
+            secrets.roster.draft(Signer::Device(&device), Body::Held { removal, vectors }).unwrap();
+        made.push(statement.bytes().to_vec());
+        secrets.roster.add(statement);
+    }
+    let began = std::time::Instant::now();
+    for statement in &made {
+        let frame = Frame::Statements { entity: a.entity, statements: vec![statement.clone()] };
+        a.send("ada", "statement", &frame);
+    }
+    a.c.run_for(1000);
+    println!("600 statements, one at a time: {:?}", began.elapsed());
+    assert_eq!(a.c.remembered("ada").statements.iter().filter(|s| s.0 == a.entity).count(), before + 600);
+    a.stands("many statements");
+}
+
+/// Statements of the attacker beside each other, none knowing of the next, in chains of this depth.
+fn spread_out(a: &mut Attack, chains: u64, depth: u64) -> Vec<Vec<u8>> {
+    let device = a.device.clone();
+    let mut made = Vec::new();
+    for chain in 0..chains {
+        let mut secrets = a.secrets();
+        for step in 0..depth {
+            let removal = StatementId([(chain * depth + step) as u8; 32]);
+            let body = Body::Held { removal, vectors: Vec::new() };
+            let statement = secrets.roster.draft(Signer::Device(&device), body).unwrap();
+            made.push(statement.bytes().to_vec());
+            secrets.roster.add(statement);
+        }
+    }
+    made
+}
+
+#[test]
+fn more_open_heads_than_can_be_named_make_no_honest_write_void() {
+    for depth in [1, 3] {
+        let mut a = Attack::by_member(140 + depth);
+        for (round, statement) in spread_out(&mut a, 40, depth).into_iter().enumerate() {
+            let frame = Frame::Statements { entity: a.entity, statements: vec![statement] };
+            for name in HONEST {
+                a.send(name, "head", &frame);
+            }
+            if round % 10 == 0 {
+                a.c.settle();
+                a.stands(&format!("{round} heads"));
+            }
+        }
+        a.c.settle();
+        a.stands("many heads");
+        for name in HONEST {
+            a.c.crash(name);
+            a.c.restart(name);
+        }
+        a.c.connect_all();
+        a.c.settle();
+        a.stands("a restart after many heads");
+        assert_eq!(a.dropped("ada").get("content without the right to it"), None);
+    }
+}
+
+#[test]
+fn statements_without_right_have_no_document_read_anew() {
+    let mut a = Attack::by_member(143);
+    let secrets = a.secrets();
+    let ada = secrets.roster.person_of(&a.c.device("ada").unwrap()).unwrap();
+    let statement = secrets.sign(&a.device.clone(), Body::Remove { person: ada, vectors: Vec::new() });
+    a.send("ada", "removal", &Frame::Statements { entity: a.entity, statements: vec![statement] });
+    a.c.run_for(100);
+    assert_eq!(a.c.take_cost("ada").loads, 0);
+    a.stands("a removal without right");
+}
+
+#[test]
+fn a_group_whose_roster_is_larger_than_one_answer_can_be_joined() {
+    let mut a = Attack::by_member(144);
+    let device = a.device.clone();
+    let mut secrets = a.secrets();
+    for number in 0..60u64 {
+        let log =
+            |n| LogId { document: DocumentKey([1; 32]), device: device.key(), incarnation: Incarnation(n) };
+        let vectors = (0..500).map(|n| (log(n), 1)).collect();
+        let removal = StatementId([number as u8; 32]);
+        let statement =
+            secrets.roster.draft(Signer::Device(&device), Body::Held { removal, vectors }).unwrap();
+        let statements = vec![statement.bytes().to_vec()];
+        secrets.roster.add(statement);
+        a.send("ada", "large statement", &Frame::Statements { entity: a.entity, statements });
+    }
+    a.c.settle();
+    let stored = a.c.remembered("ada").statements.into_iter().filter(|s| s.0 == a.entity);
+    assert!(stored.map(|s| s.2.len()).sum::<usize>() > 2 * 1024 * 1024);
+    a.c.add("eve");
+    let code = a.c.invite("ada", a.group, Role::Member, 1);
+    a.c.join("eve", a.group, &code);
+    a.c.settle();
+    assert_eq!(a.c.read_chat("eve", a.group).len(), 6);
+}
