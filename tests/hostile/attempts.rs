@@ -12,6 +12,7 @@ use fourword_protocol::wire::{DocumentState, Frame, State, Vector};
 #[test]
 fn an_epoch_that_is_sealed_to_nobody_silences_nobody() {
     let mut a = Attack::by_member(120);
+    let before = a.c.remembered("ada").statements.len();
     for round in 0..5 {
         let secrets = a.secrets();
         let commitment = EpochKey::generate(&mut a.random).commitment();
@@ -25,8 +26,8 @@ fn an_epoch_that_is_sealed_to_nobody_silences_nobody() {
         a.c.settle();
         a.stands(&format!("round {round}"));
     }
-    let honest = a.c.remembered("ada").statements.len();
-    assert!(honest < 40, "no storm of epochs in answer: {honest} statements");
+    let after = a.c.remembered("ada").statements.len();
+    assert_eq!(after, before + 5, "nobody had to answer with an epoch");
 }
 
 #[test]
@@ -36,8 +37,8 @@ fn a_lie_about_our_own_log_costs_no_edit_and_no_log_without_end() {
     let chat = secrets.document(&Concern::Chat);
     let ada = a.c.device("ada").unwrap();
     for _ in 0..60 {
+        // The lie comes while the first edit is on its way to the disk and the others wait.
         a.write_many("ada", 3);
-        a.c.run_for(1);
         let logs = a.c.logs("ada").into_iter().filter(|log| log.device == ada && log.document == chat);
         let logs = logs.map(|log| some_log(ada, log.incarnation.0, 1 << 40)).collect();
         a.send("ada", "lie", &Frame::Vector(Vector { entity: a.entity, document: chat, logs }));
