@@ -5,7 +5,10 @@
 
 use rand::Rng;
 
-use crate::command::{ChatCommand, Command, CommandId, Kind, Outcome, Refusal, RefusalCode, Reply};
+use crate::command::{
+    ChatCommand, Command, CommandId, DeviceCommand, JoinBy, Kind, MemberCommand, Outcome, Refusal,
+    RefusalCode, Reply,
+};
 use crate::effect::Effect;
 use crate::entity::Entity;
 use crate::ids::{DocumentKey, EntityId};
@@ -51,10 +54,22 @@ impl Replicator {
             Command::Invite { entity, role, uses, expires, addresses } => {
                 self.invite(id, entity, role, uses, expires, addresses)
             }
-            Command::Join { words, code, peers } => {
+            Command::Join { words, by: JoinBy::Code(code), peers } => {
                 self.join(id, words, code, peers);
                 Ok(())
             }
+            Command::Join { .. } => Err(refusal(RefusalCode::Internal, "not built yet", "")),
+            Command::Joins => self.joins_under_way(id),
+            Command::CancelJoin(words) => self.cancel_join(id, words),
+            Command::Configure(words, setting) => self.configure(id, words, setting),
+            Command::Member(words, command) => match command {
+                MemberCommand::Requests | MemberCommand::Approve { .. } | MemberCommand::Deny { .. } => {
+                    self.ask_requests(id, words, command)
+                }
+                _ => self.govern(id, words, command),
+            },
+            Command::Device(command) => self.ask_devices(id, command),
+            Command::Unaccepted(words) => self.unaccepted(id, words),
             Command::StopWaiting(asker) => {
                 self.stop_waiting(asker);
                 self.say(id, Reply::Ok)
@@ -351,7 +366,11 @@ fn writes(command: &Command) -> bool {
         | Command::Create { .. }
         | Command::Leave(_)
         | Command::Invite { .. }
-        | Command::Join { .. } => true,
+        | Command::Join { .. }
+        | Command::CancelJoin(_)
+        | Command::Configure(..) => true,
+        Command::Member(_, command) => !matches!(command, MemberCommand::Requests | MemberCommand::Invites),
+        Command::Device(command) => !matches!(command, DeviceCommand::List),
         Command::Chat(_, command) => !matches!(command, ChatCommand::Read { .. } | ChatCommand::Find(_)),
         _ => false,
     }

@@ -22,9 +22,10 @@ use crate::record::Record;
 use crate::replicator::Replicator;
 use crate::roster::invite::{InviteCode, is_accepted};
 use crate::roster::{Body, Role, Seal};
+use crate::schema::core::Settings;
 use crate::sync::have_frames;
 use crate::time::{Duration, Instant};
-use crate::wire::{Frame, Knock, Turned};
+use crate::wire::{Frame, Knock, Proof, Turned};
 use crate::words::FourWords;
 
 /// The kind of the small values that keep joins under way.
@@ -205,8 +206,10 @@ impl Replicator {
             let knock = Knock {
                 entity: *id,
                 certificate: certificate.into_bytes(),
-                invite: join.code.key().0,
-                signature: join.code.sign_acceptance(&me.certificate).to_vec(),
+                proof: Proof::Invite {
+                    invite: join.code.key().0,
+                    signature: join.code.sign_acceptance(&me.certificate).to_vec(),
+                },
             };
             self.out.send(device, &Frame::Knock(knock));
         }
@@ -226,6 +229,9 @@ impl Replicator {
             Turned::UsedUp => ("the invite was used as often as it may be", "ask for a new invite"),
             Turned::BadProof => ("the member did not accept this device's proof", "ask for a new invite"),
             Turned::Removed => ("you were removed from it", "an admin can add you again"),
+            Turned::Denied => ("an admin decided against it", "ask them in person"),
+            Turned::TooMany => ("too many ask to be let in there", "try again later, or ask for an invite"),
+            Turned::Asked => return,
         };
         let Some(join) = self.joins.get_mut(&id).filter(|join| join.refused.is_none()) else { return };
         join.refused = Some(refusal(RefusalCode::NotAllowed, message, hint));
@@ -269,7 +275,15 @@ impl Replicator {
         let state = if join.reached { JoinState::Pending } else { JoinState::Unreachable };
         let (id, words) = (*id, join.words);
         let kind = self.entities.get(&id).map_or(crate::command::Kind::Group, |e| e.kind);
-        let view = EntityView { words, id, kind, name: String::new(), role: None, members: 0 };
+        let view = EntityView {
+            words,
+            id,
+            kind,
+            name: String::new(),
+            role: None,
+            members: 0,
+            settings: Settings::default(),
+        };
         self.out.answer(asker, Outcome::Done(Reply::Joined(view, state)));
     }
 
@@ -324,7 +338,8 @@ impl Replicator {
             self.welcome(id, from);
             return Ok(());
         }
-        let invite = entity.roster.invite(&VerifyingKey(knock.invite)).filter(|invite| invite.open);
+        let Proof::Invite { invite: key, signature } = &knock.proof else { return Err(Turned::NotHere) };
+        let invite = entity.roster.invite(&VerifyingKey(*key)).filter(|invite| invite.open);
         let invite = invite.ok_or(Turned::NoInvite)?;
         if invite.expires < self.now.wall {
             return Err(Turned::Expired);
@@ -332,7 +347,7 @@ impl Replicator {
         if invite.used >= invite.uses {
             return Err(Turned::UsedUp);
         }
-        let (certificate, signature) = proven(from, knock).ok_or(Turned::BadProof)?;
+        let (certificate, signature) = proven(from, knock, *key, signature).ok_or(Turned::BadProof)?;
         let person = certificate.person.id();
         if entity.roster.reading().is_member(&person) {
             return Err(Turned::BadProof);
@@ -384,12 +399,17 @@ impl Replicator {
 }
 
 /// The certificate of a knock, if it is the knocking device's own and the invite key signed it.
-fn proven(from: DeviceKey, knock: &Knock) -> Option<(Certificate, SignatureBytes)> {
+fn proven(
+    from: DeviceKey,
+    knock: &Knock,
+    invite: [u8; 32],
+    signature: &[u8],
+) -> Option<(Certificate, SignatureBytes)> {
     let mut reader = Reader::new(&knock.certificate);
     let certificate = Certificate::read(&mut reader).ok()?;
     reader.finish().ok()?;
-    let signature = knock.signature.as_slice().try_into().ok()?;
-    let signed = || is_accepted(VerifyingKey(knock.invite), knock.entity, &certificate, &signature);
+    let signature = signature.try_into().ok()?;
+    let signed = || is_accepted(VerifyingKey(invite), knock.entity, &certificate, &signature);
     let holds = certificate.device.key == from && signed() && certificate.is_valid();
     holds.then_some((certificate, signature))
 }

@@ -60,6 +60,9 @@ pub const SETTING_BYTES_MAX: usize = 4096;
 /// The latest time a record may claim: greater numbers are not exact in JSON readers.
 pub const RECORD_TIME_MS_MAX: u64 = 9_007_199_254_740_991;
 
+/// Bytes of what somebody who asks to be let in says to who decides.
+pub const NOTE_BYTES_MAX: usize = 512;
+
 /// Addresses carried in an invite code.
 pub const INVITE_ADDRESSES_MAX: usize = 8;
 
@@ -88,6 +91,9 @@ pub const FRAME_STATEMENT_IDS_MAX: usize = 8192;
 
 /// Logs in one frame of vectors: 112 bytes each, about 450 KiB.
 pub const FRAME_LOGS_MAX: usize = 4096;
+
+/// Epochs named at once as lacking a key.
+pub const LACKING_EPOCHS_MAX: usize = 64;
 
 // -- what one node keeps ----------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ use crate::outbox::{After, refusal};
 use crate::record::Record;
 use crate::replicator::Replicator;
 use crate::roster::{Body, Genesis, Roster, Seal, Signer, Statement};
+use crate::schema::core::Settings;
 use crate::words::{FourWords, StretchInput};
 
 /// Something being made, and the trial under way.
@@ -139,7 +140,15 @@ impl Replicator {
         self.tend(id);
         self.enter(id);
         let role = self.me.as_ref().and_then(|me| self.entities.get(&id)?.member(me.key())).map(|a| a.role);
-        let view = EntityView { words, id, kind, name: name.clone(), role, members: 1 };
+        let view = EntityView {
+            words,
+            id,
+            kind,
+            name: name.clone(),
+            role,
+            members: 1,
+            settings: Settings::default(),
+        };
         self.name_entity(id, &name, Some((command, Outcome::Done(Reply::Entity(view)))));
     }
 

@@ -74,6 +74,12 @@ impl Replicator {
             Frame::Next { entity, document } => self.their_next(from, entity, document),
             Frame::Knock(knock) => self.knocked(from, &knock),
             Frame::Turned { entity, why } => self.turned_away(from, entity, why),
+            Frame::Seek(_)
+            | Frame::Found { .. }
+            | Frame::Requests { .. }
+            | Frame::Lacking { .. }
+            | Frame::Link { .. }
+            | Frame::Linked { .. } => self.drop_counted("not built yet"),
         }
     }
 

@@ -34,6 +34,7 @@ impl Replicator {
             peers: u32::try_from(self.sessions.len()).unwrap_or(u32::MAX),
             read_only: self.read_only.clone(),
             dropped: self.dropped.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
+            faults: self.fault_views(),
         })
     }
 
@@ -59,6 +60,7 @@ impl Replicator {
             name: core.and_then(|live| core::entity_name(&live.document)).unwrap_or_default(),
             role: members.get(&me.person()).map(|member| member.role),
             members: u32::try_from(members.len()).unwrap_or(u32::MAX),
+            settings: core.map(|live| core::settings(&live.document)).unwrap_or_default(),
         })
     }
 
@@ -145,7 +147,7 @@ impl Replicator {
             .max()
             .unwrap_or(SyncState::Alone);
         let id = schema::document_id(entity.kind, words, &replica.concern, replica.segment);
-        Some(DocumentSync { id, state, peers })
+        Some(DocumentSync { id, state, peers, waiting: Vec::new(), unaccepted: 0 })
     }
 
     /// How a document stands with one device, and how many envelopes both lack of each other.

@@ -71,6 +71,49 @@ pub enum Frame {
         /// Why.
         why: Turned,
     },
+    /// Asks which entity has these four words: names their lookup key.
+    Seek(Digest),
+    /// Answers `Seek`: the genesis of each entity of these words that the sender is in, as signed.
+    /// At most `limits::NAME_CANDIDATES_MAX`; none where it is in none.
+    Found {
+        /// The key that was asked for.
+        lookup: Digest,
+        /// Genesis statements.
+        genesis: Vec<Vec<u8>>,
+    },
+    /// Between members: who asks to be let in, and who was turned away.
+    Requests {
+        /// Where to.
+        entity: EntityId,
+        /// Signed requests.
+        requests: Vec<Vec<u8>>,
+        /// Signed denials.
+        denials: Vec<Vec<u8>>,
+    },
+    /// A member's device lacks the keys of these epochs, or its seals do not open. Whoever has
+    /// them seals them anew. At most `limits::LACKING_EPOCHS_MAX`.
+    Lacking {
+        /// Whose epochs.
+        entity: EntityId,
+        /// Which.
+        epochs: Vec<StatementId>,
+    },
+    /// A new device shows a link code's proof to the device that made the code.
+    Link {
+        /// The person's home.
+        home: EntityId,
+        /// The new device's card, bound to the person, as `identity::DeviceCard::write` has it.
+        card: Vec<u8>,
+        /// By the key derived from the code, over home and card.
+        signature: Vec<u8>,
+    },
+    /// Answers `Link`: the new device's certificate; its home and groups are knocked at next.
+    Linked {
+        /// The person's home.
+        home: EntityId,
+        /// As `identity::Certificate::write` has it; empty if the code is not open there.
+        certificate: Vec<u8>,
+    },
 }
 
 /// How a replica stands: equal states mean that nothing is missing on either side.
@@ -113,10 +156,24 @@ pub struct Knock {
     pub entity: EntityId,
     /// Its certificate, as written by `identity::Certificate::write`.
     pub certificate: Vec<u8>,
-    /// The public key of the invite it holds.
-    pub invite: [u8; 32],
-    /// The invite key's signature over entity and certificate.
-    pub signature: Vec<u8>,
+    /// By what right.
+    pub proof: Proof,
+}
+
+/// By what right a joiner wants in.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Proof {
+    /// It holds an invite.
+    Invite {
+        /// The invite's public key.
+        invite: [u8; 32],
+        /// The invite key's signature over entity and certificate.
+        signature: Vec<u8>,
+    },
+    /// It asks to be let in: a signed request.
+    Request(Vec<u8>),
+    /// It is a member's device, or the certificate of a member's root says that it may become one.
+    Member,
 }
 
 /// Why a joiner was not let in.
@@ -134,6 +191,12 @@ pub enum Turned {
     BadProof,
     /// The person was a member and was removed; an invite does not undo that.
     Removed,
+    /// The request is kept; an admin decides.
+    Asked,
+    /// An admin decided against it.
+    Denied,
+    /// Too many ask already, or this one asks too often.
+    TooMany,
 }
 
 /// The bytes are no frame, too long, or go on behind it.

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fourword_protocol::command::{ChatCommand, Command, CommandId, JoinState, Kind, Notice, Outcome, Reply};
+use fourword_protocol::command::{
+    ChatCommand, Command, CommandId, JoinBy, JoinState, Kind, Notice, Outcome, Reply,
+};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::{Event, GossipId};
 use fourword_protocol::ids::{DeviceKey, LogId, Topic};
@@ -449,7 +451,7 @@ impl Cluster {
 
     /// Joins by a code and waits until in.
     pub fn join(&mut self, name: &str, group: FourWords, code: &InviteCode) {
-        let command = Command::Join { words: group, code: code.clone(), peers: Vec::new() };
+        let command = Command::Join { words: group, by: JoinBy::Code(code.clone()), peers: Vec::new() };
         match self.must(name, command) {
             Reply::Joined(_, JoinState::Joined) => {}
             other => panic!("{other:?}"),

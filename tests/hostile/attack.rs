@@ -20,7 +20,7 @@ use fourword_protocol::schema::{self, Concern, Put};
 use fourword_protocol::time::WallTime;
 use fourword_protocol::update::document::Document;
 use fourword_protocol::update::{Shape, client_id};
-use fourword_protocol::wire::{Frame, Knock};
+use fourword_protocol::wire::{Frame, Knock, Proof};
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
 use rand::{Rng, SeedableRng};
@@ -143,7 +143,11 @@ impl Attack {
         let mut writer = fourword_protocol::bytes::Writer::new();
         certificate.write(&mut writer);
         let (invite, signature) = (self.name(), self.noise(64));
-        Frame::Knock(Knock { entity: self.entity, certificate: writer.into_bytes(), invite, signature })
+        Frame::Knock(Knock {
+            entity: self.entity,
+            certificate: writer.into_bytes(),
+            proof: Proof::Invite { invite, signature },
+        })
     }
 
     /// Sends bytes to a node, over a new connection if it hung up.

@@ -1,10 +1,10 @@
 //! A device in no group of ours: it has a connection, and has seen what travelled.
 
-use fourword_protocol::command::{Command, Outcome, RefusalCode};
+use fourword_protocol::command::{Command, JoinBy, Outcome, RefusalCode};
 use fourword_protocol::ids::{DocumentKey, EntityId, StatementId};
 use fourword_protocol::limits::FRAME_BYTES_MAX;
 use fourword_protocol::roster::Role;
-use fourword_protocol::wire::{DocumentState, Frame, Knock, State, Turned, Vector};
+use fourword_protocol::wire::{DocumentState, Frame, Knock, Proof, State, Turned, Vector};
 use fourword_tests::cluster::Cluster;
 
 use crate::attack::{Attack, HONEST, some_log};
@@ -51,7 +51,11 @@ fn frame(a: &mut Attack) -> Frame {
             0 => a.knock(),
             _ => {
                 let (certificate, signature) = (a.noise(232), a.noise(64));
-                Frame::Knock(Knock { entity, certificate, invite: a.name(), signature })
+                Frame::Knock(Knock {
+                    entity,
+                    certificate,
+                    proof: Proof::Invite { invite: a.name(), signature },
+                })
             }
         },
         _ => {
@@ -165,7 +169,7 @@ fn joining(seed: u64) -> (Cluster, Command) {
     c.take_over("mal");
     c.connect("mal", "eve");
     c.run_for(100);
-    (c, Command::Join { words: group, code, peers: Vec::new() })
+    (c, Command::Join { words: group, by: JoinBy::Code(code), peers: Vec::new() })
 }
 
 fn knocked(c: &mut Cluster) -> Option<EntityId> {

@@ -1,6 +1,6 @@
 //! Getting in by invite: who is let in, who is not, and what each is told.
 
-use fourword_protocol::command::{Command, Outcome, RefusalCode, Reply};
+use fourword_protocol::command::{Command, JoinBy, Outcome, RefusalCode, Reply};
 use fourword_protocol::roster::Role;
 use fourword_protocol::roster::invite::InviteCode;
 use fourword_tests::cluster::Cluster;
@@ -37,7 +37,7 @@ fn an_invite_admits_as_many_as_it_says_and_no_more() {
     let code = c.invite("ada", group, Role::Member, 1);
     c.join("ben", group, &code);
     c.settle();
-    let command = Command::Join { words: group, code, peers: Vec::new() };
+    let command = Command::Join { words: group, by: JoinBy::Code(code), peers: Vec::new() };
     assert_eq!(refused(c.ask("eve", command)), Some(RefusalCode::NotAllowed));
 }
 
@@ -49,7 +49,7 @@ fn an_expired_invite_admits_nobody() {
     let group = c.create_group("ada", "tea");
     let code = c.invite("ada", group, Role::Member, 1);
     c.run_for(2 * 86_400_000);
-    let command = Command::Join { words: group, code, peers: Vec::new() };
+    let command = Command::Join { words: group, by: JoinBy::Code(code), peers: Vec::new() };
     assert_eq!(refused(c.ask("ben", command)), Some(RefusalCode::NotAllowed));
 }
 
@@ -61,7 +61,7 @@ fn a_guessed_code_admits_nobody() {
     let group = c.create_group("ada", "tea");
     let code = c.invite("ada", group, Role::Member, 1);
     let guessed = InviteCode { secret: [7; 16], ..code };
-    let command = Command::Join { words: group, code: guessed, peers: Vec::new() };
+    let command = Command::Join { words: group, by: JoinBy::Code(guessed), peers: Vec::new() };
     assert_eq!(refused(c.ask("ben", command)), Some(RefusalCode::NotAllowed));
 }
 
@@ -73,7 +73,7 @@ fn words_that_are_not_stretched_from_the_id_in_the_code_are_refused() {
     let tea = c.create_group("ada", "tea");
     let other = c.create_group("ada", "coffee");
     let code = c.invite("ada", tea, Role::Member, 1);
-    let command = Command::Join { words: other, code, peers: Vec::new() };
+    let command = Command::Join { words: other, by: JoinBy::Code(code), peers: Vec::new() };
     assert_eq!(refused(c.ask("ben", command)), Some(RefusalCode::Usage));
 }
 
@@ -110,7 +110,7 @@ fn a_join_begun_while_nobody_can_be_reached_is_finished_after_a_restart() {
     let group = c.create_group("ada", "tea");
     let code = c.invite("ada", group, Role::Member, 1);
     c.isolate("ada");
-    c.begin("ben", Command::Join { words: group, code, peers: Vec::new() });
+    c.begin("ben", Command::Join { words: group, by: JoinBy::Code(code), peers: Vec::new() });
     c.run_for(5_000);
     c.crash("ben");
     c.restart("ben");

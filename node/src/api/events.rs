@@ -64,6 +64,18 @@ pub enum Event {
         /// The group's four words.
         group: String,
     },
+    /// Somebody asks to be let into a group, or a request was decided.
+    RequestsChanged {
+        /// The group's four words.
+        group: String,
+    },
+    /// A device of this person was linked, certified or revoked.
+    DevicesChanged,
+    /// Something this person wrote counts no more, or counts again.
+    AcceptanceChanged {
+        /// The group's four words.
+        group: String,
+    },
     /// A device connected.
     PeerConnected {
         /// Which.
@@ -95,6 +107,9 @@ impl Event {
             Event::ChatChanged { .. } => "chat_changed",
             Event::MembersChanged { .. } => "members_changed",
             Event::Joined { .. } => "joined",
+            Event::RequestsChanged { .. } => "requests_changed",
+            Event::DevicesChanged => "devices_changed",
+            Event::AcceptanceChanged { .. } => "acceptance_changed",
             Event::PeerConnected { .. } => "peer_connected",
             Event::PeerDisconnected { .. } => "peer_disconnected",
             Event::ReadOnly { .. } => "read_only",
@@ -118,6 +133,9 @@ impl From<Notice> for Event {
             },
             Notice::MembersChanged(group) => Event::MembersChanged { group: group.to_string() },
             Notice::Joined(group) => Event::Joined { group: group.to_string() },
+            Notice::RequestsChanged(group) => Event::RequestsChanged { group: group.to_string() },
+            Notice::DevicesChanged => Event::DevicesChanged,
+            Notice::AcceptanceChanged(group) => Event::AcceptanceChanged { group: group.to_string() },
             Notice::PeerChanged { device, connected } => {
                 let (peer_id, device) = (text::peer_id(&device), device.to_string());
                 if connected {

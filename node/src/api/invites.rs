@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::extract::{Path, State};
-use fourword_protocol::command::{Command, JoinState, Reply};
+use fourword_protocol::command::{Command, JoinBy, JoinState, Reply};
 use fourword_protocol::limits;
 use fourword_protocol::time::WallTime;
 use serde::{Deserialize, Serialize};
@@ -138,14 +138,14 @@ pub async fn join(State(api): State<Api>, Body(new): Body<NewJoin>) -> Result<Js
     if wait > WAIT_SECONDS_MAX {
         return Err(Problem::usage(format!("a join is waited for at most {WAIT_SECONDS_MAX} seconds")));
     }
-    let command = Command::Join { words, code, peers: new.peers };
+    let command = Command::Join { words, by: JoinBy::Code(code), peers: new.peers };
     let wait = Duration::from_secs(wait.into());
     let Reply::Joined(entity, state) = api.ask_for(command, wait).await? else {
         return Err(Problem::mismatch());
     };
     let state = match state {
         JoinState::Joined => Standing::Joined,
-        JoinState::Pending => Standing::Pending,
+        JoinState::Pending | JoinState::Requested => Standing::Pending,
         JoinState::Unreachable => Standing::Unreachable,
     };
     Ok(Json(Join { words: words.to_string(), state, group: entity.into() }))

@@ -275,6 +275,9 @@ fn text(event: &Event) -> String {
         }
         Event::MembersChanged { group } => format!("{group}: members changed"),
         Event::Joined { group } => format!("{group}: joined"),
+        Event::RequestsChanged { group } => format!("{group}: requests to join changed"),
+        Event::DevicesChanged => "your devices changed".into(),
+        Event::AcceptanceChanged { group } => format!("{group}: what counts of yours changed"),
         Event::PeerConnected { device: key, peer_id } => format!("connected to {}", device(key, peer_id)),
         Event::PeerDisconnected { device: key, peer_id } => {
             format!("disconnected from {}", device(key, peer_id))

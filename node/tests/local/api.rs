@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fourword::api::bounded::CONNECTIONS_MAX;
 use fourword::driver::Stopped;
-use fourword_protocol::command::{ChatCommand, Command, JoinState, Kind, RefusalCode, Reply};
+use fourword_protocol::command::{ChatCommand, Command, JoinBy, JoinState, Kind, RefusalCode, Reply};
 use fourword_protocol::roster::invite::InviteCode;
 use fourword_protocol::schema::chat::MessageId;
 use serde_json::{Value, json};
@@ -239,7 +239,7 @@ async fn a_join_waits_as_long_as_it_is_told() {
     let (status, join) = node.ask("POST", "/api/v1/joins", &body.to_string()).await;
     assert_eq!(status, 200, "{join}");
     assert_eq!((&join["state"], &join["words"]), (&json!("pending"), &json!(WORDS)));
-    let command = Command::Join { words: words(), code: code(), peers: Vec::new() };
+    let command = Command::Join { words: words(), by: JoinBy::Code(code()), peers: Vec::new() };
     assert_eq!(node.script.asked(), [(command, Some(Duration::from_secs(5)))]);
     for body in [json!({"words": WORDS}), json!({"words": WORDS, "code": "no code"})] {
         assert_eq!(node.ask("POST", "/api/v1/joins", &body.to_string()).await.0, 400);

@@ -121,6 +121,8 @@ fn answer(command: &Command) -> Reply {
             id: format!("group:{WORDS}:chat"),
             state: SyncState::InSync,
             peers: vec![PeerSync { person: person(), device, state: SyncState::InSync, behind: 0 }],
+            waiting: Vec::new(),
+            unaccepted: 0,
         }]),
         Command::Peers => {
             Reply::Peers(vec![PeerView { device, person: Some(stranger()), shared: vec![words()] }])
@@ -249,7 +251,8 @@ async fn what_is_not_there_yet_is_told_by_the_exit_code() {
         (SyncState::WaitingForKey, "waiting_for_key", 7),
         (SyncState::Diverged, "diverged", 7),
     ] {
-        let document = DocumentSync { id: "x".into(), state, peers: Vec::new() };
+        let document =
+            DocumentSync { id: "x".into(), state, peers: Vec::new(), waiting: Vec::new(), unaccepted: 0 };
         let node = Node::replying(Reply::Sync(vec![document])).await;
         let ran = run(&node, &["sync", "status", "--json"]).await;
         assert_eq!((&ran.json()["documents"][0]["state"], ran.code), (&json!(word), exit));

@@ -14,6 +14,7 @@ use fourword_protocol::command::{
 use fourword_protocol::ids::{DeviceKey, EntityId, PersonId};
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::schema::core::Settings;
 use fourword_protocol::words::FourWords;
 use futures::future::BoxFuture;
 use http_body_util::{BodyExt, Full};
@@ -217,6 +218,7 @@ pub(crate) fn group() -> EntityView {
         name: "Team".into(),
         role: Some(Role::Owner),
         members: 2,
+        settings: Settings::default(),
     }
 }
 
@@ -231,5 +233,6 @@ pub(crate) fn status() -> Status {
         peers: 0,
         read_only: None,
         dropped: vec![("stale".into(), 3)],
+        faults: Vec::new(),
     }
 }

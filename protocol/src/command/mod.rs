@@ -3,12 +3,22 @@
 //! The API maps these to JSON and the CLI is its client; neither is named here. Expected refusals
 //! are values with a code and a hint, not errors.
 
-use crate::ids::{DeviceKey, EntityId, PersonId};
+mod device;
+mod member;
+mod view;
+
+use crate::ids::{DeviceKey, EntityId};
+use crate::link::LinkCode;
 use crate::roster::Role;
 use crate::roster::invite::InviteCode;
-use crate::schema::chat::{Message, MessageId};
+use crate::schema::chat::MessageId;
+use crate::schema::core::Setting;
 use crate::time::WallTime;
 use crate::words::FourWords;
+
+pub use device::DeviceCommand;
+pub use member::MemberCommand;
+pub use view::*;
 
 /// Numbers a command, so that its answer finds its asker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,15 +92,28 @@ pub enum Command {
         /// `limits::INVITE_ADDRESSES_MAX`.
         addresses: Vec<String>,
     },
-    /// Join by a code. Answered when admitted or refused; goes on in the background meanwhile.
+    /// Join by a code, or by the words alone, which asks to be let in. Answered when admitted or
+    /// refused, or once asked; goes on in the background meanwhile.
     Join {
-        /// The words the person typed; checked against the code.
+        /// The words the person typed; checked against the id.
         words: FourWords,
-        /// The code, which carries the full id.
-        code: InviteCode,
-        /// Addresses to dial besides those in the code.
+        /// How.
+        by: JoinBy,
+        /// Addresses to dial besides those in a code; at most `limits::INVITE_ADDRESSES_MAX`.
         peers: Vec<String>,
     },
+    /// Joins under way.
+    Joins,
+    /// Give up a join under way.
+    CancelJoin(FourWords),
+    /// Change a setting of an entity; admins may.
+    Configure(FourWords, Setting),
+    /// Who is in, and who may come in.
+    Member(FourWords, MemberCommand),
+    /// This person's devices.
+    Device(DeviceCommand),
+    /// What this person wrote that does not count, and why.
+    Unaccepted(FourWords),
     /// Stop waiting for a join by this command: it goes on, the asker is answered `Pending`.
     StopWaiting(CommandId),
     /// Something about a chat.
@@ -101,6 +124,20 @@ pub enum Command {
     Peers,
     /// Dial an address now.
     Dial(String),
+}
+
+/// By what right somebody wants in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JoinBy {
+    /// An invite's code, which carries the full id.
+    Code(InviteCode),
+    /// The words alone: an admin decides. Also how who is a member comes back with a new device.
+    Words {
+        /// The full id, to pick one of two entities of the same words.
+        id: Option<EntityId>,
+        /// Shown to who decides; at most `limits::NOTE_BYTES_MAX`.
+        note: String,
+    },
 }
 
 /// What can be asked of a chat.
@@ -164,6 +201,20 @@ pub enum Reply {
     Invite(InviteCode),
     /// Answers `Join`.
     Joined(EntityView, JoinState),
+    /// Answers `Joins`.
+    Joins(Vec<JoinView>),
+    /// Answers `MemberCommand::Requests`, the oldest first.
+    Requests(Vec<RequestView>),
+    /// Answers `MemberCommand::Invites`.
+    Invites(Vec<InviteView>),
+    /// Answers `DeviceCommand::List`, senior to junior.
+    Devices(Vec<DeviceView>),
+    /// Answers `DeviceCommand::Add`.
+    Link(LinkCode),
+    /// Answers `DeviceCommand::Recover`: the person that the phrase gave back.
+    Recovered(FourWords),
+    /// Answers `Unaccepted`, by document and in the order written.
+    Unaccepted(Vec<UnacceptedView>),
     /// Answers `Send` and `Find`.
     Message(MessageId),
     /// Answers `Read`.
@@ -181,6 +232,8 @@ pub enum JoinState {
     Joined,
     /// Somebody was reached but has not admitted yet.
     Pending,
+    /// Members have the request; an admin decides.
+    Requested,
     /// Nobody could be reached; the node goes on trying.
     Unreachable,
 }
@@ -249,6 +302,12 @@ pub enum Notice {
     MembersChanged(FourWords),
     /// This device got into an entity.
     Joined(FourWords),
+    /// Somebody asks to be let into an entity, or a request was decided.
+    RequestsChanged(FourWords),
+    /// A device of this person was linked, certified or revoked.
+    DevicesChanged,
+    /// Something this person wrote counts no more, or counts again.
+    AcceptanceChanged(FourWords),
     /// A device connected or disconnected.
     PeerChanged {
         /// Which.
@@ -258,129 +317,4 @@ pub enum Notice {
     },
     /// The store failed; the node reads but writes no more.
     ReadOnly(String),
-}
-
-/// Answers `Command::Status`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// The person's four words.
-    pub identity: FourWords,
-    /// The person.
-    pub person: PersonId,
-    /// This device.
-    pub device: DeviceKey,
-    /// The name shown to others; empty if none was set.
-    pub name: String,
-    /// Whether the root key is still on this device.
-    pub root_here: bool,
-    /// How many entities, homes not counted.
-    pub entities: u32,
-    /// How many devices are connected.
-    pub peers: u32,
-    /// Why the node does not write, if it does not.
-    pub read_only: Option<String>,
-    /// Frames and envelopes dropped since the start, by reason.
-    pub dropped: Vec<(String, u64)>,
-}
-
-/// One entity as shown to people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EntityView {
-    /// Its four words.
-    pub words: FourWords,
-    /// Its full id.
-    pub id: EntityId,
-    /// What it is for.
-    pub kind: Kind,
-    /// Its name; empty until the core document has come.
-    pub name: String,
-    /// This person's role, or `None` if not a member (any more).
-    pub role: Option<Role>,
-    /// How many members.
-    pub members: u32,
-}
-
-/// A person as shown to people: by words where they are verified, else by a short id.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PersonView {
-    /// The person.
-    pub person: PersonId,
-    /// The four words, once stretched and verified.
-    pub words: Option<FourWords>,
-    /// The name the person gave itself in this entity; empty if none.
-    pub name: String,
-}
-
-/// One member as shown to people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemberView {
-    /// Who.
-    pub person: PersonView,
-    /// With which role.
-    pub role: Role,
-    /// Whether one of its devices is connected now.
-    pub online: bool,
-    /// Its devices.
-    pub devices: Vec<DeviceKey>,
-}
-
-/// One message as shown to people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MessageView {
-    /// The message as the chat has it.
-    pub message: Message,
-    /// Who wrote it.
-    pub author: PersonView,
-    /// Who reacted with what, by emoji.
-    pub reactions: Vec<(String, Vec<PersonView>)>,
-}
-
-/// How one document stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DocumentSync {
-    /// `{kind}:{words}:{concern}`.
-    pub id: String,
-    /// The worst of the connected peers' states, or `Alone`.
-    pub state: SyncState,
-    /// One entry for each other member's device; `Alone` while it is not connected.
-    pub peers: Vec<PeerSync>,
-}
-
-/// How one document stands with one peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerSync {
-    /// Who.
-    pub person: PersonView,
-    /// With which device.
-    pub device: DeviceKey,
-    /// How it stands.
-    pub state: SyncState,
-    /// How many envelopes the two lack of each other, as far as is known.
-    pub behind: u64,
-}
-
-/// The states a document can be in, of which only `InSync` says that nothing is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SyncState {
-    /// Roster digest, vectors and content digest are equal.
-    InSync,
-    /// No other device is connected.
-    Alone,
-    /// Content or statements are missing on one side.
-    Behind,
-    /// Envelopes wait for an epoch key.
-    WaitingForKey,
-    /// Equal logs, other content: a fault.
-    Diverged,
-}
-
-/// One connected device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerView {
-    /// The device.
-    pub device: DeviceKey,
-    /// The person, once a shared entity tells.
-    pub person: Option<PersonView>,
-    /// Words of the entities shared with it.
-    pub shared: Vec<FourWords>,
 }
