@@ -46,7 +46,7 @@ impl Replicator {
             Command::SetName(name) => self.set_name(id, name),
             Command::Phrase => self.phrase(id),
             Command::ForgetRoot => self.forget_root(id),
-            Command::Create { kind, name } => self.ask_create(id, kind, name),
+            Command::Create { kind, name, parent } => self.ask_create(id, kind, name, parent),
             Command::Entities => self.say(id, Reply::Entities(self.entity_views())),
             Command::Show(words) => self.show(id, words),
             Command::Members(words) => self.members(id, words),
@@ -91,14 +91,15 @@ impl Replicator {
     fn core_wanted(&self, command: &Command) -> Option<(EntityId, DocumentKey)> {
         let wanted = |entity: &Entity| match command {
             Command::Entities => entity.kind != Kind::Home,
-            Command::Show(words) | Command::Members(words) => self.names.entity(entity.id) == Some(*words),
+            Command::Show(words) | Command::Members(words) => {
+                entity.places().any(|place| self.names.entity(place) == Some(*words))
+            }
             _ => false,
         };
-        let cores = self.entities.values().filter(|e| wanted(e)).map(|e| (e.id, e.document(&Concern::Core)));
-        cores
-            .filter_map(|(id, core)| Some((id, core?)))
-            .find(|(_, core)| core.live().is_none())
-            .map(|(id, core)| (id, core.key))
+        let wanted = self.entities.values().filter(|e| wanted(e));
+        let mut documents = wanted.flat_map(|e| e.replicas.values().map(|r| (e.id, r)));
+        let cold = documents.find(|(_, r)| r.concern == Concern::Core && r.live().is_none());
+        cold.map(|(id, core)| (id, core.key))
     }
 
     fn say(&mut self, id: CommandId, reply: Reply) -> Result<(), Refusal> {
@@ -143,22 +144,30 @@ impl Replicator {
 
     // -- entities -----------------------------------------------------------------------------
 
-    fn ask_create(&mut self, id: CommandId, kind: Kind, name: String) -> Result<(), Refusal> {
+    fn ask_create(
+        &mut self,
+        id: CommandId,
+        kind: Kind,
+        name: String,
+        parent: Option<FourWords>,
+    ) -> Result<(), Refusal> {
         check_name(&name)?;
         if kind == Kind::Home {
             return Err(refusal(RefusalCode::Usage, "a home is made by the node itself", ""));
         }
-        self.create(id, kind, name);
+        let parent = parent.map(|parent| self.parent_for(kind, parent)).transpose()?;
+        self.create(id, kind, name, parent);
         Ok(())
     }
 
     fn show(&mut self, id: CommandId, words: FourWords) -> Result<(), Refusal> {
-        let view = self.by_words(words).and_then(|e| self.entity_view(e)).ok_or_else(|| unknown(words))?;
+        let place = self.place(words);
+        let view = place.and_then(|(e, place)| self.entity_view(e, place)).ok_or_else(|| unknown(words))?;
         self.say(id, Reply::Entity(view))
     }
 
     fn members(&mut self, id: CommandId, words: FourWords) -> Result<(), Refusal> {
-        let entity = self.by_words(words).ok_or_else(|| unknown(words))?;
+        let (entity, _) = self.place(words).ok_or_else(|| unknown(words))?;
         let members = self.member_views(entity);
         self.say(id, Reply::Members(members))
     }
@@ -220,9 +229,9 @@ impl Replicator {
     // -- chats --------------------------------------------------------------------------------
 
     fn chat(&mut self, id: CommandId, words: FourWords, command: ChatCommand) -> Result<(), Refusal> {
-        let entity = self.by_words(words).ok_or_else(|| unknown(words))?;
+        let (entity, place) = self.place(words).ok_or_else(|| unknown(words))?;
         let entity_id = entity.id;
-        let Some(replica) = entity.document(&Concern::Chat) else {
+        let Some(replica) = entity.document(place, &Concern::Chat) else {
             return Err(refusal(RefusalCode::NotFound, format!("{words} has no chat"), ""));
         };
         let (key, room) = (replica.key, replica.has_room());
@@ -270,7 +279,7 @@ impl Replicator {
     /// Writes an entity's name into its core document.
     pub(crate) fn name_entity(&mut self, id: EntityId, name: &str, answer: Answer) {
         let put = self.actor(id).and_then(|actor| core::set_entity_name(&actor, name).ok());
-        self.put_own(id, &Concern::Core, put, answer);
+        self.put_own((id, id), &Concern::Core, put, answer);
         self.remember_entity(id);
     }
 
@@ -281,7 +290,7 @@ impl Replicator {
         };
         if let Some(words) = self.names.entity(id).filter(|_| id != home) {
             let put = home::join_group(id, entity.kind, words.to_bytes(), self.now.wall);
-            self.put_own(home, &Concern::Home, Some(put), None);
+            self.put_own((home, home), &Concern::Home, Some(put), None);
         }
         self.tell_name(id);
     }
@@ -291,11 +300,18 @@ impl Replicator {
         let name = self.me.as_ref().map(|me| me.name.clone()).filter(|name| !name.is_empty());
         let (Some(name), Some(actor)) = (name, self.actor(id)) else { return };
         let put = core::set_shown_name(&actor, &name).ok();
-        self.put_own(id, &Concern::Core, put, None);
+        self.put_own((id, id), &Concern::Core, put, None);
     }
 
-    fn put_own(&mut self, id: EntityId, concern: &Concern, put: Option<Put>, answer: Answer) {
-        let document = self.entities.get(&id).and_then(|e| e.document(concern)).map(|r| r.key);
+    /// Writes into a document of an entity, or of a child of it, as this device.
+    pub(crate) fn put_own(
+        &mut self,
+        (id, place): (EntityId, EntityId),
+        concern: &Concern,
+        put: Option<Put>,
+        answer: Answer,
+    ) {
+        let document = self.entities.get(&id).and_then(|e| e.document(place, concern)).map(|r| r.key);
         if let (Some(put), Some(document)) = (put, document) {
             self.put(id, document, vec![put], answer);
         } else if let Some((asker, outcome)) = answer {
@@ -304,7 +320,7 @@ impl Replicator {
     }
 
     /// This person as an entity's roster has it now.
-    fn actor(&self, id: EntityId) -> Option<Actor> {
+    pub(crate) fn actor(&self, id: EntityId) -> Option<Actor> {
         self.entities.get(&id)?.member(self.me.as_ref()?.key())
     }
 

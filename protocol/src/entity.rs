@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::children::Child;
 use crate::command::{CommandId, Kind};
 use crate::envelope::Envelope;
 use crate::epoch::{self, EntitySecret, EpochKey};
@@ -33,6 +34,8 @@ pub(crate) struct Entity {
     /// Every epoch key sealed to this device, by its epoch statement.
     pub(crate) keys: BTreeMap<StatementId, EpochKey>,
     pub(crate) replicas: BTreeMap<DocumentKey, Replica>,
+    /// The entities that have this one's roster and keys for their own.
+    pub(crate) children: BTreeMap<EntityId, Child>,
     /// Topics listened to, and whose concern they carry.
     pub(crate) topics: BTreeMap<Topic, DocumentKey>,
     /// Statements that are not on disk yet and must not be sent.
@@ -72,6 +75,7 @@ impl Entity {
             secret: None,
             keys: BTreeMap::new(),
             replicas: BTreeMap::new(),
+            children: BTreeMap::new(),
             topics: BTreeMap::new(),
             unwritten: BTreeSet::new(),
             closed_seals: BTreeSet::new(),
@@ -124,12 +128,15 @@ impl Entity {
         self.keys.len() > before
     }
 
-    /// Makes the replicas of the documents that every entity of this kind has.
-    fn found_documents(&mut self) {
-        let Some(secret) = &self.secret else { return };
-        for concern in schema::concerns(self.kind) {
-            let key = schema::document_key(secret.bytes(), concern, 1);
-            self.replicas.entry(key).or_insert_with(|| Replica::new(key, *concern, 1));
+    /// Makes the replicas of the documents that this entity and its children have by their kind.
+    pub(crate) fn found_documents(&mut self) {
+        let Some(own) = &self.secret else { return };
+        let children = self.children.values().map(|child| (child.id, child.kind, own.of_child(child.id)));
+        for (id, kind, secret) in children.chain([(self.id, self.kind, own.clone())]) {
+            for concern in schema::concerns(kind) {
+                let key = schema::document_key(secret.bytes(), concern, 1);
+                self.replicas.entry(key).or_insert_with(|| Replica::new(id, key, *concern, 1));
+            }
         }
     }
 
@@ -150,9 +157,10 @@ impl Entity {
 
     // -- documents ----------------------------------------------------------------------------
 
-    /// The document in which new things of a concern are made.
-    pub(crate) fn document(&self, concern: &Concern) -> Option<&Replica> {
-        self.replicas.values().filter(|r| r.concern == *concern).max_by_key(|r| r.segment)
+    /// The document of this entity or of a child in which new things of a concern are made.
+    pub(crate) fn document(&self, of: EntityId, concern: &Concern) -> Option<&Replica> {
+        let documents = self.replicas.values().filter(|r| r.of == of && r.concern == *concern);
+        documents.max_by_key(|r| r.segment)
     }
 
     /// How this replica stands, for comparison with a peer.

@@ -21,6 +21,7 @@ use crate::ids::{DeviceKey, DocumentKey, EntityId, SealingKey, Topic};
 const KEY_COMMITMENT: &str = "fourword v1 epoch commitment";
 const SECRET_COMMITMENT: &str = "fourword v1 entity secret commitment";
 const TOPIC: &str = "fourword v1 topic";
+const CHILD: &str = "fourword v1 child secret";
 const GREETING: &str = "fourword v1 greeting";
 const SEAL: &[u8] = b"fourword v1 epoch seal";
 
@@ -96,6 +97,11 @@ impl EntitySecret {
         let [tag @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
             keyed(GREETING, &self.0, &[from.0, to.0].concat());
         tag
+    }
+
+    /// The secret of an entity that has this one's as its parent: whoever is in the parent has it.
+    pub fn of_child(&self, child: EntityId) -> EntitySecret {
+        EntitySecret::new(keyed(CHILD, &self.0, &child.0))
     }
 
     /// The secret itself, for deriving document keys.

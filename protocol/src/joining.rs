@@ -280,6 +280,7 @@ impl Replicator {
             id,
             kind,
             name: String::new(),
+            parent: None,
             role: None,
             members: 0,
             settings: Settings::default(),
@@ -307,7 +308,7 @@ impl Replicator {
     }
 
     fn joined_outcome(&self, id: EntityId) -> Option<Outcome> {
-        let view = self.entity_view(self.entities.get(&id)?)?;
+        let view = self.entity_view(self.entities.get(&id)?, id)?;
         Some(Outcome::Done(Reply::Joined(view, JoinState::Joined)))
     }
 

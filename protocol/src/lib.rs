@@ -6,6 +6,7 @@
 
 mod asking;
 pub mod bytes;
+mod children;
 pub mod command;
 mod devices;
 pub mod effect;

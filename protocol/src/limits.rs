@@ -20,6 +20,15 @@ pub const UPDATE_BLOCKS_MAX: usize = 4096;
 /// Bytes of one roster statement; an epoch for 255 devices fits.
 pub const STATEMENT_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of a genesis: a certificate of the longest chain with room around it.
+pub const GENESIS_BYTES_MAX: usize = 2048;
+
+/// Entities that one may have below it, children of children too; more are not opened.
+pub const CHILDREN_MAX: usize = 256;
+
+/// How many entities may stand above one: a channel in a project in an organization.
+pub const PARENTS_MAX: usize = 4;
+
 /// Parents of a statement, and roster heads of an envelope.
 pub const ROSTER_HEADS_MAX: usize = 16;
 
@@ -96,6 +105,10 @@ pub const FRAME_LOGS_MAX: usize = 4096;
 pub const LACKING_EPOCHS_MAX: usize = 64;
 
 // -- what one node keeps ----------------------------------------------------------------------
+
+/// Documents of one entity and its children whose state a peer may have remembered before they
+/// are known here.
+pub const STATE_DOCUMENTS_MAX: usize = 1028;
 
 /// Statements of one entity that wait for a parent: a gap is a sync away, more is abuse.
 pub const WAITING_STATEMENTS_MAX: usize = 1024;

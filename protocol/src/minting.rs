@@ -42,15 +42,17 @@ impl Replicator {
     }
 
     /// Begins to make an entity.
-    pub(crate) fn create(&mut self, command: CommandId, kind: Kind, name: String) {
+    ///
+    /// One with a parent has its secret from it, and commits to none of its own.
+    pub(crate) fn create(&mut self, command: CommandId, kind: Kind, name: String, parent: Option<EntityId>) {
         let Some(me) = &self.me else { return };
         let secret = EntitySecret::generate(&mut self.random);
         let genesis = Genesis {
             kind,
             nonce: 0,
             created: self.now.wall,
-            secret_commitment: secret.commitment(),
-            parent: None,
+            secret_commitment: if parent.is_some() { [0; 32] } else { secret.commitment() },
+            parent,
             creator: me.certificate.clone(),
         };
         let first = self.random.next_u64();
@@ -128,6 +130,9 @@ impl Replicator {
         words: FourWords,
         name: String,
     ) {
+        if genesis.parent.is_some() {
+            return self.found_child(command, genesis, words, &name);
+        }
         let (id, kind) = (genesis.entity(), genesis.kind);
         let mut records = self.establish(genesis, secret);
         if records.is_empty() {
@@ -145,6 +150,7 @@ impl Replicator {
             id,
             kind,
             name: name.clone(),
+            parent: None,
             role,
             members: 1,
             settings: Settings::default(),

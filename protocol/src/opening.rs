@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::children::{self, CHILD};
 use crate::command::Notice;
 use crate::effect::Effect;
 use crate::entity::Entity;
@@ -56,6 +57,8 @@ impl Replicator {
         }
         self.restore_locals(&locals);
         self.restore_rosters(statements);
+        let children = locals.iter().filter(|(key, _)| key.kind == CHILD);
+        self.restore_children(children.filter_map(|(key, value)| children::read(&key.of, value)).collect());
         self.restore_heads(&heads, &locals);
         self.ready();
     }
@@ -126,8 +129,9 @@ impl Replicator {
         self.names.want_first(person.0, &mut self.out);
         let entities: Vec<EntityId> = self.entities.keys().copied().collect();
         for entity in entities {
-            if self.entities.get(&entity).is_some_and(|e| e.secret.is_some()) {
-                self.names.want_first(entity.0, &mut self.out);
+            let open = self.entities.get(&entity).filter(|e| e.secret.is_some());
+            for place in open.into_iter().flat_map(Entity::places).collect::<Vec<_>>() {
+                self.names.want_first(place.0, &mut self.out);
             }
             self.tend(entity);
         }
@@ -145,11 +149,15 @@ fn identity(locals: &[(LocalKey, Vec<u8>)]) -> Result<Me, &'static str> {
     Me::read(value).ok().filter(Me::is_whole).ok_or(DAMAGED_IDENTITY)
 }
 
-/// An entity founded by the genesis among these statements.
+/// An entity founded by the genesis among these statements; none where the genesis names a parent,
+/// whose roster would count instead.
 pub(crate) fn found(id: EntityId, statements: &[Vec<u8>]) -> Option<Entity> {
     let genesis =
         statements.iter().filter_map(|bytes| Statement::read(bytes).ok()).find(|s| s.id().0 == id.0)?;
     let Body::Genesis(body) = genesis.body() else { return None };
+    if body.parent.is_some() {
+        return None;
+    }
     let kind = body.kind;
     let roster = Roster::new(genesis).ok()?;
     Some(Entity::new(id, kind, roster))

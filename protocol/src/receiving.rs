@@ -3,7 +3,7 @@
 //! Everything that came in one frame is written as one batch. Statements are durable before they
 //! are passed on; envelopes need not be, since whoever sent them has them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::{Notice, RefusalCode};
 use crate::entity::Received;
@@ -280,11 +280,13 @@ impl Replicator {
         if taken.is_empty() {
             return;
         }
-        let mut changed: BTreeSet<MessageId> = BTreeSet::new();
+        let mut changed: BTreeMap<DocumentKey, BTreeSet<MessageId>> = BTreeMap::new();
         let mut records = Vec::new();
         for (envelope, judged) in taken {
             match judged {
-                Judged::Applied(messages) => changed.extend(messages),
+                Judged::Applied(messages) => {
+                    changed.entry(envelope.header.log.document).or_default().extend(messages);
+                }
                 Judged::Rejected(_) => self.drop_counted("content without the right to it"),
                 Judged::Waits(_) => continue,
                 Judged::Poisoned => {
@@ -296,12 +298,17 @@ impl Replicator {
             records.push(envelope_record(entity, &envelope));
         }
         self.out.write(records, Vec::new());
-        self.notify_chat(entity, changed.into_iter().collect());
+        for (document, messages) in changed {
+            self.notify_chat(entity, document, messages.into_iter().collect());
+            self.core_changed(entity, document);
+        }
         self.touch(entity);
     }
 
-    pub(crate) fn notify_chat(&mut self, entity: EntityId, messages: Vec<MessageId>) {
-        if let Some(words) = self.names.entity(entity).filter(|_| !messages.is_empty()) {
+    fn notify_chat(&mut self, entity: EntityId, document: DocumentKey, messages: Vec<MessageId>) {
+        let replica = self.entities.get(&entity).and_then(|e| e.replicas.get(&document));
+        let words = replica.and_then(|replica| self.names.entity(replica.of));
+        if let Some(words) = words.filter(|_| !messages.is_empty()) {
             self.out.notify(Notice::ChatChanged { entity: words, messages });
         }
     }
@@ -413,6 +420,7 @@ impl Replicator {
             self.put(id, document, puts, answer);
         }
         self.judge_anew(id);
+        self.core_changed(id, document);
         self.touch(id);
         for (command, what) in self.deferred.remove(&document).unwrap_or_default() {
             self.ask(command, what);
@@ -431,7 +439,7 @@ impl Replicator {
             Ok(changed) => {
                 self.load_documents(id);
                 self.seal(id, document);
-                self.notify_chat(id, changed);
+                self.notify_chat(id, document, changed);
             }
             Err(error) => {
                 if let Some(asker) = asker {

@@ -15,7 +15,9 @@ use crate::command::{CommandId, Outcome};
 use crate::envelope::{Envelope, Header, TooLarge};
 use crate::epoch::EpochKey;
 use crate::identity::DeviceSecret;
-use crate::ids::{DeviceKey, Digest, DocumentKey, EnvelopeHash, Incarnation, LogHead, LogId, StatementId};
+use crate::ids::{
+    DeviceKey, Digest, DocumentKey, EntityId, EnvelopeHash, Incarnation, LogHead, LogId, StatementId,
+};
 use crate::limits::{ENVELOPE_EDITS_MAX, PENDING_EDITS_MAX};
 use crate::record::LoadId;
 use crate::schema::chat::{self, ChatIndex, MessageId};
@@ -36,6 +38,8 @@ const DOUBTS_MAX: u32 = 8;
 /// One document at one node.
 #[derive(Debug)]
 pub(crate) struct Replica {
+    /// The entity it belongs to: the one whose roster counts, or a child of it.
+    pub(crate) of: EntityId,
     /// Its opaque name.
     pub(crate) key: DocumentKey,
     /// What it holds.
@@ -148,8 +152,9 @@ pub(crate) struct Sealed {
 
 impl Replica {
     /// A document of which nothing is known yet.
-    pub(crate) fn new(key: DocumentKey, concern: Concern, segment: u32) -> Replica {
+    pub(crate) fn new(of: EntityId, key: DocumentKey, concern: Concern, segment: u32) -> Replica {
         Replica {
+            of,
             key,
             concern,
             segment,

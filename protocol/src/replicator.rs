@@ -222,9 +222,17 @@ impl Replicator {
 
     // -- what all parts use -------------------------------------------------------------------
 
-    /// The entity of these words, among those this device is in.
+    /// The entity of these words, among those this device is in. Not one that has its roster from
+    /// a parent: who is in is decided in the parent.
     pub(crate) fn by_words(&self, words: FourWords) -> Option<&Entity> {
         self.entities.values().find(|e| e.secret.is_some() && self.names.entity(e.id) == Some(words))
+    }
+
+    /// The entity of these words, and the one whose roster counts for it, which may be a parent.
+    pub(crate) fn place(&self, words: FourWords) -> Option<(&Entity, EntityId)> {
+        let open = self.entities.values().filter(|e| e.secret.is_some());
+        let places = open.flat_map(|e| e.places().map(move |place| (e, place)));
+        places.into_iter().find(|(_, place)| self.names.entity(*place) == Some(words))
     }
 
     /// Counts something that was dropped.

@@ -11,6 +11,7 @@ use crate::entity::Entity;
 use crate::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId};
 use crate::limits::{
     FRAME_LOGS_MAX, FRAME_STATEMENT_IDS_MAX, GREETING_ENTITIES_MAX, IN_FLIGHT_BYTES_MAX, PAGE_BYTES,
+    STATE_DOCUMENTS_MAX,
 };
 use crate::record::{LoadId, Page, Query, StoreFailure};
 use crate::replica::Replica;
@@ -199,7 +200,11 @@ impl Replicator {
         if !state.documents.iter().zip(state.documents.iter().skip(1)).all(|(a, b)| a.document < b.document) {
             return self.blame(from, "state out of order");
         }
-        state.documents.retain(|document| entity.replicas.contains_key(&document.document));
+        // Documents of children that this node has yet to open are remembered too, to be asked for
+        // then; an honest peer has no more of them than this.
+        if state.documents.len() > STATE_DOCUMENTS_MAX {
+            state.documents.retain(|document| entity.replicas.contains_key(&document.document));
+        }
         shared.theirs = Some(state);
         if shared.asks.take(self.now.instant, ASKS_BURST, ASKS_EVERY) {
             self.compare(from, id);

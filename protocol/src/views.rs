@@ -11,7 +11,7 @@ use crate::command::{
     PersonView, Refusal, Reply, Status, SyncState,
 };
 use crate::entity::Entity;
-use crate::ids::{DeviceKey, LogHead, LogId, PersonId};
+use crate::ids::{DeviceKey, EntityId, LogHead, LogId, PersonId};
 use crate::replica::{Live, Replica};
 use crate::replicator::Replicator;
 use crate::schema::chat::Chat;
@@ -44,23 +44,27 @@ impl Replicator {
     }
 
     pub(crate) fn entity_views(&self) -> Vec<EntityView> {
-        let mut views: Vec<EntityView> = self.shown().filter_map(|e| self.entity_view(e)).collect();
+        let mut views: Vec<EntityView> = {
+            let places = self.shown().flat_map(|e| e.places().map(move |place| (e, place)));
+            places.filter_map(|(e, place)| self.entity_view(e, place)).collect()
+        };
         views.sort_by_key(|view| view.words);
         views
     }
 
-    pub(crate) fn entity_view(&self, entity: &Entity) -> Option<EntityView> {
+    /// An entity, or a child of it, as shown to people.
+    pub(crate) fn entity_view(&self, entity: &Entity, place: EntityId) -> Option<EntityView> {
         let me = self.me.as_ref()?;
-        let core = entity.document(&Concern::Core).and_then(Replica::live);
         let members = &entity.roster.reading().members;
         Some(EntityView {
-            words: self.names.entity(entity.id)?,
-            id: entity.id,
-            kind: entity.kind,
-            name: core.and_then(|live| core::entity_name(&live.document)).unwrap_or_default(),
+            words: self.names.entity(place)?,
+            id: place,
+            kind: entity.kind_of(place)?,
+            parent: entity.parent_of(place).and_then(|parent| self.names.entity(parent)),
+            name: entity.name_of(place),
             role: members.get(&me.person()).map(|member| member.role),
             members: u32::try_from(members.len()).unwrap_or(u32::MAX),
-            settings: core.map(|live| core::settings(&live.document)).unwrap_or_default(),
+            settings: settings(entity),
         })
     }
 
@@ -116,11 +120,13 @@ impl Replicator {
     // -- how documents stand ------------------------------------------------------------------
 
     pub(crate) fn sync_status(&mut self, id: CommandId, words: Option<FourWords>) -> Result<(), Refusal> {
-        let entities: Vec<&Entity> = match words {
-            Some(words) => vec![self.by_words(words).ok_or_else(|| crate::asking::unknown(words))?],
-            None => self.shown().collect(),
+        let places: Vec<(&Entity, EntityId)> = match words {
+            Some(words) => vec![self.place(words).ok_or_else(|| crate::asking::unknown(words))?],
+            None => self.shown().flat_map(|e| e.places().map(move |place| (e, place))).collect(),
         };
-        let documents = entities.into_iter().flat_map(|e| e.replicas.values().map(move |r| (e, r)));
+        let documents = places
+            .into_iter()
+            .flat_map(|(e, place)| e.replicas.values().filter(move |r| r.of == place).map(move |r| (e, r)));
         let stand = documents.filter_map(|(entity, replica)| self.document_sync(entity, replica));
         let stand: Vec<DocumentSync> = stand.collect();
         self.out.answer(id, Outcome::Done(Reply::Sync(stand)));
@@ -129,7 +135,7 @@ impl Replicator {
 
     fn document_sync(&self, entity: &Entity, replica: &Replica) -> Option<DocumentSync> {
         let me = self.me.as_ref()?.key();
-        let words = self.names.entity(entity.id)?;
+        let words = self.names.entity(replica.of)?;
         let names = shown_names(entity);
         let members = entity.roster.reading().members.iter();
         let others = members.flat_map(|(person, member)| member.devices.iter().map(move |d| (*person, *d)));
@@ -146,7 +152,7 @@ impl Replicator {
             .filter(|s| *s != SyncState::Alone)
             .max()
             .unwrap_or(SyncState::Alone);
-        let id = schema::document_id(entity.kind, words, &replica.concern, replica.segment);
+        let id = schema::document_id(entity.kind_of(replica.of)?, words, &replica.concern, replica.segment);
         Some(DocumentSync { id, state, peers, waiting: Vec::new(), unaccepted: 0 })
     }
 
@@ -185,7 +191,13 @@ fn behind(replica: &Replica, shared: &Shared) -> u64 {
     logs.map(|log| at(&replica.heads, log).abs_diff(at(theirs, log))).fold(0, u64::saturating_add)
 }
 
+/// What the admins have settled: for children too, since they have its members.
+pub(crate) fn settings(entity: &Entity) -> core::Settings {
+    let core = entity.document(entity.id, &Concern::Core).and_then(Replica::live);
+    core.map(|live| core::settings(&live.document)).unwrap_or_default()
+}
+
 fn shown_names(entity: &Entity) -> BTreeMap<Owner, String> {
-    let core = entity.document(&Concern::Core).and_then(Replica::live);
+    let core = entity.document(entity.id, &Concern::Core).and_then(Replica::live);
     core.map(|live| core::shown_names(&live.document).into_iter().collect()).unwrap_or_default()
 }

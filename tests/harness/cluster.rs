@@ -433,7 +433,16 @@ impl Cluster {
 
     /// Makes a group.
     pub fn create_group(&mut self, by: &str, name: &str) -> FourWords {
-        match self.must(by, Command::Create { kind: Kind::Group, name: name.to_owned() }) {
+        let command = Command::Create { kind: Kind::Group, name: name.to_owned(), parent: None };
+        match self.must(by, command) {
+            Reply::Entity(view) => view.words,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Makes a channel or project that belongs to another entity.
+    pub fn create_child(&mut self, by: &str, kind: Kind, name: &str, parent: FourWords) -> FourWords {
+        match self.must(by, Command::Create { kind, name: name.to_owned(), parent: Some(parent) }) {
             Reply::Entity(view) => view.words,
             other => panic!("{other:?}"),
         }

@@ -26,6 +26,9 @@ pub struct NewGroup {
     /// group, channel, project or organization.
     #[serde(default = "group")]
     pub kind: String,
+    /// The four words of what it belongs to, whose members are its members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
 }
 
 fn group() -> String {
@@ -43,6 +46,9 @@ pub struct Group {
     pub kind: String,
     /// Its name; empty until it has come.
     pub name: String,
+    /// The four words of what it belongs to, whose members are its members; null if to nothing.
+    #[serde(default)]
+    pub parent: Option<String>,
     /// This person's role; null if not a member (any more).
     pub role: Option<String>,
     /// How many members.
@@ -98,6 +104,7 @@ impl From<EntityView> for Group {
             id: entity.id.to_string(),
             kind: entity.kind.word().into(),
             name: entity.name,
+            parent: entity.parent.map(|parent| parent.to_string()),
             role: entity.role.map(|role| text::role(role).into()),
             members: entity.members,
         }
@@ -133,7 +140,8 @@ pub async fn create(
     Body(new): Body<NewGroup>,
 ) -> Result<Response, Problem> {
     check_name(&new.name)?;
-    let command = Command::Create { kind: text::read_kind(&new.kind)?, name: new.name };
+    let parent = new.parent.as_deref().map(text::words).transpose()?;
+    let command = Command::Create { kind: text::read_kind(&new.kind)?, name: new.name, parent };
     let read = |reply| match reply {
         Reply::Entity(entity) => Ok(Group::from(entity)),
         _ => Err(Problem::mismatch()),

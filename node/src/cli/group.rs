@@ -13,7 +13,7 @@ use crate::api::groups::{Group, Groups, Left, Members, NewGroup};
 pub(super) enum Verb {
     /// Make a group and find its four words, which takes seconds.
     #[command(
-        after_help = "Examples:\n  fourword group create \"Our team\"\n  fourword group create Site --kind project"
+        after_help = "Examples:\n  fourword group create \"Our team\"\n  fourword group create Coffee --kind channel --parent ocean-forest-moon-star"
     )]
     Create {
         /// Its name.
@@ -21,6 +21,9 @@ pub(super) enum Verb {
         /// What it is for.
         #[arg(long, default_value = "group", value_parser = ["group", "channel", "project", "organization"])]
         kind: String,
+        /// The four words of what it belongs to: the members of that are its members.
+        #[arg(long, value_name = "WORDS")]
+        parent: Option<String>,
     },
     /// List all groups you are in.
     #[command(after_help = "Example:\n  fourword group list --json")]
@@ -48,14 +51,16 @@ pub(super) enum Verb {
 pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     let (client, output) = (context.client(), context.output);
     match verb {
-        Verb::Create { name, kind } => {
-            let new = NewGroup { name, kind };
+        Verb::Create { name, kind, parent } => {
+            let new = NewGroup { name, kind, parent };
             let group: Group = client.send_long("/api/v1/groups", &new, output).await?;
             output.answer(&group, |group| {
                 let (words, name) = (&group.words, plain(&group.name));
-                format!(
-                    "{words}\n\nThese four words name \"{name}\". Invite somebody:\n  fourword invite {words}"
-                )
+                let next = match &group.parent {
+                    Some(parent) => format!("Whoever is in {parent} finds it there."),
+                    None => format!("Invite somebody:\n  fourword invite {words}"),
+                };
+                format!("{words}\n\nThese four words name \"{name}\". {next}")
             })?;
         }
         Verb::List => {
@@ -66,8 +71,9 @@ pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
             let group: Group = client.get(&path(["groups", &words])).await?;
             output.answer(&group, |group| {
                 let role = group.role.as_deref().unwrap_or("none");
+                let parent = group.parent.as_ref().map(|p| format!("\npart of  {p}")).unwrap_or_default();
                 format!(
-                    "{}  {}\nkind     {}\nrole     {role}\nmembers  {}\nid       {}",
+                    "{}  {}\nkind     {}{parent}\nrole     {role}\nmembers  {}\nid       {}",
                     group.words,
                     plain(&group.name),
                     group.kind,
@@ -95,7 +101,9 @@ fn list_text(groups: &Groups) -> String {
     }
     let line = |group: &Group| {
         let role = group.role.as_deref().unwrap_or("not a member");
-        format!("{}  {}  ({}, {role}, {} in it)", group.words, plain(&group.name), group.kind, group.members)
+        let part = group.parent.as_ref().map(|parent| format!(" of {parent}")).unwrap_or_default();
+        let (name, kind) = (plain(&group.name), &group.kind);
+        format!("{}  {name}  ({kind}{part}, {role}, {} in it)", group.words, group.members)
     };
     groups.groups.iter().map(line).collect::<Vec<_>>().join("\n")
 }

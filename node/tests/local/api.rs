@@ -178,7 +178,7 @@ fn requests() -> Vec<(&'static str, String, Value, Command)> {
             "POST",
             "/api/v1/groups".into(),
             json!({"name": "Site", "kind": "project"}),
-            Command::Create { kind: Kind::Project, name: "Site".into() },
+            Command::Create { kind: Kind::Project, name: "Site".into(), parent: None },
         ),
         ("POST", "/api/v1/peers".into(), json!({"address": address}), Command::Dial(address.into())),
         ("PUT", "/api/v1/name".into(), json!({"name": "Ada"}), Command::SetName("Ada".into())),

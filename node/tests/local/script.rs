@@ -216,6 +216,7 @@ pub(crate) fn group() -> EntityView {
         id: EntityId([5; 32]),
         kind: Kind::Group,
         name: "Team".into(),
+        parent: None,
         role: Some(Role::Owner),
         members: 2,
         settings: Settings::default(),

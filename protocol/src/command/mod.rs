@@ -69,6 +69,8 @@ pub enum Command {
         kind: Kind,
         /// Its name, at most `limits::NAME_BYTES_MAX`.
         name: String,
+        /// The entity it belongs to: its members are those of the parent.
+        parent: Option<FourWords>,
     },
     /// All entities this person is in, but the home.
     Entities,

@@ -85,6 +85,8 @@ pub struct EntityView {
     pub kind: Kind,
     /// Its name; empty until the core document has come.
     pub name: String,
+    /// The entity it belongs to, whose members are its members.
+    pub parent: Option<FourWords>,
     /// This person's role, or `None` if not a member (any more).
     pub role: Option<Role>,
     /// How many members.

@@ -9,14 +9,16 @@ use super::rights::{Actor, Denied, Right, judge};
 use super::{Concern, Maps, Put, record};
 use crate::bytes::Malformed;
 use crate::command::RefusalCode;
-use crate::limits::{NAME_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::ids::EntityId;
+use crate::limits::{GENESIS_BYTES_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::roster::Role;
 
 const META: &str = "meta";
 const NAMES: &str = "names";
+const CHILDREN: &str = "children";
 
 /// The root maps of a core document.
-pub const ROOTS: &[&str] = &[META, NAMES];
+pub const ROOTS: &[&str] = &[META, NAMES, CHILDREN];
 
 const NAME: &str = "name";
 const DESCRIPTION: &str = "description";
@@ -129,6 +131,38 @@ pub fn shown_names(maps: &dyn Maps) -> Vec<(Owner, String)> {
     maps.range(NAMES, "").filter_map(one).collect()
 }
 
+/// An entity that names this one as its parent, as somebody listed it. Believed only once the
+/// signature of the genesis was checked and the id found to be its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its id, by the key.
+    pub id: EntityId,
+    /// Its genesis statement.
+    pub genesis: Vec<u8>,
+    /// The name it was given when it was made; an admin may name it otherwise in its own core.
+    pub name: String,
+}
+
+/// The entities listed here as children, by who listed them; one may be listed more than once.
+pub fn children(maps: &dyn Maps) -> Vec<Listed> {
+    let one = |(key, value)| {
+        let [_, child] = key::split(key)?;
+        let (genesis, text) = read_child(value).ok()?;
+        Some(Listed { id: EntityId(name(child)?), genesis: genesis.to_vec(), name: text.to_owned() })
+    };
+    maps.range(CHILDREN, "").filter_map(one).collect()
+}
+
+/// Lists an entity that names this one as its parent. Anybody who writes may list one, so that
+/// nobody can unlist it by overwriting.
+pub fn list_child(actor: &Actor, child: EntityId, genesis: &[u8], text: &str) -> Result<Put, CoreError> {
+    check_name(text)?;
+    let value = record::write(|writer| {
+        writer.bytes(genesis).short_text(text);
+    });
+    allowed(Put { root: CHILDREN, key: key::join(&[&spell(&actor.owner()), &spell(&child.0)]), value }, actor)
+}
+
 /// Names the entity. Blanks around the name are dropped.
 pub fn set_entity_name(actor: &Actor, text: &str) -> Result<Put, CoreError> {
     let text = text.trim();
@@ -187,6 +221,13 @@ pub(super) fn right(root: &str, key: &str, value: &[u8]) -> Result<Right, Denied
             read_name(value)?;
             Ok(Right::of(owner))
         }
+        CHILDREN => {
+            let [owner, child] = key::split(key).ok_or(Denied::MalformedKey)?;
+            let owner = name(owner).ok_or(Denied::MalformedKey)?;
+            name::<32>(child).ok_or(Denied::MalformedKey)?;
+            read_child(value)?;
+            Ok(Right::of(owner))
+        }
         _ => Err(Denied::UnknownRoot),
     }
 }
@@ -213,6 +254,13 @@ fn check_meta(key: &str, value: &[u8]) -> Result<(), Denied> {
 fn read_name(value: &[u8]) -> Result<&str, Malformed> {
     let name = record::read_text(value, NAME_BYTES_MAX)?;
     if record::is_name(name) { Ok(name) } else { Err(Malformed) }
+}
+
+fn read_child(value: &[u8]) -> Result<(&[u8], &str), Malformed> {
+    record::read(value, |reader, _| {
+        let (genesis, text) = (reader.bytes(GENESIS_BYTES_MAX)?, reader.short_text(NAME_BYTES_MAX)?);
+        if record::is_name(text) { Ok((genesis, text)) } else { Err(Malformed) }
+    })
 }
 
 fn read_website(value: &[u8]) -> Result<Option<[u8; 32]>, Malformed> {

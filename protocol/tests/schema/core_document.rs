@@ -1,10 +1,12 @@
 //! What an entity says of itself: who may say it, and how it is shown.
 
 use fourword_protocol::command::RefusalCode;
-use fourword_protocol::limits::TEXT_BYTES_MAX;
+use fourword_protocol::ids::EntityId;
+use fourword_protocol::limits::{GENESIS_BYTES_MAX, TEXT_BYTES_MAX};
 use fourword_protocol::roster::Role;
+use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::core::{self, CoreError, LAPSE_DAYS_MAX, Setting, Settings};
-use fourword_protocol::schema::rights::Denied;
+use fourword_protocol::schema::rights::{Denied, judge};
 
 use crate::maps::{PlainMaps, actor, ada, admin, ben, viewer};
 
@@ -111,4 +113,29 @@ fn a_description_is_bounded() {
     assert!(core::set_description(&admin(), &longest).is_ok());
     let refused = core::set_description(&admin(), &format!("{longest}d"));
     assert_eq!(refused, Err(CoreError::TooLong(TEXT_BYTES_MAX + 1)));
+}
+
+#[test]
+fn anybody_who_writes_lists_a_child_and_nobody_unlists_it_for_others() {
+    let mut maps = PlainMaps::default();
+    let child = EntityId([5; 32]);
+    maps.set(&core::list_child(&ada(), child, b"genesis", "coffee").unwrap());
+    maps.set(&core::list_child(&ben(), child, b"another", "tea").unwrap());
+    let listed = core::children(&maps);
+    assert_eq!(
+        listed.iter().map(|l| (l.id, &*l.name)).collect::<Vec<_>>(),
+        [(child, "coffee"), (child, "tea")]
+    );
+    assert!(matches!(core::list_child(&viewer(), child, b"genesis", "x"), Err(CoreError::Denied(_))));
+    let other = core::list_child(&ada(), child, b"genesis", "coffee").unwrap();
+    assert_eq!(judge(&Concern::Core, &(&other).into(), &ben()), Err(Denied::NotOwner));
+}
+
+#[test]
+fn a_listing_holds_a_genesis_at_its_bound_and_none_past_it() {
+    let child = EntityId([5; 32]);
+    assert!(core::list_child(&ada(), child, &[1; GENESIS_BYTES_MAX], "x").is_ok());
+    let past = core::list_child(&ada(), child, &[1; GENESIS_BYTES_MAX + 1], "x");
+    assert_eq!(past, Err(CoreError::Denied(Denied::MalformedRecord)));
+    assert_eq!(core::list_child(&ada(), child, b"genesis", "two\nlines"), Err(CoreError::NoName));
 }

@@ -60,7 +60,7 @@ fn document_keys_never_change_between_versions() {
 
 #[test]
 fn each_concern_declares_its_root_maps_once() {
-    assert_eq!(roots(&Concern::Core), ["meta", "names"]);
+    assert_eq!(roots(&Concern::Core), ["meta", "names", "children"]);
     assert_eq!(roots(&Concern::Chat), ["messages", "edits", "deleted", "reactions", "pins"]);
     assert_eq!(roots(&Concern::Home), ["groups", "read", "settings", "drafts"]);
     for concern in ALL {

@@ -1,0 +1,199 @@
+//! Entities with a parent: a channel in a group, a project in an organization.
+//!
+//! A child has its own four words and documents; who is in, and under which keys they write, is
+//! its parent's. It is listed in the parent's core document by its genesis, so whoever is in the
+//! parent finds it there. Invariant: a child is opened only after its genesis was checked: it
+//! names a parent that is open here, and somebody who is or was in signed it.
+
+use crate::command::{CommandId, EntityView, Kind, Outcome, Refusal, RefusalCode, Reply};
+use crate::entity::Entity;
+use crate::ids::{DocumentKey, EntityId};
+use crate::limits::{CHILDREN_MAX, PARENTS_MAX};
+use crate::outbox::{local, refusal};
+use crate::record::Record;
+use crate::replica::Replica;
+use crate::replicator::Replicator;
+use crate::roster::{Body, Genesis, Statement};
+use crate::schema::Concern;
+use crate::schema::core::{self, Listed};
+
+use crate::words::FourWords;
+
+/// The kind of the small values that keep children.
+pub(crate) const CHILD: &str = "child";
+
+/// An entity that has its roster and keys from another.
+#[derive(Clone, Debug)]
+pub(crate) struct Child {
+    pub(crate) id: EntityId,
+    pub(crate) kind: Kind,
+    /// The entity it names as its parent: that of the roster, or another child.
+    pub(crate) parent: EntityId,
+}
+
+impl Entity {
+    /// This entity and all its children.
+    pub(crate) fn places(&self) -> impl Iterator<Item = EntityId> {
+        self.children.keys().copied().chain([self.id])
+    }
+
+    /// What this entity or a child of it is for.
+    pub(crate) fn kind_of(&self, place: EntityId) -> Option<Kind> {
+        if place == self.id { Some(self.kind) } else { self.children.get(&place).map(|child| child.kind) }
+    }
+
+    /// The parent of a child; `None` for the entity itself.
+    pub(crate) fn parent_of(&self, place: EntityId) -> Option<EntityId> {
+        self.children.get(&place).map(|child| child.parent)
+    }
+
+    /// How many entities stand above this one.
+    fn depth(&self, place: EntityId) -> usize {
+        std::iter::successors(Some(place), |place| self.parent_of(*place)).skip(1).count()
+    }
+
+    /// Whether an entity of this kind may have this place for its parent.
+    fn takes_child(&self, kind: Kind, parent: EntityId) -> bool {
+        let fits = !matches!(kind, Kind::Home | Kind::Organization);
+        let above = self.kind_of(parent).is_some_and(|kind| kind != Kind::Home);
+        fits && above && self.children.len() < CHILDREN_MAX && self.depth(parent) < PARENTS_MAX
+    }
+
+    /// Opens a child by its genesis. False if it is open already or the genesis does not stand.
+    pub(crate) fn open_child(&mut self, id: EntityId, genesis: &[u8]) -> bool {
+        let Ok(statement) = Statement::read(genesis) else { return false };
+        let Body::Genesis(Genesis { kind, parent: Some(parent), .. }) = statement.body() else {
+            return false;
+        };
+        let (kind, parent) = (*kind, *parent);
+        let ours = statement.id().0 == id.0 && self.roster.person_of(&statement.author()).is_some();
+        if !ours || self.kind_of(id).is_some() || !self.takes_child(kind, parent) {
+            return false;
+        }
+        self.children.insert(id, Child { id, kind, parent });
+        self.found_documents();
+        true
+    }
+
+    /// What core documents list.
+    fn listed(&self) -> impl Iterator<Item = Listed> {
+        let cores = self.replicas.values().filter(|r| r.concern == Concern::Core);
+        cores.filter_map(Replica::live).flat_map(|live| core::children(&live.document))
+    }
+
+    /// The name of this entity or of a child: what its own core says, else what it was listed as.
+    pub(crate) fn name_of(&self, place: EntityId) -> String {
+        let core = self.document(place, &Concern::Core).and_then(Replica::live);
+        let own = core.and_then(|live| core::entity_name(&live.document));
+        own.or_else(|| self.listed().find(|l| l.id == place).map(|l| l.name)).unwrap_or_default()
+    }
+}
+
+impl Replicator {
+    /// Opens the children that core documents list, after one of them changed.
+    pub(crate) fn open_children(&mut self, id: EntityId) {
+        loop {
+            let Some(entity) = self.entities.get_mut(&id) else { return };
+            let mut opened = Vec::new();
+            let new: Vec<Listed> = entity.listed().filter(|l| entity.kind_of(l.id).is_none()).collect();
+            for Listed { id: child, genesis, .. } in new {
+                if entity.open_child(child, &genesis) {
+                    opened.push((child, record(id, child, &genesis)));
+                }
+            }
+            if opened.is_empty() {
+                return;
+            }
+            // A child's own core document is read next and may list others.
+            for (child, record) in opened {
+                self.out.write(vec![record], Vec::new());
+                self.names.want_first(child.0, &mut self.out);
+            }
+            self.load_documents(id);
+            self.listen(id);
+            self.compare_all(id);
+            self.touch(id);
+        }
+    }
+
+    /// Looks for children if this document is one that lists them.
+    pub(crate) fn core_changed(&mut self, id: EntityId, document: DocumentKey) {
+        let replica = self.entities.get(&id).and_then(|e| e.replicas.get(&document));
+        if replica.is_some_and(|r| r.concern == Concern::Core) {
+            self.open_children(id);
+        }
+    }
+
+    /// Opens what was kept of an earlier run, parents before their children.
+    pub(crate) fn restore_children(&mut self, mut kept: Vec<Kept>) {
+        loop {
+            let before = kept.len();
+            kept.retain(|Kept { root, child, genesis }| {
+                self.entities.get_mut(root).is_some_and(|e| !e.open_child(*child, genesis))
+            });
+            if kept.len() == before {
+                return;
+            }
+        }
+    }
+
+    /// The entity whose roster a new child of these words will have, if such a child can be made.
+    pub(crate) fn parent_for(&self, kind: Kind, parent: FourWords) -> Result<EntityId, Refusal> {
+        let (entity, place) = self.place(parent).ok_or_else(|| crate::asking::unknown(parent))?;
+        if self.me.as_ref().is_none_or(|me| !entity.may_write(me.key())) {
+            let message = format!("you may not add anything to {parent}");
+            return Err(refusal(RefusalCode::NotAllowed, message, "ask an admin for another role"));
+        }
+        if !entity.takes_child(kind, place) {
+            let message = format!("{parent} takes no {} below it", kind.word());
+            let hint =
+                format!("at most {PARENTS_MAX} levels and {CHILDREN_MAX} in all; no organization in another");
+            return Err(refusal(RefusalCode::Usage, message, hint));
+        }
+        Ok(place)
+    }
+
+    /// Opens a child that was just made here, lists it in its parent and names it.
+    pub(crate) fn found_child(&mut self, command: CommandId, genesis: Genesis, words: FourWords, name: &str) {
+        let (id, parent) = (genesis.entity(), genesis.parent);
+        let root = parent.and_then(|p| self.entities.values().find(|e| e.kind_of(p).is_some()).map(|e| e.id));
+        let signed = self.me.as_ref().and_then(|me| genesis.sign(&me.device).ok());
+        let (Some(root), Some(parent), Some(signed)) = (root, parent, signed) else {
+            let gone = refusal(RefusalCode::NotFound, "the parent is not here any more", "");
+            return self.out.refuse(command, gone);
+        };
+        let actor = self.actor(root);
+        let put = actor.and_then(|a| core::list_child(&a, id, signed.bytes(), name.trim()).ok());
+        let opened = |e: &mut Entity| e.open_child(id, signed.bytes());
+        let (Some(put), true) = (put, self.entities.get_mut(&root).is_some_and(opened)) else {
+            let message = "the parent takes no more below it, or you may not write there any more";
+            return self.out.refuse(command, refusal(RefusalCode::NotAllowed, message, ""));
+        };
+        let records = vec![record(root, id, signed.bytes()), self.names.learn(id.0, Some(words))];
+        self.out.write(records, Vec::new());
+        self.load_documents(root);
+        self.listen(root);
+        let view = self.entities.get(&root).and_then(|e| self.entity_view(e, id));
+        let view = view.map(|view| EntityView { name: name.to_owned(), ..view });
+        let answer = view.map(|view| (command, Outcome::Done(Reply::Entity(view))));
+        self.put_own((root, parent), &Concern::Core, Some(put), answer);
+    }
+}
+
+/// A child as it is kept over restarts.
+pub(crate) struct Kept {
+    /// The entity whose roster counts.
+    root: EntityId,
+    child: EntityId,
+    genesis: Vec<u8>,
+}
+
+fn record(root: EntityId, child: EntityId, genesis: &[u8]) -> Record {
+    local(CHILD, &child.0, Some([&root.0[..], genesis].concat()))
+}
+
+/// Reads what `record` wrote.
+pub(crate) fn read(of: &[u8], value: &[u8]) -> Option<Kept> {
+    let (root, genesis) = value.split_first_chunk()?;
+    Some(Kept { root: EntityId(*root), child: EntityId(of.try_into().ok()?), genesis: genesis.to_vec() })
+}

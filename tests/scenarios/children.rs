@@ -1,0 +1,136 @@
+//! Entities with a parent: channels and projects that have their members from a group.
+
+use fourword_protocol::command::{Command, EntityView, Kind, Outcome, RefusalCode, Reply};
+use fourword_protocol::roster::Role;
+use fourword_protocol::words::FourWords;
+use fourword_tests::cluster::Cluster;
+
+fn view(c: &mut Cluster, name: &str, words: FourWords) -> Option<EntityView> {
+    match c.ask(name, Command::Show(words)) {
+        Outcome::Done(Reply::Entity(view)) => Some(view),
+        _ => None,
+    }
+}
+
+/// Ada's group with Ben in it, and a channel in the group.
+fn group_with_channel(seed: u64) -> (Cluster, FourWords, FourWords) {
+    let mut c = Cluster::new(seed);
+    let group = c.group_of(&["ada", "ben"]);
+    let channel = c.create_child("ada", Kind::Channel, "coffee", group);
+    c.settle();
+    (c, group, channel)
+}
+
+#[test]
+fn a_channel_appears_at_every_member_of_its_group_and_is_written_by_all() {
+    let (mut c, group, channel) = group_with_channel(1);
+    let seen = view(&mut c, "ben", channel).unwrap();
+    assert_eq!((seen.name.as_str(), seen.kind, seen.parent), ("coffee", Kind::Channel, Some(group)));
+    assert_eq!(seen.members, 2, "its members are the group's");
+    c.send_message("ada", channel, "in the channel");
+    c.send_message("ben", channel, "here too");
+    c.send_message("ben", group, "in the group");
+    c.settle();
+    for name in ["ada", "ben"] {
+        assert_eq!(c.read_chat(name, channel), ["in the channel", "here too"]);
+        assert_eq!(c.read_chat(name, group), ["in the group"]);
+    }
+}
+
+#[test]
+fn a_newcomer_to_the_group_finds_its_channels_and_their_history() {
+    let (mut c, group, channel) = group_with_channel(2);
+    c.send_message("ada", channel, "before");
+    c.add("eve");
+    let code = c.invite("ada", group, Role::Member, 1);
+    c.join("eve", group, &code);
+    c.settle();
+    assert_eq!(c.read_chat("eve", channel), ["before"]);
+}
+
+#[test]
+fn a_channel_survives_a_crash_of_who_made_it_and_of_who_learnt_of_it() {
+    let (mut c, _, channel) = group_with_channel(3);
+    c.send_message("ben", channel, "kept");
+    c.settle();
+    for name in ["ada", "ben"] {
+        c.crash(name);
+        c.restart(name);
+    }
+    for name in ["ada", "ben"] {
+        assert_eq!(c.read_chat(name, channel), ["kept"], "before anybody is connected");
+    }
+    c.connect_all();
+    c.send_message("ada", channel, "more");
+    c.settle();
+    assert_eq!(c.read_chat("ben", channel), ["kept", "more"]);
+}
+
+#[test]
+fn a_channel_in_a_project_in_an_organization_has_the_members_of_the_organization() {
+    let mut c = Cluster::new(4);
+    c.add("ada");
+    c.add("ben");
+    let kind = Kind::Organization;
+    let Reply::Entity(top) = c.must("ada", Command::Create { kind, name: "firm".into(), parent: None })
+    else {
+        panic!("an entity")
+    };
+    let project = c.create_child("ada", Kind::Project, "rocket", top.words);
+    let channel = c.create_child("ada", Kind::Channel, "engines", project);
+    let code = c.invite("ada", top.words, Role::Member, 1);
+    c.join("ben", top.words, &code);
+    c.settle();
+    assert_eq!(view(&mut c, "ben", channel).unwrap().parent, Some(project));
+    c.send_message("ben", channel, "ready");
+    c.settle();
+    assert_eq!(c.read_chat("ada", channel), ["ready"]);
+    // A restart opens parents before their children, whatever the order on disk.
+    c.crash("ben");
+    c.restart("ben");
+    assert_eq!(c.read_chat("ben", channel), ["ready"]);
+}
+
+#[test]
+fn channels_made_apart_are_both_there_after_the_partition_heals() {
+    let (mut c, group, _) = group_with_channel(5);
+    c.isolate("ben");
+    let one = c.create_child("ada", Kind::Channel, "one", group);
+    let two = c.create_child("ben", Kind::Channel, "two", group);
+    c.heal();
+    c.settle();
+    for name in ["ada", "ben"] {
+        assert_eq!(view(&mut c, name, one).unwrap().name, "one");
+        assert_eq!(view(&mut c, name, two).unwrap().name, "two");
+    }
+}
+
+#[test]
+fn a_viewer_makes_no_channel_and_a_home_or_stranger_takes_none() {
+    let mut c = Cluster::new(6);
+    c.add("ada");
+    c.add("ben");
+    let group = c.create_group("ada", "tea");
+    let code = c.invite("ada", group, Role::Viewer, 1);
+    c.join("ben", group, &code);
+    c.settle();
+    let channel = |parent| Command::Create { kind: Kind::Channel, name: "x".into(), parent: Some(parent) };
+    let refused = |outcome| match outcome {
+        Outcome::Refused(refusal) => refusal.code,
+        Outcome::Done(reply) => panic!("{reply:?}"),
+    };
+    assert_eq!(refused(c.ask("ben", channel(group))), RefusalCode::NotAllowed);
+    let nested = Command::Create { kind: Kind::Organization, name: "x".into(), parent: Some(group) };
+    assert_eq!(refused(c.ask("ada", nested)), RefusalCode::Usage);
+    let other = FourWords::from_bytes([9; 6]);
+    assert_eq!(refused(c.ask("ada", channel(other))), RefusalCode::NotFound);
+}
+
+#[test]
+fn members_cannot_be_changed_through_a_channel() {
+    let (mut c, _, channel) = group_with_channel(7);
+    let Outcome::Refused(_) = c.ask("ben", Command::Leave(channel)) else { panic!("refused") };
+    c.settle();
+    let Reply::Members(members) = c.must("ada", Command::Members(channel)) else { panic!("members") };
+    assert_eq!(members.len(), 2);
+}
