@@ -109,6 +109,7 @@ fn every_small_roster_keeps_what_is_promised() {
     }
     println!("{foundings_seen} foundings, {} sets by {} steps", all.sets(), all.steps);
     println!("steps by body: {:?}", all.by_kind);
-    assert!(only.is_some() || all.by_kind.len() == 13, "some body was never said: {:?}", all.by_kind);
-    assert!(only.is_some() || all.sets() > 100_000, "too few sets to tell");
+    if only.is_none() && stride <= STRIDE {
+        assert!(all.by_kind.len() == 13 && all.sets() > 100_000, "too few sets to tell");
+    }
 }

@@ -18,6 +18,7 @@ mod random;
 mod scope;
 mod set;
 mod verdicts;
+mod wrong;
 
 /// A number from the environment.
 fn number_from(name: &str, or: u64) -> u64 {

@@ -8,7 +8,7 @@ use fourword_protocol::roster::Role;
 use fourword_protocol::roster::fact::{Act, Fact};
 use fourword_protocol::roster::graph::Graph;
 
-use super::set::{Before, Seat, Set, log, places};
+use super::set::{Before, LINES_MAX, Seat, Set, log, places};
 use super::verdicts::Account;
 
 type Held = Result<(), &'static str>;
@@ -144,39 +144,62 @@ fn no_outsider_holds_the_epoch(set: &Set, account: &Account) -> Held {
     Ok(())
 }
 
-/// What a device writes now counts under the role its best membership has, and nothing beyond
-/// the cut of an ended one counts.
+/// What a device writes counts under the role its best membership has, by all that is known and
+/// apart from it, and nothing beyond the cut of an ended one counts.
 fn documents_are_judged_alike(set: &Set, account: &Account) -> Held {
+    let all = u64::MAX >> (LINES_MAX - set.lines.len());
+    let new = set.lines.len() - 1;
+    let below = set.below(new);
+    let heir = below.heir(&below.account()).map(|heir| below.id(heir));
+    let heir_below = heir.and_then(|heir| set.place(&heir));
+    for seat in set.seats() {
+        written_by(set, account, seat, all, set.heir(account))?;
+        if new > 0 {
+            written_by(set, account, seat, set.lines[new].past, heir_below)?;
+        }
+        beyond_the_cut_nothing_counts(set, account, seat)?;
+    }
+    Ok(())
+}
+
+/// What is written under one key, knowing these, counts under the right role.
+fn written_by(set: &Set, account: &Account, seat: Seat, known: u64, heir: Option<usize>) -> Held {
+    let speaks = |seat: &Seat| {
+        let is_known = known >> seat.vouched & 1 == 1;
+        is_known && set.stands(account, seat.member) && set.is_seated(*seat) && set.revoked(*seat) == 0
+    };
+    let role = |seat: Seat| match set.lowest(account, seat.member, known, !known) {
+        role if role < Role::Admin && heir == Some(seat.member) => Role::Owner,
+        role => role,
+    };
+    let same_key = set.seats().into_iter().filter(|other| other.key == seat.key);
+    let expected = same_key.filter(speaks).map(role).max();
+    let below = places(known).fold(0, |below, at| below | set.lines[at].past);
+    let heads: Vec<StatementId> = places(known & !below).map(|at| set.id(at)).collect();
+    if set.reading.role_at(&set.graph, &seat.key, &heads, None) != expected {
+        return Err("documents are judged by another role than the roster's");
+    }
+    Ok(())
+}
+
+fn beyond_the_cut_nothing_counts(set: &Set, account: &Account, seat: Seat) -> Held {
+    let Some(cut) = set.reading.cuts.get(&set.id(seat.member)) else { return Ok(()) };
+    let others = || set.seats().into_iter().filter(move |other| other.key == seat.key);
+    if others().any(|other| set.stands(account, other.member) || set.revoked(other) != 0) {
+        return Ok(());
+    }
     let heads: Vec<StatementId> = places(set.heads()).map(|at| set.id(at)).collect();
-    let heir = set.heir(account);
-    let seats = set.seats();
-    for seat in &seats {
-        let speaks =
-            |seat: &Seat| set.stands(account, seat.member) && set.is_seated(*seat) && set.revoked(*seat) == 0;
-        let same_key = seats.iter().filter(|other| other.key == seat.key);
-        let role = |seat: &Seat| match heir {
-            Some(heir) if heir == seat.member => Role::Owner,
-            _ => set.role_now(account, seat.member),
-        };
-        let expected = same_key.filter(|seat| speaks(seat)).map(role).max();
-        let role_at = |place| set.reading.role_at(&set.graph, &seat.key, &heads, place);
-        if role_at(None) != expected {
-            return Err("documents are judged by another role than the reading's");
-        }
-        let revoked = seats.iter().any(|other| other.key == seat.key && set.revoked(*other) != 0);
-        let cut = set.reading.cuts.get(&set.id(seat.member));
-        if let (None, Some(cut), false) = (expected, cut, revoked) {
-            let log = log(seat.key);
-            let reach = cut.get(&log).map_or(0, |head| head.sequence);
-            let cuts = set.reading.cuts.values().filter_map(|cut| cut.get(&log));
-            let furthest = cuts.map(|head| head.sequence).max().unwrap_or(0);
-            if role_at(Some((&log, furthest + 1))).is_some() {
-                return Err("a document counts beyond the cut");
-            }
-            if reach > 0 && set.is_seated(*seat) && role_at(Some((&log, reach))).is_none() {
-                return Err("a document within the cut does not count");
-            }
-        }
+    let log = log(seat.key);
+    let counts =
+        |sequence| set.reading.role_at(&set.graph, &seat.key, &heads, Some((&log, sequence))).is_some();
+    let reach = cut.get(&log).map_or(0, |head| head.sequence);
+    let cuts = set.reading.cuts.values().filter_map(|cut| cut.get(&log));
+    let furthest = cuts.map(|head| head.sequence).max().unwrap_or(0);
+    if counts(furthest + 1) {
+        return Err("a document counts beyond the cut");
+    }
+    if reach > 0 && set.is_seated(seat) && !counts(reach) {
+        return Err("a document within the cut does not count");
     }
     Ok(())
 }
