@@ -4,16 +4,19 @@
 //! The document layer judges envelopes by `role_at`, the epoch layer seals by the rest. Every
 //! answer is a function of the set of statements alone.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use super::Role;
 use super::bits::Bits;
 use super::body::{Body, Genesis, Seal};
 use super::fact::Act;
-use super::reading::{greatest_epoch, knowers, reach};
+use super::graph::Graph;
+use super::judge::Heirs;
+use super::reading::{Reading, greatest_epoch, knowers, reach};
 use super::set::Roster;
 use super::statement::Statement;
-use super::table::{SeatIx, StatementIx};
+use super::table::{MemberIx, SeatIx, StatementIx};
 use crate::ids::{DeviceKey, LogHead, LogId, PersonId, SealingKey, StatementId, VerifyingKey};
 use crate::time::WallTime;
 
@@ -47,10 +50,7 @@ impl Roster {
         heads: &[StatementId],
         place: Option<(&LogId, u64)>,
     ) -> Option<Role> {
-        let past = self.graph.past_of(heads)?;
-        let seats = self.graph.seats_with(device).iter();
-        let known = seats.filter(|seat| past.contains(self.graph.seats[**seat].statement));
-        known.filter_map(|seat| self.role_of_seat(*seat, heads, &past, place)).max()
+        self.reading().role_by(&self.graph, &self.heirs, device, heads, place)
     }
 
     /// The head that was held of a log when its device was removed, demoted or revoked: the branch
@@ -172,19 +172,48 @@ impl Roster {
         });
         invites.max_by_key(|invite| invite.open)
     }
+}
+
+impl Reading {
+    /// As [`Roster::role_at`], for a graph that this is the reading of.
+    pub fn role_at(
+        &self,
+        graph: &Graph,
+        device: &DeviceKey,
+        heads: &[StatementId],
+        place: Option<(&LogId, u64)>,
+    ) -> Option<Role> {
+        self.role_by(graph, &RefCell::default(), device, heads, place)
+    }
+
+    fn role_by(
+        &self,
+        graph: &Graph,
+        heirs: &RefCell<Heirs>,
+        device: &DeviceKey,
+        heads: &[StatementId],
+        place: Option<(&LogId, u64)>,
+    ) -> Option<Role> {
+        let past = graph.past_of(heads)?;
+        let seats = graph.seats_with(device).iter();
+        let known = seats.filter(|seat| past.contains(graph.seats[**seat].statement));
+        let heir = || heirs.borrow_mut().among(graph, heads, &past);
+        known.filter_map(|seat| self.role_of_seat(graph, *seat, &past, place, heir)).max()
+    }
 
     fn role_of_seat(
         &self,
+        graph: &Graph,
         seat: SeatIx,
-        heads: &[StatementId],
         past: &Bits,
         place: Option<(&LogId, u64)>,
+        heir: impl Fn() -> Option<MemberIx>,
     ) -> Option<Role> {
-        let (graph, judgement) = (&self.graph, &self.reading().judgement);
+        let judgement = &self.judgement;
         if !judgement.is_seated(graph, seat) {
             return None;
         }
-        let (m, key) = (self.member(seat), graph.seats[seat].key);
+        let (m, key) = (graph.seats[seat].membership, graph.seats[seat].key);
         let spared = |acts: &[StatementIx]| {
             place.is_some_and(|(log, sequence)| {
                 reach(graph, judgement, acts, &BTreeSet::from([key]))
@@ -199,7 +228,6 @@ impl Roster {
         let changes = &judgement.changes[m];
         let binding = changes.iter().any(|change| !past.contains(*change)) && !spared(changes);
         let role = judgement.role_knowing(graph, m, |change| past.contains(change), |_| binding);
-        let heir = || self.heirs.borrow_mut().among(graph, heads, past);
         Some(if role < Role::Admin && heir() == Some(m) { Role::Owner } else { role })
     }
 }
