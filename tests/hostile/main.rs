@@ -12,8 +12,14 @@
     reason = "a test that goes wrong shall stop"
 )]
 
+mod alloc;
 mod attack;
 mod attempts;
+mod grammar;
 mod home;
 mod member;
+mod mirror;
+mod mutants;
+mod mutate;
+mod siege;
 mod stranger;
