@@ -16,6 +16,7 @@ mod alloc;
 mod attack;
 mod attempts;
 mod grammar;
+mod handmade;
 mod home;
 mod member;
 mod mirror;

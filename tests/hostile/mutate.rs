@@ -85,7 +85,9 @@ pub(crate) fn structure(rng: &mut ChaCha20Rng, update: &mut Update, known: &[(u6
             1 => section.clock = if edge % 2 == 0 { section.clock.wrapping_add(1) } else { edge },
             2 => section.blocks.insert(at, Block::Gone(rng.random_range(1..5))),
             3 => section.blocks.insert(at, if edge % 2 == 0 { Block::Skip(3) } else { Block::Gone(edge) }),
-            4 => update.sections.push(Section { client, clock: u64::from(end), blocks: vec![Block::Gone(1)] }),
+            4 => {
+                update.sections.push(Section { client, clock: u64::from(end), blocks: vec![Block::Gone(1)] })
+            }
             5 => update.deletions.push((client, vec![(id.1, 1)])),
             6 => update.deletions.push((section.client, vec![(section.clock, edge)])),
             7 => update.tail = number(edge),

@@ -101,7 +101,12 @@ impl Siege {
         let concern = self.mirrors[of].concern;
         let forger = Forger::into(&concern, &self.a.device, &self.secrets, self.incarnations);
         let log = forger.header.log;
-        Log { of, client: client_id(&log.device, &log.document, log.incarnation), last: Verdict::Applied, forger }
+        Log {
+            of,
+            client: client_id(&log.device, &log.document, log.incarnation),
+            last: Verdict::Applied,
+            forger,
+        }
     }
 
     /// The clock that a log's next block must have.
@@ -156,10 +161,7 @@ impl Siege {
             self.a.send_bytes(name, "page", bytes);
             self.a.c.run_for(0);
         });
-        assert!(
-            peak <= FRAME_FACTOR * length + FRAME_EXTRA,
-            "a frame of {length} bytes allocates {peak}"
-        );
+        assert!(peak <= FRAME_FACTOR * length + FRAME_EXTRA, "a frame of {length} bytes allocates {peak}");
         if peak > self.worst.0 {
             self.worst = (peak, length);
         }
