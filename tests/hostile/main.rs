@@ -15,6 +15,7 @@
 mod alloc;
 mod attack;
 mod attempts;
+mod floods;
 mod grammar;
 mod handmade;
 mod home;
@@ -22,5 +23,6 @@ mod member;
 mod mirror;
 mod mutants;
 mod mutate;
+mod rights;
 mod siege;
 mod stranger;

@@ -23,10 +23,8 @@ use crate::mirror::{Mirror, Verdict};
 /// Bytes of envelopes in one frame: what is sent at once, as far as a frame can hold it.
 const PAGE_BYTES: usize = 200 * 1024;
 
-/// What one frame may allocate at most, for each of its bytes and in all. A page of envelopes is
-/// kept, written and unpacked; what they pack is bounded by `limits::PACK_RATIO_MAX`.
-pub(crate) const FRAME_FACTOR: usize = 16;
-pub(crate) const FRAME_EXTRA: usize = 4 * 1024 * 1024;
+/// What handling one frame may allocate beside what its bytes call for.
+const FRAME_EXTRA: usize = 4 * 1024 * 1024;
 
 /// One group under attack.
 pub(crate) struct Siege {
@@ -34,6 +32,9 @@ pub(crate) struct Siege {
     pub(crate) secrets: Secrets,
     pub(crate) rng: ChaCha20Rng,
     pub(crate) mirrors: Vec<Mirror>,
+    /// How many bytes handling a frame may allocate for each of its own: copies to keep and to
+    /// write, and what they unpack to.
+    pub(crate) frame_factor: usize,
     /// The most that one frame allocated, and that frame's bytes.
     pub(crate) worst: (usize, usize),
     batch: Vec<(usize, Envelope)>,
@@ -67,6 +68,7 @@ impl Siege {
             secrets,
             rng: ChaCha20Rng::seed_from_u64(seed),
             mirrors,
+            frame_factor: 16,
             worst: (0, 0),
             batch: Vec::new(),
             mirrored: BTreeMap::new(),
@@ -161,7 +163,10 @@ impl Siege {
             self.a.send_bytes(name, "page", bytes);
             self.a.c.run_for(0);
         });
-        assert!(peak <= FRAME_FACTOR * length + FRAME_EXTRA, "a frame of {length} bytes allocates {peak}");
+        assert!(
+            peak <= self.frame_factor * length + FRAME_EXTRA,
+            "a frame of {length} bytes allocates {peak}"
+        );
         if peak > self.worst.0 {
             self.worst = (peak, length);
         }
@@ -178,8 +183,6 @@ impl Siege {
             self.a.c.send_message(name, self.a.group, &text);
             self.written.push(text);
         }
-        self.a.c.settle();
-        self.mirror_honest();
         self.agrees();
         let shown = self.shown();
         for text in &self.written {
@@ -206,6 +209,7 @@ impl Siege {
     /// The nodes count as many envelopes void as the mirrors, and say that they hold the same.
     pub(crate) fn agrees(&mut self) {
         self.a.c.settle();
+        self.mirror_honest();
         let all = self.all_void();
         for name in HONEST {
             let dropped = self.a.dropped(name).values().sum::<u64>();
@@ -254,7 +258,7 @@ impl Siege {
     }
 
     /// Gives the mirrors what the honest nodes have written.
-    fn mirror_honest(&mut self) {
+    pub(crate) fn mirror_honest(&mut self) {
         let honest = HONEST.map(|name| self.a.c.device(name).unwrap());
         for log in self.a.c.logs("ada").into_iter().filter(|log| honest.contains(&log.device)) {
             let Some(mirror) = self.mirrors.iter().position(|mirror| mirror.key == log.document) else {
