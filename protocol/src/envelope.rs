@@ -16,7 +16,7 @@ use crate::bytes::{Malformed, Reader, Writer};
 use crate::epoch::EpochKey;
 use crate::identity::{DeviceSecret, SignatureBytes, verify};
 use crate::ids::{DeviceKey, DocumentKey, EnvelopeHash, Incarnation, LogHead, LogId, StatementId};
-use crate::limits::{CONTENT_BYTES_MAX, ENVELOPE_BYTES_MAX, ROSTER_HEADS_MAX};
+use crate::limits::{CONTENT_BYTES_MAX, ENVELOPE_BYTES_MAX, PACK_RATIO_MAX, ROSTER_HEADS_MAX};
 
 const VERSION: u8 = 1;
 const SIGNED: &[u8] = b"fourword v1 envelope";
@@ -25,7 +25,7 @@ const NONCE_BYTES: usize = 24;
 
 /// Content as it is.
 const PLAIN: u8 = 1;
-/// Content packed with zstd, where that is smaller.
+/// Content packed with zstd, where that is smaller, but by `PACK_RATIO_MAX` at most.
 const PACKED: u8 = 2;
 const ZSTD_LEVEL: i32 = 3;
 
@@ -76,7 +76,8 @@ pub enum OpenError {
     /// Sealed under another key, in another place, or altered.
     #[error("the seal does not open")]
     Seal,
-    /// Unknown format byte, not zstd, or longer than `CONTENT_BYTES_MAX` once unpacked.
+    /// Unknown format byte, not zstd, or longer once unpacked than `CONTENT_BYTES_MAX` and
+    /// `PACK_RATIO_MAX` allow.
     #[error("the content is not packed as agreed")]
     Content,
 }
@@ -232,7 +233,8 @@ fn pack(content: &[u8]) -> Result<Vec<u8>, TooLarge> {
         return Err(TooLarge);
     }
     let packed = zstd::bulk::compress(content, ZSTD_LEVEL).map_err(|_| TooLarge)?;
-    let (format, body) = if packed.len() < content.len() { (PACKED, &packed[..]) } else { (PLAIN, content) };
+    let fits = packed.len() < content.len() && content.len() <= packed.len().saturating_mul(PACK_RATIO_MAX);
+    let (format, body) = if fits { (PACKED, &packed[..]) } else { (PLAIN, content) };
     Ok([&[format], body].concat())
 }
 
@@ -247,7 +249,8 @@ fn unpack(packed: &[u8]) -> Result<Vec<u8>, OpenError> {
                 return Err(OpenError::Content);
             }
             let size = zstd::zstd_safe::get_frame_content_size(body).ok().flatten();
-            let size = size.and_then(|s| usize::try_from(s).ok()).filter(|s| *s <= CONTENT_BYTES_MAX);
+            let most = body.len().saturating_mul(PACK_RATIO_MAX).min(CONTENT_BYTES_MAX);
+            let size = size.and_then(|s| usize::try_from(s).ok()).filter(|s| *s <= most);
             zstd::bulk::decompress(body, size.ok_or(OpenError::Content)?).map_err(|_| OpenError::Content)
         }
         _ => Err(OpenError::Content),
@@ -256,7 +259,7 @@ fn unpack(packed: &[u8]) -> Result<Vec<u8>, OpenError> {
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng;
+    use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha20Rng;
 
     use super::*;
@@ -272,6 +275,14 @@ mod tests {
         Header { log, sequence, previous, heads: vec![StatementId([6; 32])], epoch: StatementId([7; 32]) }
     }
 
+    /// Content that packs to about a fifth.
+    fn some_text(length: usize) -> Vec<u8> {
+        let mut random = ChaCha20Rng::from_seed([5; 32]);
+        let mut text = vec![0; length];
+        text.chunks_mut(100).filter_map(|chunk| chunk.get_mut(..16)).for_each(|part| random.fill_bytes(part));
+        text
+    }
+
     fn sealed(content: &[u8]) -> Envelope {
         let mut random = ChaCha20Rng::from_seed([8; 32]);
         Envelope::seal(header(2), content, &EpochKey::new([9; 32]), &device(), &mut random).unwrap()
@@ -279,14 +290,15 @@ mod tests {
 
     #[test]
     fn an_envelope_reads_back_verifies_and_opens() {
-        for content in [&b"short"[..], &[b'a'; 5000], b""] {
+        let text = some_text(5000);
+        for content in [&b"short"[..], &text, b""] {
             let made = sealed(content);
             let read = Envelope::read(made.bytes()).unwrap();
             assert_eq!(read, made);
             assert!(read.verify());
             assert_eq!(read.open(&EpochKey::new([9; 32])), Ok(content.to_vec()));
         }
-        assert!(sealed(&[b'a'; 5000]).bytes().len() < 400, "repetitive content travels packed");
+        assert!(sealed(&text).bytes().len() < 1700, "content that can be packed travels packed");
     }
 
     #[test]
@@ -338,11 +350,23 @@ mod tests {
     fn content_at_the_bound_is_sealed_and_one_byte_more_is_not() {
         let mut random = ChaCha20Rng::from_seed([8; 32]);
         let key = EpochKey::new([9; 32]);
-        let at = vec![0; CONTENT_BYTES_MAX];
+        let at = some_text(CONTENT_BYTES_MAX);
         let made = Envelope::seal(header(2), &at, &key, &device(), &mut random).unwrap();
-        assert_eq!(made.open(&key).map(|c| c.len()), Ok(CONTENT_BYTES_MAX));
-        let over = vec![0; CONTENT_BYTES_MAX + 1];
+        assert_eq!(made.open(&key), Ok(at));
+        let over = some_text(CONTENT_BYTES_MAX + 1);
         assert_eq!(Envelope::seal(header(2), &over, &key, &device(), &mut random), Err(TooLarge));
+    }
+
+    #[test]
+    fn content_is_packed_up_to_the_ratio_and_travels_as_it_is_beyond_it() {
+        let body = |length| zstd::bulk::compress(&vec![0; length], ZSTD_LEVEL).unwrap();
+        let ratio = |length: usize| length <= body(length).len() * PACK_RATIO_MAX;
+        let most = (1..1000).filter(|length| ratio(*length)).max().unwrap();
+        assert!(unpack(&[&[PACKED], &body(most)[..]].concat()).is_ok());
+        assert_eq!(unpack(&[&[PACKED], &body(most + 1)[..]].concat()), Err(OpenError::Content));
+        assert_eq!(pack(&vec![0; most]).unwrap()[0], PACKED);
+        let plain = pack(&vec![0; most + 1]).unwrap();
+        assert_eq!((plain[0], unpack(&plain)), (PLAIN, Ok(vec![0; most + 1])));
     }
 
     #[test]

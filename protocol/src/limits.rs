@@ -11,6 +11,10 @@ pub const ENVELOPE_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of one envelope's content once unpacked: bounds what a small sealed bomb can cost.
 pub const CONTENT_BYTES_MAX: usize = 1024 * 1024;
 
+/// How many times longer than packed the content of an envelope may be: a frame of packed blanks
+/// must not become gigabytes of document. What packs better travels as it is.
+pub const PACK_RATIO_MAX: usize = 8;
+
 /// Edits merged into one envelope: bounds what one rejected envelope takes with it.
 pub const ENVELOPE_EDITS_MAX: usize = 100;
 

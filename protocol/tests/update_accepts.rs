@@ -255,24 +255,3 @@ fn a_rejected_update_keeps_its_clocks_and_what_follows_it_is_refused_but_no_othe
     let again = Document::open("doc", ROOTS, Shape::Maps, &state, reader.index().clone()).unwrap();
     assert_eq!(again.content_digest(), reader.content_digest());
 }
-
-#[test]
-fn pruned_content_is_gone_here_and_late_writes_still_find_their_place() {
-    let mut docs = [2, 3].map(|client| {
-        let mut document = Document::new("doc", ROOTS, Shape::Maps);
-        document.begin_log(client).unwrap();
-        document
-    });
-    let put = |value: &[u8]| [Put { root: "notes", key: "k".into(), value: value.into() }];
-    let first = docs[0].edit(&put(&[7; 5000])).unwrap().update;
-    take(&mut docs[1], 2, &first);
-    assert!(docs[0].prune("notes", "k").unwrap().is_some_and(|change| change.after.is_none()));
-    assert_eq!(docs[0].get("notes", "k"), None);
-    let state = docs[0].encode_state().unwrap();
-    assert!(state.len() < 100);
-    docs[0] = Document::open("doc", ROOTS, Shape::Maps, &state, docs[0].index().clone()).unwrap();
-    let late = docs[1].edit(&put(b"late")).unwrap().update;
-    assert_eq!(parse(&late, &docs[0].expect(3)).unwrap().writes[0].place, place("notes", "k", None));
-    take(&mut docs[0], 3, &late);
-    assert_eq!(docs[0].content_digest(), docs[1].content_digest());
-}

@@ -59,22 +59,28 @@ pub(crate) struct Secrets {
 impl Attack {
     /// The attacker is connected to both and in no group.
     pub(crate) fn by_stranger(seed: u64) -> Attack {
-        Attack::new(seed, false)
+        Attack::new(seed, None)
     }
 
     /// The attacker is a member of the group of both.
     pub(crate) fn by_member(seed: u64) -> Attack {
-        Attack::new(seed, true)
+        Attack::new(seed, Some(Role::Member))
     }
 
-    fn new(seed: u64, member: bool) -> Attack {
+    /// The attacker is in the group of both, with this role.
+    pub(crate) fn by(seed: u64, role: Role) -> Attack {
+        Attack::new(seed, Some(role))
+    }
+
+    fn new(seed: u64, role: Option<Role>) -> Attack {
         let mut c = Cluster::new(seed);
-        let names: &[&str] = if member { &["ada", "cem", "mal"] } else { &HONEST };
-        let group = c.group_of(names);
-        if !member {
-            c.add("mal");
-            c.connect_all();
+        let group = c.group_of(&HONEST);
+        c.add("mal");
+        if let Some(role) = role {
+            let code = c.invite("ada", group, role, 1);
+            c.join("mal", group, &code);
         }
+        c.connect_all();
         let mut written = Vec::new();
         for name in HONEST {
             for number in 0..3 {
@@ -284,11 +290,21 @@ pub(crate) struct Forger {
 }
 
 impl Forger {
-    /// A new log of the attacker's own device.
+    /// A new log of the attacker's own device in the chat.
     pub(crate) fn new(device: &DeviceSecret, secrets: &Secrets, incarnation: u64) -> Forger {
-        let chat = secrets.document(&Concern::Chat);
-        let log = LogId { document: chat, device: device.key(), incarnation: Incarnation(incarnation) };
-        let mut document = Document::new(&chat.to_string(), schema::roots(&Concern::Chat), Shape::Maps);
+        Forger::into(&Concern::Chat, device, secrets, incarnation)
+    }
+
+    /// A new log of the attacker's own device.
+    pub(crate) fn into(
+        concern: &Concern,
+        device: &DeviceSecret,
+        secrets: &Secrets,
+        incarnation: u64,
+    ) -> Forger {
+        let key = secrets.document(concern);
+        let log = LogId { document: key, device: device.key(), incarnation: Incarnation(incarnation) };
+        let mut document = Document::new(&key.to_string(), schema::roots(concern), Shape::Maps);
         document.begin_log(client_id(&log.device, &log.document, log.incarnation)).unwrap();
         let (epoch, key) = secrets.epoch.clone();
         let header = Header {

@@ -12,8 +12,17 @@
     reason = "a test that goes wrong shall stop"
 )]
 
+mod alloc;
 mod attack;
 mod attempts;
+mod floods;
+mod grammar;
+mod handmade;
 mod home;
 mod member;
+mod mirror;
+mod mutants;
+mod mutate;
+mod rights;
+mod siege;
 mod stranger;

@@ -238,15 +238,26 @@ impl Document {
         self.apply(&parsed).map(drop)
     }
 
-    /// Drops the content under a key, here only: no clock moves and nothing is to be sent.
+    /// Drops the content under a key, here only and for good: no clock moves and nothing is to be
+    /// sent. What comes for the key later is judged as before and dropped at once, so replicas that
+    /// prune at different moments end with equal content.
     pub fn prune(&mut self, root: &'static str, key: &str) -> Result<Option<Change>, DocumentError> {
+        if !self.maps.contains_key(root) || !(1..=limits::MAP_KEY_BYTES_MAX).contains(&key.len()) {
+            return Err(DocumentError::Unwritable);
+        }
+        let key = Arc::from(key);
+        self.index.prune(root, &key);
         self.guarded(|document| {
-            let map = document.maps.get(root).ok_or(DocumentError::Unwritable)?;
-            let mut txn = document.doc.transact_mut();
-            map.remove(&mut txn, key);
-            drop(txn);
-            Ok(document.refresh(root, &Arc::from(key)))
+            document.remove(root, &key);
+            Ok(document.refresh(root, &key))
         })
+    }
+
+    /// Empties a key of a root map in the CRDT.
+    fn remove(&self, root: &'static str, key: &str) {
+        if let Some(map) = self.maps.get(root) {
+            map.remove(&mut self.doc.transact_mut(), key);
+        }
     }
 
     /// The visible record under a key of a root map.
@@ -390,6 +401,8 @@ impl Document {
             return Ok(changes);
         }
         changes.keys = self.guarded(|document| {
+            let pruned = touched.iter().filter(|(root, key)| document.index.is_pruned(root, key));
+            pruned.for_each(|(root, key)| document.remove(root, key));
             Ok(touched.iter().filter_map(|(root, key)| document.refresh(root, key)).collect())
         })?;
         Ok(changes)

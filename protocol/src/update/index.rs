@@ -2,10 +2,11 @@
 //!
 //! A block that follows another does not name its root and key; it lies where its origin lies.
 //! `parse` resolves origins here, `document` records what it has taken in. The index outlives
-//! pruning, because late blocks may follow pruned ones, and is saved with each snapshot.
+//! pruning, because late blocks may follow pruned ones, and is saved with each snapshot. It also
+//! names the keys that were pruned: what comes for them later is pruned at once.
 //! Invariant: each client's blocks are known from clock 0 to its end, without gaps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -98,6 +99,8 @@ impl Runs {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlockIndex {
     clients: BTreeMap<u64, Runs>,
+    /// Keys of root maps that hold nothing any more, here.
+    pruned: BTreeMap<&'static str, BTreeSet<Arc<str>>>,
 }
 
 impl BlockIndex {
@@ -119,6 +122,16 @@ impl BlockIndex {
     /// The next clock of every client that has blocks.
     pub fn clock_ends(&self) -> impl Iterator<Item = (u64, u32)> {
         self.clients.iter().map(|(client, runs)| (*client, runs.end))
+    }
+
+    /// Whether a key of a root map was pruned.
+    pub fn is_pruned(&self, root: &str, key: &str) -> bool {
+        self.pruned.get(root).is_some_and(|keys| keys.contains(key))
+    }
+
+    /// Remembers that a key of a root map was pruned.
+    pub(super) fn prune(&mut self, root: &'static str, key: &Arc<str>) {
+        self.pruned.entry(root).or_default().insert(Arc::clone(key));
     }
 
     /// What is known of each stretch of `clocks`, in order.
@@ -169,6 +182,11 @@ impl BlockIndex {
                 }
             }
         }
+        let pruned = || self.pruned.iter().flat_map(|(root, keys)| keys.iter().map(move |key| (root, key)));
+        write_count(writer, pruned().count());
+        for (root, key) in pruned() {
+            writer.text(root).text(key);
+        }
     }
 
     /// Reads an index of a document with these `roots`; refuses gaps and foreign roots.
@@ -185,7 +203,7 @@ impl BlockIndex {
             last = Some(client);
             clients.insert(client, read_runs(reader, &places)?);
         }
-        Ok(BlockIndex { clients })
+        Ok(BlockIndex { clients, pruned: read_pruned(reader, roots)? })
     }
 }
 
@@ -199,9 +217,31 @@ fn read_count(reader: &mut Reader<'_>, least: usize) -> Result<usize, Malformed>
     if count > reader.left() / least { Err(Malformed) } else { Ok(count) }
 }
 
-fn read_place(reader: &mut Reader<'_>, roots: &[&'static str]) -> Result<Place, Malformed> {
+fn read_pruned(
+    reader: &mut Reader<'_>,
+    roots: &[&'static str],
+) -> Result<BTreeMap<&'static str, BTreeSet<Arc<str>>>, Malformed> {
+    let mut pruned: BTreeMap<&'static str, BTreeSet<Arc<str>>> = BTreeMap::new();
+    let mut last = None;
+    for _ in 0..read_count(reader, 4)? {
+        let (root, key) = (read_root(reader, roots)?, Arc::from(reader.text(limits::MAP_KEY_BYTES_MAX)?));
+        let next = Some((root, Arc::clone(&key)));
+        if last >= next {
+            return Err(Malformed);
+        }
+        last = next;
+        pruned.entry(root).or_default().insert(key);
+    }
+    Ok(pruned)
+}
+
+fn read_root(reader: &mut Reader<'_>, roots: &[&'static str]) -> Result<&'static str, Malformed> {
     let root = reader.text(limits::MAP_KEY_BYTES_MAX)?;
-    let root = roots.iter().copied().find(|known| *known == root).ok_or(Malformed)?;
+    roots.iter().copied().find(|known| *known == root).ok_or(Malformed)
+}
+
+fn read_place(reader: &mut Reader<'_>, roots: &[&'static str]) -> Result<Place, Malformed> {
+    let root = read_root(reader, roots)?;
     let key = Arc::from(reader.text(limits::MAP_KEY_BYTES_MAX)?);
     let field = match reader.u8()? {
         0 => None,
@@ -261,6 +301,8 @@ mod tests {
         let mut more = Runs::from(11);
         more.push(1, Known::Value(place("a", None)));
         index.record(7, &more);
+        index.prune("cards", &"a".into());
+        index.prune("cards", &"never written".into());
         index
     }
 
