@@ -6,6 +6,7 @@
 
 mod asking;
 pub mod bytes;
+pub mod code;
 pub mod command;
 mod devices;
 pub mod effect;

@@ -20,6 +20,9 @@ pub const UPDATE_BLOCKS_MAX: usize = 4096;
 /// Bytes of one roster statement; an epoch for 255 devices fits.
 pub const STATEMENT_BYTES_MAX: usize = 64 * 1024;
 
+/// Devices in one certificate, from the root's first on: each link costs two signature checks.
+pub const CERTIFICATE_LINKS_MAX: usize = 4;
+
 /// Parents of a statement, and roster heads of an envelope.
 pub const ROSTER_HEADS_MAX: usize = 16;
 
