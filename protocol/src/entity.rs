@@ -169,7 +169,7 @@ impl Entity {
     pub(crate) fn vectors_of(&self, person: PersonId) -> Vectors {
         let heads = self.replicas.values().flat_map(|r| r.heads.iter());
         let of = heads.filter(|(log, _)| self.roster.person_of(&log.device) == Some(person));
-        let mut vectors: Vectors = of.map(|(log, head)| (*log, head.sequence)).collect();
+        let mut vectors: Vectors = of.map(|(log, head)| (*log, *head)).collect();
         vectors.sort_unstable();
         vectors.truncate(VECTOR_LOGS_MAX);
         vectors

@@ -7,7 +7,9 @@
 
 use std::collections::BTreeSet;
 
-use fourword_protocol::ids::{DeviceKey, DocumentKey, Incarnation, LogId, PersonId, StatementId};
+use fourword_protocol::ids::{
+    DeviceKey, DocumentKey, EnvelopeHash, Incarnation, LogHead, LogId, PersonId, StatementId,
+};
 use fourword_protocol::roster::fact::{Act, By, Fact, Newcomer};
 use fourword_protocol::roster::graph::Graph;
 use fourword_protocol::roster::{Reading, Role, Vectors};
@@ -39,7 +41,7 @@ fn newcomer(letter: char) -> Newcomer {
 
 fn vectors(letter: char, sequence: u64) -> Vectors {
     let log = LogId { document: DocumentKey([0; 32]), device: key(letter), incarnation: Incarnation(0) };
-    vec![(log, sequence)]
+    vec![(log, LogHead { sequence, hash: EnvelopeHash([0; 32]) })]
 }
 
 fn named(by: By, mut parents: Vec<StatementId>, act: Act) -> Fact {

@@ -3,6 +3,7 @@
 mod cast;
 
 use cast::*;
+use fourword_protocol::ids::{EnvelopeHash, LogHead};
 use fourword_protocol::roster::{Body, Reason, Role};
 
 #[test]
@@ -298,6 +299,21 @@ fn documents_of_the_removed_count_as_far_as_the_furthest_honest_report() {
     assert_eq!(role(&group, 8), None);
     group.says("cem", Body::Held { removal, vectors: vectors("ben", 9) });
     assert_eq!(role(&group, 8), None, "only a device's first statement that knows of it may vouch");
+}
+
+#[test]
+fn the_furthest_head_names_the_branch_and_of_two_at_one_length_the_smaller_hash() {
+    let mut group =
+        Replica::of("ada", &[("ben", Role::Member), ("cem", Role::Member), ("dia", Role::Member)]);
+    let head = |sequence, hash| LogHead { sequence, hash: EnvelopeHash([hash; 32]) };
+    let reach = |sequence, hash| vec![(log("ben"), head(sequence, hash))];
+    assert_eq!(group.roster.named_head(&log("ben")), None);
+    let removal = group.says("ada", Body::Remove { person: person("ben"), vectors: reach(5, 1) });
+    assert_eq!(group.roster.named_head(&log("ben")), Some(head(5, 1)));
+    group.says("cem", Body::Held { removal, vectors: reach(6, 9) });
+    assert_eq!(group.roster.named_head(&log("ben")), Some(head(6, 9)));
+    group.says("dia", Body::Held { removal, vectors: reach(6, 3) });
+    assert_eq!(group.roster.named_head(&log("ben")), Some(head(6, 3)));
 }
 
 #[test]

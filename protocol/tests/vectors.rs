@@ -4,19 +4,26 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use fourword_protocol::bytes::Writer;
-use fourword_protocol::envelope::Envelope;
+use fourword_protocol::command::Kind;
+use fourword_protocol::envelope::{Envelope, Header};
 use fourword_protocol::epoch::{self, EntitySecret, EpochKey, Greeting};
 use fourword_protocol::identity::{DeviceSecret, PersonCard, RootSecret};
-use fourword_protocol::ids::{DocumentKey, EntityId, Incarnation, LogId, PersonId, to_base32, to_hex};
+use fourword_protocol::ids::{
+    DocumentKey, EntityId, EnvelopeHash, Incarnation, LogHead, LogId, PersonId, StatementId, to_base32,
+    to_hex,
+};
 use fourword_protocol::roster::invite::InviteCode;
-use fourword_protocol::roster::{Inserted, Role, Roster, Statement};
+use fourword_protocol::roster::{Body, Genesis, Inserted, Role, Roster, Signer, Statement};
 use fourword_protocol::schema::rights::{Actor, PutRef, judge};
 use fourword_protocol::schema::{self, Concern, document_key};
+use fourword_protocol::time::WallTime;
 use fourword_protocol::update::document::{Document, Put};
 use fourword_protocol::update::parse::{Content, parse};
 use fourword_protocol::update::{Shape, client_id};
 use fourword_protocol::wire::{Frame, Turned, Vector};
 use fourword_protocol::words::{FourWords, Naming, StretchInput};
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
 
 const DOCUMENT: &str = include_str!("../../docs/PROTOCOL.md");
 const INCARNATION: Incarnation = Incarnation(10);
@@ -51,6 +58,93 @@ fn person() -> PersonId {
 
 fn entity() -> EntityId {
     EntityId(bytes("genesis id").try_into().unwrap())
+}
+
+/// The three statements. The creator has root seed 01.., device seeds 02.. and 03..; the one added
+/// 11.., 12.., 13...
+fn founded() -> (Roster, Vec<Statement>) {
+    let certified = |root: u8| {
+        let (secret, device) =
+            (RootSecret::from_seed(&[root; 32]), DeviceSecret::from_seeds(&[root + 1; 32], &[root + 2; 32]));
+        let person = PersonCard { root: secret.public(), nonce: 5 };
+        (secret.certify(5, &device.card(person.id())), device)
+    };
+    let (creator, device) = certified(0x01);
+    let (added, _) = certified(0x11);
+    let genesis = Genesis {
+        kind: Kind::Group,
+        nonce: 6,
+        created: WallTime(7),
+        secret_commitment: [8; 32],
+        parent: None,
+        creator,
+    };
+    let mut statements = vec![genesis.sign(&device).unwrap()];
+    let mut roster = Roster::new(statements[0].clone()).unwrap();
+    let log =
+        LogId { document: DocumentKey([9; 32]), device: added.device.key, incarnation: Incarnation(10) };
+    let held = LogHead { sequence: 11, hash: EnvelopeHash([7; 32]) };
+    let person = added.person.id();
+    let add = Body::Add { certificate: added, role: Role::Member };
+    for body in [add, Body::Remove { person, vectors: vec![(log, held)] }] {
+        let statement = roster.draft(Signer::Device(&device), body).unwrap();
+        assert!(matches!(roster.add(statement.clone()), Inserted::New(_)));
+        statements.push(statement);
+    }
+    (roster, statements)
+}
+
+/// The vectors that follow from the three statements, as they are made now.
+fn made() -> Vec<(&'static str, String)> {
+    let (roster, statements) = founded();
+    let mut made = Vec::new();
+    for (statement, [id, bytes]) in
+        statements.iter().zip([["genesis id", "genesis"], ["add id", "add"], ["remove id", "remove"]])
+    {
+        made.push((id, statement.id().to_string()));
+        made.push((bytes, to_hex(statement.bytes())));
+    }
+    made.push(("roster digest", to_hex(&roster.digest().0)));
+    let mut random = ChaCha20Rng::seed_from_u64(0);
+    let (key, secret, entity) =
+        (EpochKey::new([0x02; 32]), EntitySecret::new([0x01; 32]), EntityId(statements[0].id().0));
+    let seal = epoch::seal(entity, &key, &secret, device().card(person()).sealing, &mut random).unwrap();
+    made.push(("seal", to_hex(&seal)));
+    let log = LogId { document: chat(), device: device().key(), incarnation: INCARNATION };
+    let (previous, epoch) = (EnvelopeHash([0; 32]), StatementId([0x07; 32]));
+    let header = Header { log, sequence: 1, previous, heads: roster.heads(), epoch };
+    let envelope = Envelope::seal(header, &written().1, &key, &device(), &mut random).unwrap();
+    made.push(("envelope", to_hex(envelope.bytes())));
+    made.push(("envelope hash", to_hex(&envelope.hash().0)));
+    let logs = vec![(device().key(), Incarnation(300), envelope.head())];
+    let vector = Frame::Vector(Vector { entity, document: chat(), logs });
+    made.push(("Vector", to_hex(&vector.encode())));
+    made.push(("Turned", to_hex(&Frame::Turned { entity, why: Turned::UsedUp }.encode())));
+    let addresses = vec!["/ip4/192.0.2.1/tcp/4001".to_owned()];
+    made.push(("invite code", InviteCode { entity, secret: [0xab; 16], addresses }.to_string()));
+    made.push(("invite key", to_hex(&InviteCode { entity, secret: [0xab; 16], addresses: vec![] }.key().0)));
+    made
+}
+
+/// Writes the vectors that follow from statements anew, where a change of the protocol is meant.
+fn write_anew() {
+    let mut document = DOCUMENT.to_owned();
+    for (name, text) in made() {
+        let line = |text: &str| format!("\n{name:<20} {text}\n");
+        document = document.replace(&line(printed(name)), &line(&text));
+    }
+    std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/PROTOCOL.md"), document).unwrap();
+}
+
+/// `FOURWORD_WRITE_VECTORS=1 cargo test -p fourword-protocol --test vectors` puts the page right.
+#[test]
+fn what_follows_from_statements_is_printed_as_it_is_made() {
+    if std::env::var_os("FOURWORD_WRITE_VECTORS").is_some() {
+        return write_anew();
+    }
+    for (name, text) in made() {
+        assert_eq!(text, printed(name), "{name}");
+    }
 }
 
 fn chat() -> DocumentKey {
@@ -98,12 +192,14 @@ fn identities_are_derived_as_printed() {
 }
 
 #[test]
-fn the_printed_statements_are_those_of_the_roster_and_give_its_digest() {
-    let held = include_str!("roster_vectors.txt").lines().zip(["genesis", "add", "remove"]);
-    for (line, name) in held {
-        assert_eq!(line, format!("{} {}", printed(&format!("{name} id")), printed(name)));
+fn the_statements_are_written_as_printed_and_give_the_printed_digest() {
+    let (founded, statements) = founded();
+    for (statement, name) in statements.iter().zip(["genesis", "add", "remove"]) {
+        assert_printed(&format!("{name} id"), &statement.id().0);
+        assert_printed(name, statement.bytes());
     }
-    assert_printed("roster digest", &roster().digest().0);
+    assert_printed("roster digest", &founded.digest().0);
+    assert_eq!(roster().digest(), founded.digest());
 }
 
 #[test]

@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fourword_protocol::ids::{DeviceKey, DocumentKey, Incarnation, LogId, PersonId, StatementId};
+use fourword_protocol::ids::{
+    DeviceKey, DocumentKey, EnvelopeHash, Incarnation, LogHead, LogId, PersonId, StatementId,
+};
 use fourword_protocol::roster::Role;
 use fourword_protocol::roster::Vectors;
 use fourword_protocol::roster::fact::{Act, By, Fact, Newcomer};
@@ -264,7 +266,8 @@ impl<'a> Names<'a> {
             device: self.key(device_of(log)),
             incarnation: Incarnation(0),
         };
-        reach.iter().map(|(name, sequence)| (log(name), *sequence)).collect()
+        let head = |sequence: &u64| LogHead { sequence: *sequence, hash: EnvelopeHash([0; 32]) };
+        reach.iter().map(|(name, sequence)| (log(name), head(sequence))).collect()
     }
 
     fn fact(&self, said: &Said, keys: &BTreeMap<&str, &str>) -> Fact {
@@ -317,7 +320,7 @@ impl<'a> Names<'a> {
             (self.name(&person.0), folded)
         });
         let reach = |cut: &Cut| -> Reach {
-            cut.iter().map(|(log, sequence)| (self.name(&log.document.0), *sequence)).collect()
+            cut.iter().map(|(log, head)| (self.name(&log.document.0), head.sequence)).collect()
         };
         let cuts = reading.cuts.iter().map(|(membership, own)| {
             let others = self.let_in(set, graph, membership);

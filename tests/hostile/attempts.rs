@@ -4,7 +4,7 @@ use crate::attack::{Attack, Forger, HONEST, page, some_log};
 use fourword_protocol::command::{Command, Reply};
 use fourword_protocol::epoch::EpochKey;
 use fourword_protocol::identity::DeviceSecret;
-use fourword_protocol::ids::{Digest, DocumentKey, Incarnation, LogId, StatementId};
+use fourword_protocol::ids::{Digest, DocumentKey, EnvelopeHash, Incarnation, LogHead, LogId, StatementId};
 use fourword_protocol::roster::{Body, Role, Seal, Signer};
 use fourword_protocol::schema::Concern;
 use fourword_protocol::wire::{DocumentState, Frame, State, Vector};
@@ -289,7 +289,7 @@ fn hundreds_of_statements_one_at_a_time_are_taken_and_harm_nobody() {
         let removal = StatementId([number as u8; 32]);
         let vectors = vec![(
             LogId { document: DocumentKey([1; 32]), device: device.key(), incarnation: Incarnation(number) },
-            1,
+            LogHead { sequence: 1, hash: EnvelopeHash([1; 32]) },
         )];
         let statement =
             secrets.roster.draft(Signer::Device(&device), Body::Held { removal, vectors }).unwrap();
@@ -371,7 +371,8 @@ fn a_group_whose_roster_is_larger_than_one_answer_can_be_joined() {
     for number in 0..60u64 {
         let log =
             |n| LogId { document: DocumentKey([1; 32]), device: device.key(), incarnation: Incarnation(n) };
-        let vectors = (0..500).map(|n| (log(n), 1)).collect();
+        let vectors =
+            (0..500).map(|n| (log(n), LogHead { sequence: 1, hash: EnvelopeHash([1; 32]) })).collect();
         let removal = StatementId([number as u8; 32]);
         let statement =
             secrets.roster.draft(Signer::Device(&device), Body::Held { removal, vectors }).unwrap();

@@ -9,12 +9,16 @@ use super::Role;
 use crate::bytes::{Malformed, Reader, Writer};
 use crate::command::Kind;
 use crate::identity::{Certificate, DeviceCard, SignatureBytes};
-use crate::ids::{DeviceKey, DocumentKey, EntityId, Incarnation, LogId, PersonId, StatementId, VerifyingKey};
+use crate::ids::{
+    DeviceKey, DocumentKey, EntityId, EnvelopeHash, Incarnation, LogHead, LogId, PersonId, StatementId,
+    VerifyingKey,
+};
 use crate::limits::{INVITE_USES_MAX, SEALS_PER_STATEMENT_MAX, STATEMENT_BYTES_MAX, VECTOR_LOGS_MAX};
 use crate::time::WallTime;
 
-/// How far each log was held, ascending by log.
-pub type Vectors = Vec<(LogId, u64)>;
+/// The head of each log as it was held, ascending by log. The hash says which branch was held, so
+/// that whoever was ended cannot write its past anew.
+pub type Vectors = Vec<(LogId, LogHead)>;
 
 /// Bytes of one sealed key: an encapsulated key of 32 and a ciphertext of 64 with its tag of 16.
 pub const SEALED_BYTES_MAX: usize = 112;
@@ -344,9 +348,10 @@ fn read_uses(r: &mut Reader<'_>) -> Result<u32, Malformed> {
     r.u32().and_then(|uses| if (1..=INVITE_USES_MAX).contains(&uses) { Ok(uses) } else { Err(Malformed) })
 }
 
-fn write_vectors(w: &mut Writer, vectors: &[(LogId, u64)]) {
-    w.list(vectors, |w, (log, sequence)| {
-        w.raw(&log.document.0).raw(&log.device.0).u64(log.incarnation.0).u64(*sequence);
+fn write_vectors(w: &mut Writer, vectors: &[(LogId, LogHead)]) {
+    w.list(vectors, |w, (log, head)| {
+        w.raw(&log.document.0).raw(&log.device.0).u64(log.incarnation.0);
+        w.u64(head.sequence).raw(&head.hash.0);
     });
 }
 
@@ -357,7 +362,7 @@ fn read_vectors(r: &mut Reader<'_>) -> Result<Vectors, Malformed> {
             device: DeviceKey(r.array()?),
             incarnation: Incarnation(r.u64()?),
         };
-        Ok((log, r.u64()?))
+        Ok((log, LogHead { sequence: r.u64()?, hash: EnvelopeHash(r.array()?) }))
     })?;
     ascending(&vectors, |(log, _)| log)?;
     Ok(vectors)

@@ -87,7 +87,7 @@ impl Act {
     }
 
     /// How far the author held the logs of those the statement is about.
-    pub fn vectors(&self) -> &[(crate::ids::LogId, u64)] {
+    pub fn vectors(&self) -> &[(crate::ids::LogId, crate::ids::LogHead)] {
         match self {
             Act::Remove(_, vectors)
             | Act::SetRole(_, _, vectors)

@@ -9,10 +9,10 @@ use super::Role;
 use super::graph::Graph;
 use super::judge::{Heirs, Judgement};
 use super::table::{MemberIx, SeatIx, StatementIx};
-use crate::ids::{DeviceKey, LogId, PersonId, StatementId};
+use crate::ids::{DeviceKey, LogHead, LogId, PersonId, StatementId};
 
-/// How far logs count; beyond it, and in logs not named, nothing does.
-pub type Cut = BTreeMap<LogId, u64>;
+/// The heads up to which logs count; beyond them, and in logs not named, nothing does.
+pub type Cut = BTreeMap<LogId, LogHead>;
 
 /// One set of statements, read.
 #[derive(Clone, Debug)]
@@ -172,15 +172,22 @@ pub(super) fn reach(
     for act in acts {
         let held = graph.held(&graph.nodes[*act].fact.id).iter();
         for at in held.filter(|held| judgement.counts.contains(**held)).chain([act]) {
-            for (log, sequence) in graph.nodes[*at].fact.act.vectors() {
+            for (log, head) in graph.nodes[*at].fact.act.vectors() {
                 if keys.contains(&log.device) {
-                    let furthest = reach.entry(*log).or_insert(0);
-                    *furthest = (*furthest).max(*sequence);
+                    let furthest = reach.entry(*log).or_insert(*head);
+                    if further(head, furthest) {
+                        *furthest = *head;
+                    }
                 }
             }
         }
     }
     reach
+}
+
+/// Whether a head reaches further; of two branches of one length the smaller hash does.
+fn further(head: &LogHead, than: &LogHead) -> bool {
+    (head.sequence, std::cmp::Reverse(head.hash)) > (than.sequence, std::cmp::Reverse(than.hash))
 }
 
 /// The greatest epoch by counter, rank and hash that nobody but members' devices knows, among

@@ -14,7 +14,7 @@ use super::reading::{greatest_epoch, knowers, reach};
 use super::set::Roster;
 use super::statement::Statement;
 use super::table::{SeatIx, StatementIx};
-use crate::ids::{DeviceKey, LogId, PersonId, SealingKey, StatementId, VerifyingKey};
+use crate::ids::{DeviceKey, LogHead, LogId, PersonId, SealingKey, StatementId, VerifyingKey};
 use crate::time::WallTime;
 
 /// An invite as the roster knows it.
@@ -51,6 +51,20 @@ impl Roster {
         let seats = self.graph.seats_with(device).iter();
         let known = seats.filter(|seat| past.contains(self.graph.seats[**seat].statement));
         known.filter_map(|seat| self.role_of_seat(*seat, heads, &past, place)).max()
+    }
+
+    /// The head that was held of a log when its device was removed, demoted or revoked: the branch
+    /// that contains it counts. `None` if nothing that counts names one.
+    pub fn named_head(&self, log: &LogId) -> Option<LogHead> {
+        let (graph, judgement) = (&self.graph, &self.reading().judgement);
+        let seats = graph.seats_with(&log.device).iter();
+        let acts = seats.flat_map(|seat| {
+            let m = self.member(*seat);
+            let of_membership = judgement.ends[m].iter().chain(&judgement.changes[m]);
+            of_membership.chain(&judgement.revoked[*seat])
+        });
+        let acts: Vec<StatementIx> = acts.copied().collect();
+        reach(graph, judgement, &acts, &BTreeSet::from([log.device])).get(log).copied()
     }
 
     /// Whose device it is or ever was: each is bound to one person by its own signature.
@@ -173,7 +187,9 @@ impl Roster {
         let (m, key) = (self.member(seat), graph.seats[seat].key);
         let spared = |acts: &[StatementIx]| {
             place.is_some_and(|(log, sequence)| {
-                reach(graph, judgement, acts, &BTreeSet::from([key])).get(log) >= Some(&sequence)
+                reach(graph, judgement, acts, &BTreeSet::from([key]))
+                    .get(log)
+                    .is_some_and(|head| head.sequence >= sequence)
             })
         };
         let ended = [&judgement.ends[m], &judgement.revoked[seat]];

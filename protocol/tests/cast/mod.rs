@@ -10,7 +10,9 @@ use std::collections::BTreeSet;
 
 use fourword_protocol::command::Kind;
 use fourword_protocol::identity::{Certificate, DeviceCard, DeviceSecret, PersonCard, RootSecret};
-use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, Incarnation, LogId, PersonId, StatementId};
+use fourword_protocol::ids::{
+    DeviceKey, DocumentKey, EntityId, EnvelopeHash, Incarnation, LogHead, LogId, PersonId, StatementId,
+};
 use fourword_protocol::roster::invite::InviteCode;
 use fourword_protocol::roster::{Body, Genesis, Inserted, Role, Roster, Seal, Signer, Statement, Vectors};
 use fourword_protocol::time::WallTime;
@@ -49,8 +51,12 @@ pub(crate) fn log(device: &str) -> LogId {
     LogId { document: DocumentKey([1; 32]), device: key(device), incarnation: Incarnation(1) }
 }
 
+pub(crate) fn head(sequence: u64) -> LogHead {
+    LogHead { sequence, hash: EnvelopeHash([7; 32]) }
+}
+
 pub(crate) fn vectors(device: &str, sequence: u64) -> Vectors {
-    vec![(log(device), sequence)]
+    vec![(log(device), head(sequence))]
 }
 
 pub(crate) fn add(name: &str, role: Role) -> Body {
