@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command as Process, Stdio};
 
 use fourword_protocol::command::{Command, DeviceCommand, Reply};
@@ -17,7 +18,9 @@ fn terminal() -> (File, File) {
     grantpt(&person).unwrap();
     unlockpt(&person).unwrap();
     let name = ptsname(&person, Vec::new()).unwrap().into_string().unwrap();
-    let program = File::options().read(true).write(true).open(name).unwrap();
+    // Whoever runs the tests is not to be hung up on together with this terminal.
+    let flags = OpenptFlags::NOCTTY.bits().cast_signed();
+    let program = File::options().read(true).write(true).custom_flags(flags).open(name).unwrap();
     (person.into(), program)
 }
 
@@ -45,9 +48,10 @@ async fn the_phrase_is_not_shown_while_it_is_typed() {
         let mut seen = [0; 1024];
         let bytes = person.read(&mut seen).unwrap();
         assert!(child.0.wait().unwrap().success());
-        String::from_utf8_lossy(&seen[..bytes]).into_owned()
+        (String::from_utf8_lossy(&seen[..bytes]).into_owned(), person)
     });
-    assert_eq!(seen.await.unwrap(), "\r\n", "nothing is seen but the end of the line");
+    let (seen, _person) = seen.await.unwrap();
+    assert_eq!(seen, "\r\n", "nothing is seen but the end of the line");
     assert!(shows_what_is_typed(&stdin), "afterwards it is as before");
     let recover = DeviceCommand::Recover { phrase, peers: Vec::new() };
     assert_eq!(node.script.asked(), [(Command::Device(recover), None)]);
