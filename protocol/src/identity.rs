@@ -3,7 +3,7 @@
 //! A person is the hash of a root public key and a nonce chosen so that the four words come out.
 //! A device has a signing key (its libp2p key too) and a sealing key. Logs and statements are
 //! signed by devices; the root signs the first device's certificate, is shown once as a phrase
-//! and then leaves the device. Format: docs/PROTOCOL.md, section 2.
+//! and then leaves the device; from then on devices vouch for devices. Format: docs/PROTOCOL.md, section 2.
 
 use std::fmt;
 
@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::bytes::{Malformed, Reader, Writer};
 use crate::ids::{DeviceKey, PersonId, SealingKey, VerifyingKey};
+use crate::limits::CERTIFICATE_LINKS_MAX;
 
 /// An ed25519 signature.
 pub type SignatureBytes = [u8; 64];
@@ -21,6 +22,7 @@ pub type SignatureBytes = [u8; 64];
 const PERSON: &str = "fourword v1 person";
 const BINDING: &[u8] = b"fourword v1 device binding";
 const CERTIFICATE: &[u8] = b"fourword v1 certificate";
+const VOUCHER: &[u8] = b"fourword v1 device certificate";
 
 /// Checks a signature strictly: no small-order keys, one encoding per signature.
 pub fn verify(key: &[u8; 32], message: &[u8], signature: &SignatureBytes) -> bool {
@@ -77,8 +79,8 @@ impl RootSecret {
     /// Certifies a device as this person's.
     pub fn certify(&self, nonce: u64, device: &DeviceCard) -> Certificate {
         let person = PersonCard { root: self.public(), nonce };
-        let signature = self.sign(&Certificate::signed(&person, device));
-        Certificate { person, device: device.clone(), signature }
+        let signature = self.sign(&Certificate::signed(CERTIFICATE, &person, device));
+        Certificate { person, through: Vec::new(), device: device.clone(), signature }
     }
 }
 
@@ -218,46 +220,95 @@ impl DeviceCard {
     }
 }
 
-/// The root's word that a device is the person's.
+/// The word that a device is the person's: the root's own, or the root's for a first device
+/// followed by each device's word for the next. So a device that was linked after the root key
+/// had left enters new groups by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
     /// Whose device.
     pub person: PersonCard,
+    /// The devices between the root and this one, the root's own first.
+    pub through: Vec<Link>,
     /// Which device.
     pub device: DeviceCard,
-    /// The root's signature over both.
+    /// The root's signature, or that of the last device it goes through.
+    pub signature: SignatureBytes,
+}
+
+/// One device that vouches for the next, and who vouches for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The device.
+    pub device: DeviceCard,
+    /// By the root for the first, by the device before for the others.
     pub signature: SignatureBytes,
 }
 
 impl Certificate {
-    fn signed(person: &PersonCard, device: &DeviceCard) -> Vec<u8> {
+    fn signed(domain: &[u8], person: &PersonCard, device: &DeviceCard) -> Vec<u8> {
         let mut writer = Writer::new();
-        writer.raw(CERTIFICATE);
+        writer.raw(domain);
         person.write(&mut writer);
         device.write(&mut writer);
         writer.into_bytes()
     }
 
-    /// Whether the root vouches for the device and the device for belonging to the person.
+    /// Whether each device is vouched for, from the root on, and itself says that it belongs to
+    /// the person.
     pub fn is_valid(&self) -> bool {
-        verify(&self.person.root.0, &Certificate::signed(&self.person, &self.device), &self.signature)
-            && self.device.is_bound_to(self.person.id())
+        let id = self.person.id();
+        let mut voucher = (self.person.root.0, CERTIFICATE);
+        let last = (&self.device, &self.signature);
+        let links = self.through.iter().map(|link| (&link.device, &link.signature)).chain([last]);
+        for (device, signature) in links {
+            let (key, domain) = voucher;
+            if !verify(&key, &Certificate::signed(domain, &self.person, device), signature)
+                || !device.is_bound_to(id)
+            {
+                return false;
+            }
+            voucher = (device.key.0, VOUCHER);
+        }
+        true
     }
 
-    /// Appends 232 bytes.
+    /// Whether the root itself vouches for the device.
+    pub fn is_by_root(&self) -> bool {
+        self.through.is_empty()
+    }
+
+    /// Vouches for another device of the person, as the device that this certificate names.
+    ///
+    /// `None` where that would take more than `limits::CERTIFICATE_LINKS_MAX`.
+    pub fn extend(&self, by: &DeviceSecret, device: &DeviceCard) -> Option<Certificate> {
+        // With the last one of this certificate and the new one.
+        if self.through.len() + 2 > CERTIFICATE_LINKS_MAX {
+            return None;
+        }
+        let mut through = self.through.clone();
+        through.push(Link { device: self.device.clone(), signature: self.signature });
+        let signature = by.sign(&Certificate::signed(VOUCHER, &self.person, device));
+        Some(Certificate { person: self.person, through, device: device.clone(), signature })
+    }
+
+    /// Appends 234 bytes, and 192 for each device it goes through.
     pub fn write(&self, writer: &mut Writer) {
         self.person.write(writer);
-        self.device.write(writer);
-        writer.raw(&self.signature);
+        let last = Link { device: self.device.clone(), signature: self.signature };
+        let links: Vec<&Link> = self.through.iter().chain([&last]).collect();
+        writer.list(&links, |w, link| {
+            link.device.write(w);
+            w.raw(&link.signature);
+        });
     }
 
     /// Reads what `write` wrote; checks no signature.
     pub fn read(reader: &mut Reader<'_>) -> Result<Certificate, Malformed> {
-        Ok(Certificate {
-            person: PersonCard::read(reader)?,
-            device: DeviceCard::read(reader)?,
-            signature: reader.array()?,
-        })
+        let person = PersonCard::read(reader)?;
+        let link = |r: &mut Reader<'_>| Ok(Link { device: DeviceCard::read(r)?, signature: r.array()? });
+        let mut through = reader.list(CERTIFICATE_LINKS_MAX, link)?;
+        let Link { device, signature } = through.pop().ok_or(Malformed)?;
+        Ok(Certificate { person, through, device, signature })
     }
 }
 
@@ -316,10 +367,69 @@ mod tests {
         let certificate = root(1).certify(9, &device(3).card(person.id()));
         let mut writer = Writer::new();
         certificate.write(&mut writer);
-        assert_eq!(writer.as_slice().len(), 232);
+        assert_eq!(writer.as_slice().len(), 234);
         let mut reader = Reader::new(writer.as_slice());
         assert_eq!(Certificate::read(&mut reader), Ok(certificate));
         assert_eq!(reader.finish(), Ok(()));
+    }
+
+    /// Root 1, then devices 3, 5, 7 and 9, each vouched for by the one before.
+    fn chain() -> Vec<Certificate> {
+        let person = PersonCard { root: root(1).public(), nonce: 9 }.id();
+        let mut chain = vec![root(1).certify(9, &device(3).card(person))];
+        for (by, next) in [(3, 5), (5, 7), (7, 9)] {
+            chain.push(chain.last().unwrap().extend(&device(by), &device(next).card(person)).unwrap());
+        }
+        chain
+    }
+
+    #[test]
+    fn a_device_vouches_for_the_next_up_to_the_limit() {
+        let person = PersonCard { root: root(1).public(), nonce: 9 }.id();
+        for (certificate, key) in chain().iter().zip([3, 5, 7, 9]) {
+            assert!(certificate.is_valid());
+            assert_eq!(certificate.device.key, device(key).key());
+            assert_eq!(certificate.is_by_root(), key == 3);
+            let mut writer = Writer::new();
+            certificate.write(&mut writer);
+            assert_eq!(writer.as_slice().len(), 234 + 192 * certificate.through.len());
+            assert_eq!(Certificate::read(&mut Reader::new(writer.as_slice())).as_ref(), Ok(certificate));
+        }
+        assert_eq!(chain()[3].extend(&device(9), &device(11).card(person)), None);
+        let longer = [&[0; 40][..], &[0, 5], &[0; 5 * 192]].concat();
+        assert_eq!(Certificate::read(&mut Reader::new(&longer)), Err(Malformed));
+        let none = [&[0; 40][..], &[0, 0]].concat();
+        assert_eq!(Certificate::read(&mut Reader::new(&none)), Err(Malformed));
+    }
+
+    #[test]
+    fn a_chain_with_any_link_missing_swapped_or_made_by_another_is_not_valid() {
+        let whole = chain().pop().unwrap();
+        for at in 0..whole.through.len() {
+            let mut shorter = whole.clone();
+            shorter.through.remove(at);
+            assert!(!shorter.is_valid(), "without link {at}");
+            let mut swapped = whole.clone();
+            swapped.through[at].signature = whole.signature;
+            assert!(!swapped.is_valid(), "another's signature at link {at}");
+        }
+        let mut turned = whole.clone();
+        turned.through.reverse();
+        assert!(!turned.is_valid());
+
+        // A device's word is not the root's, even if the root's key were a device's.
+        let person = PersonCard { root: root(3).public(), nonce: 9 }.id();
+        let bound = device(5).card(person);
+        let by_root = root(3).certify(9, &device(3).card(person));
+        let vouched = by_root.extend(&device(3), &bound).unwrap();
+        assert!(vouched.is_valid());
+        let claimed = Certificate { through: Vec::new(), ..vouched };
+        assert!(!claimed.is_valid());
+
+        // Nor does it carry over to a device that is bound to somebody else.
+        let other = PersonCard { root: root(2).public(), nonce: 9 }.id();
+        let stolen = chain()[0].extend(&device(3), &device(5).card(other)).unwrap();
+        assert!(!stolen.is_valid());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod asking;
 pub mod bytes;
 mod children;
+pub mod code;
 pub mod command;
 mod devices;
 pub mod effect;

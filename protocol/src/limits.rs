@@ -33,6 +33,9 @@ pub const CHILDREN_MAX: usize = 256;
 /// How many entities may stand above one: a channel in a project in an organization.
 pub const PARENTS_MAX: usize = 4;
 
+/// Devices in one certificate, from the root's first on: each link costs two signature checks.
+pub const CERTIFICATE_LINKS_MAX: usize = 4;
+
 /// Parents of a statement, and roster heads of an envelope.
 pub const ROSTER_HEADS_MAX: usize = 16;
 

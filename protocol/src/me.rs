@@ -18,7 +18,7 @@ const VERSION: u8 = 1;
 pub(crate) struct Me {
     /// Signs logs and statements, opens seals, is the libp2p key.
     pub(crate) device: DeviceSecret,
-    /// The root's word that the device is the person's.
+    /// The word that the device is the person's: the root's, or that of older devices.
     pub(crate) certificate: Certificate,
     /// Here until the phrase was written down.
     pub(crate) root: Option<RootSecret>,

@@ -1,4 +1,4 @@
-//! Groups, channels, projects and organizations: made, shown, left; and who is in them.
+//! Groups, channels, projects and organizations: made, shown, set, left.
 
 use std::time::Duration;
 
@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use fourword_protocol::command::{Command, EntityView, MemberView, Reply};
+use fourword_protocol::command::{Command, EntityView, Reply};
+use fourword_protocol::schema::core::{LAPSE_DAYS_MAX, Setting};
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
@@ -53,6 +54,27 @@ pub struct Group {
     pub role: Option<String>,
     /// How many members.
     pub members: u32,
+    /// What its admins have settled.
+    pub settings: Settings,
+}
+
+/// The settings of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Whether newcomers can read what was written before they came.
+    pub newcomers_read_history: bool,
+    /// Days after which a silent device holds nothing back.
+    pub lapse_days: u16,
+}
+
+/// Settings to be changed; what is left out stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewSettings {
+    /// Whether newcomers can read what was written before they came.
+    pub newcomers_read_history: Option<bool>,
+    /// Days after which a silent device holds nothing back.
+    pub lapse_days: Option<u16>,
 }
 
 /// All groups of this person.
@@ -60,32 +82,6 @@ pub struct Group {
 pub struct Groups {
     /// One entry for each.
     pub groups: Vec<Group>,
-}
-
-/// The members of a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Members {
-    /// Senior to junior.
-    pub members: Vec<Member>,
-}
-
-/// One member.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    /// Four words if they are known, else the first digits of the id.
-    pub identity: String,
-    /// The person's full id.
-    pub person: String,
-    /// The name the member gave itself here; empty if none.
-    pub name: String,
-    /// viewer, member, admin or owner.
-    pub role: String,
-    /// Whether it is in now: true, for those who left or were removed are not listed.
-    pub active: bool,
-    /// Whether one of its devices is connected now.
-    pub online: bool,
-    /// Its devices.
-    pub devices: Vec<String>,
 }
 
 /// The answer when a group was left.
@@ -107,20 +103,10 @@ impl From<EntityView> for Group {
             parent: entity.parent.map(|parent| parent.to_string()),
             role: entity.role.map(|role| text::role(role).into()),
             members: entity.members,
-        }
-    }
-}
-
-impl From<MemberView> for Member {
-    fn from(member: MemberView) -> Member {
-        Member {
-            identity: text::identity(&member.person),
-            person: member.person.person.to_string(),
-            name: member.person.name,
-            role: text::role(member.role).into(),
-            active: true,
-            online: member.online,
-            devices: member.devices.iter().map(ToString::to_string).collect(),
+            settings: Settings {
+                newcomers_read_history: entity.settings.newcomers_read_history,
+                lapse_days: entity.settings.lapse_days,
+            },
         }
     }
 }
@@ -157,12 +143,30 @@ pub async fn show(State(api): State<Api>, Path(words): Path<String>) -> Result<J
     Ok(Json(entity.into()))
 }
 
-/// `GET /api/v1/groups/{words}/members`
-pub async fn members(State(api): State<Api>, Path(words): Path<String>) -> Result<Json<Members>, Problem> {
-    let Reply::Members(members) = api.ask(Command::Members(text::words(&words)?)).await? else {
-        return Err(Problem::mismatch());
-    };
-    Ok(Json(Members { members: members.into_iter().map(Member::from).collect() }))
+/// `PATCH /api/v1/groups/{words}/settings`: changes what is given, one after the other.
+pub async fn configure(
+    State(api): State<Api>,
+    Path(words): Path<String>,
+    Body(new): Body<NewSettings>,
+) -> Result<Json<Group>, Problem> {
+    let words = text::words(&words)?;
+    if new.lapse_days.is_some_and(|days| !(1..=LAPSE_DAYS_MAX).contains(&days)) {
+        return Err(Problem::usage(format!("lapse_days is 1 to {LAPSE_DAYS_MAX}")));
+    }
+    let settings = [
+        new.newcomers_read_history.map(Setting::NewcomersReadHistory),
+        new.lapse_days.map(Setting::LapseDays),
+    ];
+    if settings.iter().all(Option::is_none) {
+        return Err(Problem::usage("no setting is given"));
+    }
+    for setting in settings.into_iter().flatten() {
+        let Reply::Ok = api.ask(Command::Configure(words, setting)).await? else {
+            return Err(Problem::mismatch());
+        };
+    }
+    let Reply::Entity(entity) = api.ask(Command::Show(words)).await? else { return Err(Problem::mismatch()) };
+    Ok(Json(entity.into()))
 }
 
 /// `DELETE /api/v1/groups/{words}`: leaves for good.

@@ -1,14 +1,28 @@
-//! The recovery phrase: shown while the root key is on this device, and gone with it.
+//! Who this node's person is: the recovery phrase, and becoming a device of somebody.
+//!
+//! The phrase is shown while the root key is on this device, and gone with it. Linking and
+//! recovering replace a person that is in no group yet.
+
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header;
-use axum::response::IntoResponse;
-use fourword_protocol::command::{Command, Reply};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use fourword_protocol::command::{Command, DeviceCommand, Reply};
 use serde::{Deserialize, Serialize};
 
-use super::Api;
-use super::error::Problem;
+use super::body::Body;
+use super::error::{Code, Problem};
+use super::joins::wait;
+use super::node::check_peers;
+use super::{Api, progress, text};
+
+/// How long recovering may take: hundreds of times what it takes on average.
+const RECOVER_TIME_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// Bytes of the longest text taken for a phrase: 24 words of at most 8 letters, and room.
+const PHRASE_BYTES_MAX: usize = 1024;
 
 /// The recovery phrase of this person.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +38,49 @@ pub struct Forgotten {
     pub forgotten: bool,
 }
 
+/// A person to become a device of, by a code that another of its devices made.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewLink {
+    /// The code, or its link.
+    pub code: String,
+    /// Multiaddrs to dial besides those in the code.
+    #[serde(default)]
+    pub peers: Vec<String>,
+    /// How many seconds to wait for being linked; 30 if left out.
+    #[serde(default)]
+    pub wait: Option<u32>,
+}
+
+/// The answer when this device was linked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Linked {
+    /// The four words of the person whose device this is now; null until they are stretched.
+    pub identity: Option<String>,
+    /// Always true.
+    pub linked: bool,
+}
+
+/// A person to get back by its phrase.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewRecovery {
+    /// 24 words.
+    pub phrase: String,
+    /// Multiaddrs of this person's other devices or of members, to dial.
+    #[serde(default)]
+    pub peers: Vec<String>,
+}
+
+/// The answer when a person was got back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovered {
+    /// The person's four words.
+    pub identity: String,
+    /// Always true.
+    pub recovered: bool,
+}
+
 /// `GET /api/v1/identity/phrase`
 pub async fn phrase(State(api): State<Api>) -> Result<impl IntoResponse, Problem> {
     let Reply::Phrase(phrase) = api.ask(Command::Phrase).await? else { return Err(Problem::mismatch()) };
@@ -34,4 +91,38 @@ pub async fn phrase(State(api): State<Api>) -> Result<impl IntoResponse, Problem
 pub async fn forget(State(api): State<Api>) -> Result<Json<Forgotten>, Problem> {
     let Reply::Ok = api.ask(Command::ForgetRoot).await? else { return Err(Problem::mismatch()) };
     Ok(Json(Forgotten { forgotten: true }))
+}
+
+/// `POST /api/v1/identity/link`
+pub async fn link(State(api): State<Api>, Body(new): Body<NewLink>) -> Result<Json<Linked>, Problem> {
+    let code = text::link_code(&new.code)?;
+    check_peers(&new.peers)?;
+    let wait = wait(new.wait)?;
+    let command = Command::Device(DeviceCommand::Link { code, peers: new.peers });
+    let Reply::Ok = api.ask_for(command, wait).await? else { return Err(Problem::mismatch()) };
+    let identity = match api.status().await {
+        Ok(status) => Some(status.identity),
+        // It is linked for good; that its new name takes a moment to be known is no failure.
+        Err(problem) if problem.code == Code::Pending => None,
+        Err(problem) => return Err(problem),
+    };
+    Ok(Json(Linked { identity, linked: true }))
+}
+
+/// `POST /api/v1/identity/recover`: takes seconds; reports progress to who accepts JSON Lines.
+pub async fn recover(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Body(new): Body<NewRecovery>,
+) -> Result<Response, Problem> {
+    if new.phrase.trim().is_empty() || new.phrase.len() > PHRASE_BYTES_MAX {
+        return Err(Problem::usage("a recovery phrase has 24 words"));
+    }
+    check_peers(&new.peers)?;
+    let command = Command::Device(DeviceCommand::Recover { phrase: new.phrase, peers: new.peers });
+    let read = |reply| match reply {
+        Reply::Recovered(words) => Ok(Recovered { identity: words.to_string(), recovered: true }),
+        _ => Err(Problem::mismatch()),
+    };
+    progress::answer(&api, &headers, command, RECOVER_TIME_MAX, read).await
 }

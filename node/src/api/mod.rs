@@ -8,14 +8,18 @@
 pub mod body;
 pub mod bounded;
 pub mod chat;
+pub mod devices;
 pub mod error;
 pub mod events;
 pub mod groups;
 pub mod guard;
 pub mod identity;
 pub mod invites;
+pub mod joins;
+pub mod members;
 pub mod node;
 pub mod progress;
+pub mod requests;
 pub mod server;
 pub mod sync;
 pub mod text;
@@ -29,6 +33,7 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post, put};
 use fourword_protocol::command::{Command, Notice, Outcome, Progress, Reply};
+use fourword_protocol::limits;
 use futures::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc, watch};
 
@@ -131,6 +136,12 @@ impl Api {
         self.stop.send_replace(true);
     }
 
+    /// Where others may dial this node, as many addresses as a code carries.
+    fn addresses(&self) -> Vec<String> {
+        let fitting = self.node.addresses().into_iter().filter(|a| a.len() <= limits::ADDRESS_BYTES_MAX);
+        fitting.take(limits::INVITE_ADDRESSES_MAX).collect()
+    }
+
     async fn ask(&self, command: Command) -> Result<Reply, Problem> {
         let outcome = tokio::time::timeout(ASK_TIME_MAX, self.node.ask(command)).await;
         done(outcome.map_err(|_| too_long(ASK_TIME_MAX))?)
@@ -163,11 +174,23 @@ pub fn router(api: Api) -> Router {
         .route("/stop", post(node::stop))
         .route("/name", put(node::set_name))
         .route("/identity/phrase", get(identity::phrase).delete(identity::forget))
+        .route("/identity/link", post(identity::link))
+        .route("/identity/recover", post(identity::recover))
         .route("/groups", get(groups::list).post(groups::create))
         .route("/groups/{words}", get(groups::show).delete(groups::leave))
-        .route("/groups/{words}/members", get(groups::members))
-        .route("/groups/{words}/invites", post(invites::create))
-        .route("/joins", post(invites::join))
+        .route("/groups/{words}/settings", patch(groups::configure))
+        .route("/groups/{words}/members", get(members::list))
+        .route("/groups/{words}/members/{who}", patch(members::set_role).delete(members::remove))
+        .route("/groups/{words}/requests", get(requests::list))
+        .route("/groups/{words}/requests/{who}/approve", post(requests::approve))
+        .route("/groups/{words}/requests/{who}/deny", post(requests::deny))
+        .route("/groups/{words}/invites", get(invites::list).post(invites::create))
+        .route("/groups/{words}/invites/{key}", delete(invites::close))
+        .route("/groups/{words}/unaccepted", get(sync::unaccepted))
+        .route("/joins", get(joins::list).post(joins::create))
+        .route("/joins/{words}", delete(joins::cancel))
+        .route("/devices", get(devices::list).post(devices::add))
+        .route("/devices/{device}", delete(devices::revoke))
         .route("/groups/{words}/chat/messages", get(chat::read).post(chat::send))
         .route("/groups/{words}/chat/messages/{id}", patch(chat::edit).delete(chat::remove))
         .route(

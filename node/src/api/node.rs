@@ -13,6 +13,9 @@ use super::body::Body;
 use super::error::Problem;
 use super::{Api, text};
 
+/// Addresses to dial besides those in a code.
+const PEERS_MAX: usize = 16;
+
 /// Says that a node answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
@@ -47,8 +50,51 @@ pub struct Status {
     pub read_only: Option<String>,
     /// What was dropped since the start, by reason.
     pub dropped: BTreeMap<String, u64>,
+    /// What others did that no honest device does, and what came from newer versions.
+    pub faults: Vec<Fault>,
     /// The program's version.
     pub version: String,
+}
+
+/// Something that was seen of a device and that people should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// The group's four words.
+    pub group: String,
+    /// Whose device: four words, or the first digits of the id; null if nobody is known.
+    pub identity: Option<String>,
+    /// The person's name; empty if there is none.
+    pub name: String,
+    /// Which device; null where the version is too new to tell.
+    pub device: Option<String>,
+    /// What was seen.
+    pub kind: FaultKind,
+    /// The document's id, where it concerns one.
+    pub document: Option<String>,
+    /// How often it was seen.
+    pub count: u64,
+    /// When it was last seen, in milliseconds since 1970.
+    pub last: u64,
+    /// The evidence, for people.
+    pub detail: String,
+}
+
+/// The kinds of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// Two different entries at one position of a log.
+    Fork,
+    /// Two logs under one client id.
+    TakenClientId,
+    /// An entry that knows less of the members than the one before it.
+    Backdated,
+    /// An entry that its author had no right to write.
+    NoRight,
+    /// An entry whose content no honest software writes.
+    Malformed,
+    /// An entry of a version that this software cannot read.
+    UnknownVersion,
 }
 
 /// The devices that are connected.
@@ -125,7 +171,38 @@ impl Status {
             addresses,
             read_only: status.read_only,
             dropped: status.dropped.into_iter().collect(),
+            faults: status.faults.into_iter().map(Fault::from).collect(),
             version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+}
+
+impl From<command::FaultView> for Fault {
+    fn from(fault: command::FaultView) -> Fault {
+        let is_known = fault.device.as_bytes() != &[0; 32];
+        Fault {
+            group: fault.entity.to_string(),
+            identity: fault.person.as_ref().map(text::identity),
+            name: fault.person.map(|person| person.name).unwrap_or_default(),
+            device: is_known.then(|| fault.device.to_string()),
+            kind: fault.kind.into(),
+            document: fault.document,
+            count: fault.count,
+            last: fault.last.0,
+            detail: fault.detail,
+        }
+    }
+}
+
+impl From<command::FaultKind> for FaultKind {
+    fn from(kind: command::FaultKind) -> FaultKind {
+        match kind {
+            command::FaultKind::Fork => FaultKind::Fork,
+            command::FaultKind::TakenClientId => FaultKind::TakenClientId,
+            command::FaultKind::Backdated => FaultKind::Backdated,
+            command::FaultKind::NoRight => FaultKind::NoRight,
+            command::FaultKind::Malformed => FaultKind::Malformed,
+            command::FaultKind::UnknownVersion => FaultKind::UnknownVersion,
         }
     }
 }
@@ -175,6 +252,14 @@ pub(super) fn check_address(address: &str) -> Result<(), Problem> {
         return Err(Problem::usage(detail));
     }
     Ok(())
+}
+
+/// Refuses addresses to dial that are no multiaddrs, or too many.
+pub(super) fn check_peers(peers: &[String]) -> Result<(), Problem> {
+    if peers.len() > PEERS_MAX {
+        return Err(Problem::usage(format!("more than {PEERS_MAX} peers")));
+    }
+    peers.iter().try_for_each(|peer| check_address(peer))
 }
 
 /// `PUT /api/v1/name`

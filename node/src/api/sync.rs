@@ -1,8 +1,10 @@
-//! How far each document is in sync with each peer.
+//! How far each document is in sync with each peer, and what of this person's does not count.
+
+use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Query, State};
-use fourword_protocol::command::{Command, DocumentSync, PeerSync, Reply, SyncState};
+use axum::extract::{Path, Query, State};
+use fourword_protocol::command::{Command, DocumentSync, PeerSync, Reply, SyncState, UnacceptedView};
 use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
@@ -31,6 +33,10 @@ pub struct Document {
     pub state: Standing,
     /// One entry for each other device of a member that was met.
     pub peers: Vec<Peer>,
+    /// How many entries came and wait here, by what they wait for, in words for people.
+    pub waiting: BTreeMap<String, u64>,
+    /// How many entries of this device do not count.
+    pub unaccepted: u64,
 }
 
 /// How one document stands with one device.
@@ -46,13 +52,35 @@ pub struct Peer {
     pub behind: u64,
 }
 
+/// All that this person wrote in a group and that does not count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unaccepted {
+    /// By document and in the order written.
+    pub unaccepted: Vec<Refused>,
+}
+
+/// Something that does not count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The document's id.
+    pub document: String,
+    /// To which of its maps it was written.
+    pub root: String,
+    /// Under which key.
+    pub key: String,
+    /// What was written, as far as it is text.
+    pub text: String,
+    /// Why it does not count, for people.
+    pub reason: String,
+}
+
 /// The states a document can be in, of which only `InSync` says that nothing is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// Both hold the same.
     InSync,
-    /// No other device is known.
+    /// No other device is connected.
     Alone,
     /// Something is missing on one side.
     Behind,
@@ -98,8 +126,33 @@ impl From<DocumentSync> for Document {
             id: document.id,
             state: document.state.into(),
             peers: document.peers.into_iter().map(Peer::from).collect(),
+            waiting: document.waiting.into_iter().collect(),
+            unaccepted: document.unaccepted,
         }
     }
+}
+
+impl From<UnacceptedView> for Refused {
+    fn from(view: UnacceptedView) -> Refused {
+        Refused {
+            document: view.document,
+            root: view.root,
+            key: view.key,
+            text: view.text,
+            reason: view.reason,
+        }
+    }
+}
+
+/// `GET /api/v1/groups/{words}/unaccepted`
+pub async fn unaccepted(
+    State(api): State<Api>,
+    Path(words): Path<String>,
+) -> Result<Json<Unaccepted>, Problem> {
+    let Reply::Unaccepted(views) = api.ask(Command::Unaccepted(text::words(&words)?)).await? else {
+        return Err(Problem::mismatch());
+    };
+    Ok(Json(Unaccepted { unaccepted: views.into_iter().map(Refused::from).collect() }))
 }
 
 /// `GET /api/v1/sync?group=WORDS`

@@ -2,9 +2,13 @@
 //!
 //! Groups and people go by their four words, devices and ids by hexadecimal digits.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use fourword_protocol::command::{Kind, PersonView};
 use fourword_protocol::ids::DeviceKey;
 use fourword_protocol::limits;
+use fourword_protocol::link::LinkCode;
 use fourword_protocol::roster::Role;
 use fourword_protocol::roster::invite::InviteCode;
 use fourword_protocol::schema::chat::MessageId;
@@ -14,9 +18,12 @@ use libp2p::identity::{PublicKey, ed25519};
 use super::error::{Code, Problem};
 
 /// How the links of invites begin.
-pub const LINK: &str = "fourword://join/";
+pub const JOIN_LINK: &str = "fourword://join/";
 
-/// Bytes of the longest invite code: the largest set of addresses in base32, and room.
+/// How the links that link a device begin.
+pub const DEVICE_LINK: &str = "fourword://link/";
+
+/// Bytes of the longest code: the largest set of addresses in base32, and room.
 pub const CODE_BYTES_MAX: usize = limits::INVITE_ADDRESSES_MAX * limits::ADDRESS_BYTES_MAX * 2 + 512;
 
 /// Reads four words; the problem says which word is wrong and suggests another.
@@ -40,22 +47,58 @@ pub fn message(text: &str) -> Result<MessageId, Problem> {
 
 /// Reads an invite's code.
 pub fn code(text: &str) -> Result<InviteCode, Problem> {
+    parsed(text)
+}
+
+/// Reads the code that links a device, or its link.
+pub fn link_code(text: &str) -> Result<LinkCode, Problem> {
+    let text = text.trim();
+    if text.starts_with(JOIN_LINK) {
+        let hint = "use it with `fourword join`";
+        return Err(Problem::new(Code::Usage, "this is an invite to a group; it links no device", hint));
+    }
+    parsed(text.strip_prefix(DEVICE_LINK).unwrap_or(text))
+}
+
+fn parsed<T: FromStr<Err: Display>>(code: &str) -> Result<T, Problem> {
     let wrong =
         |e: String| Problem::new(Code::Usage, e, "copy the whole code, from its first to its last letter");
-    if text.len() > CODE_BYTES_MAX {
-        return Err(wrong("this is too long for an invite code".into()));
+    if code.len() > CODE_BYTES_MAX {
+        return Err(wrong("this is too long for a code".into()));
     }
-    text.trim().parse().map_err(|e| wrong(format!("{e}")))
+    code.trim().parse().map_err(|e| wrong(format!("{e}")))
+}
+
+/// Whether a text is meant to link a device.
+pub fn is_device_link(text: &str) -> bool {
+    text.trim().starts_with(DEVICE_LINK)
+}
+
+/// Reads how people name a person: four words, a shown name, or the first digits of the id.
+pub fn who(text: &str) -> Result<String, Problem> {
+    let text = text.trim();
+    let max = limits::NAME_BYTES_MAX;
+    if text.is_empty() || text.len() > max {
+        let detail = format!("a person is named by 1 to {max} bytes");
+        let hint = "give four words, the name shown in the group, or the first digits of the id";
+        return Err(Problem::new(Code::Usage, detail, hint));
+    }
+    Ok(text.to_owned())
+}
+
+/// Reads the first digits of a key. `what` it names and the hint are for people.
+pub fn digits(text: &str, what: &str, hint: &str) -> Result<String, Problem> {
+    if !(1..=64).contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        let shown: String = text.chars().take(70).collect();
+        let detail = format!("{what} is named by the first hexadecimal digits of its key, not \"{shown}\"");
+        return Err(Problem::new(Code::Usage, detail, hint));
+    }
+    Ok(text.to_ascii_lowercase())
 }
 
 /// Splits a link of an invite into its words and its code; `None` for any other text.
 pub fn split_link(text: &str) -> Option<(&str, &str)> {
-    text.trim().strip_prefix(LINK)?.split_once('#')
-}
-
-/// The link of an invite.
-pub fn link(words: &FourWords, code: &InviteCode) -> String {
-    format!("{LINK}{words}#{code}")
+    text.trim().strip_prefix(JOIN_LINK)?.split_once('#')
 }
 
 /// A person: four words if they are known, else the first digits of the id.
@@ -111,6 +154,25 @@ mod tests {
         assert_eq!(split_link(" fourword://join/a-b-c-d#XYZ\n"), Some(("a-b-c-d", "XYZ")));
         assert_eq!(split_link("a-b-c-d"), None);
         assert_eq!(split_link("https://join/a-b-c-d#XYZ"), None);
+    }
+
+    #[test]
+    fn keys_and_persons_are_named_within_bounds() {
+        assert_eq!(digits("0AbC", "a device", ""), Ok("0abc".into()));
+        for wrong in ["", "12D3KooW", "0x12", &"a".repeat(65)] {
+            assert_eq!(digits(wrong, "a device", "").unwrap_err().code, Code::Usage, "{wrong}");
+        }
+        assert_eq!(who(" Ada Lovelace "), Ok("Ada Lovelace".into()));
+        for wrong in ["", "  ", &"x".repeat(limits::NAME_BYTES_MAX + 1)] {
+            assert_eq!(who(wrong).unwrap_err().code, Code::Usage, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_link_of_an_invite_links_no_device() {
+        let problem = link_code("fourword://join/a-b-c-d#XYZ").unwrap_err();
+        assert!(problem.hint.contains("fourword join"), "{problem:?}");
+        assert_eq!(link_code(&"a".repeat(CODE_BYTES_MAX + 1)).unwrap_err().code, Code::Usage);
     }
 
     #[test]

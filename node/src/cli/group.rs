@@ -1,12 +1,14 @@
-//! `group`: make, list, show and leave groups, and see who is in.
+//! `group`: make, list, show, set and leave groups, and see who is in them.
 
+use fourword_protocol::schema::core::LAPSE_DAYS_MAX;
 use hyper::Method;
 
 use super::Context;
 use super::client::path;
 use super::failure::{Exit, Failure};
+use super::member;
 use super::output::plain;
-use crate::api::groups::{Group, Groups, Left, Members, NewGroup};
+use crate::api::groups::{Group, Groups, Left, NewGroup, NewSettings};
 
 /// What can be done with groups.
 #[derive(Debug, clap::Subcommand)]
@@ -40,11 +42,39 @@ pub(super) enum Verb {
         /// The group's four words.
         words: String,
     },
+    /// Change a setting of a group; admins may.
+    Set {
+        /// The group's four words.
+        words: String,
+        #[command(subcommand)]
+        setting: Setting,
+    },
     /// Leave a group for good.
     #[command(after_help = "Example:\n  fourword group leave ocean-forest-moon-star")]
     Leave {
         /// The group's four words.
         words: String,
+    },
+}
+
+/// What admins can settle.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Setting {
+    /// Whether newcomers can read what was written before they came.
+    #[command(
+        after_help = "Example:\n  fourword group set ocean-forest-moon-star newcomers-read-history off"
+    )]
+    NewcomersReadHistory {
+        /// on or off.
+        #[arg(value_parser = ["on", "off"])]
+        value: String,
+    },
+    /// Days after which a silent device holds nothing back that others wait to forget.
+    #[command(after_help = "Example:\n  fourword group set ocean-forest-moon-star lapse-days 60")]
+    LapseDays {
+        /// How many.
+        #[arg(value_parser = clap::value_parser!(u16).range(1..=i64::from(LAPSE_DAYS_MAX)))]
+        days: u16,
     },
 }
 
@@ -73,18 +103,34 @@ pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
                 let role = group.role.as_deref().unwrap_or("none");
                 let parent = group.parent.as_ref().map(|p| format!("\npart of  {p}")).unwrap_or_default();
                 format!(
-                    "{}  {}\nkind     {}{parent}\nrole     {role}\nmembers  {}\nid       {}",
+                    "{}  {}
+kind     {}{parent}
+role     {role}
+members  {}
+id       {}
+{}",
                     group.words,
                     plain(&group.name),
                     group.kind,
                     group.members,
-                    group.id
+                    group.id,
+                    settings_text(group),
                 )
             })?;
         }
-        Verb::Members { words } => {
-            let members: Members = client.get(&path(["groups", &words, "members"])).await?;
-            output.answer(&members, members_text)?;
+        Verb::Members { words } => return member::list(&words, context).await,
+        Verb::Set { words, setting } => {
+            let new = match setting {
+                Setting::NewcomersReadHistory { value } => {
+                    NewSettings { newcomers_read_history: Some(value == "on"), ..NewSettings::default() }
+                }
+                Setting::LapseDays { days } => {
+                    NewSettings { lapse_days: Some(days), ..NewSettings::default() }
+                }
+            };
+            let group: Group =
+                client.send(Method::PATCH, &path(["groups", &words, "settings"]), &new).await?;
+            output.answer(&group, settings_text)?;
         }
         Verb::Leave { words } => {
             context.confirm(&format!("Leave {} for good?", plain(&words)))?;
@@ -95,9 +141,14 @@ pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
     Ok(Exit::Done)
 }
 
+fn settings_text(group: &Group) -> String {
+    let history = if group.settings.newcomers_read_history { "on" } else { "off" };
+    format!("newcomers-read-history  {history}\nlapse-days              {}", group.settings.lapse_days)
+}
+
 fn list_text(groups: &Groups) -> String {
     if groups.groups.is_empty() {
-        return "You are in no group yet: fourword group create NAME, or fourword join LINK".into();
+        return "You are in no group yet: fourword group create NAME, or fourword join WORDS".into();
     }
     let line = |group: &Group| {
         let role = group.role.as_deref().unwrap_or("not a member");
@@ -106,12 +157,4 @@ fn list_text(groups: &Groups) -> String {
         format!("{}  {name}  ({kind}{part}, {role}, {} in it)", group.words, group.members)
     };
     groups.groups.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-fn members_text(members: &Members) -> String {
-    let line = |member: &crate::api::groups::Member| {
-        let online = if member.online { "online" } else { "offline" };
-        format!("{}  {}  {}  {online}", member.identity, member.role, plain(&member.name))
-    };
-    members.members.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -1,4 +1,4 @@
-//! `invite` and `join`: how people come into a group, from both sides.
+//! `invite`: codes that let people into a group: made, listed, closed.
 
 use std::time::Duration;
 
@@ -6,20 +6,57 @@ use hyper::Method;
 
 use super::client::path;
 use super::failure::{Exit, Failure};
-use super::output::{plain, time};
+use super::member::ROLES;
+use super::output::{plain, square, time};
 use super::{Context, duration};
-use crate::api::invites::{Invite, Join, NewInvite, NewJoin, Standing};
+use crate::api::invites::{Closed, Invite, Invites, NewInvite, Opened};
 
-/// What `invite` takes.
+/// Digits of an invite's key that people are shown.
+const SHORT_KEY_BYTES: usize = 8;
+
+/// What `invite` takes: four words, or a verb.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  fourword invite ocean-forest-moon-star\n  fourword invite ocean-forest-moon-star --uses 10 --expires 24h --role viewer"
+    subcommand_negates_reqs = true,
+    override_usage = "fourword invite [OPTIONS] <WORDS>\n       fourword invite <COMMAND>",
+    after_help = "Examples:\n  fourword invite ocean-forest-moon-star\n  fourword invite ocean-forest-moon-star --uses 10 --expires 24h --role viewer\n  fourword invite list ocean-forest-moon-star"
 )]
 pub(super) struct InviteArgs {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    new: Option<CreateArgs>,
+}
+
+/// What can be done with invites.
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Make an invite; `fourword invite WORDS` is short for this.
+    Create(CreateArgs),
+    /// Show the invites that were made.
+    #[command(after_help = "Example:\n  fourword invite list ocean-forest-moon-star")]
+    List {
+        /// The group's four words.
+        words: String,
+    },
+    /// Close an invite, so that it admits nobody any more.
+    #[command(after_help = "Example:\n  fourword invite close ocean-forest-moon-star 9c41d7e0")]
+    Close {
+        /// The group's four words.
+        words: String,
+        /// The first digits of its key, as `fourword invite list` shows them.
+        key: String,
+    },
+}
+
+/// What making an invite takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  fourword invite create ocean-forest-moon-star --uses 10")]
+struct CreateArgs {
     /// The group's four words.
     words: String,
     /// With which role they join.
-    #[arg(long, default_value = "member", value_parser = ["viewer", "member", "admin", "owner"])]
+    #[arg(long, default_value = "member", value_parser = ROLES)]
     role: String,
     /// How many may join by it.
     #[arg(long, default_value_t = 1)]
@@ -29,26 +66,28 @@ pub(super) struct InviteArgs {
     expires: Duration,
 }
 
-/// What `join` takes.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  fourword join 'fourword://join/ocean-forest-moon-star#CODE'\n  fourword join ocean-forest-moon-star --code CODE --wait 120"
-)]
-pub(super) struct JoinArgs {
-    /// The group's four words, or the link of an invite.
-    words: String,
-    /// The code of an invite, or its link.
-    #[arg(long)]
-    code: Option<String>,
-    /// A multiaddr to dial besides those in the code.
-    #[arg(long = "peer", value_name = "MULTIADDR")]
-    peers: Vec<String>,
-    /// How many seconds to wait for being let in.
-    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
-    wait: u32,
+pub(super) async fn run(args: InviteArgs, context: &Context) -> Result<Exit, Failure> {
+    match (args.verb, args.new) {
+        (Some(_), Some(_)) => Err(Failure::usage("give a group's four words or a verb, not both")),
+        (Some(Verb::Create(new)), None) | (None, Some(new)) => create(new, context).await,
+        (Some(Verb::List { words }), None) => {
+            let invites: Invites = context.client().get(&path(["groups", &words, "invites"])).await?;
+            context.output.answer(&invites, list_text)?;
+            Ok(Exit::Done)
+        }
+        (Some(Verb::Close { words, key }), None) => {
+            let path = path(["groups", &words, "invites", &key]);
+            let closed: Closed = context.client().act(Method::DELETE, &path).await?;
+            context
+                .output
+                .answer(&closed, |closed| format!("The invite {} admits nobody any more.", closed.key))?;
+            Ok(Exit::Done)
+        }
+        (None, None) => Err(Failure::usage("an invite is to a group: give its four words")),
+    }
 }
 
-pub(super) async fn invite(args: InviteArgs, context: &Context) -> Result<Exit, Failure> {
+async fn create(args: CreateArgs, context: &Context) -> Result<Exit, Failure> {
     let new = NewInvite {
         role: Some(args.role),
         uses: Some(args.uses),
@@ -58,6 +97,26 @@ pub(super) async fn invite(args: InviteArgs, context: &Context) -> Result<Exit, 
     let invite: Invite = context.client().send(Method::POST, &path, &new).await?;
     context.output.answer(&invite, invite_text)?;
     Ok(Exit::Done)
+}
+
+fn list_text(invites: &Invites) -> String {
+    if invites.invites.is_empty() {
+        return "No invite was made.".into();
+    }
+    let line = |invite: &Opened| {
+        let key = invite.key.get(..SHORT_KEY_BYTES).unwrap_or(&invite.key);
+        let state = if invite.open { "open" } else { "closed" };
+        let opener = if invite.opener_name.is_empty() { &invite.opener } else { &invite.opener_name };
+        format!(
+            "{key}  {state}, let in {} of {} as {}, until {} UTC, made by {}",
+            invite.used,
+            invite.uses,
+            invite.role,
+            time(invite.expires),
+            plain(opener)
+        )
+    };
+    invites.invites.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn invite_text(invite: &Invite) -> String {
@@ -73,41 +132,6 @@ fn invite_text(invite: &Invite) -> String {
         time(invite.expires),
         invite.link,
     )
-}
-
-/// The link as a QR code of half blocks, for a telephone to read; `None` if it is too long for one.
-fn square(link: &str) -> Option<String> {
-    let code = qrcode::QrCode::with_error_correction_level(link, qrcode::EcLevel::L).ok()?;
-    let mut picture = code.render::<qrcode::render::unicode::Dense1x2>();
-    Some(picture.quiet_zone(true).build() + "\n\n")
-}
-
-pub(super) async fn join(args: JoinArgs, context: &Context) -> Result<Exit, Failure> {
-    let new = NewJoin { words: Some(args.words), code: args.code, peers: args.peers, wait: Some(args.wait) };
-    context.output.note("Joining ...");
-    let client = context.client().patient(Duration::from_secs(args.wait.into()));
-    let join: Join = client.send(Method::POST, "/api/v1/joins", &new).await?;
-    context.output.answer(&join, join_text)?;
-    Ok(match join.state {
-        Standing::Joined => Exit::Done,
-        Standing::Pending => Exit::Pending,
-        Standing::Unreachable => Exit::TimedOut,
-    })
-}
-
-fn join_text(join: &Join) -> String {
-    let words = &join.words;
-    match join.state {
-        Standing::Joined => format!("You are in {words} {}", plain(&join.group.name)).trim_end().into(),
-        Standing::Pending => {
-            format!("A member of {words} was reached; it has not let you in yet. The node goes on.")
-        }
-        Standing::Unreachable => {
-            format!(
-                "Nobody of {words} could be reached yet. The node goes on trying; `fourword group list` shows it."
-            )
-        }
-    }
 }
 
 #[cfg(test)]
@@ -128,6 +152,25 @@ mod tests {
         assert!(text.contains('█'));
         assert!(text.contains("admits one person as member until 1970-01-01 00:00 UTC"));
         assert!(text.ends_with("fourword join 'fourword://join/ocean-forest-moon-star#abc'"));
-        assert!(square(&"x".repeat(5000)).is_none());
+    }
+
+    #[test]
+    fn invites_are_listed_with_what_is_left_of_them() {
+        let invite = Opened {
+            key: "9c".repeat(32),
+            opener: "ocean-forest-moon-star".into(),
+            opener_name: "Ada\x1b".into(),
+            role: "member".into(),
+            uses: 3,
+            used: 1,
+            expires: 0,
+            open: true,
+        };
+        let closed = Opened { open: false, opener_name: String::new(), ..invite.clone() };
+        assert_eq!(
+            list_text(&Invites { invites: vec![invite, closed] }),
+            "9c9c9c9c  open, let in 1 of 3 as member, until 1970-01-01 00:00 UTC, made by Ada\u{fffd}\n\
+             9c9c9c9c  closed, let in 1 of 3 as member, until 1970-01-01 00:00 UTC, made by ocean-forest-moon-star"
+        );
     }
 }

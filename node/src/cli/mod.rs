@@ -6,12 +6,16 @@
 mod chat;
 mod client;
 mod config;
+mod device;
 mod failure;
 mod group;
 mod identity;
 mod invite;
+mod join;
+mod member;
 mod node;
 mod output;
+mod silent;
 mod start;
 mod sync;
 mod up;
@@ -39,6 +43,7 @@ First steps:
   fourword group create \"Our team\"     make a group and its four words
   fourword invite WORDS                make an invite; send its link to somebody
   fourword join LINK                   join by an invite
+  fourword join WORDS                  ask to be let in, by the words alone
   fourword chat send WORDS \"Hello\"     write a message
 
 Exit codes: 0 done, 1 error, 2 usage, 3 not found, 4 not allowed, 5 no node runs,
@@ -100,14 +105,30 @@ enum Verb {
     Dial(node::DialArgs),
     /// Set the name under which you appear to others.
     Name(node::NameArgs),
-    /// Make, show and leave groups.
+    /// Make, show, set and leave groups.
     #[command(subcommand)]
     Group(group::Verb),
-    /// Make an invite to a group.
+    /// Make, show and close invites to a group.
     Invite(invite::InviteArgs),
-    /// Join a group by an invite.
-    Join(invite::JoinArgs),
-    /// Show who you are, and your recovery phrase.
+    /// Join a group by an invite, or ask to be let in by its words alone.
+    Join(join::JoinArgs),
+    /// Show the joins under way, or give one up.
+    Joins(join::JoinsArgs),
+    /// Show who asks to be let into a group.
+    Requests(member::RequestsArgs),
+    /// Let somebody in who asked.
+    Approve(member::ApproveArgs),
+    /// Turn somebody away who asked.
+    Deny(member::DenyArgs),
+    /// Show and remove members, and give roles.
+    #[command(subcommand)]
+    Member(member::Verb),
+    /// Show, link and revoke your devices.
+    #[command(subcommand)]
+    Device(device::Verb),
+    /// Make this device one of yours, by a code of another one.
+    Link(device::LinkArgs),
+    /// Show who you are and your recovery phrase, or get yourself back by it.
     #[command(subcommand)]
     Identity(identity::Verb),
     /// Write and read messages.
@@ -168,6 +189,11 @@ impl Context {
     }
 }
 
+/// The command line as it is declared, for completions and for pages that tell of it.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
@@ -206,7 +232,7 @@ fn misused(error: &clap::Error, bare: bool, arguments: &[OsString]) -> u8 {
 
 fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
     if let Verb::Completions { shell } = cli.verb {
-        clap_complete::generate(shell, &mut Cli::command(), "fourword", &mut io::stdout());
+        clap_complete::generate(shell, &mut command(), "fourword", &mut io::stdout());
         return Ok(Exit::Done);
     }
     let paths = Paths::find(cli.global.home, |name| std::env::var_os(name)).map_err(Failure::usage)?;
@@ -236,8 +262,15 @@ async fn act(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Dial(args) => node::dial(args, context).await,
         Verb::Name(args) => node::name(args, context).await,
         Verb::Group(verb) => group::run(verb, context).await,
-        Verb::Invite(args) => invite::invite(args, context).await,
-        Verb::Join(args) => invite::join(args, context).await,
+        Verb::Invite(args) => invite::run(args, context).await,
+        Verb::Join(args) => join::join(args, context).await,
+        Verb::Joins(args) => join::joins(args, context).await,
+        Verb::Requests(args) => member::requests(args, context).await,
+        Verb::Approve(args) => member::approve(args, context).await,
+        Verb::Deny(args) => member::deny(args, context).await,
+        Verb::Member(verb) => member::run(verb, context).await,
+        Verb::Device(verb) => device::run(verb, context).await,
+        Verb::Link(args) => device::link(args, context).await,
         Verb::Identity(verb) => identity::run(verb, context).await,
         Verb::Chat(verb) => chat::run(verb, context).await,
         Verb::Sync(verb) => sync::run(verb, context).await,
@@ -271,7 +304,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed_and_every_verb_has_an_example() {
-        let mut command = Cli::command();
+        let mut command = command();
         command.build();
         command.clone().debug_assert();
         for_each_verb(&command, &mut |verb| {

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::Context;
 use super::failure::{Exit, Failure};
-use super::output::plain;
-use crate::api::node::{Dial, Health, Name, Peers, Status};
+use super::output::{plain, time};
+use crate::api::node::{Dial, Fault, FaultKind, Health, Name, Peers, Status};
 
 /// What `dial` takes.
 #[derive(Debug, clap::Args)]
@@ -57,7 +57,38 @@ fn status_text(status: &Status) -> String {
     if status.root_on_device {
         text.push_str("The recovery phrase can still be shown: fourword identity phrase\n");
     }
+    if !status.faults.is_empty() {
+        text.push_str("Seen of others:\n");
+    }
+    for fault in &status.faults {
+        let _ = writeln!(text, "  {}", fault_text(fault));
+    }
     text.trim_end().into()
+}
+
+fn fault_text(fault: &Fault) -> String {
+    let who = match (&fault.identity, fault.name.as_str()) {
+        (Some(identity), "") => format!("{identity} "),
+        (Some(identity), name) => format!("{} ({identity}) ", plain(name)),
+        (None, _) => String::new(),
+    };
+    let device = fault.device.as_ref().and_then(|device| device.get(..8));
+    let device = device.map_or_else(|| "a device".into(), |device| format!("device {device}"));
+    let times = if fault.count == 1 { "once".into() } else { format!("{} times", fault.count) };
+    let what = match fault.kind {
+        FaultKind::Fork => "wrote two different things at one place of its log",
+        FaultKind::TakenClientId => "wrote under an id that another log has",
+        FaultKind::Backdated => "wrote as if it had forgotten who is in the group",
+        FaultKind::NoRight => "wrote what it has no right to",
+        FaultKind::Malformed => "wrote what no honest software writes",
+        FaultKind::UnknownVersion => "wrote what a newer version of this program can read",
+    };
+    let place = fault.document.as_ref().unwrap_or(&fault.group);
+    format!(
+        "{who}{device} in {place} {what}: {times}, last {} UTC; {}",
+        time(fault.last),
+        plain(&fault.detail)
+    )
 }
 
 pub(super) async fn healthcheck(context: &Context) -> Result<Exit, Failure> {
@@ -116,4 +147,42 @@ pub(super) fn paths(context: &Context) -> Result<Exit, Failure> {
         )
     })?;
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_told_in_words() {
+        let fault = Fault {
+            group: "a-b-c-d".into(),
+            identity: Some("river-wind-wave-fire".into()),
+            name: "Eve\x07".into(),
+            device: Some("0e".repeat(32)),
+            kind: FaultKind::Fork,
+            document: Some("group:a-b-c-d:chat".into()),
+            count: 2,
+            last: 0,
+            detail: "log 1, place 7".into(),
+        };
+        assert_eq!(
+            fault_text(&fault),
+            "Eve\u{fffd} (river-wind-wave-fire) device 0e0e0e0e in group:a-b-c-d:chat wrote two different things \
+             at one place of its log: 2 times, last 1970-01-01 00:00 UTC; log 1, place 7"
+        );
+        let newer = Fault {
+            identity: None,
+            device: None,
+            document: None,
+            kind: FaultKind::UnknownVersion,
+            count: 1,
+            ..fault
+        };
+        assert_eq!(
+            fault_text(&newer),
+            "a device in a-b-c-d wrote what a newer version of this program can read: once, last \
+             1970-01-01 00:00 UTC; log 1, place 7"
+        );
+    }
 }

@@ -139,6 +139,13 @@ pub(super) fn time(ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", minutes / 60, minutes % 60)
 }
 
+/// A link as a QR code of half blocks, for a telephone to read; `None` if it is too long for one.
+pub(super) fn square(link: &str) -> Option<String> {
+    let code = qrcode::QrCode::with_error_correction_level(link, qrcode::EcLevel::L).ok()?;
+    let mut picture = code.render::<qrcode::render::unicode::Dense1x2>();
+    Some(picture.quiet_zone(true).build() + "\n\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +162,12 @@ mod tests {
         assert_eq!(time(951_827_696_000), "2000-02-29 12:34");
         assert_eq!(time(1_798_761_599_000), "2026-12-31 23:59");
         assert!(time(u64::MAX).ends_with(|c: char| c.is_ascii_digit()), "no time is too late to be shown");
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_square_has_none() {
+        assert!(square("fourword://join/ocean-forest-moon-star#abc").is_some_and(|s| s.contains('█')));
+        assert_eq!(square(&"x".repeat(5000)), None);
     }
 
     #[test]

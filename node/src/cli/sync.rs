@@ -1,11 +1,12 @@
-//! `sync`: how far everything is in sync.
+//! `sync`: how far everything is in sync, and what of one's own does not count.
 
 use std::fmt::Write;
 
 use super::Context;
-use super::client::escaped;
+use super::client::{escaped, path};
 use super::failure::{Exit, Failure};
-use crate::api::sync::{Standing, Sync};
+use super::output::{plain, plain_lines};
+use crate::api::sync::{Document, Refused, Standing, Sync, Unaccepted};
 
 /// What can be asked of the sync.
 #[derive(Debug, clap::Subcommand)]
@@ -18,10 +19,27 @@ pub(super) enum Verb {
         /// The group's four words; all groups if left out.
         words: Option<String>,
     },
+    /// Show what you wrote in a group that does not count, and why.
+    #[command(after_help = "Example:\n  fourword sync unaccepted ocean-forest-moon-star")]
+    Unaccepted {
+        /// The group's four words.
+        words: String,
+    },
 }
 
 pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
-    let Verb::Status { words } = verb;
+    match verb {
+        Verb::Status { words } => status(words, context).await,
+        Verb::Unaccepted { words } => {
+            let unaccepted: Unaccepted =
+                context.client().get(&path(["groups", &words, "unaccepted"])).await?;
+            context.output.answer(&unaccepted, unaccepted_text)?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+async fn status(words: Option<String>, context: &Context) -> Result<Exit, Failure> {
     let query = words.map(|words| format!("?group={}", escaped(&words))).unwrap_or_default();
     let sync: Sync = context.client().get(&format!("/api/v1/sync{query}")).await?;
     context.output.answer(&sync, text)?;
@@ -38,16 +56,86 @@ fn text(sync: &Sync) -> String {
             let device: String = peer.device.chars().take(8).collect();
             let _ = writeln!(text, "  {} ({device})  {}{behind}", peer.identity, word(peer.state));
         }
+        for (what, count) in &document.waiting {
+            let _ = writeln!(text, "  waiting here for {}: {}", plain(what), entries(*count));
+        }
+        if document.unaccepted > 0 {
+            let _ = writeln!(
+                text,
+                "  not accepted: {} of yours; see fourword sync unaccepted {}",
+                entries(document.unaccepted),
+                words_of(document)
+            );
+        }
     }
     if text.is_empty() { "There is nothing to sync yet.".into() } else { text.trim_end().into() }
+}
+
+fn entries(count: u64) -> String {
+    if count == 1 { "1 entry".into() } else { format!("{count} entries") }
+}
+
+/// The four words in the id of a document.
+fn words_of(document: &Document) -> &str {
+    document.id.split(':').nth(1).unwrap_or("WORDS")
+}
+
+fn unaccepted_text(unaccepted: &Unaccepted) -> String {
+    if unaccepted.unaccepted.is_empty() {
+        return "All that you wrote here counts.".into();
+    }
+    let line = |refused: &Refused| {
+        let text = match refused.text.as_str() {
+            "" => format!("{} {}", plain(&refused.root), plain(&refused.key)),
+            text => format!("\"{}\"", plain_lines(text, "  ")),
+        };
+        format!("{}: {text}\n  {}", refused.document, plain(&refused.reason))
+    };
+    unaccepted.unaccepted.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn word(state: Standing) -> &'static str {
     match state {
         Standing::InSync => "in sync",
-        Standing::Alone => "alone: no other device is known",
+        Standing::Alone => "alone: no other device is connected",
         Standing::Behind => "behind",
         Standing::WaitingForKey => "waiting for a key",
         Standing::Diverged => "diverged",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_and_what_does_not_count_is_told_below_its_document() {
+        let document = Document {
+            id: "group:a-b-c-d:chat".into(),
+            state: Standing::WaitingForKey,
+            peers: Vec::new(),
+            waiting: [("a key".into(), 2)].into(),
+            unaccepted: 1,
+        };
+        let expected = "group:a-b-c-d:chat  waiting for a key\n  waiting here for a key: 2 entries\n  \
+                        not accepted: 1 entry of yours; see fourword sync unaccepted a-b-c-d";
+        assert_eq!(text(&Sync { documents: vec![document] }), expected);
+    }
+
+    #[test]
+    fn what_does_not_count_is_shown_with_the_reason() {
+        let refused = Refused {
+            document: "group:a-b-c-d:chat".into(),
+            root: "messages".into(),
+            key: "k".into(),
+            text: "one\ntwo".into(),
+            reason: "written after you were removed".into(),
+        };
+        let flag = Refused { text: String::new(), ..refused.clone() };
+        assert_eq!(
+            unaccepted_text(&Unaccepted { unaccepted: vec![refused, flag] }),
+            "group:a-b-c-d:chat: \"one\n  two\"\n  written after you were removed\n\
+             group:a-b-c-d:chat: messages k\n  written after you were removed"
+        );
     }
 }

@@ -257,7 +257,7 @@ fn welcome(status: &Status, url: &str, context: &Context) -> String {
         ""
     };
     format!(
-        "You are {}\n\nListening on{addresses}\nAPI on {url} (token in {})\n\nNext, in another window:\n{phrase}  fourword group create \"Our team\"    make a group\n  fourword join LINK                  join one\n\nCtrl-C stops the node.",
+        "You are {}\n\nListening on{addresses}\nAPI on {url} (token in {})\n\nNext, in another window:\n{phrase}  fourword group create \"Our team\"    make a group\n  fourword join LINK                  join one by an invite\n\nCtrl-C stops the node.",
         status.identity,
         context.paths.token().display(),
     )

@@ -12,6 +12,7 @@ use fourword_protocol::schema::chat::MessageId;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
+use crate::cli::group_json;
 use crate::script::{Node, WORDS, done, group, message_id, refused, status, value, words};
 
 const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -31,7 +32,7 @@ async fn the_unix_socket_admits_this_user_alone_and_asks_for_no_token() {
     let expected = json!({
         "identity": WORDS, "person": "01".repeat(32), "device": "02".repeat(32), "peer_id": peer_id,
         "name": "Ada", "root_on_device": true, "groups": 1, "peers": 0,
-        "addresses": ["/ip4/192.0.2.1/tcp/4001"], "read_only": null, "dropped": {"stale": 3},
+        "addresses": ["/ip4/192.0.2.1/tcp/4001"], "read_only": null, "dropped": {"stale": 3}, "faults": [],
         "version": env!("CARGO_PKG_VERSION"),
     });
     assert_eq!(status, expected);
@@ -241,7 +242,7 @@ async fn a_join_waits_as_long_as_it_is_told() {
     assert_eq!((&join["state"], &join["words"]), (&json!("pending"), &json!(WORDS)));
     let command = Command::Join { words: words(), by: JoinBy::Code(code()), peers: Vec::new() };
     assert_eq!(node.script.asked(), [(command, Some(Duration::from_secs(5)))]);
-    for body in [json!({"words": WORDS}), json!({"words": WORDS, "code": "no code"})] {
+    for body in [json!({"code": code().to_string()}), json!({"words": WORDS, "code": "no code"})] {
         assert_eq!(node.ask("POST", "/api/v1/joins", &body.to_string()).await.0, 400);
     }
 }
@@ -256,9 +257,7 @@ async fn a_long_command_reports_its_progress_to_who_accepts_lines() {
     let lines: Vec<Value> =
         text.as_str().unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let progress = |done| json!({"progress": {"what": "Finding a name", "done": done, "expected": 16}});
-    let group = json!({
-        "words": WORDS, "id": "05".repeat(32), "kind": "group", "name": "Team", "role": "owner", "members": 2,
-    });
+    let group = group_json();
     assert_eq!(lines, [progress(1), progress(2), json!({"done": group})]);
     let (status, plain) = node.ask("POST", "/api/v1/groups", r#"{"name":"Team"}"#).await;
     assert_eq!((status, plain), (200, group));

@@ -1,8 +1,6 @@
 //! The program itself, run as scripts run it: exact JSON, exit codes, nothing else on its output.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
-use std::process::{Child, Command as Process, Stdio};
+use std::io::{BufRead, BufReader, Read};
 
 use fourword_protocol::command::{
     ChatCommand, Command, DocumentSync, JoinState, MemberView, MessageView, Notice, PeerSync, PeerView,
@@ -15,61 +13,8 @@ use fourword_protocol::schema::chat::Message;
 use fourword_protocol::time::WallTime;
 use serde_json::{Value, json};
 
+use crate::program::{KilledAtEnd, program, run, run_alone, run_with};
 use crate::script::{Node, WORDS, done, group, message_id, person, refused, status, stranger, words};
-
-/// What a run of the program left.
-#[derive(Debug)]
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    fn json(&self) -> Value {
-        let mut lines = self.out.lines();
-        let value = serde_json::from_str(lines.next().unwrap_or_default());
-        assert_eq!(lines.next(), None, "one value and nothing else: {self:?}");
-        value.unwrap_or_else(|_| panic!("{self:?}"))
-    }
-
-    fn error(&self) -> Value {
-        assert_eq!(self.out, "", "a failure prints no answer");
-        serde_json::from_str(self.err.trim()).unwrap_or_else(|_| panic!("{self:?}"))
-    }
-}
-
-fn program(home: &Path, arguments: &[&str]) -> Process {
-    let mut process = Process::new(env!("CARGO_BIN_EXE_fourword"));
-    process.args(arguments).env_clear().env("FOURWORD_HOME", home);
-    process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    process
-}
-
-fn finish(mut child: Child, input: &str) -> Ran {
-    // The program may end without reading: then the pipe is closed already.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    Ran {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-fn run_alone(home: &Path, arguments: &[&str]) -> Ran {
-    finish(program(home, arguments).spawn().unwrap(), "")
-}
-
-async fn run_with(node: &Node, arguments: &[&str], input: &str) -> Ran {
-    let child = program(&node.home(), arguments).spawn().unwrap();
-    let input = input.to_owned();
-    tokio::task::spawn_blocking(move || finish(child, &input)).await.unwrap()
-}
-
-async fn run(node: &Node, arguments: &[&str]) -> Ran {
-    run_with(node, arguments, "").await
-}
 
 fn message() -> MessageView {
     MessageView {
@@ -95,9 +40,10 @@ fn message_json() -> Value {
     })
 }
 
-fn group_json() -> Value {
+pub(crate) fn group_json() -> Value {
     json!({
         "words": WORDS, "id": "05".repeat(32), "kind": "group", "name": "Team", "role": "owner", "members": 2,
+        "settings": {"newcomers_read_history": true, "lapse_days": 30},
     })
 }
 
@@ -121,8 +67,8 @@ fn answer(command: &Command) -> Reply {
             id: format!("group:{WORDS}:chat"),
             state: SyncState::InSync,
             peers: vec![PeerSync { person: person(), device, state: SyncState::InSync, behind: 0 }],
-            waiting: Vec::new(),
-            unaccepted: 0,
+            waiting: vec![("a key".into(), 2)],
+            unaccepted: 1,
         }]),
         Command::Peers => {
             Reply::Peers(vec![PeerView { device, person: Some(stranger()), shared: vec![words()] }])
@@ -170,6 +116,7 @@ async fn every_verb_prints_one_json_value_of_the_promised_shape() {
             json!({"documents": [{
                 "id": format!("group:{WORDS}:chat"), "state": "in_sync",
                 "peers": [{"identity": WORDS, "device": device, "state": "in_sync", "behind": 0}],
+                "waiting": {"a key": 2}, "unaccepted": 1,
             }]}),
         ),
         (
@@ -238,6 +185,7 @@ async fn what_is_not_there_yet_is_told_by_the_exit_code() {
         (JoinState::Joined, "joined", 0),
         (JoinState::Unreachable, "unreachable", 6),
         (JoinState::Pending, "pending", 7),
+        (JoinState::Requested, "requested", 7),
     ] {
         let node = Node::replying(Reply::Joined(group(), state)).await;
         let code = code().to_string();
@@ -308,16 +256,6 @@ async fn followed_messages_come_one_per_line_as_they_change() {
     node.api.stop();
     let end = tokio::task::spawn_blocking(move || (lines.next().is_none(), child.0.wait().unwrap().code()));
     assert_eq!(end.await.unwrap(), (true, Some(5)), "the end of the node ends the command");
-}
-
-/// A child that does not outlive a failed test.
-struct KilledAtEnd(Child);
-
-impl Drop for KilledAtEnd {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

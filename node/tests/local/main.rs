@@ -11,4 +11,8 @@
 mod api;
 mod cli;
 mod events;
+mod pages;
+mod program;
 mod script;
+mod terminal;
+mod trust;

@@ -14,3 +14,4 @@ mod refusing;
 mod secrets;
 mod story;
 mod surviving;
+mod trust;
