@@ -58,6 +58,10 @@ impl Replicator {
                 self.join(id, words, code, peers);
                 Ok(())
             }
+            Command::Join { by: JoinBy::Words { id: Some(entity), .. }, peers, .. } => {
+                self.come_back(id, entity, peers);
+                Ok(())
+            }
             Command::Join { .. } => Err(refusal(RefusalCode::Internal, "not built yet", "")),
             Command::Joins => self.joins_under_way(id),
             Command::CancelJoin(words) => self.cancel_join(id, words),
@@ -72,6 +76,7 @@ impl Replicator {
             Command::Unaccepted(words) => self.unaccepted(id, words),
             Command::StopWaiting(asker) => {
                 self.stop_waiting(asker);
+                self.stop_linking(asker);
                 self.say(id, Reply::Ok)
             }
             Command::Chat(words, command) => self.chat(id, words, command),
@@ -111,9 +116,12 @@ impl Replicator {
     fn set_name(&mut self, id: CommandId, name: String) -> Result<(), Refusal> {
         check_name(&name)?;
         let Some(me) = &mut self.me else { return Ok(()) };
+        let put = home::set_setting(home::NAME, name.as_bytes()).ok();
+        let home = me.home;
         me.name = name;
         let record = me.record();
         self.out.write(vec![record], vec![After::Answer(id, Outcome::Done(Reply::Ok))]);
+        self.put_own(home, &Concern::Home, put, None);
         let entities: Vec<EntityId> = self.entities.keys().copied().collect();
         for entity in entities {
             self.tell_name(entity);
@@ -172,6 +180,7 @@ impl Replicator {
             refusal(RefusalCode::NotAllowed, format!("you are not a member of {words}"), "")
         })?;
         self.tend(entity);
+        self.forget_group(entity);
         Ok(())
     }
 
@@ -272,6 +281,14 @@ impl Replicator {
         let put = self.actor(id).and_then(|actor| core::set_entity_name(&actor, name).ok());
         self.put_own(id, &Concern::Core, put, answer);
         self.remember_entity(id);
+    }
+
+    /// Notes in this person's home that it has left an entity, so that no device goes back.
+    fn forget_group(&mut self, id: EntityId) {
+        let Some(home) = self.me.as_ref().map(|me| me.home) else { return };
+        let live = self.entities.get(&home).and_then(|e| e.document(&Concern::Home)?.live());
+        let put = live.and_then(|live| home::leave_group(&live.document, id));
+        self.put_own(home, &Concern::Home, put, None);
     }
 
     /// Lists an entity in this person's home, and tells its members this person's name.

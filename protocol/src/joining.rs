@@ -243,10 +243,12 @@ impl Replicator {
     ///
     /// An answer that was cut holds more than it could without one more statement.
     pub(crate) fn ask_for_the_rest(&mut self, from: DeviceKey, id: EntityId, bytes: usize) {
-        let (Some(entity), Some(join)) = (self.entities.get(&id), self.joins.get_mut(&id)) else { return };
-        join.come = join.come.saturating_add(bytes);
-        if join.come > IN_FLIGHT_BYTES_MAX - STATEMENT_BYTES_MAX {
-            join.come = 0;
+        let joins = self.joins.get_mut(&id).map(|join| &mut join.come);
+        let come = joins.or(self.devices.returns.get_mut(&id).map(|back| &mut back.come));
+        let (Some(entity), Some(come)) = (self.entities.get(&id), come) else { return };
+        *come = come.saturating_add(bytes);
+        if *come > IN_FLIGHT_BYTES_MAX - STATEMENT_BYTES_MAX {
+            *come = 0;
             let ids: Vec<StatementId> = entity.roster.ids().collect();
             for frame in have_frames(id, &ids) {
                 self.out.send(from, &frame);
@@ -292,6 +294,7 @@ impl Replicator {
         let join = self.joins.remove(&id);
         self.names.want_first(id.0, &mut self.out);
         self.enter(id);
+        self.returned(id);
         let Some(join) = join else { return };
         // Statements written before this batch are durable before it, so the answer is true.
         let answer = join.asker.and_then(|asker| Some(After::Answer(asker, self.joined_outcome(id)?)));
@@ -300,13 +303,13 @@ impl Replicator {
         self.remember_entity(id);
     }
 
-    fn answer_joined(&mut self, asker: CommandId, id: EntityId) {
+    pub(crate) fn answer_joined(&mut self, asker: CommandId, id: EntityId) {
         if let Some(outcome) = self.joined_outcome(id) {
             self.out.answer(asker, outcome);
         }
     }
 
-    fn joined_outcome(&self, id: EntityId) -> Option<Outcome> {
+    pub(crate) fn joined_outcome(&self, id: EntityId) -> Option<Outcome> {
         let view = self.entity_view(self.entities.get(&id)?)?;
         Some(Outcome::Done(Reply::Joined(view, JoinState::Joined)))
     }
@@ -335,8 +338,11 @@ impl Replicator {
             return Err(Turned::NotHere);
         }
         if entity.member(from).is_some() {
-            self.welcome(id, from);
+            self.welcome_back(id, from);
             return Ok(());
+        }
+        if knock.proof == Proof::Member {
+            return self.recognise_by_root(from, knock);
         }
         let Proof::Invite { invite: key, signature } = &knock.proof else { return Err(Turned::NotHere) };
         let invite = entity.roster.invite(&VerifyingKey(*key)).filter(|invite| invite.open);
@@ -366,7 +372,7 @@ impl Replicator {
     }
 
     /// Seals every epoch key held here to a newcomer's device: by default history is open to it.
-    fn seal_to(&mut self, id: EntityId, device: DeviceKey, to: SealingKey) {
+    pub(crate) fn seal_to(&mut self, id: EntityId, device: DeviceKey, to: SealingKey) {
         let Some(entity) = self.entities.get(&id) else { return };
         let Some(secret) = entity.secret.clone() else { return };
         let mut keys: Vec<(StatementId, epoch::EpochKey)> =

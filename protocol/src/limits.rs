@@ -139,5 +139,11 @@ pub const STRETCHES_MAX: usize = 2;
 /// Names that wait to be stretched; what does not fit is wanted again when these are done.
 pub const STRETCHES_WAITING_MAX: usize = 256;
 
+/// Devices of one person: each is sealed every key in every group.
+pub const DEVICES_MAX: usize = 32;
+
+/// Link codes that are open at once; the oldest gives way.
+pub const LINK_CODES_MAX: usize = 8;
+
 /// Devices dialled or met at once.
 pub const PEERS_MAX: usize = 192;

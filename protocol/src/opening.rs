@@ -7,7 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::command::Notice;
+use crate::command::{Kind, Notice};
+use crate::devices::RETURN;
 use crate::effect::Effect;
 use crate::entity::Entity;
 use crate::ids::{EntityId, Incarnation, LogHead, LogId, StatementId};
@@ -69,6 +70,7 @@ impl Replicator {
         for (key, value) in locals {
             match key.kind.as_str() {
                 NAME => self.names.restore(&key.of, value),
+                RETURN => self.restore_way(&key.of, value),
                 JOIN => {
                     if let Some((entity, join)) = Join::read(&key.of, value) {
                         self.joins.insert(entity, join);
@@ -84,6 +86,7 @@ impl Replicator {
         for (entity, _, bytes) in statements {
             by_entity.entry(entity).or_default().push(bytes);
         }
+        let home = self.me.as_ref().map(|me| me.home);
         for (id, statements) in by_entity {
             if let Some(mut entity) = found(id, &statements) {
                 for bytes in &statements {
@@ -92,7 +95,10 @@ impl Replicator {
                 if let Some(me) = &self.me {
                     entity.open_seals(&me.device);
                 }
-                self.entities.insert(id, entity);
+                // The home of who this node was before it became a device of its person.
+                if entity.kind != Kind::Home || Some(id) == home {
+                    self.entities.insert(id, entity);
+                }
             }
         }
     }
@@ -135,6 +141,7 @@ impl Replicator {
             self.out.notify(Notice::Ready { identity, device: key });
         }
         self.check_joins();
+        self.look_home();
     }
 }
 

@@ -33,6 +33,17 @@ pub(crate) enum After {
     },
     /// A joiner's admission is on disk: it may be let in.
     Welcome(EntityId, DeviceKey),
+    /// A linked device is certified everywhere, on disk: it gets its certificate.
+    Linked {
+        /// The device.
+        to: DeviceKey,
+        /// The person's home.
+        home: EntityId,
+        /// As `identity::Certificate::write` has it.
+        certificate: Vec<u8>,
+    },
+    /// The root's word for this device is on disk: whoever let us look in hears it.
+    Certified(EntityId),
     /// The identity is on disk: the node may serve.
     Ready,
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::command::{Notice, RefusalCode};
+use crate::command::{Kind, Notice, RefusalCode};
 use crate::entity::Received;
 use crate::envelope::{Envelope, ReadError};
 use crate::epoch;
@@ -15,7 +15,7 @@ use crate::outbox::{After, local, refusal};
 use crate::record::{LoadId, Page, Query, Record, StoreFailure};
 use crate::replica::{Answer, Judged, Queued, Replica};
 use crate::replicator::{Load, Replicator};
-use crate::roster::{Body, Inserted, Seal, Signer};
+use crate::roster::{Body, Inserted, Seal, Signer, Statement};
 use crate::schema::Put;
 use crate::schema::chat::MessageId;
 use crate::waiting::Want;
@@ -31,14 +31,18 @@ impl Replicator {
     pub(crate) fn take_statements(&mut self, from: DeviceKey, id: EntityId, statements: &[Vec<u8>]) {
         let Some(session) = self.sessions.get(&from) else { return };
         let shares = session.shared.contains_key(&id);
-        let joining = self.joins.contains_key(&id) && session.knocked.contains(&id);
-        if !joining && !shares {
+        let wanted = self.joins.contains_key(&id) || self.devices.returns.contains_key(&id);
+        let joining = wanted && session.knocked.contains(&id);
+        if !joining && !shares && !session.returning.contains(&id) {
             return self.drop_counted("statements of a stranger");
         }
         if joining && !self.entities.contains_key(&id) {
             // Whoever lets us in gives parents first, so the genesis before all.
             let first = statements.get(..1).unwrap_or_default();
             let Some(entity) = found(id, first) else { return self.blame(from, "no genesis") };
+            if entity.kind == Kind::Home && self.me.as_ref().is_none_or(|me| me.home != id) {
+                return self.drop_counted("somebody else's home");
+            }
             self.entities.insert(id, entity);
         }
         let Some(entity) = self.entities.get_mut(&id) else { return };
@@ -100,9 +104,30 @@ impl Replicator {
 
     /// Signs a statement as this device, takes it in and writes it. Gives its id.
     pub(crate) fn state(&mut self, entity: EntityId, body: Body, after: Vec<After>) -> Option<StatementId> {
-        let me = self.me.as_ref()?;
+        let signer = Signer::Device(&self.me.as_ref()?.device);
+        let statement = self.entities.get(&entity)?.roster.draft(signer, body).ok()?;
+        self.take_own(entity, statement, after)
+    }
+
+    /// Signs a statement with the root key, while it is here, takes it in and writes it.
+    pub(crate) fn state_as_root(
+        &mut self,
+        entity: EntityId,
+        body: Body,
+        after: Vec<After>,
+    ) -> Option<StatementId> {
+        let signer = Signer::Root(self.me.as_ref()?.root.as_ref()?);
+        let statement = self.entities.get(&entity)?.roster.draft(signer, body).ok()?;
+        self.take_own(entity, statement, after)
+    }
+
+    fn take_own(
+        &mut self,
+        entity: EntityId,
+        statement: Statement,
+        after: Vec<After>,
+    ) -> Option<StatementId> {
         let known = self.entities.get_mut(&entity)?;
-        let statement = known.roster.draft(Signer::Device(&me.device), body).ok()?;
         let id = statement.id();
         if !matches!(known.roster.add(statement), Inserted::New(_)) {
             return None;
@@ -132,12 +157,15 @@ impl Replicator {
     /// Does what follows from a changed roster: opens seals, listens to topics, learns names,
     /// opens an epoch where none fits, and tries again what waited.
     pub(crate) fn tend(&mut self, id: EntityId) {
+        self.certify_self(id);
         let Some(me) = &self.me else { return };
+        let home = me.home == id;
         let Some(entity) = self.entities.get_mut(&id) else { return };
         let entered = entity.secret.is_none();
         entity.open_seals(&me.device);
         let entered = entered && entity.secret.is_some() && entity.member(me.key()).is_some();
         self.want_names();
+        self.mirror(id);
         self.rotate_if_needed(id);
         self.listen(id);
         self.retry_all(id);
@@ -145,6 +173,10 @@ impl Replicator {
         self.compare_all(id);
         if entered {
             self.entered(id);
+        }
+        if home {
+            self.out.notify(Notice::DevicesChanged);
+            self.follow_home();
         }
         if let Some(words) = self.names.entity(id) {
             self.out.notify(Notice::MembersChanged(words));

@@ -11,6 +11,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
 use crate::command::{Command, CommandId, Notice, RefusalCode};
+use crate::devices::Devices;
 use crate::effect::{Effect, Reason};
 use crate::entity::Entity;
 use crate::event::{Event, StretchId};
@@ -24,6 +25,7 @@ use crate::outbox::{After, Outbox, local, refusal};
 use crate::record::{BatchId, LoadId, StoreFailure};
 use crate::session::Session;
 use crate::time::{Duration, Instant, Now};
+use crate::wire::Frame;
 use crate::words::{FourWords, Naming};
 
 /// How long changes gather before peers are told how we stand.
@@ -50,6 +52,7 @@ pub struct Replicator {
     pub(crate) minting: Vec<Minting>,
     pub(crate) entities: BTreeMap<EntityId, Entity>,
     pub(crate) joins: BTreeMap<EntityId, Join>,
+    pub(crate) devices: Devices,
     pub(crate) sessions: BTreeMap<DeviceKey, Session>,
     /// What each load under way is for.
     pub(crate) loads: BTreeMap<LoadId, Load>,
@@ -90,6 +93,7 @@ impl Replicator {
             minting: Vec::new(),
             entities: BTreeMap::new(),
             joins: BTreeMap::new(),
+            devices: Devices::default(),
             sessions: BTreeMap::new(),
             loads: BTreeMap::new(),
             deferred: BTreeMap::new(),
@@ -154,11 +158,18 @@ impl Replicator {
         self.out.woken();
         self.tell_peers();
         self.try_joins();
+        self.try_link();
+        if self.devices.home_changed {
+            self.look_home();
+        } else {
+            self.try_returns();
+        }
     }
 
     /// Notes that an entity changed, so that its peers are told soon.
     pub(crate) fn touch(&mut self, entity: EntityId) {
         let now = self.now.instant;
+        self.devices.home_changed |= self.me.as_ref().is_some_and(|me| me.home == entity);
         self.changed.entry(entity).or_insert(now);
         self.out.wake_at(now + TELL_AFTER);
     }
@@ -172,6 +183,10 @@ impl Replicator {
                 After::Sealed(entity, document) => self.sealed(entity, document),
                 After::Spread { entity, statements, except } => self.spread(entity, &statements, except),
                 After::Welcome(entity, device) => self.welcome(entity, device),
+                After::Linked { to, home, certificate } => {
+                    self.out.send(to, &Frame::Linked { home, certificate });
+                }
+                After::Certified(entity) => self.certified(entity),
                 After::Ready => self.ready(),
             }
         }

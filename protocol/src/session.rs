@@ -27,6 +27,12 @@ pub(crate) struct Session {
     pub(crate) knocked: BTreeSet<EntityId>,
     /// How often it may knock.
     pub(crate) knocks: Allowance,
+    /// How often it may show a link code.
+    pub(crate) link_shows: Allowance,
+    /// How often we knock at it to get back into what is ours.
+    pub(crate) returns: Allowance,
+    /// Entities in which it may say, by a member's root key, that it is the member's device.
+    pub(crate) returning: BTreeSet<EntityId>,
     /// The rosters of which it lists what it has.
     pub(crate) listings: BTreeMap<EntityId, Listing>,
     penalties: u32,
@@ -101,6 +107,15 @@ pub(crate) enum Paging {
 }
 
 impl Session {
+    /// Forgets what is known of the peer about one entity.
+    pub(crate) fn forget(&mut self, entity: &EntityId) {
+        self.shared.remove(entity);
+        self.turned.remove(entity);
+        self.knocked.remove(entity);
+        self.listings.remove(entity);
+        self.returning.remove(entity);
+    }
+
     /// Notes a fault. True if the peer has had its share and must go.
     pub(crate) fn penalize(&mut self) -> bool {
         self.penalties += 1;

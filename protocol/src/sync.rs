@@ -37,6 +37,8 @@ impl Replicator {
         self.out.notify(crate::command::Notice::PeerChanged { device, connected: true });
         self.greet(device);
         self.knock(device);
+        self.show_code(device);
+        self.knock_to_return(device);
         self.schedule_reassurance();
     }
 
@@ -74,12 +76,11 @@ impl Replicator {
             Frame::Next { entity, document } => self.their_next(from, entity, document),
             Frame::Knock(knock) => self.knocked(from, &knock),
             Frame::Turned { entity, why } => self.turned_away(from, entity, why),
-            Frame::Seek(_)
-            | Frame::Found { .. }
-            | Frame::Requests { .. }
-            | Frame::Lacking { .. }
-            | Frame::Link { .. }
-            | Frame::Linked { .. } => self.drop_counted("not built yet"),
+            Frame::Link { home, card, signature } => self.code_shown(from, home, &card, &signature),
+            Frame::Linked { home, certificate } => self.linked(from, home, &certificate),
+            Frame::Seek(_) | Frame::Found { .. } | Frame::Requests { .. } | Frame::Lacking { .. } => {
+                self.drop_counted("not built yet");
+            }
         }
     }
 
