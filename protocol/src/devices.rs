@@ -9,7 +9,7 @@ mod mirroring;
 mod recovering;
 mod returning;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::{CommandId, DeviceCommand, DeviceView, Outcome, Refusal, RefusalCode, Reply};
 use crate::ids::{DeviceKey, EntityId, StatementId};
@@ -53,6 +53,36 @@ impl Replicator {
         home.map(|home| home.roster.devices_of(&StatementId(home.id.0))).unwrap_or_default()
     }
 
+    /// Every device of this person: of the home, then those that only groups have. These are left
+    /// from before a recovery, and revoked if the home says so or no group has them any more.
+    fn own_devices(&self) -> Vec<SeatView> {
+        let mut devices = self.home_devices();
+        let Some(me) = &self.me else { return devices };
+        let revoked = self.revoked_at_home();
+        for entity in self.entities.values().filter(|e| e.id != me.home) {
+            let Some(membership) = entity.roster.membership_of(&me.key()) else { continue };
+            for mut seat in entity.roster.devices_of(&membership) {
+                seat.active &= !revoked.contains(&seat.card.key);
+                match devices.iter_mut().find(|known| known.card.key == seat.card.key) {
+                    Some(known) => known.active |= seat.active && !revoked.contains(&seat.card.key),
+                    None => devices.push(seat),
+                }
+            }
+        }
+        devices
+    }
+
+    /// Keys that the home revokes, and has not as a device.
+    pub(crate) fn revoked_at_home(&self) -> BTreeSet<DeviceKey> {
+        let Some(me) = &self.me else { return BTreeSet::new() };
+        let home = self.entities.get(&me.home);
+        let mut revoked = home.map(|home| home.roster.revoked_of(&me.person())).unwrap_or_default();
+        for seat in self.home_devices().iter().filter(|seat| seat.active) {
+            revoked.remove(&seat.card.key);
+        }
+        revoked
+    }
+
     fn device_views(&self) -> Vec<DeviceView> {
         let Some(me) = self.me.as_ref().map(|me| me.key()) else { return Vec::new() };
         let view = |seat: SeatView| {
@@ -65,7 +95,7 @@ impl Replicator {
                 certified_by: seat.certified_by,
             }
         };
-        self.home_devices().into_iter().map(view).collect()
+        self.own_devices().into_iter().map(view).collect()
     }
 
     /// Whether this node may become a device of another person: its own is in nothing yet, and
@@ -96,25 +126,25 @@ impl Replicator {
                 "revoke it from another of your devices, or recover with the phrase on a new one",
             ));
         }
-        let active_at_home = self.is_active(home, key);
-        let active: Vec<EntityId> =
-            self.entities.keys().copied().filter(|entity| self.is_active(*entity, key)).collect();
-        if active.is_empty() {
+        let recorded = self.revoked_at_home().contains(&key);
+        if recorded && !self.entities.keys().any(|entity| self.is_active(*entity, key)) {
             return Err(refusal(RefusalCode::NotFound, "that device is revoked already", ""));
         }
-        if active_at_home && self.end_device(home, key).is_none() {
-            return Err(too_senior());
+        let ended = if self.is_active(home, key) {
+            self.end_device(home, key).ok_or_else(too_senior)?;
+            true
+        } else {
+            // One that only groups have. The home remembers it, for those not come back to yet.
+            recorded || self.note_ended(home, key)
+        };
+        if !ended {
+            let message = "this device is not, or no longer, one of yours";
+            return Err(refusal(RefusalCode::NotAllowed, message, "use another of your devices"));
         }
-        for entity in active {
-            if entity != home {
-                self.end_device(entity, key);
-            }
-            // Opens the next epoch, which the device gets no key to.
-            self.tend(entity);
-        }
+        // All entities follow, and open the next epoch, which the device gets no key to.
+        self.tend(home);
         let remains = self.entities.keys().any(|entity| self.is_active(*entity, key));
-        let outcome =
-            if remains { Outcome::Refused(senior_somewhere()) } else { Outcome::Done(Reply::Ok) };
+        let outcome = if remains { Outcome::Refused(senior_somewhere()) } else { Outcome::Done(Reply::Ok) };
         // Written after all the statements, so durable after them.
         self.out.write(Vec::new(), vec![After::Answer(id, outcome)]);
         Ok(())
@@ -123,9 +153,10 @@ impl Replicator {
     /// The device of this person that the first digits of its key name.
     fn device_named(&self, named: &str) -> Result<DeviceKey, Refusal> {
         let digits = named.trim().to_lowercase();
-        let devices = self.home_devices();
+        let devices = self.own_devices();
         let hint = "`fourword device list` shows the keys";
-        let named_so = |seat: &&SeatView| !digits.is_empty() && seat.card.key.to_string().starts_with(&digits);
+        let named_so =
+            |seat: &&SeatView| !digits.is_empty() && seat.card.key.to_string().starts_with(&digits);
         let mut fitting = devices.iter().filter(named_so).map(|seat| seat.card.key);
         match (fitting.next(), fitting.next()) {
             (Some(key), None) => Ok(key),
@@ -144,9 +175,9 @@ impl Replicator {
     fn is_active(&self, entity: EntityId, key: DeviceKey) -> bool {
         let Some(me) = &self.me else { return false };
         let person = |entity: &crate::entity::Entity, key| entity.member(key).map(|actor| actor.person);
-        self.entities.get(&entity).is_some_and(|e| {
-            person(e, me.key()) == Some(me.person()) && person(e, key) == Some(me.person())
-        })
+        self.entities
+            .get(&entity)
+            .is_some_and(|e| person(e, me.key()) == Some(me.person()) && person(e, key) == Some(me.person()))
     }
 }
 

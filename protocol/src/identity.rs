@@ -89,12 +89,13 @@ impl RootSecret {
             return Err(PhraseError::Count(words.len()));
         }
         let joined = Zeroizing::new(words.join(" "));
-        let mnemonic = Mnemonic::parse_in_normalized(Language::English, &joined).map_err(|error| match error {
-            bip39::Error::UnknownWord(at) => {
-                PhraseError::Unknown { place: at + 1, word: words.get(at).cloned().unwrap_or_default() }
-            }
-            _ => PhraseError::Checksum,
-        })?;
+        let mnemonic =
+            Mnemonic::parse_in_normalized(Language::English, &joined).map_err(|error| match error {
+                bip39::Error::UnknownWord(at) => {
+                    PhraseError::Unknown { place: at + 1, word: words.get(at).cloned().unwrap_or_default() }
+                }
+                _ => PhraseError::Checksum,
+            })?;
         let entropy = Zeroizing::new(mnemonic.to_entropy());
         let seed: Zeroizing<[u8; 32]> =
             Zeroizing::new(entropy.as_slice().try_into().map_err(|_| PhraseError::Checksum)?);

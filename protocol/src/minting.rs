@@ -65,7 +65,9 @@ impl Replicator {
 
     fn try_nonce(&mut self, mut what: What, nonce: u64, tried: u32) {
         let id = match &mut what {
-            What::Identity(root) | What::Person { root, .. } => PersonCard { root: root.public(), nonce }.id().0,
+            What::Identity(root) | What::Person { root, .. } => {
+                PersonCard { root: root.public(), nonce }.id().0
+            }
             What::Entity { genesis, .. } => {
                 genesis.nonce = nonce;
                 genesis.entity().0

@@ -121,12 +121,7 @@ impl Replicator {
         self.take_own(entity, statement, after)
     }
 
-    fn take_own(
-        &mut self,
-        entity: EntityId,
-        statement: Statement,
-        after: Vec<After>,
-    ) -> Option<StatementId> {
+    fn take_own(&mut self, entity: EntityId, statement: Statement, after: Vec<After>) -> Option<StatementId> {
         let known = self.entities.get_mut(&entity)?;
         let id = statement.id();
         if !matches!(known.roster.add(statement), Inserted::New(_)) {

@@ -186,7 +186,10 @@ fn a_stolen_laptop_cannot_revoke_the_phone_and_is_shut_out_by_it() {
     assert_eq!(c.read_chat("laptop", group), ["mine still"]);
     let send = fourword_protocol::command::ChatCommand::Send { text: "x".into(), parent: None };
     assert_eq!(refused(c.ask("laptop", Command::Chat(group, send))), Some(RefusalCode::NotAllowed));
-    assert_eq!(refused(c.ask("laptop", Command::Device(DeviceCommand::Add { addresses: vec![] }))), Some(RefusalCode::NotAllowed));
+    assert_eq!(
+        refused(c.ask("laptop", Command::Device(DeviceCommand::Add { addresses: vec![] }))),
+        Some(RefusalCode::NotAllowed)
+    );
     let revoked: Vec<bool> = devices(&mut c, "phone").iter().map(|d| d.revoked).collect();
     assert_eq!(revoked, [false, true]);
     assert_eq!(members(&mut c, "ben", group), (2, 2));

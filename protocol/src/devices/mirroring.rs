@@ -26,15 +26,11 @@ impl Replicator {
             return false;
         }
         let placed = entity.roster.devices_of(&membership);
-        let (mut lacking, mut ended) = (Vec::new(), Vec::new());
-        for seat in devices {
-            let key = seat.card.key;
-            if !seat.active && own(key) {
-                ended.push(key);
-            } else if seat.active && !own(key) && placed.iter().all(|other| other.card.key != key) {
-                lacking.push(seat.card);
-            }
-        }
+        let revoked = self.revoked_at_home();
+        let ended: Vec<DeviceKey> = revoked.into_iter().filter(|key| own(*key)).collect();
+        let active = devices.into_iter().filter(|seat| seat.active).map(|seat| seat.card);
+        let unplaced = |card: &DeviceCard| placed.iter().all(|other| other.card.key != card.key);
+        let lacking: Vec<DeviceCard> = active.filter(|card| !own(card.key) && unplaced(card)).collect();
         let mut stated = false;
         for key in ended {
             stated |= self.end_device(id, key).is_some();
@@ -55,6 +51,13 @@ impl Replicator {
             }
         }
         self.devices.home_changed = true;
+    }
+
+    /// Says in the home that a key which has no place there is none of this person's devices.
+    pub(super) fn note_ended(&mut self, home: EntityId, key: DeviceKey) -> bool {
+        let Some(person) = self.me.as_ref().map(|me| me.person()) else { return false };
+        let body = Body::Revoke { person, key, vectors: Vec::new() };
+        self.state(home, body, Vec::new()).is_some() && self.revoked_at_home().contains(&key)
     }
 
     /// Certifies a device of this person and seals it the keys. False if it does not count.

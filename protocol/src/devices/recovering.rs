@@ -15,12 +15,7 @@ use crate::words::FourWords;
 
 impl Replicator {
     /// Begins to find the person of a phrase.
-    pub(super) fn recover(
-        &mut self,
-        id: CommandId,
-        phrase: &str,
-        peers: Vec<String>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn recover(&mut self, id: CommandId, phrase: &str, peers: Vec<String>) -> Result<(), Refusal> {
         let root = RootSecret::from_phrase(phrase).map_err(|error| phrase_refusal(&error))?;
         let own = self.me.as_ref().map(|me| me.certificate.person.root);
         if own == Some(root.public()) {

@@ -208,7 +208,8 @@ impl Replicator {
     /// asked for the keys.
     pub(crate) fn certified(&mut self, id: EntityId) {
         let Some(own) = self.own_certification(id) else { return };
-        let asked = self.sessions.iter().filter(|(_, s)| s.knocked.contains(&id) && !s.turned.contains_key(&id));
+        let asked =
+            self.sessions.iter().filter(|(_, s)| s.knocked.contains(&id) && !s.turned.contains_key(&id));
         for device in asked.map(|(device, _)| *device).collect::<Vec<_>>() {
             self.send_statements(device, id, vec![own.clone()]);
             if let Some(session) = self.sessions.get_mut(&device) {

@@ -4,10 +4,13 @@
 //! certification what a person is to its membership; here each device is one row, whatever it was
 //! certified by.
 
+use std::collections::BTreeSet;
+
 use super::body::{Body, Genesis};
+use super::fact::Act;
 use super::graph::SeatKind;
 use super::set::Roster;
-use super::table::SeatIx;
+use super::table::{MemberIx, SeatIx, StatementIx};
 use crate::identity::DeviceCard;
 use crate::ids::{DeviceKey, PersonId, StatementId};
 
@@ -50,6 +53,18 @@ impl Roster {
     pub fn membership_of(&self, key: &DeviceKey) -> Option<StatementId> {
         let m = self.member(self.seat_to_sign(key)?);
         Some(self.graph.id(self.graph.memberships[m].statement))
+    }
+
+    /// Every key of a person that a `Revoke` names which counts, whether or not it had a place.
+    pub fn revoked_of(&self, person: &PersonId) -> BTreeSet<DeviceKey> {
+        let Some(about) = self.graph.about(person) else { return BTreeSet::new() };
+        let counts = &self.reading().judgement.counts;
+        let named = about.revocations.iter().filter(|at| counts.contains(**at));
+        let key = |at: &StatementIx| match &self.graph.nodes[*at].fact.act {
+            Act::Revoke(_, key, _) => Some(*key),
+            _ => None,
+        };
+        named.filter_map(key).collect()
     }
 
     /// Whether a `Revoke` of `key` by another key of the same person would end it: its every seat
@@ -98,7 +113,7 @@ impl Roster {
         place(a) < place(b)
     }
 
-    fn person(&self, m: super::table::MemberIx) -> PersonId {
+    fn person(&self, m: MemberIx) -> PersonId {
         self.graph.memberships[m].person
     }
 }
