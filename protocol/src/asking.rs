@@ -6,8 +6,7 @@
 use rand::Rng;
 
 use crate::command::{
-    ChatCommand, Command, CommandId, DeviceCommand, JoinBy, Kind, MemberCommand, Outcome, Refusal,
-    RefusalCode, Reply,
+    ChatCommand, Command, CommandId, DeviceCommand, Kind, MemberCommand, Outcome, Refusal, RefusalCode, Reply,
 };
 use crate::effect::Effect;
 use crate::entity::Entity;
@@ -54,11 +53,7 @@ impl Replicator {
             Command::Invite { entity, role, uses, expires, addresses } => {
                 self.invite(id, entity, role, uses, expires, addresses)
             }
-            Command::Join { words, by: JoinBy::Code(code), peers } => {
-                self.join(id, words, code, peers);
-                Ok(())
-            }
-            Command::Join { .. } => Err(refusal(RefusalCode::Internal, "not built yet", "")),
+            Command::Join { words, by, peers } => self.join(id, words, by, peers),
             Command::Joins => self.joins_under_way(id),
             Command::CancelJoin(words) => self.cancel_join(id, words),
             Command::Configure(words, setting) => self.configure(id, words, setting),
