@@ -6,8 +6,7 @@
 use rand::Rng;
 
 use crate::command::{
-    ChatCommand, Command, CommandId, DeviceCommand, JoinBy, Kind, MemberCommand, Outcome, Refusal,
-    RefusalCode, Reply,
+    ChatCommand, Command, CommandId, DeviceCommand, Kind, MemberCommand, Outcome, Refusal, RefusalCode, Reply,
 };
 use crate::effect::Effect;
 use crate::entity::Entity;
@@ -54,15 +53,7 @@ impl Replicator {
             Command::Invite { entity, role, uses, expires, addresses } => {
                 self.invite(id, entity, role, uses, expires, addresses)
             }
-            Command::Join { words, by: JoinBy::Code(code), peers } => {
-                self.join(id, words, code, peers);
-                Ok(())
-            }
-            Command::Join { by: JoinBy::Words { id: Some(entity), .. }, peers, .. } => {
-                self.come_back(id, entity, peers);
-                Ok(())
-            }
-            Command::Join { .. } => Err(refusal(RefusalCode::Internal, "not built yet", "")),
+            Command::Join { words, by, peers } => self.join(id, words, by, peers),
             Command::Joins => self.joins_under_way(id),
             Command::CancelJoin(words) => self.cancel_join(id, words),
             Command::Configure(words, setting) => self.configure(id, words, setting),
@@ -286,8 +277,7 @@ impl Replicator {
     /// Notes in this person's home that it has left an entity, so that no device goes back.
     fn forget_group(&mut self, id: EntityId) {
         let Some(home) = self.me.as_ref().map(|me| me.home) else { return };
-        let live = self.entities.get(&home).and_then(|e| e.document(&Concern::Home)?.live());
-        let put = live.and_then(|live| home::leave_group(&live.document, id));
+        let put = self.home_document().and_then(|live| home::leave_group(&live.document, id));
         self.put_own(home, &Concern::Home, put, None);
     }
 
@@ -393,7 +383,7 @@ fn writes(command: &Command) -> bool {
     }
 }
 
-fn check_name(name: &str) -> Result<(), Refusal> {
+pub(crate) fn check_name(name: &str) -> Result<(), Refusal> {
     if name.trim().is_empty() || name.len() > NAME_BYTES_MAX {
         let message = format!("a name has 1 to {NAME_BYTES_MAX} bytes");
         return Err(refusal(RefusalCode::Usage, message, "give a shorter name"));

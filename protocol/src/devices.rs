@@ -9,7 +9,7 @@ mod mirroring;
 mod recovering;
 mod returning;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::command::{CommandId, DeviceCommand, DeviceView, Outcome, Refusal, RefusalCode, Reply};
 use crate::ids::{DeviceKey, EntityId, StatementId};
@@ -18,15 +18,12 @@ use crate::replicator::Replicator;
 use crate::roster::SeatView;
 
 pub(crate) use linking::Linking;
-pub(crate) use returning::{RETURN, Return};
 
 /// What this node remembers of its person's devices besides the rosters, in this run.
 #[derive(Debug, Default)]
 pub(crate) struct Devices {
     /// Codes that were made here, and the one that was given here.
     pub(crate) linking: Linking,
-    /// Entities to get back into, as this person's device.
-    pub(crate) returns: BTreeMap<EntityId, Return>,
     /// The home changed since groups were compared with it.
     pub(crate) home_changed: bool,
 }
@@ -104,7 +101,8 @@ impl Replicator {
         let home = self.me.as_ref().map(|me| me.home);
         let entered = self.entities.values().any(|e| Some(e.id) != home && e.secret.is_some());
         let shared = self.home_devices().len() > 1;
-        if entered || shared || !self.joins.is_empty() || !self.minting.is_empty() {
+        let joining = !self.joins.is_empty() || !self.seeks.is_empty();
+        if entered || shared || joining || !self.minting.is_empty() {
             return Err(refusal(
                 RefusalCode::NotAllowed,
                 "this node's own person is in use already",

@@ -8,15 +8,15 @@
 use std::collections::BTreeMap;
 
 use crate::command::{Kind, Notice};
-use crate::devices::RETURN;
 use crate::effect::Effect;
 use crate::entity::Entity;
 use crate::ids::{EntityId, Incarnation, LogHead, LogId, StatementId};
-use crate::joining::{JOIN, Join};
+use crate::joining::{JOIN, Join, SEEK, Seeking};
 use crate::me::{IDENTITY, Me};
-use crate::names::NAME;
+use crate::names::{LOOKUP, NAME};
 use crate::record::{LocalKey, Page, Query, StoreFailure};
 use crate::replicator::{Load, Replicator};
+use crate::requests::{DENIAL, REQUEST};
 use crate::roster::{Body, Roster, Statement};
 
 /// The kind of the small values that name our current log of a document.
@@ -70,12 +70,19 @@ impl Replicator {
         for (key, value) in locals {
             match key.kind.as_str() {
                 NAME => self.names.restore(&key.of, value),
-                RETURN => self.restore_way(&key.of, value),
                 JOIN => {
-                    if let Some((entity, join)) = Join::read(&key.of, value) {
+                    if let Ok((entity, join)) = Join::read(&key.of, value) {
                         self.joins.insert(entity, join);
                     }
                 }
+                SEEK => {
+                    if let Ok((words, seeking)) = Seeking::read(&key.of, value) {
+                        self.seeks.insert(words, seeking);
+                    }
+                }
+                LOOKUP => self.names.restore_lookup(&key.of, value),
+                REQUEST => self.restore_request(value),
+                DENIAL => self.restore_denial(value),
                 _ => {}
             }
         }
@@ -141,6 +148,7 @@ impl Replicator {
             self.out.notify(Notice::Ready { identity, device: key });
         }
         self.check_joins();
+        self.try_seeks();
         self.look_home();
     }
 }

@@ -12,7 +12,7 @@ use crate::event::StretchId;
 use crate::ids::{DeviceKey, DocumentKey, EntityId, StatementId};
 use crate::record::{Batch, BatchId, LoadId, LocalKey, Query, Record};
 use crate::time::Instant;
-use crate::wire::Frame;
+use crate::wire::{Frame, Turned};
 use crate::words::StretchInput;
 
 /// What waits for a batch to be durable.
@@ -42,8 +42,8 @@ pub(crate) enum After {
         /// As `identity::Certificate::write` has it.
         certificate: Vec<u8>,
     },
-    /// The root's word for this device is on disk: whoever let us look in hears it.
-    Certified(EntityId),
+    /// What was decided of a joiner is on disk: it may be told, if it is still connected.
+    Turned(EntityId, DeviceKey, Turned),
     /// The identity is on disk: the node may serve.
     Ready,
 }

@@ -18,6 +18,7 @@ use crate::replicator::{Load, Replicator};
 use crate::roster::{Body, Inserted, Seal, Signer, Statement};
 use crate::schema::Put;
 use crate::schema::chat::MessageId;
+use crate::session::Session;
 use crate::waiting::Want;
 use crate::wire::Frame;
 
@@ -31,9 +32,9 @@ impl Replicator {
     pub(crate) fn take_statements(&mut self, from: DeviceKey, id: EntityId, statements: &[Vec<u8>]) {
         let Some(session) = self.sessions.get(&from) else { return };
         let shares = session.shared.contains_key(&id);
-        let wanted = self.joins.contains_key(&id) || self.devices.returns.contains_key(&id);
-        let joining = wanted && session.knocked.contains(&id);
-        if !joining && !shares && !session.returning.contains(&id) {
+        let joining = self.joins.contains_key(&id) && session.knocked.contains(&id);
+        let returning = self.is_returning(from, id);
+        if !joining && !shares && !returning {
             return self.drop_counted("statements of a stranger");
         }
         if joining && !self.entities.contains_key(&id) {
@@ -60,6 +61,12 @@ impl Replicator {
         }
         entity.note_statements(&new);
         let mut records = self.statement_records(id, &new);
+        if joining
+            && !rejected
+            && let Some(session) = self.sessions.get_mut(&from)
+        {
+            session.lets_in.insert(id);
+        }
         if joining {
             // The genesis is known from the founding of the entity and not new above.
             records.extend(self.genesis_record(id));
@@ -69,6 +76,9 @@ impl Replicator {
         }
         if rejected {
             self.blame(from, "invalid statement");
+        }
+        if returning {
+            self.let_in_returned(from, id);
         }
         if joining {
             let bytes = statements.iter().map(Vec::len).sum();
@@ -142,8 +152,11 @@ impl Replicator {
         entity.unwritten.retain(|unwritten| !statements.contains(unwritten));
         let bytes = statements.iter().filter_map(|s| entity.roster.bytes(s).map(<[u8]>::to_vec));
         let bytes: Vec<Vec<u8>> = bytes.collect();
-        let sharing = self.sessions.iter().filter(|(_, s)| s.shared.contains_key(&id)).map(|(d, _)| *d);
-        let to: Vec<DeviceKey> = sharing.filter(|d| Some(*d) != except).collect();
+        // Who lets us in does not share the secret with us yet.
+        let joining = self.joins.contains_key(&id);
+        let hears = |s: &Session| s.shared.contains_key(&id) || (joining && s.lets_in.contains(&id));
+        let hearing = self.sessions.iter().filter(|(_, session)| hears(session)).map(|(d, _)| *d);
+        let to: Vec<DeviceKey> = hearing.filter(|d| Some(*d) != except).collect();
         for device in to {
             self.send_statements(device, id, bytes.clone());
         }
@@ -156,9 +169,11 @@ impl Replicator {
         let Some(me) = &self.me else { return };
         let home = me.home == id;
         let Some(entity) = self.entities.get_mut(&id) else { return };
-        let entered = entity.secret.is_none();
+        let had_none = entity.secret.is_none();
         entity.open_seals(&me.device);
-        let entered = entered && entity.secret.is_some() && entity.member(me.key()).is_some();
+        let inside = entity.secret.is_some() && entity.member(me.key()).is_some();
+        // Who was removed and is let in again holds the secret already.
+        let entered = inside && (had_none || self.joins.contains_key(&id));
         self.want_names();
         self.mirror(id);
         self.rotate_if_needed(id);
@@ -166,6 +181,7 @@ impl Replicator {
         self.retry_all(id);
         self.judge_anew(id);
         self.compare_all(id);
+        self.tidy_requests(id);
         if entered {
             self.entered(id);
         }
@@ -182,6 +198,11 @@ impl Replicator {
     /// is not in cannot make this node stretch.
     pub(crate) fn want_names(&mut self) {
         let entered = self.entities.values().filter(|e| e.secret.is_some());
+        // Where the entities themselves are looked up: one for each, and needed to answer joiners.
+        let public = entered.clone().filter(|e| e.kind != Kind::Home);
+        for words in public.filter_map(|e| self.names.entity(e.id)).collect::<Vec<_>>() {
+            self.names.want_lookup(words, &mut self.out);
+        }
         for person in entered.flat_map(|e| e.roster.reading().members.keys()) {
             if !self.names.want(person.0, &mut self.out) {
                 return;

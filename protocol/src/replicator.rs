@@ -10,19 +10,20 @@ use std::collections::BTreeMap;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
-use crate::command::{Command, CommandId, Notice, RefusalCode};
+use crate::command::{Command, CommandId, JoinView, Notice, RefusalCode};
 use crate::devices::Devices;
 use crate::effect::{Effect, Reason};
 use crate::entity::Entity;
 use crate::event::{Event, StretchId};
 use crate::ids::{DeviceKey, DocumentKey, EntityId};
-use crate::joining::Join;
+use crate::joining::{Join, Seeking};
 use crate::me::Me;
 use crate::minting::Minting;
 use crate::names::Names;
 use crate::opening::{LOG, Opening};
 use crate::outbox::{After, Outbox, local, refusal};
 use crate::record::{BatchId, LoadId, StoreFailure};
+use crate::requests::Kept;
 use crate::session::Session;
 use crate::time::{Duration, Instant, Now};
 use crate::wire::Frame;
@@ -53,6 +54,12 @@ pub struct Replicator {
     pub(crate) entities: BTreeMap<EntityId, Entity>,
     pub(crate) joins: BTreeMap<EntityId, Join>,
     pub(crate) devices: Devices,
+    /// Joins to words of which the entity is not known yet.
+    pub(crate) seeks: BTreeMap<FourWords, Seeking>,
+    /// Joins that were refused while nobody waited for them.
+    pub(crate) refused_joins: Vec<JoinView>,
+    /// Who asks to be let into the entities this person is in.
+    pub(crate) requests: BTreeMap<EntityId, Kept>,
     pub(crate) sessions: BTreeMap<DeviceKey, Session>,
     /// What each load under way is for.
     pub(crate) loads: BTreeMap<LoadId, Load>,
@@ -94,6 +101,9 @@ impl Replicator {
             entities: BTreeMap::new(),
             joins: BTreeMap::new(),
             devices: Devices::default(),
+            seeks: BTreeMap::new(),
+            refused_joins: Vec::new(),
+            requests: BTreeMap::new(),
             sessions: BTreeMap::new(),
             loads: BTreeMap::new(),
             deferred: BTreeMap::new(),
@@ -130,7 +140,7 @@ impl Replicator {
     }
 
     fn stretched(&mut self, id: StretchId, bytes: &[u8; 32]) {
-        if self.minted(id, bytes) {
+        if self.minted(id, bytes) || self.worked(id, bytes) {
             return;
         }
         let nameless = self.own_name().is_none();
@@ -140,6 +150,7 @@ impl Replicator {
                 self.out.notify(Notice::Ready { identity, device });
             }
             self.check_joins();
+            self.try_seeks();
             if self.names.stretching().1 == 0 {
                 self.want_names();
             }
@@ -158,11 +169,10 @@ impl Replicator {
         self.out.woken();
         self.tell_peers();
         self.try_joins();
+        self.try_seeks();
         self.try_link();
         if self.devices.home_changed {
             self.look_home();
-        } else {
-            self.try_returns();
         }
     }
 
@@ -186,7 +196,7 @@ impl Replicator {
                 After::Linked { to, home, certificate } => {
                     self.out.send(to, &Frame::Linked { home, certificate });
                 }
-                After::Certified(entity) => self.certified(entity),
+                After::Turned(entity, device, why) => self.out.send(device, &Frame::Turned { entity, why }),
                 After::Ready => self.ready(),
             }
         }

@@ -16,8 +16,8 @@ use crate::identity::{Certificate, DeviceCard, RootSecret, SignatureBytes};
 use crate::ids::{DeviceKey, EntityId, VerifyingKey};
 use crate::limits::{ADDRESS_BYTES_MAX, DEVICES_MAX, INVITE_ADDRESSES_MAX, LINK_CODES_MAX};
 use crate::link::{LinkCode, is_shown};
+use crate::me::Me;
 use crate::outbox::{After, refusal};
-use crate::record::Record;
 use crate::replicator::Replicator;
 use crate::time::{Duration, Instant};
 use crate::wire::Frame;
@@ -279,11 +279,10 @@ impl Replicator {
         }
         let Some(attempt) = self.devices.linking.attempt.take() else { return };
         let answer = After::Answer(attempt.asker, Outcome::Done(Reply::Ok));
-        let way = returning_by(home, &attempt.peers);
         self.become_device(certificate, None, home);
-        let mine = self.me.as_ref().map(crate::me::Me::record);
-        self.out.write(mine.into_iter().chain([way]).collect(), vec![answer]);
-        self.look_home();
+        let mine = self.me.as_ref().map(Me::record);
+        self.out.write(mine.into_iter().collect(), vec![answer]);
+        self.return_to(home, None, attempt.peers);
     }
 
     /// Whoever waits for this attempt waits no longer.
@@ -333,11 +332,5 @@ impl Replicator {
             session.forget(&id);
         }
         self.changed.remove(&id);
-        self.devices.returns.remove(&id);
     }
-}
-
-/// Where the other devices of a home may be dialled, to be kept until this one is in.
-fn returning_by(home: EntityId, peers: &[String]) -> Record {
-    super::returning::way(home, peers)
 }

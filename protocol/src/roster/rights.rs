@@ -87,6 +87,15 @@ impl Roster {
         })
     }
 
+    /// Whether this key was ever revoked, by a statement that counts.
+    pub fn was_revoked(&self, key: &DeviceKey) -> bool {
+        let counts = &self.reading().judgement.counts;
+        self.ids().any(|id| {
+            let revokes = matches!(self.statement(&id).map(Statement::body), Some(Body::Revoke { key: of, .. }) if of == key);
+            revokes && self.graph.at(&id).is_some_and(|at| counts.contains(at))
+        })
+    }
+
     /// All epochs, the greatest counter first.
     pub fn epochs(&self) -> Vec<StatementId> {
         let mut epochs = self.graph.epochs().to_vec();
