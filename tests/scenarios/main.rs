@@ -1,6 +1,8 @@
 //! Hand-written stories on the simulated cluster, one for each promise that a user would name.
 
+mod asking;
 mod chat;
 mod children;
+mod devices;
 mod joining;
 mod surviving;
