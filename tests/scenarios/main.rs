@@ -3,4 +3,7 @@
 mod asking;
 mod chat;
 mod joining;
+mod pressing;
+mod returning;
+mod seeking;
 mod surviving;
