@@ -5,4 +5,7 @@ mod chat;
 mod children;
 mod devices;
 mod joining;
+mod pressing;
+mod returning;
+mod seeking;
 mod surviving;
