@@ -285,6 +285,98 @@ fn the_dead_comes_back_only_when_a_senior_undid_what_killed_it() {
     assert!(!later.has("cem"), "a removal known to who removed its author stands");
 }
 
+#[test]
+fn added_removed_and_added_at_once_ends_as_removed_and_can_be_added_again() {
+    let group = Replica::of("ada", &[("ben", Role::Owner), ("cem", Role::Admin)]);
+    let (mut first, mut second, mut third) = (group.clone(), group.clone(), group);
+    first.says("ben", add("dia", Role::Admin));
+    second.says("ada", remove("dia"));
+    third.says("cem", add("dia", Role::Member));
+    for order in [[&first, &second, &third], [&third, &second, &first], [&second, &first, &third]] {
+        let mut joined = Replica::join(&order);
+        assert!(!joined.has("dia"), "a removal apart from both ends both");
+        joined.says("cem", add("dia", Role::Member));
+        assert_eq!(joined.role("dia"), Some(Role::Member));
+    }
+}
+
+#[test]
+fn a_removal_by_a_junior_does_not_end_what_its_senior_added() {
+    let group = Replica::of("ada", &[("ben", Role::Admin), ("cem", Role::Admin)]);
+    let (mut adding, mut removing) = (group.clone(), group);
+    adding.says("ben", add("dia", Role::Member));
+    adding.says("cem", add("dia", Role::Member));
+    removing.says("cem", remove("dia"));
+    let joined = Replica::join(&[&adding, &removing]);
+    assert!(joined.has("dia"), "ben's membership is older than cem is senior");
+}
+
+#[test]
+fn two_who_were_removed_gain_nothing_by_reports_about_each_other() {
+    let mut group = Replica::of("ada", &[("ben", Role::Admin), ("cem", Role::Admin)]);
+    let mut behind = group.clone();
+    let removals = [group.says("ada", remove("ben")), group.says("ada", remove("cem"))];
+    behind.hears(&group);
+    let cuts = group.roster.reading().cuts.clone();
+    for (name, removal, of) in [("ben", removals[1], "cem"), ("cem", removals[0], "ben")] {
+        let signer = device(name);
+        let report = Body::Held { removal, vectors: vectors(of, 1_000) };
+        let draft = behind.roster.draft(fourword_protocol::roster::Signer::Device(&signer), report);
+        assert!(draft.is_err(), "who was removed has no seat to sign under");
+    }
+    assert_eq!(behind.roster.reading().cuts, cuts);
+}
+
+#[test]
+fn a_device_certified_again_apart_from_its_revocation_stays_revoked() {
+    let mut group = Replica::of("ada", &[("ben", Role::Member)]);
+    group.says("ben", certify("ben/laptop"));
+    let mut apart = group.clone();
+    group.says("ben", revoke("ben/laptop"));
+    apart.says("ben", certify("ben/laptop"));
+    group.hears(&apart);
+    assert_eq!(group.roster.reading().member_of(&key("ben/laptop")), None);
+    group.says("ben", certify("ben/laptop"));
+    assert!(group.roster.reading().member_of(&key("ben/laptop")).is_some());
+}
+
+#[test]
+fn an_heir_opens_no_epoch_out_of_reach_either() {
+    let mut group = Replica::of("ada", &[("ben", Role::Member)]);
+    group.says("ada", leave());
+    let wild = group.says("ben", epoch(u64::MAX, &["ben"]));
+    assert!(!group.counts(wild), "or no later epoch could ever be greater");
+    let fair = group.says("ben", epoch(1, &["ben"]));
+    assert_eq!(group.roster.reading().epoch, Some(fair));
+}
+
+#[test]
+fn what_the_heir_did_while_nobody_ruled_stands_and_ends_with_the_admin_it_appoints() {
+    let mut group = Replica::of("ada", &[("ben", Role::Member), ("cem", Role::Member)]);
+    group.says("ada", leave());
+    let (mut appointing, mut inviting) = (group.clone(), group);
+    appointing.says("ben", add("gil", Role::Admin));
+    let apart = inviting.says("ben", add("hal", Role::Member));
+    let mut joined = Replica::join(&[&appointing, &inviting]);
+    assert!(joined.has("gil") && joined.has("hal"), "neither knew of the other");
+    let late = joined.says("ben", add("ida", Role::Member));
+    assert!(joined.counts(apart) && !joined.counts(late));
+    joined.says("gil", remove("hal"));
+    joined.says("gil", add("ida", Role::Member));
+    assert!(joined.has("ida") && joined.has("hal"), "ben is senior to gil, and so is whom it added first");
+}
+
+#[test]
+fn when_the_appointed_admin_goes_the_most_senior_member_inherits_again() {
+    let mut group = Replica::of("ada", &[("ben", Role::Member), ("cem", Role::Member)]);
+    group.says("ada", leave());
+    group.says("ben", add("gil", Role::Admin));
+    group.says("ben", leave());
+    assert_eq!(group.role("cem"), Some(Role::Member));
+    group.says("gil", leave());
+    assert_eq!(group.role("cem"), Some(Role::Owner));
+}
+
 // -- documents --------------------------------------------------------------------------------
 
 #[test]
@@ -358,4 +450,37 @@ fn a_device_has_no_role_before_it_was_certified_and_none_where_heads_are_unknown
         group.roster.role_at(&key("ben"), &[fourword_protocol::ids::StatementId([5; 32])], None),
         None
     );
+}
+
+#[test]
+fn a_report_counts_only_as_its_devices_first_word_on_the_removal() {
+    let mut group =
+        Replica::of("ada", &[("ben", Role::Member), ("cem", Role::Member), ("dia", Role::Member)]);
+    let removal = group.says("ada", Body::Remove { person: person("ben"), vectors: vectors("ben", 5) });
+    group.says("cem", certify("cem/laptop"));
+    group.says("cem", Body::Held { removal, vectors: vectors("ben", 90) });
+    let furthest =
+        |group: &Replica| group.roster.reading().cuts.values().next().unwrap()[&log("ben")].sequence;
+    assert_eq!(furthest(&group), 5, "cem had spoken since it knew");
+    group.says("cem/laptop", Body::Held { removal, vectors: vectors("ben", 7) });
+    assert_eq!(furthest(&group), 7, "its other device had not");
+    group.says("dia", Body::Held { removal, vectors: vectors("ben", 6) });
+    assert_eq!(furthest(&group), 7, "a cut never gets shorter");
+}
+
+#[test]
+fn of_several_removals_the_furthest_report_on_any_of_them_holds() {
+    let group = Replica::of("ada", &[("ben", Role::Owner), ("cem", Role::Member), ("dia", Role::Member)]);
+    let removal = |sequence| Body::Remove { person: person("dia"), vectors: vectors("dia", sequence) };
+    let (mut by_ada, mut by_ben) = (group.clone(), group);
+    let first = by_ada.says("ada", removal(3));
+    let second = by_ben.says("ben", removal(4));
+    by_ada.says("cem", Body::Held { removal: first, vectors: vectors("dia", 8) });
+    by_ben.says("ada", Body::Held { removal: second, vectors: vectors("dia", 6) });
+    let joined = Replica::join(&[&by_ada, &by_ben]);
+    let cut =
+        |replica: &Replica| replica.roster.reading().cuts.values().next().unwrap()[&log("dia")].sequence;
+    assert_eq!((cut(&by_ada), cut(&by_ben)), (8, 6));
+    assert_eq!(cut(&joined), 8);
+    assert_eq!(Replica::join(&[&by_ben, &by_ada]).picture(), joined.picture());
 }

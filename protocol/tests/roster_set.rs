@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use cast::*;
 use fourword_protocol::ids::StatementId;
 use fourword_protocol::limits::{ROSTER_HEADS_MAX, STATEMENTS_PER_DEVICE_MAX, WAITING_STATEMENTS_MAX};
-use fourword_protocol::roster::{Body, DraftError, Inserted, Rejection, Role, Signer};
+use fourword_protocol::roster::{Body, DraftError, Inserted, Rejection, Role, Signer, Statement};
 use proptest::prelude::*;
 
 /// A group in which much happened apart.
@@ -234,4 +234,46 @@ fn what_one_device_signs_is_bounded_and_the_same_is_kept_in_any_order() {
     assert_eq!(first.roster.ids().count(), STATEMENTS_PER_DEVICE_MAX + 2);
     first.says("ada", add("dia", Role::Member));
     assert!(first.has("dia"), "who is not at the bound goes on");
+}
+
+/// What makes room takes others' statements with it, and so makes room for theirs: who was refused
+/// before is taken when it is offered again, and all end with the same set.
+#[test]
+fn two_devices_at_their_bounds_end_with_the_same_set_once_all_was_offered_again() {
+    let start = Replica::of("ada", &[("ben", Role::Member), ("cem", Role::Member)]);
+    let unknown = |number: usize| Body::Unknown { kind: 99, bytes: number.to_be_bytes().to_vec() };
+    let apart = |name: &str, count: usize| -> Vec<Statement> {
+        let signer = device(name);
+        (0..count).map(|n| start.roster.draft(Signer::Device(&signer), unknown(n)).unwrap()).collect()
+    };
+    let mut bens = apart("ben", STATEMENTS_PER_DEVICE_MAX + 1);
+    bens.sort_by_key(Statement::id);
+    let (smallest, greatest) = (bens.remove(0), bens.pop().unwrap());
+    let cems = apart("cem", STATEMENTS_PER_DEVICE_MAX - 1);
+    let mut follower = start.clone();
+    follower.roster.add(greatest.clone());
+    let follows = follower.says("cem", unknown(usize::MAX));
+    let follows = follower.roster.statement(&follows).unwrap().clone();
+    let mut deeper = start.clone();
+    deeper.says("ada", unknown(1));
+    deeper.says("ada", unknown(2));
+    let deep = deeper.says("cem", unknown(usize::MAX));
+
+    let mut one = deeper.clone();
+    for statement in [&bens[..], &[greatest.clone()], &cems, &[follows.clone()]].concat() {
+        one.roster.add(statement);
+    }
+    assert!(!one.roster.contains(&deep), "cem's deepest made room");
+    one.roster.add(smallest.clone());
+    assert!(!one.roster.contains(&follows.id()), "it went with ben's greatest");
+    let mut two = deeper.clone();
+    for statement in [&[smallest], &bens[..], &cems].concat() {
+        two.roster.add(statement);
+    }
+    assert_eq!(two.roster.add(greatest), Inserted::Rejected(Rejection::DeviceFull));
+    assert!(matches!(two.roster.add(follows), Inserted::Waiting { .. }));
+    assert_ne!(one.roster.digest(), two.roster.digest());
+    one.hears(&two);
+    assert_eq!(one.roster.digest(), two.roster.digest());
+    assert!(one.roster.contains(&deep));
 }

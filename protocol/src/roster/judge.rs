@@ -53,7 +53,7 @@ const HEADS_REMEMBERED_MAX: usize = 1024;
 enum Need {
     Nothing,
     Role(Role),
-    /// No role suffices.
+    /// No role suffices, not even that of an heir.
     More,
 }
 
@@ -404,9 +404,10 @@ impl<'a> Judge<'a> {
     }
 
     fn has_right(&mut self, at: StatementIx, m: MemberIx) -> bool {
-        let need = match self.need(at) {
+        let least = match self.need(at) {
             Need::Nothing => return true,
-            need => need,
+            Need::More => return false,
+            Need::Role(least) => least,
         };
         let graph = self.graph;
         let role = || {
@@ -417,7 +418,7 @@ impl<'a> Judge<'a> {
                 |change| change != at && !graph.knew(change, at),
             )
         };
-        if matches!(need, Need::Role(least) if role() >= least) {
+        if role() >= least {
             return true;
         }
         if !graph.may_be_orphaned(&graph.nodes[at].past) {

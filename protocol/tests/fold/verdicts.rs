@@ -173,7 +173,7 @@ impl Set {
         let by_role = match self.need(at) {
             Need::Nothing => return true,
             Need::Role(least) => self.lowest(account, line.member, line.past, apart) >= least,
-            Need::More => false,
+            Need::More => return false,
         };
         by_role || {
             let below = self.below(at);
