@@ -308,10 +308,13 @@ impl Replicator {
 
     /// Tries again what waits in all documents of an entity.
     fn retry_all(&mut self, id: EntityId) {
-        let Some(entity) = self.entities.get_mut(&id) else { return };
+        let Some(entity) = self.entities.get(&id) else { return };
         let documents: Vec<DocumentKey> = entity.replicas.keys().copied().collect();
-        let taken = documents.into_iter().flat_map(|d| entity.retry(d)).collect();
-        self.store(id, taken);
+        for document in documents {
+            // One batch for each, as what waits in all of them together may be more than one takes.
+            let taken = self.entities.get_mut(&id).map(|e| e.retry(document)).unwrap_or_default();
+            self.store(id, taken);
+        }
     }
 
     // -- our own envelopes --------------------------------------------------------------------
