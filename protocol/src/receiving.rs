@@ -3,7 +3,7 @@
 //! Everything that came in one frame is written as one batch. Statements are durable before they
 //! are passed on; envelopes need not be, since whoever sent them has them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::{Notice, RefusalCode};
 use crate::entity::Received;
@@ -18,11 +18,18 @@ use crate::replicator::{Load, Replicator};
 use crate::roster::{Body, Inserted, Seal, Signer};
 use crate::schema::Put;
 use crate::schema::chat::MessageId;
+use crate::session::Allowance;
+use crate::time::{Duration, Now};
 use crate::waiting::Want;
 use crate::wire::Frame;
 
 /// Bytes of stored envelopes read at a time when a document is loaded.
 const LOAD_BYTES: usize = 1024 * 1024;
+
+/// How much a device may send that costs a check of a signature and brings nothing: a burst, then
+/// one for each stretch of time. Honest peers may send what we cannot use yet, or never can.
+const VAIN_BURST: u64 = 4096;
+const VAIN_EVERY: Duration = Duration(10);
 
 impl Replicator {
     // -- statements ---------------------------------------------------------------------------
@@ -41,19 +48,25 @@ impl Replicator {
             let Some(entity) = found(id, first) else { return self.blame(from, "no genesis") };
             self.entities.insert(id, entity);
         }
-        let Some(entity) = self.entities.get_mut(&id) else { return };
         let (mut new, mut rejected) = (Vec::new(), false);
         for bytes in statements {
+            let Some(entity) = self.entities.get_mut(&id).filter(|_| !is_vain(&self.vain, from, self.now))
+            else {
+                self.drop_counted("more in vain than is heard");
+                break;
+            };
             match entity.roster.insert(bytes) {
                 Inserted::New(ids) => new.extend(ids),
-                Inserted::Rejected(rejection) => rejected |= rejection.blames_sender(),
-                Inserted::Known | Inserted::Waiting { .. } => {}
+                Inserted::Rejected(rejection) if rejection.blames_sender() => rejected = true,
+                Inserted::Rejected(_) | Inserted::Waiting { .. } => self.note_vain(from),
+                Inserted::Known => {}
             }
             if rejected {
                 // Each costs a signature check: what follows must come again from somebody else.
                 break;
             }
         }
+        let Some(entity) = self.entities.get_mut(&id) else { return };
         entity.note_statements(&new);
         let mut records = self.statement_records(id, &new);
         if joining {
@@ -215,7 +228,11 @@ impl Replicator {
         }
         let mut taken = Vec::new();
         for bytes in envelopes {
-            match self.take_envelope(id, bytes) {
+            if is_vain(&self.vain, from, self.now) {
+                self.drop_counted("more in vain than is heard");
+                break;
+            }
+            match self.take_envelope(from, id, bytes) {
                 Ok(new) => taken.extend(new),
                 Err(fault) => self.blame(from, fault),
             }
@@ -233,6 +250,7 @@ impl Replicator {
     /// Takes one envelope through all checks; gives what was judged because of it.
     pub(crate) fn take_envelope(
         &mut self,
+        from: DeviceKey,
         id: EntityId,
         bytes: &[u8],
     ) -> Result<Vec<(Envelope, Judged)>, &'static str> {
@@ -256,6 +274,8 @@ impl Replicator {
             Received::Waits(want) => {
                 if want == Want::Document {
                     self.load_documents(id);
+                } else {
+                    self.note_vain(from);
                 }
                 Ok(Vec::new())
             }
@@ -264,15 +284,22 @@ impl Replicator {
                 Ok(Vec::new())
             }
             Received::Forked => {
+                self.note_vain(from);
                 self.drop_counted("forked log");
                 Ok(Vec::new())
             }
             Received::Void => {
+                self.note_vain(from);
                 self.drop_counted("envelope without the right to it");
                 Ok(Vec::new())
             }
             Received::Hostile(fault) => Err(fault),
         }
+    }
+
+    /// Notes that what a device sent cost a check of a signature and brought nothing for now.
+    fn note_vain(&mut self, from: DeviceKey) {
+        self.vain.entry(from).or_default().take(self.now.instant, VAIN_BURST, VAIN_EVERY);
     }
 
     /// Stores envelopes that were judged and tells who listens.
@@ -457,6 +484,11 @@ impl Replicator {
         }
         self.load_documents(id);
     }
+}
+
+/// Whether a device has sent so much in vain that it is not heard for a while.
+pub(crate) fn is_vain(vain: &BTreeMap<DeviceKey, Allowance>, device: DeviceKey, now: Now) -> bool {
+    vain.get(&device).is_some_and(|vain| vain.is_spent(now.instant, VAIN_BURST, VAIN_EVERY))
 }
 
 fn envelope_record(entity: EntityId, envelope: &Envelope) -> Record {

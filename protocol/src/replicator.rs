@@ -22,7 +22,7 @@ use crate::names::Names;
 use crate::opening::{LOG, Opening};
 use crate::outbox::{After, Outbox, local, refusal};
 use crate::record::{BatchId, LoadId, StoreFailure};
-use crate::session::Session;
+use crate::session::{Allowance, Session};
 use crate::time::{Duration, Instant, Now};
 use crate::words::{FourWords, Naming};
 
@@ -51,6 +51,8 @@ pub struct Replicator {
     pub(crate) entities: BTreeMap<EntityId, Entity>,
     pub(crate) joins: BTreeMap<EntityId, Join>,
     pub(crate) sessions: BTreeMap<DeviceKey, Session>,
+    /// What devices sent in vain of late. Outlives the connection, which costs less than the burst.
+    pub(crate) vain: BTreeMap<DeviceKey, Allowance>,
     /// What each load under way is for.
     pub(crate) loads: BTreeMap<LoadId, Load>,
     /// Commands that wait for a document to be in memory.
@@ -91,6 +93,7 @@ impl Replicator {
             entities: BTreeMap::new(),
             joins: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            vain: BTreeMap::new(),
             loads: BTreeMap::new(),
             deferred: BTreeMap::new(),
             changed: BTreeMap::new(),
