@@ -6,6 +6,7 @@
 use crate::effect::{Effect, Verdict};
 use crate::event::GossipId;
 use crate::ids::{DeviceKey, EntityId, Topic};
+use crate::receiving::is_vain;
 use crate::replicator::Replicator;
 
 impl Replicator {
@@ -28,7 +29,11 @@ impl Replicator {
         let Some(id) = entity else {
             return self.out.push(Effect::Judge(gossip, Verdict::Ignore));
         };
-        match self.take_envelope(id, bytes) {
+        if is_vain(&self.vain, from, self.now) {
+            self.drop_counted("more in vain than is heard");
+            return self.out.push(Effect::Judge(gossip, Verdict::Ignore));
+        }
+        match self.take_envelope(from, id, bytes) {
             Ok(taken) if taken.is_empty() => {
                 // Held already, or waiting: then whoever passed it on may have what is missing.
                 self.out.push(Effect::Judge(gossip, Verdict::Ignore));

@@ -18,12 +18,18 @@ use crate::replicator::{Load, Replicator};
 use crate::roster::{Body, Inserted, Seal, Signer, Statement};
 use crate::schema::Put;
 use crate::schema::chat::MessageId;
-use crate::session::Session;
+use crate::session::{Allowance, Session};
+use crate::time::{Duration, Now};
 use crate::waiting::Want;
 use crate::wire::Frame;
 
 /// Bytes of stored envelopes read at a time when a document is loaded.
 const LOAD_BYTES: usize = 1024 * 1024;
+
+/// How much a device may send that costs a check of a signature and brings nothing: a burst, then
+/// one for each stretch of time. Honest peers may send what we cannot use yet, or never can.
+const VAIN_BURST: u64 = 4096;
+const VAIN_EVERY: Duration = Duration(10);
 
 impl Replicator {
     // -- statements ---------------------------------------------------------------------------
@@ -46,19 +52,25 @@ impl Replicator {
             }
             self.entities.insert(id, entity);
         }
-        let Some(entity) = self.entities.get_mut(&id) else { return };
         let (mut new, mut rejected) = (Vec::new(), false);
         for bytes in statements {
+            let Some(entity) = self.entities.get_mut(&id).filter(|_| !is_vain(&self.vain, from, self.now))
+            else {
+                self.drop_counted("more in vain than is heard");
+                break;
+            };
             match entity.roster.insert(bytes) {
                 Inserted::New(ids) => new.extend(ids),
-                Inserted::Rejected(rejection) => rejected |= rejection.blames_sender(),
-                Inserted::Known | Inserted::Waiting { .. } => {}
+                Inserted::Rejected(rejection) if rejection.blames_sender() => rejected = true,
+                Inserted::Rejected(_) | Inserted::Waiting { .. } => self.note_vain(from),
+                Inserted::Known => {}
             }
             if rejected {
                 // Each costs a signature check: what follows must come again from somebody else.
                 break;
             }
         }
+        let Some(entity) = self.entities.get_mut(&id) else { return };
         entity.note_statements(&new);
         let mut records = self.statement_records(id, &new);
         if joining
@@ -263,7 +275,11 @@ impl Replicator {
         }
         let mut taken = Vec::new();
         for bytes in envelopes {
-            match self.take_envelope(id, bytes) {
+            if is_vain(&self.vain, from, self.now) {
+                self.drop_counted("more in vain than is heard");
+                break;
+            }
+            match self.take_envelope(from, id, bytes) {
                 Ok(new) => taken.extend(new),
                 Err(fault) => self.blame(from, fault),
             }
@@ -281,6 +297,7 @@ impl Replicator {
     /// Takes one envelope through all checks; gives what was judged because of it.
     pub(crate) fn take_envelope(
         &mut self,
+        from: DeviceKey,
         id: EntityId,
         bytes: &[u8],
     ) -> Result<Vec<(Envelope, Judged)>, &'static str> {
@@ -304,6 +321,8 @@ impl Replicator {
             Received::Waits(want) => {
                 if want == Want::Document {
                     self.load_documents(id);
+                } else {
+                    self.note_vain(from);
                 }
                 Ok(Vec::new())
             }
@@ -312,15 +331,22 @@ impl Replicator {
                 Ok(Vec::new())
             }
             Received::Forked => {
+                self.note_vain(from);
                 self.drop_counted("forked log");
                 Ok(Vec::new())
             }
             Received::Void => {
+                self.note_vain(from);
                 self.drop_counted("envelope without the right to it");
                 Ok(Vec::new())
             }
             Received::Hostile(fault) => Err(fault),
         }
+    }
+
+    /// Notes that what a device sent cost a check of a signature and brought nothing for now.
+    fn note_vain(&mut self, from: DeviceKey) {
+        self.vain.entry(from).or_default().take(self.now.instant, VAIN_BURST, VAIN_EVERY);
     }
 
     /// Stores envelopes that were judged and tells who listens.
@@ -363,10 +389,13 @@ impl Replicator {
 
     /// Tries again what waits in all documents of an entity.
     fn retry_all(&mut self, id: EntityId) {
-        let Some(entity) = self.entities.get_mut(&id) else { return };
+        let Some(entity) = self.entities.get(&id) else { return };
         let documents: Vec<DocumentKey> = entity.replicas.keys().copied().collect();
-        let taken = documents.into_iter().flat_map(|d| entity.retry(d)).collect();
-        self.store(id, taken);
+        for document in documents {
+            // One batch for each, as what waits in all of them together may be more than one takes.
+            let taken = self.entities.get_mut(&id).map(|e| e.retry(document)).unwrap_or_default();
+            self.store(id, taken);
+        }
     }
 
     // -- our own envelopes --------------------------------------------------------------------
@@ -510,6 +539,11 @@ impl Replicator {
         }
         self.load_documents(id);
     }
+}
+
+/// Whether a device has sent so much in vain that it is not heard for a while.
+pub(crate) fn is_vain(vain: &BTreeMap<DeviceKey, Allowance>, device: DeviceKey, now: Now) -> bool {
+    vain.get(&device).is_some_and(|vain| vain.is_spent(now.instant, VAIN_BURST, VAIN_EVERY))
 }
 
 fn envelope_record(entity: EntityId, envelope: &Envelope) -> Record {

@@ -24,7 +24,7 @@ use crate::opening::{LOG, Opening};
 use crate::outbox::{After, Outbox, local, refusal};
 use crate::record::{BatchId, LoadId, StoreFailure};
 use crate::requests::Kept;
-use crate::session::Session;
+use crate::session::{Allowance, Session};
 use crate::time::{Duration, Instant, Now};
 use crate::wire::Frame;
 use crate::words::{FourWords, Naming};
@@ -61,6 +61,8 @@ pub struct Replicator {
     /// Who asks to be let into the entities this person is in.
     pub(crate) requests: BTreeMap<EntityId, Kept>,
     pub(crate) sessions: BTreeMap<DeviceKey, Session>,
+    /// What devices sent in vain of late. Outlives the connection, which costs less than the burst.
+    pub(crate) vain: BTreeMap<DeviceKey, Allowance>,
     /// What each load under way is for.
     pub(crate) loads: BTreeMap<LoadId, Load>,
     /// Commands that wait for a document to be in memory.
@@ -105,6 +107,7 @@ impl Replicator {
             refused_joins: Vec::new(),
             requests: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            vain: BTreeMap::new(),
             loads: BTreeMap::new(),
             deferred: BTreeMap::new(),
             changed: BTreeMap::new(),

@@ -62,13 +62,21 @@ pub(crate) struct Allowance {
 impl Allowance {
     /// Takes one. False if the peer has had `burst` and the time for another has not come.
     pub(crate) fn take(&mut self, now: Instant, burst: u64, every: Duration) -> bool {
-        let latest = now + Duration(every.0.saturating_mul(burst));
-        let even_at = self.even_at.max(now) + every;
-        let granted = even_at <= latest;
+        let granted = !self.is_spent(now, burst, every);
         if granted {
-            self.even_at = even_at;
+            self.even_at = self.even_at.max(now) + every;
         }
         granted
+    }
+
+    /// Whether the burst is used up, and the time for another has not come.
+    pub(crate) fn is_spent(&self, now: Instant, burst: u64, every: Duration) -> bool {
+        self.even_at.max(now) + every > now + Duration(every.0.saturating_mul(burst))
+    }
+
+    /// Whether all that was taken is made up for.
+    pub(crate) fn is_even(&self, now: Instant) -> bool {
+        self.even_at <= now
     }
 }
 

@@ -34,6 +34,8 @@ impl Replicator {
     // -- connections --------------------------------------------------------------------------
 
     pub(crate) fn connected(&mut self, device: DeviceKey) {
+        let now = self.now.instant;
+        self.vain.retain(|device, vain| self.sessions.contains_key(device) || !vain.is_even(now));
         self.sessions.insert(device, Session::default());
         self.out.notify(crate::command::Notice::PeerChanged { device, connected: true });
         self.greet(device);

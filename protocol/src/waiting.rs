@@ -104,3 +104,63 @@ impl Waiting {
         self.envelopes.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha20Rng;
+
+    use super::*;
+    use crate::envelope::Header;
+    use crate::epoch::EpochKey;
+    use crate::identity::DeviceSecret;
+    use crate::ids::{DocumentKey, EnvelopeHash, Incarnation, StatementId};
+
+    /// An envelope of a device at a position of its log, with content of about this many bytes.
+    fn envelope(device: u8, sequence: u64, bytes: usize) -> Envelope {
+        let mut random = ChaCha20Rng::seed_from_u64(sequence);
+        let device = DeviceSecret::from_seeds(&[device; 32], &[device; 32]);
+        let log = LogId { document: DocumentKey([3; 32]), device: device.key(), incarnation: Incarnation(4) };
+        let (heads, epoch) = (vec![StatementId([6; 32])], StatementId([7; 32]));
+        let header = Header { log, sequence, previous: EnvelopeHash([5; 32]), heads, epoch };
+        let mut content = vec![0; bytes];
+        rand::Rng::fill_bytes(&mut random, &mut content);
+        Envelope::seal(header, &content, &EpochKey::new([9; 32]), &device, &mut random).unwrap()
+    }
+
+    #[test]
+    fn as_many_wait_as_there_is_room_for_and_one_more_is_dropped() {
+        let mut waiting = Waiting::default();
+        for sequence in 2..2 + WAITING_ENVELOPES_MAX as u64 {
+            waiting.keep(envelope(1, sequence, 0), Want::Key);
+        }
+        let (count, bytes) = waiting.size();
+        assert_eq!(count, WAITING_ENVELOPES_MAX);
+        let one_more = envelope(1, 2 + WAITING_ENVELOPES_MAX as u64, 0);
+        waiting.keep(one_more.clone(), Want::Key);
+        assert_eq!(waiting.size(), (count, bytes));
+        // Another device takes the last place of whoever has most, and what is gone makes room.
+        waiting.keep(envelope(2, 2, 0), Want::Key);
+        assert_eq!((waiting.size().0, waiting.logs().len()), (count, 2));
+        assert!(waiting.take(one_more.header.log, 2).is_some());
+        waiting.keep(one_more.clone(), Want::Key);
+        assert!(waiting.at(one_more.header.log, one_more.header.sequence).is_some());
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes_to_the_last_one() {
+        let mut waiting = Waiting::default();
+        let length = envelope(1, 2, 200_000).bytes().len();
+        let fitting = WAITING_ENVELOPE_BYTES_MAX / length;
+        for sequence in 2..2 + fitting as u64 {
+            waiting.keep(envelope(1, sequence, 200_000), Want::Key);
+        }
+        assert_eq!(waiting.size(), (fitting, fitting * length));
+        let left = WAITING_ENVELOPE_BYTES_MAX - fitting * length;
+        let overhead = length - 200_000;
+        waiting.keep(envelope(1, 900, left - overhead + 1), Want::Key);
+        assert_eq!(waiting.size().0, fitting, "one byte too many");
+        waiting.keep(envelope(1, 900, left - overhead), Want::Key);
+        assert_eq!(waiting.size(), (fitting + 1, WAITING_ENVELOPE_BYTES_MAX));
+    }
+}

@@ -6,7 +6,9 @@ use cast::*;
 use fourword_protocol::bytes::{Reader, Writer};
 use fourword_protocol::identity::SignatureBytes;
 use fourword_protocol::ids::{EntityId, StatementId};
-use fourword_protocol::limits::{SEALS_PER_STATEMENT_MAX, STATEMENT_BYTES_MAX, VECTOR_LOGS_MAX};
+use fourword_protocol::limits::{
+    INVITE_USES_MAX, SEALS_PER_STATEMENT_MAX, STATEMENT_BYTES_MAX, VECTOR_LOGS_MAX,
+};
 use fourword_protocol::roster::statement::StatementError;
 use fourword_protocol::roster::{Body, Rejection, Role, Roster, Signer, Statement};
 use fourword_protocol::time::WallTime;
@@ -56,6 +58,18 @@ fn every_kind_of_body_reads_back_as_written() {
         let bytes = written(&body);
         assert_eq!(bytes[0], number, "{body:?}");
         assert_eq!(read(&bytes), Some(body));
+    }
+}
+
+#[test]
+fn an_invite_admits_up_to_its_bound_and_not_once_more_or_never() {
+    let key = code(EntityId([0; 32]), 1).key();
+    let invite = |uses| Body::OpenInvite { key, role: Role::Member, expires: WallTime(9), uses };
+    for uses in [1, INVITE_USES_MAX] {
+        assert_eq!(read(&written(&invite(uses))), Some(invite(uses)));
+    }
+    for uses in [0, INVITE_USES_MAX + 1, u32::MAX] {
+        assert_eq!(read(&written(&invite(uses))), None);
     }
 }
 

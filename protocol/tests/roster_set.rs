@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 
 use cast::*;
 use fourword_protocol::ids::StatementId;
-use fourword_protocol::limits::{ROSTER_HEADS_MAX, STATEMENTS_PER_DEVICE_MAX, WAITING_STATEMENTS_MAX};
+use fourword_protocol::limits::{
+    ROSTER_HEADS_MAX, STATEMENTS_PER_DEVICE_MAX, WAITING_STATEMENT_BYTES_MAX, WAITING_STATEMENTS_MAX,
+};
 use fourword_protocol::roster::{Body, DraftError, Inserted, Rejection, Role, Signer, Statement};
 use proptest::prelude::*;
 
@@ -102,6 +104,35 @@ fn what_waits_is_bounded() {
     let next = other.draft(Signer::Device(&signer), leave()).unwrap();
     assert_eq!(next.parents().len(), ROSTER_HEADS_MAX);
     assert!(matches!(other.add(next), Inserted::New(_)));
+}
+
+#[test]
+fn what_waits_is_bounded_in_bytes_and_nothing_is_lost_by_it() {
+    let mut lone = Replica::founded_by("ada");
+    let missing = lone.says("ada", certify("ada/lost"));
+    let mut other = Replica::founded_by("ada").roster;
+    let (mut waiting, mut bytes, mut refused) = (0, 0, Vec::new());
+    for number in 0..WAITING_STATEMENT_BYTES_MAX / 60_000 + 3 {
+        let mut branch = lone.clone();
+        let body = Body::Unknown { kind: 100, bytes: vec![u8::try_from(number).unwrap(); 60_000] };
+        let id = branch.says("ada", body);
+        let statement = branch.roster.bytes(&id).unwrap();
+        let fits = bytes + statement.len() <= WAITING_STATEMENT_BYTES_MAX;
+        match other.insert(statement) {
+            Inserted::Waiting { .. } if fits => (waiting, bytes) = (waiting + 1, bytes + statement.len()),
+            Inserted::Rejected(Rejection::WaitingFull) if !fits => refused.push(statement.to_vec()),
+            unexpected => panic!("{unexpected:?} at {bytes}"),
+        }
+    }
+    assert!(refused.len() >= 2 && waiting > 60);
+    let Inserted::New(ids) = other.insert(lone.roster.bytes(&missing).unwrap()) else {
+        panic!("the parent came");
+    };
+    assert_eq!(ids.len(), waiting + 1);
+    assert!(
+        refused.iter().all(|bytes| matches!(other.insert(bytes), Inserted::New(_))),
+        "there is room again"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod fixture;
 use fixture::*;
 use fourword_protocol::ids::{DocumentKey, EntityId, LogHead};
 use fourword_protocol::limits::{
-    BATCH_RECORDS_MAX, ENVELOPE_BYTES_MAX, LOCAL_VALUE_BYTES_MAX, STATEMENT_BYTES_MAX,
+    BATCH_RECORDS_MAX, ENVELOPE_BYTES_MAX, LOCAL_KEY_BYTES_MAX, LOCAL_VALUE_BYTES_MAX, STATEMENT_BYTES_MAX,
 };
 use fourword_protocol::record::{Query, StoreFailure};
 use fourword_storage::{MemoryStore, Store};
@@ -186,7 +186,7 @@ fn what_no_query_could_give_back_is_refused_whole(store: &mut dyn Store) {
         envelope(log(1, 1), 1, &vec![0; ENVELOPE_BYTES_MAX + 1]),
         envelope(log(1, 1), 0, b"no such position"),
         local("k", &vec![0; LOCAL_VALUE_BYTES_MAX + 1]),
-        local(&"k".repeat(300), b"v"),
+        local(&"k".repeat(LOCAL_KEY_BYTES_MAX + 1), b"v"),
     ];
     for record in ill {
         let refused = store.write(&[batch(1, [local("before", b"v")]), batch(2, [record])]);
@@ -206,4 +206,7 @@ fn the_largest_records_are_kept(store: &mut dyn Store) {
     assert_eq!(whole_log(store, log(1, 1), 1), [large]);
     assert_eq!(opening(store).statements[0].2.len(), STATEMENT_BYTES_MAX);
     assert_eq!(value(store, "k").unwrap().len(), LOCAL_VALUE_BYTES_MAX);
+    let long = "k".repeat(LOCAL_KEY_BYTES_MAX);
+    put(store, vec![local(&long, b"v"); BATCH_RECORDS_MAX]);
+    assert_eq!(value(store, &long), Some(b"v".to_vec()));
 }

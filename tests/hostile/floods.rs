@@ -1,12 +1,17 @@
-//! Much out of little: what a frame unpacks to, and what is kept because of it.
+//! Much out of little: what a frame unpacks to, what is kept because of it, and what is checked.
 //!
-//! The worst that a member can pack, within the rules, into frames as small as can be.
+//! The worst that a member can pack, within the rules, into frames as small as can be, and the
+//! most that it can make others check for nothing.
 
-use fourword_protocol::ids::to_base32;
+use fourword_protocol::envelope::Envelope;
+use fourword_protocol::ids::{StatementId, to_base32};
 use fourword_protocol::limits::{PACK_RATIO_MAX, TEXT_BYTES_MAX, UPDATE_BLOCKS_MAX};
-use fourword_protocol::roster::Role;
+use fourword_protocol::roster::{Body, Role, Signer};
+use fourword_protocol::wire::Frame;
 use rand::{Rng, RngExt};
 
+use crate::alloc;
+use crate::attack::{Forger, page};
 use crate::grammar::{Block, Update, number};
 use crate::mirror::Verdict;
 use crate::siege::{Log, Siege};
@@ -19,6 +24,13 @@ fn write(siege: &mut Siege, log: &mut Log, blocks: Vec<Block>) {
 
 #[test]
 fn texts_that_pack_as_well_as_they_may_take_no_more_memory_than_their_frame_allows() {
+    alloc::alone(
+        "floods::texts_that_pack_as_well_as_they_may_take_no_more_memory_than_their_frame_allows",
+        texts,
+    );
+}
+
+fn texts() {
     let mut siege = Siege::new(400, Role::Member);
     // Unpacked, kept in the document, and in passing in the hands of parser and library.
     siege.frame_factor = 4 * PACK_RATIO_MAX;
@@ -41,6 +53,13 @@ fn texts_that_pack_as_well_as_they_may_take_no_more_memory_than_their_frame_allo
 
 #[test]
 fn keys_that_pack_as_well_as_they_may_take_no_more_memory_than_their_frame_allows() {
+    alloc::alone(
+        "floods::keys_that_pack_as_well_as_they_may_take_no_more_memory_than_their_frame_allows",
+        keys,
+    );
+}
+
+fn keys() {
     let mut siege = Siege::new(401, Role::Member);
     // A key is kept in the index of blocks, the library, the content and the order of messages.
     siege.frame_factor = 10 * PACK_RATIO_MAX;
@@ -61,4 +80,80 @@ fn keys_that_pack_as_well_as_they_may_take_no_more_memory_than_their_frame_allow
     siege.deliver();
     println!("{} bytes for a frame of {}", siege.worst.0, siege.worst.1);
     siege.stands();
+}
+
+/// Different envelopes at one position of a log, of which one counts.
+fn forks(siege: &mut Siege, count: u64) -> Vec<Envelope> {
+    let (device, secrets) = (siege.a.device.clone(), siege.a.secrets());
+    let mut forger = Forger::new(&device, &secrets, 500);
+    (0..count).map(|number| forger.seal(&number.to_be_bytes(), &mut siege.rng)).collect()
+}
+
+#[test]
+fn what_a_member_sends_in_vain_is_checked_a_few_thousand_times_and_then_at_a_slow_pace() {
+    let mut siege = Siege::new(402, Role::Member);
+    let chat = siege.mirrors[0].key;
+    let forks = forks(&mut siege, 7000);
+    let began = std::time::Instant::now();
+    for part in forks.chunks(500) {
+        // A new connection is no new allowance.
+        siege.a.c.disconnect("mal", "ada");
+        siege.a.send("ada", "forks", &page(siege.a.entity, chat, part));
+        siege.a.c.run_for(10);
+    }
+    println!("{} forks: {:?}", forks.len(), began.elapsed());
+    let dropped = siege.a.dropped("ada");
+    assert!((4096..4300).contains(&dropped["forked log"]), "{dropped:?}");
+    assert!(dropped["more in vain than is heard"] > 3, "{dropped:?}");
+    // Not for ever, and what is not in vain is heard at once.
+    siege.a.c.run_for(1000);
+    siege.a.send("ada", "forks", &page(siege.a.entity, chat, &forks[..50]));
+    siege.a.c.run_for(10);
+    assert!(siege.a.dropped("ada")["forked log"] >= dropped["forked log"] + 49);
+    siege.a.stands("a flood of forks");
+}
+
+#[test]
+fn statements_known_already_cost_no_check_and_those_that_wait_are_heard_a_few_thousand_times() {
+    let mut siege = Siege::new(403, Role::Member);
+    let statements: Vec<Vec<u8>> = siege.a.statements.clone();
+    for _ in 0..50 {
+        let many = statements.iter().cycle().take(200).cloned().collect();
+        let frame = Frame::Statements { entity: siege.a.entity, statements: many };
+        siege.a.send("ada", "known statements", &frame);
+    }
+    siege.a.c.run_for(10);
+    assert_eq!(siege.a.dropped("ada").get("more in vain than is heard"), None);
+    let mut secrets = siege.a.secrets();
+    let device = siege.a.device.clone();
+    let lost = Body::Held { removal: StatementId([1; 32]), vectors: Vec::new() };
+    let lost = secrets.roster.draft(Signer::Device(&device), lost).unwrap();
+    secrets.roster.add(lost);
+    let waiting: Vec<Vec<u8>> = (0..5000u64)
+        .map(|number| {
+            let removal = StatementId([&number.to_be_bytes()[..], &[0; 24]].concat().try_into().unwrap());
+            secrets.sign(&device, Body::Held { removal, vectors: Vec::new() })
+        })
+        .collect();
+    for part in waiting.chunks(500) {
+        let frame = Frame::Statements { entity: siege.a.entity, statements: part.to_vec() };
+        siege.a.send("ada", "waiting statements", &frame);
+        siege.a.c.run_for(1);
+    }
+    assert!(siege.a.dropped("ada")["more in vain than is heard"] > 0);
+    assert!(siege.a.c.queues("ada").waiting_statements <= 1024);
+    siege.a.stands("a flood of statements");
+}
+
+#[test]
+fn catching_up_with_much_is_never_in_vain() {
+    let mut siege = Siege::new(404, Role::Member);
+    siege.a.c.isolate("cem");
+    for _ in 0..300 {
+        siege.a.write_many("ada", 2);
+        siege.a.c.run_for(5);
+    }
+    siege.a.c.heal();
+    siege.a.stands("much to catch up with");
+    assert_eq!(siege.a.dropped("cem"), std::collections::BTreeMap::new());
 }

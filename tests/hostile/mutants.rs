@@ -6,7 +6,6 @@
 //! `FOURWORD_MUTANTS` sets how many are made, `FOURWORD_MUTANTS_SEED` where the seeds begin.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
 
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::chat::{Attachment, Chat, ChatIndex, MessageId, NewMessage};
@@ -52,10 +51,7 @@ fn no_mutant_that_a_member_signs_harms_who_receives_it() {
         .map(|worker| {
             let rounds = format!("{}..{}", share(worker), share(worker + 1));
             let name = "mutants::no_mutant_that_a_member_signs_harms_who_receives_it";
-            let mut command = Command::new(std::env::current_exe().unwrap());
-            command.args([name, "--exact", "--nocapture", "--test-threads=1"]);
-            command.env("FOURWORD_MUTANT_ROUNDS", rounds).stdout(Stdio::piped());
-            command.spawn().unwrap()
+            alloc::again(name).env("FOURWORD_MUTANT_ROUNDS", rounds).spawn().unwrap()
         })
         .collect();
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();

@@ -2,7 +2,7 @@
 
 use fourword_protocol::command::{Command, JoinBy, Outcome, RefusalCode};
 use fourword_protocol::ids::{DocumentKey, EntityId, StatementId};
-use fourword_protocol::limits::FRAME_BYTES_MAX;
+use fourword_protocol::limits::{FRAME_BYTES_MAX, GREETING_ENTITIES_MAX};
 use fourword_protocol::roster::Role;
 use fourword_protocol::wire::{DocumentState, Frame, Knock, Proof, State, Turned, Vector};
 use fourword_tests::cluster::Cluster;
@@ -156,6 +156,19 @@ fn refusals_that_nobody_asked_for_are_not_kept() {
     a.c.settle();
     assert_eq!(a.c.queues("ada").turned_away, 0);
     assert_eq!(a.dropped("ada").get("turned away without a knock"), Some(&500));
+}
+
+#[test]
+fn a_greeting_at_its_bound_is_heard_and_one_past_it_is_a_fault() {
+    let mut a = Attack::by_stranger(56);
+    for (count, faults) in [(GREETING_ENTITIES_MAX, None), (GREETING_ENTITIES_MAX + 1, Some(&1))] {
+        let greeting = |a: &mut Attack| a.noise(16).try_into().unwrap();
+        let greetings = (0..count).map(|_| greeting(&mut a)).collect();
+        a.send("ada", "greeting", &Frame::Hello(greetings));
+        a.c.run_for(10);
+        assert_eq!(a.dropped("ada").get("greeting too long"), faults);
+    }
+    a.stands("greetings");
 }
 
 /// A group of ada's, a joiner with an invite, and a stranger whom the joiner reaches first.

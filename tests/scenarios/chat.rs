@@ -1,6 +1,7 @@
 //! A chat that merges: edits, deletions and reactions made together, apart and out of order.
 
 use fourword_protocol::command::{ChatCommand, Command, Outcome, RefusalCode, Reply, SyncState};
+use fourword_protocol::limits::PENDING_EDITS_MAX;
 use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
@@ -152,4 +153,26 @@ fn quiet_peers_tell_each_other_how_they_stand_now_and_then_and_no_more() {
     c.run_for(600_000);
     let frames = c.delivered - before;
     assert!((10..=40).contains(&frames), "{frames} frames in ten minutes");
+}
+
+#[test]
+fn as_many_edits_as_there_is_room_for_wait_for_the_disk_and_one_more_is_refused() {
+    let mut c = Cluster::new(40);
+    let group = c.group_of(&["ada"]);
+    c.send_message("ada", group, "the document is in memory");
+    // The first is on its way to the disk before the others come, which wait for it.
+    let sends: Vec<_> = (0..PENDING_EDITS_MAX + 2)
+        .map(|number| {
+            let send = ChatCommand::Send { text: number.to_string(), parent: None };
+            c.begin("ada", Command::Chat(group, send))
+        })
+        .collect();
+    c.settle();
+    let (last, taken) = sends.split_last().unwrap();
+    assert!(taken.iter().all(|id| matches!(c.answer("ada", *id), Some(Outcome::Done(_)))));
+    let Some(Outcome::Refused(refusal)) = c.answer("ada", *last) else { panic!("a refusal") };
+    assert_eq!(refusal.code, RefusalCode::TooMuch);
+    c.crash("ada");
+    c.restart("ada");
+    assert_eq!(c.read_chat("ada", group).len(), taken.len() + 1, "nothing that was taken is lost");
 }

@@ -1,7 +1,8 @@
-//! Holds the table of limits in docs/PROTOCOL.md to `protocol/src/limits.rs`.
+//! Holds the table of limits in docs/PROTOCOL.md, and the tests, to `protocol/src/limits.rs`.
 //!
 //! A limit belongs to the wire format if the section comment above it says so; each such limit
-//! has one row with its name and its value, and no row is without its limit.
+//! has one row with its name and its value, and no row is without its limit. Every limit at all
+//! is named by a test: a bound that nothing runs into is a hope.
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,32 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     });
     found.extend(left);
     found
+}
+
+/// Limits whose tests come with what they bound.
+const UNTESTED: [&str; 4] = ["NOTE_BYTES_MAX", "NAME_CANDIDATES_MAX", "LACKING_EPOCHS_MAX", "PEERS_MAX"];
+
+/// Every limit that no test names.
+pub(crate) fn check_tests(tree: &Tree) -> Vec<Finding> {
+    let Some(source) = tree.text(SOURCE) else {
+        return vec![Finding::of(SOURCE, "it is missing".to_owned())];
+    };
+    let names = source.lines().filter_map(|line| line.strip_prefix("pub const ")?.split(':').next());
+    let untested = names.filter(|name| {
+        let named =
+            |text: &str| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|w| w == *name);
+        !UNTESTED.contains(name) && !tree.rust().any(|file| named(tests_of(&file.path, &file.text)))
+    });
+    untested.map(|name| Finding::of(SOURCE, format!("no test names `{name}`"))).collect()
+}
+
+/// The part of a file that is tests: all of it in a place for tests, else what is compiled for
+/// tests alone.
+fn tests_of<'t>(path: &str, text: &'t str) -> &'t str {
+    if path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("/tests.rs") {
+        return text;
+    }
+    text.find("#[cfg(test)]").and_then(|at| text.get(at..)).unwrap_or_default()
 }
 
 /// Name and value of each constant in a section of the wire format.
@@ -125,6 +152,14 @@ mod tests {
         assert_eq!(findings(LIMITS, &TABLE.replace("| `B_MAX` | 1,000 | uses |\n", "")), 1);
         assert_eq!(findings(LIMITS, &format!("{TABLE}| `C_MAX` | 7 | not agreed on |\n")), 1);
         assert_eq!(findings(&LIMITS.replace("1_000", "1_001"), TABLE), 1);
+    }
+
+    #[test]
+    fn a_limit_that_no_test_names_is_found() {
+        let tested = "const A: usize = A_MAX;\n#[cfg(test)]\nmod tests { const B: usize = B_MAX + C_MAX; }";
+        let tree = Tree::of(SOURCE, LIMITS).with("storage/src/a.rs", tested);
+        assert_eq!(check_tests(&tree).len(), 1);
+        assert_eq!(check_tests(&tree.with("storage/tests/a.rs", "A_MAX")).len(), 0);
     }
 
     #[test]

@@ -81,6 +81,11 @@ fn the_protocol_document_has_the_limits_of_the_wire_format() {
 }
 
 #[test]
+fn every_limit_is_run_into_by_a_test() {
+    none(limits::check_tests(&repository()));
+}
+
+#[test]
 fn the_security_document_names_only_tests_that_exist() {
     none(document::check(&repository()));
 }

@@ -127,6 +127,10 @@ impl Roster {
 
     /// Reads, checks and adds one statement.
     pub fn insert(&mut self, bytes: &[u8]) -> Inserted {
+        // What is held needs no second check of its signature.
+        if Statement::name_of(bytes).is_some_and(|id| self.contains(&id)) {
+            return Inserted::Known;
+        }
         match Statement::read(bytes) {
             Ok(statement) => self.add(statement),
             Err(error) => Inserted::Rejected(error.into()),

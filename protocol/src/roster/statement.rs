@@ -142,6 +142,13 @@ impl Statement {
         Ok(Statement { id, header, body, bytes: bytes.to_vec() })
     }
 
+    /// The name that a statement of these bytes has, if they are one: nothing is checked.
+    pub fn name_of(bytes: &[u8]) -> Option<StatementId> {
+        let unsigned =
+            bytes.len().checked_sub(SIGNATURE_BYTES).filter(|_| bytes.len() <= STATEMENT_BYTES_MAX)?;
+        bytes.get(..unsigned).map(name)
+    }
+
     /// Its name: the hash of its bytes before the signature.
     pub fn id(&self) -> StatementId {
         self.id

@@ -6,6 +6,7 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+mod bounds;
 mod chat;
 mod chat_order;
 mod core_document;
