@@ -464,3 +464,45 @@ fn what_a_stolen_device_does_before_it_hears_of_its_revocation_counts_nowhere() 
         assert_no_key_opens(&c, thief, "ben", &before);
     }
 }
+
+#[test]
+fn a_recovered_device_moves_into_the_home_that_others_still_live_in_and_finds_its_groups() {
+    let mut c = Cluster::new(12);
+    let group = c.group_of(&["phone", "ben"]);
+    add_device(&mut c, "phone", "laptop");
+    let words = phrase(&mut c, "phone");
+    let phone = c.device("phone").unwrap();
+    c.crash("phone");
+    c.isolate("laptop");
+    c.add("new");
+    recover(&mut c, "new", &words);
+    c.crash("new");
+    c.restart("new");
+    let own = c.create_group("new", "made meanwhile");
+    c.heal();
+    c.run_for(70_000);
+    assert_eq!(devices(&mut c, "new").len(), 3);
+    assert_eq!(devices(&mut c, "laptop"), {
+        let mut shown = devices(&mut c, "new");
+        for device in &mut shown {
+            device.here = device.device == c.device("laptop").unwrap();
+        }
+        shown
+    });
+    let mut both = [group, own];
+    both.sort();
+    assert_eq!(groups(&mut c, "new"), both);
+    assert_eq!(groups(&mut c, "laptop"), both);
+    assert_eq!(refused(revoke(&mut c, "new", phone)), None, "the phrase outranks the phone");
+    c.settle();
+    assert_eq!(members(&mut c, "ben", group), (2, 3));
+    c.send_message("new", group, "all of it");
+    c.settle();
+    assert_eq!(c.read_chat("laptop", group), ["all of it"]);
+    c.crash("new");
+    c.restart("new");
+    c.connect_all();
+    c.settle();
+    assert_eq!(groups(&mut c, "new"), both, "after a restart too");
+    assert_eq!(devices(&mut c, "new").len(), 3);
+}
