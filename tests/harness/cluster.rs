@@ -41,6 +41,8 @@ pub struct Cluster {
     /// Share of gossip that is lost, in percent.
     pub gossip_loss: u64,
     gossips: u64,
+    /// Ids whose names were forged, and whose name each bears.
+    pub(crate) forged: BTreeMap<[u8; 32], [u8; 32]>,
     /// Frames and gossip delivered so far.
     pub delivered: u64,
 }
@@ -70,6 +72,7 @@ impl Cluster {
             cut: BTreeSet::new(),
             gossip_loss: 0,
             gossips: 0,
+            forged: BTreeMap::new(),
             delivered: 0,
         }
     }
@@ -290,6 +293,7 @@ impl Cluster {
                 self.happen_in(1, name, What::Event(Event::Loaded(load, page)));
             }
             Effect::Stretch(id, input) => {
+                let input = self.with_forgeries(input);
                 self.happen_in(5, name, What::Event(Event::Stretched(id, input.run())));
             }
             Effect::Connect(address) => self.dial(name, address),
