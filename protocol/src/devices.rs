@@ -18,6 +18,7 @@ use crate::replicator::Replicator;
 use crate::roster::SeatView;
 
 pub(crate) use linking::Linking;
+pub(crate) use recovering::SEEKS_HOME;
 
 /// What this node remembers of its person's devices besides the rosters, in this run.
 #[derive(Debug, Default)]
@@ -26,6 +27,9 @@ pub(crate) struct Devices {
     pub(crate) linking: Linking,
     /// The home changed since groups were compared with it.
     pub(crate) home_changed: bool,
+    /// This device came back by the phrase and has a home of its own: it looks for that of the
+    /// devices before it.
+    pub(crate) seeks_home: bool,
 }
 
 impl Replicator {

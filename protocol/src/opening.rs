@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::children::{self, CHILD};
 use crate::command::{Kind, Notice};
+use crate::devices::SEEKS_HOME;
 use crate::effect::Effect;
 use crate::entity::Entity;
 use crate::ids::{EntityId, Incarnation, LogHead, LogId, StatementId};
@@ -73,6 +74,7 @@ impl Replicator {
         for (key, value) in locals {
             match key.kind.as_str() {
                 NAME => self.names.restore(&key.of, value),
+                SEEKS_HOME => self.devices.seeks_home = true,
                 JOIN => {
                     if let Ok((entity, join)) = Join::read(&key.of, value) {
                         self.joins.insert(entity, join);

@@ -212,7 +212,8 @@ impl Replicator {
         let entered = self.entities.values().filter(|e| e.secret.is_some());
         // Where the entities themselves are looked up: one for each, and needed to answer joiners.
         let public = entered.clone().filter(|e| e.kind != Kind::Home);
-        for words in public.filter_map(|e| self.names.entity(e.id)).collect::<Vec<_>>() {
+        let own = self.me.as_ref().and_then(|me| self.names.person(me.person()));
+        for words in public.filter_map(|e| self.names.entity(e.id)).chain(own).collect::<Vec<_>>() {
             self.names.want_lookup(words, &mut self.out);
         }
         for person in entered.flat_map(|e| e.roster.reading().members.keys()) {

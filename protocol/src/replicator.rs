@@ -154,6 +154,7 @@ impl Replicator {
             }
             self.check_joins();
             self.try_seeks();
+            self.seek_home();
             if self.names.stretching().1 == 0 {
                 self.want_names();
             }

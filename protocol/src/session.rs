@@ -32,6 +32,8 @@ pub(crate) struct Session {
     /// How often we knock at it, and for which entity we did so last.
     pub(crate) knocking: Allowance,
     pub(crate) knocked_last: Option<EntityId>,
+    /// Whether it was asked for the home of this device's person.
+    pub(crate) home_sought: bool,
     /// How often it may knock.
     pub(crate) knocks: Allowance,
     /// How often it may show a link code.

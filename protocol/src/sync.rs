@@ -41,6 +41,7 @@ impl Replicator {
         self.greet(device);
         self.knock(device);
         self.show_code(device);
+        self.seek_home_at(device);
         self.seek(device);
         self.schedule_reassurance();
     }

@@ -54,7 +54,7 @@ struct Happening {
     what: What,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum What {
     Event(Event),
     Write(Batch),
@@ -248,8 +248,12 @@ impl Cluster {
         let Some(((at, _), happening)) = self.queue.pop_first() else { return false };
         self.now = at;
         let name = happening.to;
-        let node = self.node(&name);
+        let node = self.node_mut(&name);
         if !node.up || node.run != happening.run {
+            return true;
+        }
+        if happening.what == What::Event(Event::Wake) && node.wake.take_if(|wake| *wake == at).is_none() {
+            // Another time was asked for since.
             return true;
         }
         if node.taken_over {
@@ -315,6 +319,7 @@ impl Cluster {
             Effect::Notify(notice) => self.node_mut(name).notices.push(notice),
             Effect::WakeAt(at) => {
                 let delay = at.0.saturating_sub(self.now);
+                self.node_mut(name).wake = Some(self.now + delay);
                 self.happen_in(delay, name, What::Event(Event::Wake));
             }
             Effect::Stopped => self.node_mut(name).stopped = true,

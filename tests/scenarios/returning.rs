@@ -102,7 +102,7 @@ fn become_another_device_of_ben(c: &mut Cluster, name: &str) -> Certificate {
     let locals = c.remembered(name).locals;
     let (key, identity) = locals.into_iter().find(|(key, _)| key.kind == "identity").unwrap();
     // Version and seeds stay; the certificate is ben's, and the root key is not here.
-    let home = &identity[1 + 64 + 232 + 1 + 32..];
+    let home = &identity[1 + 64 + 234 + 1 + 32..];
     let identity = [&identity[..1 + 64], writer.as_slice(), &[0], home].concat();
     c.stop(name);
     c.rewrite(name, key, identity);

@@ -5,6 +5,7 @@
 //! a bounded share: who lies takes no turn from who does not. One valid candidate is joined, once
 //! the others had time to answer; of two neither is picked.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand::Rng;
@@ -175,8 +176,8 @@ impl Replicator {
         }
         for (words, seeking) in &mut self.seeks {
             let Some(lookup) = self.names.lookup(*words) else { continue };
-            if !seeking.answers.contains_key(&device) {
-                seeking.answers.insert(device, Answer::default());
+            if let Entry::Vacant(unasked) = seeking.answers.entry(device) {
+                unasked.insert(Answer::default());
                 self.out.send(device, &Frame::Seek(lookup));
             }
         }
@@ -198,6 +199,9 @@ impl Replicator {
 
     /// A device answers which entities of sought words it is in.
     pub(crate) fn found(&mut self, from: DeviceKey, lookup: Digest, genesis: &[Vec<u8>]) {
+        if self.takes_home(from, lookup, genesis) {
+            return;
+        }
         let sought = self.seeks.iter_mut().find(|(words, _)| self.names.lookup(**words) == Some(lookup));
         let answer = sought.and_then(|(_, seeking)| seeking.answers.get_mut(&from));
         let Some(answer) = answer.filter(|answer| !answer.come) else {
@@ -208,9 +212,12 @@ impl Replicator {
             return self.blame(from, "too many candidates");
         }
         for bytes in genesis {
-            let Some(id) = candidate(bytes) else { return self.blame(from, "no genesis") };
-            if !answer.candidates.contains(&id) {
-                answer.candidates.push(id);
+            match candidate(bytes) {
+                // The words are a person's, whose home is nobody else's to join.
+                Some((_, Kind::Home)) => {}
+                Some((id, _)) if answer.candidates.contains(&id) => {}
+                Some((id, _)) => answer.candidates.push(id),
+                None => return self.blame(from, "no genesis"),
             }
         }
         self.try_seeks();
@@ -284,15 +291,15 @@ impl Replicator {
         };
         let here = self.entities.values().filter(has).take(NAME_CANDIDATES_MAX);
         let genesis = here.filter_map(|e| e.roster.bytes(&StatementId(e.id.0)).map(<[u8]>::to_vec));
-        let genesis = genesis.collect();
+        let genesis = genesis.chain(self.home_sought(lookup)).collect();
         self.out.send(from, &Frame::Found { lookup, genesis });
     }
 }
 
 /// The entity that a genesis founds, if it is signed and its creator's certificate holds.
-fn candidate(genesis: &[u8]) -> Option<EntityId> {
+fn candidate(genesis: &[u8]) -> Option<(EntityId, Kind)> {
     let statement = Statement::read(genesis).ok()?;
     let Body::Genesis(body) = statement.body() else { return None };
-    let id = statement.entity();
-    (body.kind != Kind::Home && Roster::new(statement).is_ok()).then_some(id)
+    let (id, kind) = (statement.entity(), body.kind);
+    Roster::new(statement).is_ok().then_some((id, kind))
 }
