@@ -8,10 +8,12 @@ use fourword_protocol::envelope::Envelope;
 use fourword_protocol::epoch::{self, EntitySecret, EpochKey, Greeting};
 use fourword_protocol::identity::{DeviceSecret, PersonCard, RootSecret};
 use fourword_protocol::ids::{DocumentKey, EntityId, Incarnation, LogId, PersonId, to_base32, to_hex};
+use fourword_protocol::request::{Denial, Draft, Request};
 use fourword_protocol::roster::invite::InviteCode;
 use fourword_protocol::roster::{Inserted, Role, Roster, Statement};
 use fourword_protocol::schema::rights::{Actor, PutRef, judge};
 use fourword_protocol::schema::{self, Concern, document_key};
+use fourword_protocol::time::WallTime;
 use fourword_protocol::update::document::{Document, Put};
 use fourword_protocol::update::parse::{Content, parse};
 use fourword_protocol::update::{Shape, client_id};
@@ -175,6 +177,25 @@ fn frames_are_written_as_printed() {
     assert_printed("Hello", &Frame::Hello(vec![greeting()]).encode());
     assert_printed("Vector", &Frame::Vector(Vector { entity, document, logs }).encode());
     assert_printed("Turned", &Frame::Turned { entity, why: Turned::UsedUp }.encode());
+}
+
+#[test]
+fn a_request_and_a_denial_are_signed_as_printed() {
+    let (root, other) =
+        (RootSecret::from_seed(&[0x11; 32]), DeviceSecret::from_seeds(&[0x12; 32], &[0x13; 32]));
+    let person = PersonCard { root: root.public(), nonce: 5 }.id();
+    let certificate = root.certify(5, &other.card(person));
+    let draft = Draft::new(entity(), &certificate, "Ben", "hello", WallTime(14));
+    assert_printed("work challenge", &draft.challenge());
+    let nonce = u64::from_be_bytes(bytes("work nonce").try_into().unwrap());
+    assert_printed("request", &draft.sign(nonce, &other));
+    let request = Request::read(&bytes("request")).unwrap();
+    assert!(request.has_work(Naming::Standard.work_bits()) && request.is_genuine());
+    assert_eq!(request.person(), person);
+
+    let denial = Denial::sign(entity(), person, WallTime(15), &device());
+    assert_printed("denial", denial.bytes());
+    assert!(Denial::read(&bytes("denial")).unwrap().is_signed());
 }
 
 #[test]
