@@ -13,6 +13,7 @@ use fourword_protocol::ids::{
     to_hex,
 };
 use fourword_protocol::link::LinkCode;
+use fourword_protocol::request::{Denial, Draft, Request};
 use fourword_protocol::roster::invite::InviteCode;
 use fourword_protocol::roster::{Body, Genesis, Inserted, Role, Roster, Signer, Statement};
 use fourword_protocol::schema::rights::{Actor, PutRef, judge};
@@ -281,6 +282,25 @@ fn frames_are_written_as_printed() {
     assert_printed("Hello", &Frame::Hello(vec![greeting()]).encode());
     assert_printed("Vector", &Frame::Vector(Vector { entity, document, logs }).encode());
     assert_printed("Turned", &Frame::Turned { entity, why: Turned::UsedUp }.encode());
+}
+
+#[test]
+fn a_request_and_a_denial_are_signed_as_printed() {
+    let (root, other) =
+        (RootSecret::from_seed(&[0x11; 32]), DeviceSecret::from_seeds(&[0x12; 32], &[0x13; 32]));
+    let person = PersonCard { root: root.public(), nonce: 5 }.id();
+    let certificate = root.certify(5, &other.card(person));
+    let draft = Draft::new(entity(), &certificate, "Ben", "hello", WallTime(14));
+    assert_printed("work challenge", &draft.challenge());
+    let nonce = u64::from_be_bytes(bytes("work nonce").try_into().unwrap());
+    assert_printed("request", &draft.sign(nonce, &other));
+    let request = Request::read(&bytes("request")).unwrap();
+    assert!(request.has_work(Naming::Standard.work_bits()) && request.is_genuine());
+    assert_eq!(request.person(), person);
+
+    let denial = Denial::sign(entity(), person, WallTime(15), &device());
+    assert_printed("denial", denial.bytes());
+    assert!(Denial::read(&bytes("denial")).unwrap().is_signed());
 }
 
 #[test]
