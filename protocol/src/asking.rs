@@ -6,8 +6,7 @@
 use rand::Rng;
 
 use crate::command::{
-    ChatCommand, Command, CommandId, DeviceCommand, JoinBy, Kind, MemberCommand, Outcome, Refusal,
-    RefusalCode, Reply,
+    ChatCommand, Command, CommandId, DeviceCommand, Kind, MemberCommand, Outcome, Refusal, RefusalCode, Reply,
 };
 use crate::effect::Effect;
 use crate::entity::Entity;
@@ -54,11 +53,7 @@ impl Replicator {
             Command::Invite { entity, role, uses, expires, addresses } => {
                 self.invite(id, entity, role, uses, expires, addresses)
             }
-            Command::Join { words, by: JoinBy::Code(code), peers } => {
-                self.join(id, words, code, peers);
-                Ok(())
-            }
-            Command::Join { .. } => Err(refusal(RefusalCode::Internal, "not built yet", "")),
+            Command::Join { words, by, peers } => self.join(id, words, by, peers),
             Command::Joins => self.joins_under_way(id),
             Command::CancelJoin(words) => self.cancel_join(id, words),
             Command::Configure(words, setting) => self.configure(id, words, setting),
@@ -72,6 +67,7 @@ impl Replicator {
             Command::Unaccepted(words) => self.unaccepted(id, words),
             Command::StopWaiting(asker) => {
                 self.stop_waiting(asker);
+                self.stop_linking(asker);
                 self.say(id, Reply::Ok)
             }
             Command::Chat(words, command) => self.chat(id, words, command),
@@ -111,9 +107,12 @@ impl Replicator {
     fn set_name(&mut self, id: CommandId, name: String) -> Result<(), Refusal> {
         check_name(&name)?;
         let Some(me) = &mut self.me else { return Ok(()) };
+        let put = home::set_setting(home::NAME, name.as_bytes()).ok();
+        let home = me.home;
         me.name = name;
         let record = me.record();
         self.out.write(vec![record], vec![After::Answer(id, Outcome::Done(Reply::Ok))]);
+        self.put_own(home, &Concern::Home, put, None);
         let entities: Vec<EntityId> = self.entities.keys().copied().collect();
         for entity in entities {
             self.tell_name(entity);
@@ -172,6 +171,7 @@ impl Replicator {
             refusal(RefusalCode::NotAllowed, format!("you are not a member of {words}"), "")
         })?;
         self.tend(entity);
+        self.forget_group(entity);
         Ok(())
     }
 
@@ -272,6 +272,13 @@ impl Replicator {
         let put = self.actor(id).and_then(|actor| core::set_entity_name(&actor, name).ok());
         self.put_own(id, &Concern::Core, put, answer);
         self.remember_entity(id);
+    }
+
+    /// Notes in this person's home that it has left an entity, so that no device goes back.
+    fn forget_group(&mut self, id: EntityId) {
+        let Some(home) = self.me.as_ref().map(|me| me.home) else { return };
+        let put = self.home_document().and_then(|live| home::leave_group(&live.document, id));
+        self.put_own(home, &Concern::Home, put, None);
     }
 
     /// Lists an entity in this person's home, and tells its members this person's name.
@@ -376,7 +383,7 @@ fn writes(command: &Command) -> bool {
     }
 }
 
-fn check_name(name: &str) -> Result<(), Refusal> {
+pub(crate) fn check_name(name: &str) -> Result<(), Refusal> {
     if name.trim().is_empty() || name.len() > NAME_BYTES_MAX {
         let message = format!("a name has 1 to {NAME_BYTES_MAX} bytes");
         return Err(refusal(RefusalCode::Usage, message, "give a shorter name"));

@@ -167,8 +167,17 @@ impl Entity {
 
     /// How far the logs of a person reach here: what a statement that ends the person spares.
     pub(crate) fn vectors_of(&self, person: PersonId) -> Vectors {
+        self.vectors_where(|log| self.roster.person_of(&log.device) == Some(person))
+    }
+
+    /// How far the logs of one device reach here: what its revocation spares.
+    pub(crate) fn vectors_of_device(&self, device: DeviceKey) -> Vectors {
+        self.vectors_where(|log| log.device == device)
+    }
+
+    fn vectors_where(&self, concerned: impl Fn(&LogId) -> bool) -> Vectors {
         let heads = self.replicas.values().flat_map(|r| r.heads.iter());
-        let of = heads.filter(|(log, _)| self.roster.person_of(&log.device) == Some(person));
+        let of = heads.filter(|(log, _)| concerned(log));
         let mut vectors: Vectors = of.map(|(log, head)| (*log, *head)).collect();
         vectors.sort_unstable();
         vectors.truncate(VECTOR_LOGS_MAX);

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use bip39::Mnemonic;
+use bip39::{Language, Mnemonic};
 use ed25519_dalek::{Signature, Signer, SigningKey};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
@@ -29,6 +29,28 @@ pub fn verify(key: &[u8; 32], message: &[u8], signature: &SignatureBytes) -> boo
     ed25519_dalek::VerifyingKey::from_bytes(key)
         .and_then(|key| key.verify_strict(message, &Signature::from_bytes(signature)))
         .is_ok()
+}
+
+/// Words of a recovery phrase: 32 bytes and a checksum.
+const PHRASE_WORDS: usize = 24;
+
+/// Why a text is no recovery phrase.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PhraseError {
+    /// Another number of words; says how many, at most one more than a phrase has.
+    #[error("the phrase has {0} words instead of {PHRASE_WORDS}")]
+    Count(usize),
+    /// A word that no phrase has.
+    #[error("word {place} of the phrase, \"{word}\", is not in the list")]
+    Unknown {
+        /// Which one, from 1.
+        place: usize,
+        /// As it was typed, in lower case.
+        word: String,
+    },
+    /// The words are no phrase: one of them is another word of the list, or two changed places.
+    #[error("the phrase has a wrong word: its checksum does not fit")]
+    Checksum,
 }
 
 /// A person's root key.
@@ -58,12 +80,26 @@ impl RootSecret {
         Zeroizing::new(Mnemonic::from_entropy(&*seed).map(|m| m.to_string()).unwrap_or_default())
     }
 
-    /// Reads a recovery phrase; `None` if a word or the checksum is wrong, or it is not 24 words.
-    pub fn from_phrase(phrase: &str) -> Option<RootSecret> {
-        let words: Vec<String> = phrase.split_whitespace().map(str::to_lowercase).collect();
-        let entropy = Zeroizing::new(Mnemonic::parse_normalized(&words.join(" ")).ok()?.to_entropy());
-        let seed: Zeroizing<[u8; 32]> = Zeroizing::new(entropy.as_slice().try_into().ok()?);
-        Some(RootSecret::from_seed(&seed))
+    /// Reads a recovery phrase; case and spacing do not matter.
+    pub fn from_phrase(phrase: &str) -> Result<RootSecret, PhraseError> {
+        // Longer than any phrase, so that a long text costs little.
+        let words: Vec<String> =
+            phrase.split_whitespace().take(PHRASE_WORDS + 1).map(str::to_lowercase).collect();
+        if words.len() != PHRASE_WORDS {
+            return Err(PhraseError::Count(words.len()));
+        }
+        let joined = Zeroizing::new(words.join(" "));
+        let mnemonic =
+            Mnemonic::parse_in_normalized(Language::English, &joined).map_err(|error| match error {
+                bip39::Error::UnknownWord(at) => {
+                    PhraseError::Unknown { place: at + 1, word: words.get(at).cloned().unwrap_or_default() }
+                }
+                _ => PhraseError::Checksum,
+            })?;
+        let entropy = Zeroizing::new(mnemonic.to_entropy());
+        let seed: Zeroizing<[u8; 32]> =
+            Zeroizing::new(entropy.as_slice().try_into().map_err(|_| PhraseError::Checksum)?);
+        Ok(RootSecret::from_seed(&seed))
     }
 
     /// The public half.
@@ -343,8 +379,12 @@ mod tests {
         let phrase = root(7).phrase();
         let mut words: Vec<&str> = phrase.split(' ').collect();
         words.swap(0, 1);
-        assert!(RootSecret::from_phrase(&words.join(" ")).is_none());
-        assert!(RootSecret::from_phrase("abandon").is_none());
+        let refused = |words: &[&str]| RootSecret::from_phrase(&words.join(" ")).err();
+        assert_eq!(refused(&words), Some(PhraseError::Checksum));
+        words[6] = "Fourword";
+        assert_eq!(refused(&words), Some(PhraseError::Unknown { place: 7, word: "fourword".into() }));
+        assert_eq!(refused(&words[..23]), Some(PhraseError::Count(23)));
+        assert_eq!(refused(&[&words[..], &words[..]].concat()), Some(PhraseError::Count(25)));
     }
 
     #[test]

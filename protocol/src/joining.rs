@@ -1,32 +1,33 @@
-//! Lets people in by invite, and gets this node in.
+//! Gets this node into entities: by an invite, by the words alone, or as a device of who is in.
 //!
-//! A joiner knocks at every device it reaches, showing its certificate signed with the invite's
-//! key. A member checks the invite, signs the admission, seals the keys and answers with the
-//! roster. The joiner trusts nobody's word for it: it holds the entity's full id from the code,
-//! checks that the words are stretched from it, and reads its own admission from signed
+//! `seeking` finds which entity has some words, `knocking` shows devices by what right this one
+//! wants in, and `admitting` lets others in. A join is kept until it succeeds, is refused or is
+//! given up, so a restart goes on with it. The joiner trusts nobody's word: it knows the entity's
+//! full id, checks that the words are stretched from it, and reads its own admission from signed
 //! statements under that genesis.
 
-use std::collections::BTreeSet;
+mod admitting;
+mod knocking;
+mod seeking;
 
-use rand::Rng;
-
-use crate::bytes::{Reader, Writer};
-use crate::command::{CommandId, EntityView, JoinState, Notice, Outcome, Refusal, RefusalCode, Reply};
-use crate::effect::Effect;
-use crate::epoch;
-use crate::identity::{Certificate, SignatureBytes};
-use crate::ids::{DeviceKey, EntityId, SealingKey, StatementId, VerifyingKey};
-use crate::limits::{ADDRESS_BYTES_MAX, IN_FLIGHT_BYTES_MAX, INVITE_ADDRESSES_MAX, STATEMENT_BYTES_MAX};
+use crate::bytes::{Malformed, Reader, Writer};
+use crate::command::{
+    CommandId, EntityView, JoinBy, JoinState, JoinView, Kind, Notice, Outcome, Refusal, RefusalCode, Reply,
+};
+use crate::event::StretchId;
+use crate::ids::EntityId;
+use crate::limits::{ADDRESS_BYTES_MAX, INVITE_ADDRESSES_MAX, JOINS_MAX, NOTE_BYTES_MAX, REQUEST_BYTES_MAX};
 use crate::outbox::{After, local, refusal};
 use crate::record::Record;
 use crate::replicator::Replicator;
-use crate::roster::invite::{InviteCode, is_accepted};
-use crate::roster::{Body, Role, Seal};
+use crate::request::Draft;
+use crate::roster::invite::InviteCode;
 use crate::schema::core::Settings;
-use crate::sync::have_frames;
+use crate::schema::is_one_line;
 use crate::time::{Duration, Instant};
-use crate::wire::{Frame, Knock, Proof, Turned};
 use crate::words::FourWords;
+
+pub(crate) use seeking::{SEEK, Seeking};
 
 /// The kind of the small values that keep joins under way.
 pub(crate) const JOIN: &str = "join";
@@ -35,27 +36,25 @@ pub(crate) const JOIN: &str = "join";
 const RETRY_FIRST: Duration = Duration::from_secs(2);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 
-/// How long after a refusal another device may still let us in.
-const OTHERS_MAY_ADMIT: Duration = Duration::from_secs(2);
+/// Refused joins that are still shown to people; the oldest goes first.
+const REFUSED_SHOWN_MAX: usize = 64;
 
-/// How often a device may knock: a burst, then one for each stretch of time. Joiners knock once in
-/// `RETRY_FIRST` at most, and each knock may cost signatures.
-const KNOCKS_BURST: u64 = 8;
-const KNOCKS_EVERY: Duration = RETRY_FIRST;
-
-/// A join under way.
+/// A join under way, into an entity whose full id is known.
 #[derive(Debug)]
 pub(crate) struct Join {
-    words: FourWords,
-    code: InviteCode,
+    /// `None` where the id came from this person's own home.
+    words: Option<FourWords>,
+    right: Right,
     /// Addresses to dial, from the code and from the command.
     peers: Vec<String>,
-    /// Who waits for the answer in this run.
+    /// Who waits for the answer in this run; only a join with words has one.
     asker: Option<CommandId>,
     /// The words were found to belong to the id.
     checked: bool,
     /// Whether anybody was reached in this run.
     reached: bool,
+    /// Whether a member said in this run that it keeps the request.
+    requested: bool,
     /// What a device said that did not let us in. It may not be a member at all, so the others
     /// have until `next` to let us in.
     refused: Option<Refusal>,
@@ -65,18 +64,41 @@ pub(crate) struct Join {
     pause: Duration,
 }
 
+/// By what right this node wants in.
+#[derive(Clone, Debug)]
+enum Right {
+    /// It has an invite.
+    Code(InviteCode),
+    /// An admin may decide so.
+    Asking(Asking),
+    /// It is a device of a member.
+    Device,
+}
+
+/// A request to be let in, once the work for it is done.
+#[derive(Clone, Debug, Default)]
+struct Asking {
+    note: String,
+    request: Option<Vec<u8>>,
+    work: Option<(StretchId, Draft)>,
+}
+
 impl Join {
-    fn new(words: FourWords, code: InviteCode, peers: Vec<String>) -> Join {
-        let mut all = code.addresses.clone();
+    fn new(words: Option<FourWords>, right: Right, peers: Vec<String>) -> Join {
+        let mut all = match &right {
+            Right::Code(code) => code.addresses.clone(),
+            Right::Asking(_) | Right::Device => Vec::new(),
+        };
         all.extend(peers);
         all.truncate(2 * INVITE_ADDRESSES_MAX);
         Join {
             words,
-            code,
+            right,
             peers: all,
             asker: None,
-            checked: false,
+            checked: words.is_none(),
             reached: false,
+            requested: false,
             refused: None,
             come: 0,
             next: Instant::default(),
@@ -84,182 +106,171 @@ impl Join {
         }
     }
 
-    fn record(&self) -> Record {
+    fn record(&self, id: EntityId) -> Record {
         let mut writer = Writer::new();
-        writer.raw(&self.words.to_bytes()).raw(&self.code.secret);
-        writer.list(&self.peers, |w, address| {
-            w.text(address);
-        });
-        local(JOIN, &self.code.entity.0, Some(writer.into_bytes()))
+        match self.words {
+            Some(words) => writer.u8(1).raw(&words.to_bytes()),
+            None => writer.u8(0),
+        };
+        match &self.right {
+            Right::Code(code) => writer.u8(1).raw(&code.secret),
+            Right::Asking(asking) => {
+                writer.u8(2).text(&asking.note).bytes(asking.request.as_deref().unwrap_or_default())
+            }
+            Right::Device => writer.u8(3),
+        };
+        write_peers(&mut writer, &self.peers);
+        local(JOIN, &id.0, Some(writer.into_bytes()))
     }
 
     /// Reads what `record` wrote.
-    pub(crate) fn read(of: &[u8], value: &[u8]) -> Option<(EntityId, Join)> {
-        let entity = EntityId(of.try_into().ok()?);
+    pub(crate) fn read(of: &[u8], value: &[u8]) -> Result<(EntityId, Join), Malformed> {
+        let entity = EntityId(of.try_into().map_err(|_| Malformed)?);
         let mut reader = Reader::new(value);
-        let words = FourWords::from_bytes(reader.array().ok()?);
-        let secret = reader.array().ok()?;
-        let read = |r: &mut Reader<'_>| r.text(ADDRESS_BYTES_MAX).map(str::to_owned);
-        let peers = reader.list(2 * INVITE_ADDRESSES_MAX, read).ok()?;
-        let code = InviteCode { entity, secret, addresses: Vec::new() };
-        Some((entity, Join::new(words, code, peers)))
+        let words = match reader.u8()? {
+            0 => None,
+            1 => Some(FourWords::from_bytes(reader.array()?)),
+            _ => return Err(Malformed),
+        };
+        let right = match reader.u8()? {
+            1 => Right::Code(InviteCode { entity, secret: reader.array()?, addresses: Vec::new() }),
+            2 => {
+                let note = reader.text(NOTE_BYTES_MAX)?.to_owned();
+                let request = Some(reader.bytes(REQUEST_BYTES_MAX)?.to_vec()).filter(|r| !r.is_empty());
+                Right::Asking(Asking { note, request, work: None })
+            }
+            3 => Right::Device,
+            _ => return Err(Malformed),
+        };
+        let peers = read_peers(&mut reader)?;
+        reader.finish()?;
+        Ok((entity, Join::new(words, right, peers)))
+    }
+
+    fn state(&self) -> JoinState {
+        match (self.requested, self.reached) {
+            (true, _) => JoinState::Requested,
+            (false, true) => JoinState::Pending,
+            (false, false) => JoinState::Unreachable,
+        }
     }
 }
 
-impl Replicator {
-    // -- getting in ---------------------------------------------------------------------------
+fn write_peers(writer: &mut Writer, peers: &[String]) {
+    writer.list(peers, |w, address| {
+        w.text(address);
+    });
+}
 
-    /// Begins to join, and answers when admitted or refused.
-    pub(crate) fn join(&mut self, asker: CommandId, words: FourWords, code: InviteCode, peers: Vec<String>) {
-        let id = code.entity;
-        if self.entities.get(&id).is_some_and(|e| e.secret.is_some()) {
-            return self.answer_joined(asker, id);
+fn read_peers(reader: &mut Reader<'_>) -> Result<Vec<String>, Malformed> {
+    reader.list(2 * INVITE_ADDRESSES_MAX, |r| r.text(ADDRESS_BYTES_MAX).map(str::to_owned))
+}
+
+impl Replicator {
+    /// Begins to join; answered when admitted or refused, or once members keep the request.
+    pub(crate) fn join(
+        &mut self,
+        asker: CommandId,
+        words: FourWords,
+        by: JoinBy,
+        peers: Vec<String>,
+    ) -> Result<(), Refusal> {
+        if peers.len() > INVITE_ADDRESSES_MAX || peers.iter().any(|peer| peer.len() > ADDRESS_BYTES_MAX) {
+            let message = format!("at most {INVITE_ADDRESSES_MAX} addresses of {ADDRESS_BYTES_MAX} bytes");
+            return Err(refusal(RefusalCode::Usage, message, "give fewer or shorter addresses"));
         }
-        let mut join = Join::new(words, code, peers);
-        join.asker = Some(asker);
-        let record = join.record();
-        if let Some(before) = self.joins.insert(id, join).and_then(|j| j.asker) {
-            self.out.refuse(before, refusal(RefusalCode::Pending, "the same join was asked for again", ""));
+        if self.joins.len() + self.seeks.len() >= JOINS_MAX {
+            let hint = "give up some of them; `fourword join --list` shows them";
+            return Err(refusal(RefusalCode::TooMuch, "too many joins are under way", hint));
         }
+        let (id, right) = match by {
+            JoinBy::Code(code) => (code.entity, Right::Code(code)),
+            JoinBy::Words { id, note } => {
+                check_note(&note)?;
+                let Some(id) = id.or_else(|| self.id_of(words)) else {
+                    self.begin_seeking(asker, words, note, peers);
+                    return Ok(());
+                };
+                (id, Right::Asking(Asking { note, ..Asking::default() }))
+            }
+        };
+        self.begin_join(id, Join { asker: Some(asker), ..Join::new(Some(words), right, peers) });
+        Ok(())
+    }
+
+    /// Begins to come back into an entity as a device of one of its members: keys and roster are
+    /// given by any member that is reached, and nobody waits for an answer.
+    pub(crate) fn return_to(&mut self, id: EntityId, words: Option<FourWords>, peers: Vec<String>) {
+        if !self.is_in(id) && !self.joins.contains_key(&id) && self.joins.len() < JOINS_MAX {
+            self.begin_join(id, Join::new(words, Right::Device, peers));
+        }
+    }
+
+    /// The entity of these words, as far as a join or a membership has fixed it.
+    fn id_of(&self, words: FourWords) -> Option<EntityId> {
+        let joining = self.joins.iter().find(|(_, join)| join.words == Some(words)).map(|(id, _)| *id);
+        joining.or_else(|| self.by_words(words).map(|entity| entity.id))
+    }
+
+    /// Whether this device is a member's and holds the secret.
+    pub(crate) fn is_in(&self, id: EntityId) -> bool {
+        let me = self.me.as_ref().map(|me| me.key());
+        let entity = self.entities.get(&id).filter(|entity| entity.secret.is_some());
+        me.is_some_and(|me| entity.is_some_and(|entity| entity.member(me).is_some()))
+    }
+
+    fn begin_join(&mut self, id: EntityId, mut join: Join) {
+        if self.is_in(id) {
+            return match join.asker {
+                Some(asker) => self.answer_joined(asker, id),
+                None => {}
+            };
+        }
+        if let Some(before) = self.joins.remove(&id) {
+            join.continue_asking(before.right);
+            if let Some(asker) = before.asker {
+                let message = "the same join was asked for again";
+                self.out.refuse(asker, refusal(RefusalCode::Pending, message, ""));
+            }
+        }
+        self.refused_joins.retain(|refused| refused.id != Some(id));
+        let record = join.record(id);
+        if join.words.is_some() {
+            self.names.want_first(id.0, &mut self.out);
+        }
+        self.joins.insert(id, join);
         self.out.write(vec![record], Vec::new());
-        for session in self.sessions.values_mut() {
-            session.turned.remove(&id);
-            session.knocked.remove(&id);
-        }
-        self.names.want_first(id.0, &mut self.out);
+        self.forget_answers(id);
         self.check_joins();
     }
 
-    /// Looks whether the words of joins belong to their ids, as far as that is known by now.
-    pub(crate) fn check_joins(&mut self) {
-        let unchecked = self.joins.iter().filter(|(id, j)| !j.checked && self.names.is_known(&id.0));
-        let ids: Vec<EntityId> = unchecked.map(|(id, _)| *id).collect();
-        for id in ids {
-            let real = self.names.entity(id);
-            let Some(join) = self.joins.get_mut(&id) else { continue };
-            if real == Some(join.words) {
-                join.checked = true;
-            } else {
-                let hint = match real {
-                    Some(words) => {
-                        format!("the code is for {words}; join that if you trust who gave it to you")
-                    }
-                    None => "ask for a new invite".to_owned(),
-                };
-                let message = format!("this code does not belong to {}", join.words);
-                self.give_up(id, refusal(RefusalCode::Usage, message, hint));
-            }
-        }
-        self.try_joins();
-    }
-
-    /// Dials and knocks for every join whose turn it is.
-    pub(crate) fn try_joins(&mut self) {
-        if !self.opening.done {
-            return;
-        }
-        let now = self.now.instant;
-        let refused = self.joins.iter().filter(|(_, join)| join.next <= now);
-        let refused = refused.filter_map(|(id, join)| Some((*id, join.refused.clone()?)));
-        for (id, why) in refused.collect::<Vec<_>>() {
-            self.give_up(id, why);
-        }
-        let mut due = Vec::new();
-        for (id, join) in self.joins.iter_mut().filter(|(_, j)| j.checked) {
-            if join.next <= now {
-                let spread = self.random.next_u64() % 500;
-                join.next = now + join.pause + Duration(spread);
-                join.pause = Duration((join.pause.0 * 2).min(RETRY_MAX.0));
-                due.push((*id, join.peers.clone()));
-            }
-            self.out.wake_at(join.next);
-        }
-        for (id, peers) in due {
-            for address in peers {
-                self.out.push(Effect::Connect(address));
-            }
-            let devices: Vec<DeviceKey> = self.sessions.keys().copied().collect();
-            for session in self.sessions.values_mut() {
-                session.knocked.remove(&id);
-            }
-            for device in devices {
-                self.knock(device);
-            }
-        }
-        let waiting = self.joins.iter().filter(|(id, j)| !j.checked && !self.names.is_known(&id.0));
-        for id in waiting.map(|(id, _)| id.0).collect::<Vec<_>>() {
-            self.names.want_first(id, &mut self.out);
-        }
-    }
-
-    /// Knocks at a device for every join, unless it turned us away for good.
-    pub(crate) fn knock(&mut self, device: DeviceKey) {
-        let Some(me) = &self.me else { return };
-        let Some(session) = self.sessions.get_mut(&device) else { return };
-        for (id, join) in self.joins.iter_mut().filter(|(_, j)| j.checked) {
-            if session.turned.contains_key(id) || !session.knocked.insert(*id) {
-                continue;
-            }
-            join.reached = true;
-            let mut certificate = Writer::new();
-            me.certificate.write(&mut certificate);
-            let knock = Knock {
-                entity: *id,
-                certificate: certificate.into_bytes(),
-                proof: Proof::Invite {
-                    invite: join.code.key().0,
-                    signature: join.code.sign_acceptance(&me.certificate).to_vec(),
-                },
-            };
-            self.out.send(device, &Frame::Knock(knock));
-        }
-    }
-
-    /// A device did not let us in. Whether it is a member cannot be known, so a refusal ends the
-    /// join only if nobody else lets us in soon; who is not in it knows nothing.
-    pub(crate) fn turned_away(&mut self, from: DeviceKey, id: EntityId, why: Turned) {
-        let Some(session) = self.sessions.get_mut(&from).filter(|s| s.knocked.contains(&id)) else {
-            return self.drop_counted("turned away without a knock");
-        };
-        session.turned.insert(id, why);
-        let (message, hint) = match why {
-            Turned::NotHere => return,
-            Turned::NoInvite => ("no such invite is open there", "ask for a new invite"),
-            Turned::Expired => ("the invite has expired", "ask for a new invite"),
-            Turned::UsedUp => ("the invite was used as often as it may be", "ask for a new invite"),
-            Turned::BadProof => ("the member did not accept this device's proof", "ask for a new invite"),
-            Turned::Removed => ("you were removed from it", "an admin can add you again"),
-            Turned::Denied => ("an admin decided against it", "ask them in person"),
-            Turned::TooMany => ("too many ask to be let in there", "try again later, or ask for an invite"),
-            Turned::Asked => return,
-        };
-        let Some(join) = self.joins.get_mut(&id).filter(|join| join.refused.is_none()) else { return };
-        join.refused = Some(refusal(RefusalCode::NotAllowed, message, hint));
-        join.next = self.now.instant + OTHERS_MAY_ADMIT;
-        self.out.wake_at(join.next);
-    }
-
-    /// Asks whoever lets us in for the rest of a roster that does not fit one answer.
-    ///
-    /// An answer that was cut holds more than it could without one more statement.
-    pub(crate) fn ask_for_the_rest(&mut self, from: DeviceKey, id: EntityId, bytes: usize) {
-        let (Some(entity), Some(join)) = (self.entities.get(&id), self.joins.get_mut(&id)) else { return };
-        join.come = join.come.saturating_add(bytes);
-        if join.come > IN_FLIGHT_BYTES_MAX - STATEMENT_BYTES_MAX {
-            join.come = 0;
-            let ids: Vec<StatementId> = entity.roster.ids().collect();
-            for frame in have_frames(id, &ids) {
-                self.out.send(from, &frame);
-            }
+    /// Has every connected device knocked at anew.
+    fn forget_answers(&mut self, id: EntityId) {
+        for session in self.sessions.values_mut() {
+            session.turned.remove(&id);
+            session.knocked.remove(&id);
         }
     }
 
     fn give_up(&mut self, id: EntityId, why: Refusal) {
         let Some(join) = self.joins.remove(&id) else { return };
         self.out.keep(JOIN, &id.0, None, Vec::new());
-        if let Some(asker) = join.asker {
-            self.out.refuse(asker, why);
+        match (join.asker, join.words) {
+            (Some(asker), _) => self.out.refuse(asker, why),
+            (None, Some(words)) => {
+                let state = join.state();
+                self.show_refused(JoinView { words, id: Some(id), state, reason: why.message });
+            }
+            (None, None) => {}
         }
+    }
+
+    /// Nobody waits for the answer: it is shown among the joins until given up or asked anew.
+    fn show_refused(&mut self, refused: JoinView) {
+        if self.refused_joins.len() >= REFUSED_SHOWN_MAX {
+            self.refused_joins.remove(0);
+        }
+        self.refused_joins.push(refused);
     }
 
     /// An address could not be dialled: whoever waits for a join is not kept waiting in silence.
@@ -270,21 +281,58 @@ impl Replicator {
 
     /// The asker waits no longer; the join goes on.
     pub(crate) fn stop_waiting(&mut self, asker: CommandId) {
-        let Some((id, join)) = self.joins.iter_mut().find(|(_, j)| j.asker == Some(asker)) else { return };
-        join.asker = None;
-        let state = if join.reached { JoinState::Pending } else { JoinState::Unreachable };
-        let (id, words) = (*id, join.words);
-        let kind = self.entities.get(&id).map_or(crate::command::Kind::Group, |e| e.kind);
-        let view = EntityView {
-            words,
-            id,
-            kind,
-            name: String::new(),
-            role: None,
-            members: 0,
-            settings: Settings::default(),
+        if let Some((id, join)) = self.joins.iter_mut().find(|(_, j)| j.asker == Some(asker)) {
+            join.asker = None;
+            if let Some(words) = join.words {
+                let (id, state) = (*id, join.state());
+                let outcome = self.waiting_outcome(words, id, state);
+                self.out.answer(asker, outcome);
+            }
+        } else if let Some(words) = self.stop_waiting_for_words(asker) {
+            // Which entity it is nobody knows yet.
+            let outcome = self.waiting_outcome(words, EntityId([0; 32]), JoinState::Unreachable);
+            self.out.answer(asker, outcome);
+        }
+    }
+
+    /// Lists joins under way and those refused while nobody waited.
+    pub(crate) fn joins_under_way(&mut self, id: CommandId) -> Result<(), Refusal> {
+        let join = |(id, join): (&EntityId, &Join)| {
+            let words = join.words.or_else(|| self.names.entity(*id))?;
+            let reason = join.refused.as_ref().map(|refusal| refusal.message.clone()).unwrap_or_default();
+            Some(JoinView { words, id: Some(*id), state: join.state(), reason })
         };
-        self.out.answer(asker, Outcome::Done(Reply::Joined(view, state)));
+        let mut joins: Vec<JoinView> = self.joins.iter().filter_map(join).collect();
+        joins.extend(self.seeks.keys().map(|words| JoinView {
+            words: *words,
+            id: None,
+            state: JoinState::Unreachable,
+            reason: "no device that was reached knows these words".to_owned(),
+        }));
+        joins.extend(self.refused_joins.iter().cloned());
+        self.out.answer(id, Outcome::Done(Reply::Joins(joins)));
+        Ok(())
+    }
+
+    /// Gives up whatever is under way to these words.
+    pub(crate) fn cancel_join(&mut self, id: CommandId, words: FourWords) -> Result<(), Refusal> {
+        let named = |(id, join): (&EntityId, &Join)| {
+            (join.words.or_else(|| self.names.entity(*id)) == Some(words)).then_some(*id)
+        };
+        let joins: Vec<EntityId> = self.joins.iter().filter_map(named).collect();
+        let shown = self.refused_joins.iter().any(|refused| refused.words == words);
+        let given_up = || refusal(RefusalCode::Pending, "the join was given up", "");
+        let found = !joins.is_empty() | self.give_up_seeking(words, given_up()) | shown;
+        for join in joins {
+            self.give_up(join, given_up());
+        }
+        self.refused_joins.retain(|refused| refused.words != words);
+        if !found {
+            let message = format!("no join to {words} is under way");
+            return Err(refusal(RefusalCode::NotFound, message, ""));
+        }
+        self.out.write(Vec::new(), vec![After::Answer(id, Outcome::Done(Reply::Ok))]);
+        Ok(())
     }
 
     /// This device is in and holds the keys.
@@ -296,14 +344,18 @@ impl Replicator {
         // Statements written before this batch are durable before it, so the answer is true.
         let answer = join.asker.and_then(|asker| Some(After::Answer(asker, self.joined_outcome(id)?)));
         self.out.keep(JOIN, &id.0, None, answer.into_iter().collect());
-        self.out.notify(Notice::Joined(join.words));
+        if let Some(words) = join.words.or_else(|| self.names.entity(id)) {
+            self.out.notify(Notice::Joined(words));
+        }
         self.remember_entity(id);
     }
 
     fn answer_joined(&mut self, asker: CommandId, id: EntityId) {
-        if let Some(outcome) = self.joined_outcome(id) {
-            self.out.answer(asker, outcome);
-        }
+        let outcome = self.joined_outcome(id).unwrap_or_else(|| {
+            let message = "you are in, but its words are still being checked";
+            Outcome::Refused(refusal(RefusalCode::Pending, message, "try again in a few seconds"))
+        });
+        self.out.answer(asker, outcome);
     }
 
     fn joined_outcome(&self, id: EntityId) -> Option<Outcome> {
@@ -311,105 +363,35 @@ impl Replicator {
         Some(Outcome::Done(Reply::Joined(view, JoinState::Joined)))
     }
 
-    // -- letting in ---------------------------------------------------------------------------
-
-    /// Somebody knocks with an invite.
-    pub(crate) fn knocked(&mut self, from: DeviceKey, knock: &Knock) {
-        let entity = knock.entity;
-        let Some(session) = self.sessions.get_mut(&from) else { return };
-        if !session.knocks.take(self.now.instant, KNOCKS_BURST, KNOCKS_EVERY) {
-            return self.blame(from, "knocks too often");
-        }
-        match self.admit(from, knock) {
-            Ok(()) => {}
-            Err(why) => self.out.send(from, &Frame::Turned { entity, why }),
-        }
-    }
-
-    /// Lets a device in if it may. What costs a signature check comes after what does not.
-    fn admit(&mut self, from: DeviceKey, knock: &Knock) -> Result<(), Turned> {
-        let id = knock.entity;
-        let me = self.me.as_ref().ok_or(Turned::NotHere)?;
-        let entity = self.entities.get(&id).ok_or(Turned::NotHere)?;
-        if !entity.may_write(me.key()) || entity.epoch().is_none() {
-            return Err(Turned::NotHere);
-        }
-        if entity.member(from).is_some() {
-            self.welcome(id, from);
-            return Ok(());
-        }
-        let Proof::Invite { invite: key, signature } = &knock.proof else { return Err(Turned::NotHere) };
-        let invite = entity.roster.invite(&VerifyingKey(*key)).filter(|invite| invite.open);
-        let invite = invite.ok_or(Turned::NoInvite)?;
-        if invite.expires < self.now.wall {
-            return Err(Turned::Expired);
-        }
-        if invite.used >= invite.uses {
-            return Err(Turned::UsedUp);
-        }
-        let (certificate, signature) = proven(from, knock, *key, signature).ok_or(Turned::BadProof)?;
-        let person = certificate.person.id();
-        if entity.roster.reading().is_member(&person) {
-            return Err(Turned::BadProof);
-        }
-        if entity.roster.was_removed(&person) {
-            return Err(Turned::Removed);
-        }
-        let sealing = certificate.device.sealing;
-        let body = Body::AcceptInvite { invite: invite.statement, certificate, signature };
-        self.state(id, body, Vec::new()).ok_or(Turned::NoInvite)?;
-        self.seal_to(id, from, sealing);
-        self.tend(id);
-        // Written after the admission and the keys, so durable after them.
-        self.out.write(Vec::new(), vec![After::Welcome(id, from)]);
-        Ok(())
-    }
-
-    /// Seals every epoch key held here to a newcomer's device: by default history is open to it.
-    fn seal_to(&mut self, id: EntityId, device: DeviceKey, to: SealingKey) {
-        let Some(entity) = self.entities.get(&id) else { return };
-        let Some(secret) = entity.secret.clone() else { return };
-        let mut keys: Vec<(StatementId, epoch::EpochKey)> =
-            entity.keys.iter().map(|(e, k)| (*e, k.clone())).collect();
-        // The one written under first: whoever has a key but none to write under opens an epoch.
-        let current = entity.epoch().map(|(epoch, _)| epoch);
-        keys.sort_by_key(|(epoch, _)| Some(*epoch) != current);
-        for (epoch, key) in keys {
-            if let Some(sealed) = epoch::seal(id, &key, &secret, to, &mut self.random) {
-                let seals = vec![Seal { device, sealed }];
-                self.state(id, Body::SealKey { epoch, seals }, Vec::new());
-            }
-        }
-    }
-
-    /// A joiner's admission is on disk: it gets the roster.
-    pub(crate) fn welcome(&mut self, id: EntityId, device: DeviceKey) {
-        if let Some(entity) = self.entities.get(&id) {
-            let all = entity.statements_lacking(&BTreeSet::new());
-            self.send_statements(device, id, all);
-        }
-    }
-
-    /// Whether this device may make invites with a role.
-    pub(crate) fn may_invite(&self, id: EntityId, role: Role) -> bool {
-        let me = self.me.as_ref().map(|me| me.key());
-        let actor = me.and_then(|me| self.entities.get(&id)?.member(me));
-        actor.is_some_and(|a| a.role >= Role::Admin && a.role >= role)
+    fn waiting_outcome(&self, words: FourWords, id: EntityId, state: JoinState) -> Outcome {
+        let view = EntityView {
+            words,
+            id,
+            kind: self.entities.get(&id).map_or(Kind::Group, |entity| entity.kind),
+            name: String::new(),
+            role: None,
+            members: 0,
+            settings: Settings::default(),
+        };
+        Outcome::Done(Reply::Joined(view, state))
     }
 }
 
-/// The certificate of a knock, if it is the knocking device's own and the invite key signed it.
-fn proven(
-    from: DeviceKey,
-    knock: &Knock,
-    invite: [u8; 32],
-    signature: &[u8],
-) -> Option<(Certificate, SignatureBytes)> {
-    let mut reader = Reader::new(&knock.certificate);
-    let certificate = Certificate::read(&mut reader).ok()?;
-    reader.finish().ok()?;
-    let signature = signature.try_into().ok()?;
-    let signed = || is_accepted(VerifyingKey(invite), knock.entity, &certificate, &signature);
-    let holds = certificate.device.key == from && signed() && certificate.is_valid();
-    holds.then_some((certificate, signature))
+impl Join {
+    /// Goes on with an earlier request that says the same, so that asking twice costs no more.
+    fn continue_asking(&mut self, before: Right) {
+        if let (Right::Asking(now), Right::Asking(before)) = (&mut self.right, before)
+            && now.note == before.note
+        {
+            *now = before;
+        }
+    }
+}
+
+fn check_note(note: &str) -> Result<(), Refusal> {
+    if note.len() > NOTE_BYTES_MAX || !is_one_line(note) {
+        let message = format!("a note is one line of at most {NOTE_BYTES_MAX} bytes");
+        return Err(refusal(RefusalCode::Usage, message, "give a shorter note"));
+    }
+    Ok(())
 }

@@ -32,6 +32,7 @@ mod receiving;
 pub mod record;
 mod replica;
 pub mod replicator;
+pub mod request;
 mod requests;
 pub mod roster;
 pub mod schema;

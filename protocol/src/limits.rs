@@ -66,6 +66,9 @@ pub const RECORD_TIME_MS_MAX: u64 = 9_007_199_254_740_991;
 /// Bytes of what somebody who asks to be let in says to who decides.
 pub const NOTE_BYTES_MAX: usize = 512;
 
+/// Bytes of one request to be let in: the longest name and note fit exactly.
+pub const REQUEST_BYTES_MAX: usize = 1121;
+
 /// Addresses carried in an invite code.
 pub const INVITE_ADDRESSES_MAX: usize = 8;
 
@@ -75,7 +78,8 @@ pub const ADDRESS_BYTES_MAX: usize = 300;
 /// How often one invite may admit.
 pub const INVITE_USES_MAX: u32 = 1_000_000;
 
-/// Genesis candidates stretched for one name, 0.2 s each: what a liar may cost a joiner.
+/// Genesis candidates in one answer, and those stretched for one name, 0.2 s each, before each
+/// further one takes a minute: what liars may cost a joiner.
 pub const NAME_CANDIDATES_MAX: usize = 8;
 
 // -- the sync stream (part of the wire format) ------------------------------------------------
@@ -94,6 +98,9 @@ pub const FRAME_STATEMENT_IDS_MAX: usize = 8192;
 
 /// Logs in one frame of vectors: 112 bytes each, about 450 KiB.
 pub const FRAME_LOGS_MAX: usize = 4096;
+
+/// Requests passed on in one frame, and denials likewise: all that a node keeps of an entity.
+pub const FRAME_REQUESTS_MAX: usize = 64;
 
 /// Epochs named at once as lacking a key.
 pub const LACKING_EPOCHS_MAX: usize = 64;
@@ -138,6 +145,19 @@ pub const STRETCHES_MAX: usize = 2;
 
 /// Names that wait to be stretched; what does not fit is wanted again when these are done.
 pub const STRETCHES_WAITING_MAX: usize = 256;
+
+/// Devices of one person: each is sealed every key in every group.
+pub const DEVICES_MAX: usize = 32;
+
+/// Link codes that are open at once; the oldest gives way.
+pub const LINK_CODES_MAX: usize = 8;
+
+/// People whose request to be let into one entity is kept, and as many who were turned away: each
+/// costs its sender a second of work, and more than an admin would look through is abuse.
+pub const REQUESTS_MAX: usize = 64;
+
+/// Joins under way at once.
+pub const JOINS_MAX: usize = 1024;
 
 /// Devices dialled or met at once.
 pub const PEERS_MAX: usize = 192;

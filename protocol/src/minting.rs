@@ -9,7 +9,7 @@ use crate::command::{CommandId, EntityView, Kind, Notice, Outcome, Progress, Ref
 use crate::entity::Entity;
 use crate::epoch::{self, EntitySecret, EpochKey};
 use crate::event::StretchId;
-use crate::identity::{DeviceSecret, PersonCard, RootSecret};
+use crate::identity::{Certificate, DeviceSecret, PersonCard, RootSecret};
 use crate::ids::EntityId;
 use crate::me::Me;
 use crate::outbox::{After, refusal};
@@ -31,6 +31,7 @@ pub(crate) struct Minting {
 #[derive(Debug)]
 enum What {
     Identity(RootSecret),
+    Person { command: CommandId, root: RootSecret },
     Entity { command: CommandId, genesis: Box<Genesis>, secret: EntitySecret, name: String },
 }
 
@@ -39,6 +40,11 @@ impl Replicator {
     pub(crate) fn mint_identity(&mut self) {
         let root = RootSecret::generate(&mut self.random);
         self.try_nonce(What::Identity(root), 0, 0);
+    }
+
+    /// Begins to find the nonce of a person whose root key came back.
+    pub(crate) fn mint_again(&mut self, command: CommandId, root: RootSecret) {
+        self.try_nonce(What::Person { command, root }, 0, 0);
     }
 
     /// Begins to make an entity.
@@ -59,7 +65,9 @@ impl Replicator {
 
     fn try_nonce(&mut self, mut what: What, nonce: u64, tried: u32) {
         let id = match &mut what {
-            What::Identity(root) => PersonCard { root: root.public(), nonce }.id().0,
+            What::Identity(root) | What::Person { root, .. } => {
+                PersonCard { root: root.public(), nonce }.id().0
+            }
             What::Entity { genesis, .. } => {
                 genesis.nonce = nonce;
                 genesis.entity().0
@@ -78,6 +86,7 @@ impl Replicator {
         match (FourWords::from_stretch(self.names.naming(), bytes), what) {
             (None, what) => self.try_nonce(what, nonce.wrapping_add(1), tried),
             (Some(words), What::Identity(root)) => self.found_identity(root, nonce, words),
+            (Some(words), What::Person { command, root }) => self.recovered(command, root, nonce, words),
             (Some(words), What::Entity { command, genesis, secret, name }) => {
                 self.found_entity(command, *genesis, &secret, words, name);
             }
@@ -92,6 +101,10 @@ impl Replicator {
                 let progress = Progress { what: "making your four words".into(), done, expected };
                 self.out.notify(Notice::Minting(progress));
             }
+            What::Person { command, .. } => {
+                let progress = Progress { what: "finding your four words".into(), done, expected };
+                self.out.push(crate::effect::Effect::Report(*command, progress));
+            }
             What::Entity { command, .. } => {
                 let progress = Progress { what: "making four words".into(), done, expected };
                 self.out.push(crate::effect::Effect::Report(*command, progress));
@@ -103,6 +116,17 @@ impl Replicator {
         let device = DeviceSecret::generate(&mut self.random);
         let person = PersonCard { root: root.public(), nonce }.id();
         let certificate = root.certify(nonce, &device.card(person));
+        let (genesis, secret) = self.draft_home(certificate.clone());
+        let home = genesis.entity();
+        let me = Me { device, certificate, root: Some(root), home, name: String::new() };
+        let mut records = vec![me.record(), self.names.learn(person.0, Some(words))];
+        self.me = Some(me);
+        records.extend(self.establish(genesis, &secret));
+        self.out.write(records, vec![After::Ready]);
+    }
+
+    /// A home that is not founded yet, of the device that this certificate names.
+    pub(crate) fn draft_home(&mut self, creator: Certificate) -> (Genesis, EntitySecret) {
         let secret = EntitySecret::generate(&mut self.random);
         let genesis = Genesis {
             kind: Kind::Home,
@@ -110,14 +134,9 @@ impl Replicator {
             created: self.now.wall,
             secret_commitment: secret.commitment(),
             parent: None,
-            creator: certificate.clone(),
+            creator,
         };
-        let home = genesis.entity();
-        let me = Me { device, certificate, root: Some(root), home, name: String::new() };
-        let mut records = vec![me.record(), self.names.learn(person.0, Some(words))];
-        self.me = Some(me);
-        records.extend(self.establish(genesis, &secret));
-        self.out.write(records, vec![After::Ready]);
+        (genesis, secret)
     }
 
     fn found_entity(
@@ -153,7 +172,7 @@ impl Replicator {
     }
 
     /// Founds an entity with its first epoch; gives the records to keep, none if it cannot be.
-    fn establish(&mut self, genesis: Genesis, secret: &EntitySecret) -> Vec<Record> {
+    pub(crate) fn establish(&mut self, genesis: Genesis, secret: &EntitySecret) -> Vec<Record> {
         let Some(me) = &self.me else { return Vec::new() };
         let (id, kind) = (genesis.entity(), genesis.kind);
         let key = EpochKey::generate(&mut self.random);

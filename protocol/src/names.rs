@@ -1,4 +1,4 @@
-//! Which four words belong to which id, as far as this node has stretched them.
+//! Which four words belong to which id, and where they are looked up, as far as stretched here.
 //!
 //! A stretch takes a fifth of a second, so each is done once and kept, few at a time, and what a
 //! person waits for goes first: members can be made faster than their names. A name that was
@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::event::StretchId;
-use crate::ids::{EntityId, PersonId};
+use crate::ids::{Digest, EntityId, PersonId};
 use crate::limits::{STRETCHES_MAX, STRETCHES_WAITING_MAX};
 use crate::outbox::{Outbox, local};
 use crate::record::Record;
@@ -16,21 +16,31 @@ use crate::words::{FourWords, Naming, StretchInput};
 /// The kind of the small values that keep names.
 pub(crate) const NAME: &str = "name";
 
+/// The kind of the small values that keep where words are looked up.
+pub(crate) const LOOKUP: &str = "lookup";
+
 /// The names known here, and those being stretched.
 #[derive(Debug)]
 pub(crate) struct Names {
     naming: Naming,
     known: BTreeMap<[u8; 32], Option<FourWords>>,
+    lookups: BTreeMap<FourWords, Digest>,
     /// Not begun, the next one first. At most `STRETCHES_WAITING_MAX`.
-    waiting: VecDeque<[u8; 32]>,
+    waiting: VecDeque<StretchInput>,
     /// Under way. At most `STRETCHES_MAX`.
-    running: BTreeMap<StretchId, [u8; 32]>,
+    running: BTreeMap<StretchId, StretchInput>,
 }
 
 impl Names {
     /// No names yet.
     pub(crate) fn new(naming: Naming) -> Names {
-        Names { naming, known: BTreeMap::new(), waiting: VecDeque::new(), running: BTreeMap::new() }
+        Names {
+            naming,
+            known: BTreeMap::new(),
+            lookups: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            running: BTreeMap::new(),
+        }
     }
 
     /// How names are stretched here.
@@ -48,6 +58,13 @@ impl Names {
         }
     }
 
+    /// Takes a lookup key kept from an earlier run; what is none is stretched anew.
+    pub(crate) fn restore_lookup(&mut self, of: &[u8], value: &[u8]) {
+        if let (Ok(words), Ok(key)) = (of.try_into(), value.try_into()) {
+            self.lookups.insert(FourWords::from_bytes(words), Digest(key));
+        }
+    }
+
     /// A person's words, once stretched; `None` also if the id has no valid name.
     pub(crate) fn person(&self, person: PersonId) -> Option<FourWords> {
         self.known.get(&person.0).copied().flatten()
@@ -58,6 +75,11 @@ impl Names {
         self.known.get(&entity.0).copied().flatten()
     }
 
+    /// Where these words are looked up, once stretched.
+    pub(crate) fn lookup(&self, words: FourWords) -> Option<Digest> {
+        self.lookups.get(&words).copied()
+    }
+
     /// Whether this id was stretched, with whatever result.
     pub(crate) fn is_known(&self, id: &[u8; 32]) -> bool {
         self.known.contains_key(id)
@@ -66,38 +88,60 @@ impl Names {
     /// Has a member's id stretched when its turn comes, unless it is known. False if there is no
     /// room: then it must be wanted again once others are done.
     pub(crate) fn want(&mut self, id: [u8; 32], out: &mut Outbox) -> bool {
-        if self.is_known(&id) || self.is_wanted(&id) {
+        self.is_known(&id) || self.add(StretchInput::Name(self.naming, id), out)
+    }
+
+    /// Has words stretched to their lookup key when their turn comes; as `want`.
+    pub(crate) fn want_lookup(&mut self, words: FourWords, out: &mut Outbox) -> bool {
+        self.lookups.contains_key(&words) || self.add(StretchInput::Lookup(self.naming, words), out)
+    }
+
+    /// Has an id stretched before all others: somebody on this device waits for it.
+    pub(crate) fn want_first(&mut self, id: [u8; 32], out: &mut Outbox) {
+        if !self.is_known(&id) {
+            self.add_first(StretchInput::Name(self.naming, id), out);
+        }
+    }
+
+    /// Has words stretched to their lookup key before all others; as `want_first`.
+    pub(crate) fn want_lookup_first(&mut self, words: FourWords, out: &mut Outbox) {
+        if !self.lookups.contains_key(&words) {
+            self.add_first(StretchInput::Lookup(self.naming, words), out);
+        }
+    }
+
+    fn add(&mut self, input: StretchInput, out: &mut Outbox) -> bool {
+        if self.waiting.contains(&input) || self.is_running(&input) {
             return true;
         }
         let room = self.waiting.len() < STRETCHES_WAITING_MAX;
         if room {
-            self.waiting.push_back(id);
+            self.waiting.push_back(input);
             self.begin(out);
         }
         room
     }
 
-    /// Has an id stretched before all others: somebody on this device waits for it.
-    pub(crate) fn want_first(&mut self, id: [u8; 32], out: &mut Outbox) {
-        if self.is_known(&id) || self.running.values().any(|running| *running == id) {
+    fn add_first(&mut self, input: StretchInput, out: &mut Outbox) {
+        if self.is_running(&input) {
             return;
         }
-        self.waiting.retain(|waiting| *waiting != id);
-        self.waiting.push_front(id);
+        self.waiting.retain(|waiting| *waiting != input);
+        self.waiting.push_front(input);
         self.waiting.truncate(STRETCHES_WAITING_MAX);
         self.begin(out);
     }
 
-    fn is_wanted(&self, id: &[u8; 32]) -> bool {
-        self.waiting.contains(id) || self.running.values().any(|running| running == id)
+    fn is_running(&self, input: &StretchInput) -> bool {
+        self.running.values().any(|running| running == input)
     }
 
     fn begin(&mut self, out: &mut Outbox) {
         while self.running.len() < STRETCHES_MAX
-            && let Some(id) = self.waiting.pop_front()
+            && let Some(input) = self.waiting.pop_front()
         {
-            let stretch = out.stretch(StretchInput::Name(self.naming, id));
-            self.running.insert(stretch, id);
+            let stretch = out.stretch(input);
+            self.running.insert(stretch, input);
         }
     }
 
@@ -108,9 +152,17 @@ impl Names {
         bytes: &[u8; 32],
         out: &mut Outbox,
     ) -> Option<Record> {
-        let id = self.running.remove(&stretch)?;
+        let input = self.running.remove(&stretch)?;
         self.begin(out);
-        Some(self.learn(id, FourWords::from_stretch(self.naming, bytes)))
+        match input {
+            StretchInput::Name(naming, id) => Some(self.learn(id, FourWords::from_stretch(naming, bytes))),
+            StretchInput::Lookup(_, words) => {
+                let key = FourWords::lookup_key(bytes).0;
+                self.lookups.insert(words, Digest(key));
+                Some(local(LOOKUP, &words.to_bytes(), Some(key.to_vec())))
+            }
+            StretchInput::Work { .. } => None,
+        }
     }
 
     /// How many stretches run and how many wait.

@@ -7,15 +7,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::command::Notice;
+use crate::command::{Kind, Notice};
+use crate::devices::SEEKS_HOME;
 use crate::effect::Effect;
 use crate::entity::Entity;
 use crate::ids::{EntityId, Incarnation, LogHead, LogId, StatementId};
-use crate::joining::{JOIN, Join};
+use crate::joining::{JOIN, Join, SEEK, Seeking};
 use crate::me::{IDENTITY, Me};
-use crate::names::NAME;
+use crate::names::{LOOKUP, NAME};
 use crate::record::{LocalKey, Page, Query, StoreFailure};
 use crate::replicator::{Load, Replicator};
+use crate::requests::{DENIAL, REQUEST};
 use crate::roster::{Body, Roster, Statement};
 
 /// The kind of the small values that name our current log of a document.
@@ -69,11 +71,20 @@ impl Replicator {
         for (key, value) in locals {
             match key.kind.as_str() {
                 NAME => self.names.restore(&key.of, value),
+                SEEKS_HOME => self.devices.seeks_home = true,
                 JOIN => {
-                    if let Some((entity, join)) = Join::read(&key.of, value) {
+                    if let Ok((entity, join)) = Join::read(&key.of, value) {
                         self.joins.insert(entity, join);
                     }
                 }
+                SEEK => {
+                    if let Ok((words, seeking)) = Seeking::read(&key.of, value) {
+                        self.seeks.insert(words, seeking);
+                    }
+                }
+                LOOKUP => self.names.restore_lookup(&key.of, value),
+                REQUEST => self.restore_request(value),
+                DENIAL => self.restore_denial(value),
                 _ => {}
             }
         }
@@ -84,6 +95,7 @@ impl Replicator {
         for (entity, _, bytes) in statements {
             by_entity.entry(entity).or_default().push(bytes);
         }
+        let home = self.me.as_ref().map(|me| me.home);
         for (id, statements) in by_entity {
             if let Some(mut entity) = found(id, &statements) {
                 for bytes in &statements {
@@ -92,7 +104,10 @@ impl Replicator {
                 if let Some(me) = &self.me {
                     entity.open_seals(&me.device);
                 }
-                self.entities.insert(id, entity);
+                // The home of who this node was before it became a device of its person.
+                if entity.kind != Kind::Home || Some(id) == home {
+                    self.entities.insert(id, entity);
+                }
             }
         }
     }
@@ -135,6 +150,8 @@ impl Replicator {
             self.out.notify(Notice::Ready { identity, device: key });
         }
         self.check_joins();
+        self.try_seeks();
+        self.look_home();
     }
 }
 

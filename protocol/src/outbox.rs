@@ -12,7 +12,7 @@ use crate::event::StretchId;
 use crate::ids::{DeviceKey, DocumentKey, EntityId, StatementId};
 use crate::record::{Batch, BatchId, LoadId, LocalKey, Query, Record};
 use crate::time::Instant;
-use crate::wire::Frame;
+use crate::wire::{Frame, Turned};
 use crate::words::StretchInput;
 
 /// What waits for a batch to be durable.
@@ -33,6 +33,17 @@ pub(crate) enum After {
     },
     /// A joiner's admission is on disk: it may be let in.
     Welcome(EntityId, DeviceKey),
+    /// A linked device is certified everywhere, on disk: it gets its certificate.
+    Linked {
+        /// The device.
+        to: DeviceKey,
+        /// The person's home.
+        home: EntityId,
+        /// As `identity::Certificate::write` has it.
+        certificate: Vec<u8>,
+    },
+    /// What was decided of a joiner is on disk: it may be told, if it is still connected.
+    Turned(EntityId, DeviceKey, Turned),
     /// The identity is on disk: the node may serve.
     Ready,
 }

@@ -23,6 +23,10 @@ pub struct Queues {
     pub listed_statements: usize,
     /// Entities of which one peer said that it does not let us in: never more than we asked for.
     pub turned_away: usize,
+    /// Requests to be let into the entity with most of them: `limits::REQUESTS_MAX`.
+    pub requests: usize,
+    /// Denials in the entity with most of them: `limits::REQUESTS_MAX`.
+    pub denials: usize,
     /// Logs in the state vectors of one peer: `limits::FRAME_LOGS_MAX` for each document.
     pub peer_logs: usize,
 }
@@ -49,6 +53,8 @@ impl Replicator {
             pages_loading: self.loads.values().filter(|load| matches!(load, Load::Page(..))).count(),
             listed_statements: sessions().map(listed).max().unwrap_or(0),
             turned_away: sessions().map(|session| session.turned.len()).max().unwrap_or(0),
+            requests: self.requests.values().map(|kept| kept.count().0).max().unwrap_or(0),
+            denials: self.requests.values().map(|kept| kept.count().1).max().unwrap_or(0),
             peer_logs: sessions().map(logs).max().unwrap_or(0),
         }
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::command::{Notice, RefusalCode};
+use crate::command::{Kind, Notice, RefusalCode};
 use crate::entity::Received;
 use crate::envelope::{Envelope, ReadError};
 use crate::epoch;
@@ -15,9 +15,10 @@ use crate::outbox::{After, local, refusal};
 use crate::record::{LoadId, Page, Query, Record, StoreFailure};
 use crate::replica::{Answer, Judged, Queued, Replica};
 use crate::replicator::{Load, Replicator};
-use crate::roster::{Body, Inserted, Seal, Signer};
+use crate::roster::{Body, Inserted, Seal, Signer, Statement};
 use crate::schema::Put;
 use crate::schema::chat::MessageId;
+use crate::session::Session;
 use crate::waiting::Want;
 use crate::wire::Frame;
 
@@ -32,13 +33,17 @@ impl Replicator {
         let Some(session) = self.sessions.get(&from) else { return };
         let shares = session.shared.contains_key(&id);
         let joining = self.joins.contains_key(&id) && session.knocked.contains(&id);
-        if !joining && !shares {
+        let returning = self.is_returning(from, id);
+        if !joining && !shares && !returning {
             return self.drop_counted("statements of a stranger");
         }
         if joining && !self.entities.contains_key(&id) {
             // Whoever lets us in gives parents first, so the genesis before all.
             let first = statements.get(..1).unwrap_or_default();
             let Some(entity) = found(id, first) else { return self.blame(from, "no genesis") };
+            if entity.kind == Kind::Home && self.me.as_ref().is_none_or(|me| me.home != id) {
+                return self.drop_counted("somebody else's home");
+            }
             self.entities.insert(id, entity);
         }
         let Some(entity) = self.entities.get_mut(&id) else { return };
@@ -56,6 +61,12 @@ impl Replicator {
         }
         entity.note_statements(&new);
         let mut records = self.statement_records(id, &new);
+        if joining
+            && !rejected
+            && let Some(session) = self.sessions.get_mut(&from)
+        {
+            session.lets_in.insert(id);
+        }
         if joining {
             // The genesis is known from the founding of the entity and not new above.
             records.extend(self.genesis_record(id));
@@ -65,6 +76,9 @@ impl Replicator {
         }
         if rejected {
             self.blame(from, "invalid statement");
+        }
+        if returning {
+            self.let_in_returned(from, id);
         }
         if joining {
             let bytes = statements.iter().map(Vec::len).sum();
@@ -100,9 +114,25 @@ impl Replicator {
 
     /// Signs a statement as this device, takes it in and writes it. Gives its id.
     pub(crate) fn state(&mut self, entity: EntityId, body: Body, after: Vec<After>) -> Option<StatementId> {
-        let me = self.me.as_ref()?;
+        let signer = Signer::Device(&self.me.as_ref()?.device);
+        let statement = self.entities.get(&entity)?.roster.draft(signer, body).ok()?;
+        self.take_own(entity, statement, after)
+    }
+
+    /// Signs a statement with the root key, while it is here, takes it in and writes it.
+    pub(crate) fn state_as_root(
+        &mut self,
+        entity: EntityId,
+        body: Body,
+        after: Vec<After>,
+    ) -> Option<StatementId> {
+        let signer = Signer::Root(self.me.as_ref()?.root.as_ref()?);
+        let statement = self.entities.get(&entity)?.roster.draft(signer, body).ok()?;
+        self.take_own(entity, statement, after)
+    }
+
+    fn take_own(&mut self, entity: EntityId, statement: Statement, after: Vec<After>) -> Option<StatementId> {
         let known = self.entities.get_mut(&entity)?;
-        let statement = known.roster.draft(Signer::Device(&me.device), body).ok()?;
         let id = statement.id();
         if !matches!(known.roster.add(statement), Inserted::New(_)) {
             return None;
@@ -122,8 +152,11 @@ impl Replicator {
         entity.unwritten.retain(|unwritten| !statements.contains(unwritten));
         let bytes = statements.iter().filter_map(|s| entity.roster.bytes(s).map(<[u8]>::to_vec));
         let bytes: Vec<Vec<u8>> = bytes.collect();
-        let sharing = self.sessions.iter().filter(|(_, s)| s.shared.contains_key(&id)).map(|(d, _)| *d);
-        let to: Vec<DeviceKey> = sharing.filter(|d| Some(*d) != except).collect();
+        // Who lets us in does not share the secret with us yet.
+        let joining = self.joins.contains_key(&id);
+        let hears = |s: &Session| s.shared.contains_key(&id) || (joining && s.lets_in.contains(&id));
+        let hearing = self.sessions.iter().filter(|(_, session)| hears(session)).map(|(d, _)| *d);
+        let to: Vec<DeviceKey> = hearing.filter(|d| Some(*d) != except).collect();
         for device in to {
             self.send_statements(device, id, bytes.clone());
         }
@@ -132,19 +165,29 @@ impl Replicator {
     /// Does what follows from a changed roster: opens seals, listens to topics, learns names,
     /// opens an epoch where none fits, and tries again what waited.
     pub(crate) fn tend(&mut self, id: EntityId) {
+        self.certify_self(id);
         let Some(me) = &self.me else { return };
+        let home = me.home == id;
         let Some(entity) = self.entities.get_mut(&id) else { return };
-        let entered = entity.secret.is_none();
+        let had_none = entity.secret.is_none();
         entity.open_seals(&me.device);
-        let entered = entered && entity.secret.is_some() && entity.member(me.key()).is_some();
+        let inside = entity.secret.is_some() && entity.member(me.key()).is_some();
+        // Who was removed and is let in again holds the secret already.
+        let entered = inside && (had_none || self.joins.contains_key(&id));
         self.want_names();
+        self.mirror(id);
         self.rotate_if_needed(id);
         self.listen(id);
         self.retry_all(id);
         self.judge_anew(id);
         self.compare_all(id);
+        self.tidy_requests(id);
         if entered {
             self.entered(id);
+        }
+        if home {
+            self.out.notify(Notice::DevicesChanged);
+            self.follow_home();
         }
         if let Some(words) = self.names.entity(id) {
             self.out.notify(Notice::MembersChanged(words));
@@ -155,6 +198,12 @@ impl Replicator {
     /// is not in cannot make this node stretch.
     pub(crate) fn want_names(&mut self) {
         let entered = self.entities.values().filter(|e| e.secret.is_some());
+        // Where the entities themselves are looked up: one for each, and needed to answer joiners.
+        let public = entered.clone().filter(|e| e.kind != Kind::Home);
+        let own = self.me.as_ref().and_then(|me| self.names.person(me.person()));
+        for words in public.filter_map(|e| self.names.entity(e.id)).chain(own).collect::<Vec<_>>() {
+            self.names.want_lookup(words, &mut self.out);
+        }
         for person in entered.flat_map(|e| e.roster.reading().members.keys()) {
             if !self.names.want(person.0, &mut self.out) {
                 return;

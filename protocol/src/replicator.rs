@@ -10,20 +10,23 @@ use std::collections::BTreeMap;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
-use crate::command::{Command, CommandId, Notice, RefusalCode};
+use crate::command::{Command, CommandId, JoinView, Notice, RefusalCode};
+use crate::devices::Devices;
 use crate::effect::{Effect, Reason};
 use crate::entity::Entity;
 use crate::event::{Event, StretchId};
 use crate::ids::{DeviceKey, DocumentKey, EntityId};
-use crate::joining::Join;
+use crate::joining::{Join, Seeking};
 use crate::me::Me;
 use crate::minting::Minting;
 use crate::names::Names;
 use crate::opening::{LOG, Opening};
 use crate::outbox::{After, Outbox, local, refusal};
 use crate::record::{BatchId, LoadId, StoreFailure};
+use crate::requests::Kept;
 use crate::session::Session;
 use crate::time::{Duration, Instant, Now};
+use crate::wire::Frame;
 use crate::words::{FourWords, Naming};
 
 /// How long changes gather before peers are told how we stand.
@@ -50,6 +53,13 @@ pub struct Replicator {
     pub(crate) minting: Vec<Minting>,
     pub(crate) entities: BTreeMap<EntityId, Entity>,
     pub(crate) joins: BTreeMap<EntityId, Join>,
+    pub(crate) devices: Devices,
+    /// Joins to words of which the entity is not known yet.
+    pub(crate) seeks: BTreeMap<FourWords, Seeking>,
+    /// Joins that were refused while nobody waited for them.
+    pub(crate) refused_joins: Vec<JoinView>,
+    /// Who asks to be let into the entities this person is in.
+    pub(crate) requests: BTreeMap<EntityId, Kept>,
     pub(crate) sessions: BTreeMap<DeviceKey, Session>,
     /// What each load under way is for.
     pub(crate) loads: BTreeMap<LoadId, Load>,
@@ -90,6 +100,10 @@ impl Replicator {
             minting: Vec::new(),
             entities: BTreeMap::new(),
             joins: BTreeMap::new(),
+            devices: Devices::default(),
+            seeks: BTreeMap::new(),
+            refused_joins: Vec::new(),
+            requests: BTreeMap::new(),
             sessions: BTreeMap::new(),
             loads: BTreeMap::new(),
             deferred: BTreeMap::new(),
@@ -126,7 +140,7 @@ impl Replicator {
     }
 
     fn stretched(&mut self, id: StretchId, bytes: &[u8; 32]) {
-        if self.minted(id, bytes) {
+        if self.minted(id, bytes) || self.worked(id, bytes) {
             return;
         }
         let nameless = self.own_name().is_none();
@@ -136,6 +150,8 @@ impl Replicator {
                 self.out.notify(Notice::Ready { identity, device });
             }
             self.check_joins();
+            self.try_seeks();
+            self.seek_home();
             if self.names.stretching().1 == 0 {
                 self.want_names();
             }
@@ -154,11 +170,17 @@ impl Replicator {
         self.out.woken();
         self.tell_peers();
         self.try_joins();
+        self.try_seeks();
+        self.try_link();
+        if self.devices.home_changed {
+            self.look_home();
+        }
     }
 
     /// Notes that an entity changed, so that its peers are told soon.
     pub(crate) fn touch(&mut self, entity: EntityId) {
         let now = self.now.instant;
+        self.devices.home_changed |= self.me.as_ref().is_some_and(|me| me.home == entity);
         self.changed.entry(entity).or_insert(now);
         self.out.wake_at(now + TELL_AFTER);
     }
@@ -172,6 +194,10 @@ impl Replicator {
                 After::Sealed(entity, document) => self.sealed(entity, document),
                 After::Spread { entity, statements, except } => self.spread(entity, &statements, except),
                 After::Welcome(entity, device) => self.welcome(entity, device),
+                After::Linked { to, home, certificate } => {
+                    self.out.send(to, &Frame::Linked { home, certificate });
+                }
+                After::Turned(entity, device, why) => self.out.send(device, &Frame::Turned { entity, why }),
                 After::Ready => self.ready(),
             }
         }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::epoch::Greeting;
-use crate::ids::{Digest, DocumentKey, EntityId, LogHead, LogId, StatementId};
+use crate::ids::{Digest, DocumentKey, EntityId, LogHead, LogId, PersonId, StatementId};
 use crate::record::LoadId;
 use crate::time::{Duration, Instant};
 use crate::wire::{State, Turned};
@@ -25,8 +25,21 @@ pub(crate) struct Session {
     pub(crate) turned: BTreeMap<EntityId, Turned>,
     /// Where we knocked.
     pub(crate) knocked: BTreeSet<EntityId>,
+    /// Where it has shown that it may become a device of this member.
+    pub(crate) returning: BTreeMap<EntityId, PersonId>,
+    /// Where it lets us in: it gave us the roster of what we are joining.
+    pub(crate) lets_in: BTreeSet<EntityId>,
+    /// How often we knock at it, and for which entity we did so last.
+    pub(crate) knocking: Allowance,
+    pub(crate) knocked_last: Option<EntityId>,
+    /// Whether it was asked for the home of this device's person.
+    pub(crate) home_sought: bool,
     /// How often it may knock.
     pub(crate) knocks: Allowance,
+    /// How often it may show a link code.
+    pub(crate) link_shows: Allowance,
+    /// How often it may ask which entity has some words.
+    pub(crate) seeks: Allowance,
     /// The rosters of which it lists what it has.
     pub(crate) listings: BTreeMap<EntityId, Listing>,
     penalties: u32,
@@ -74,6 +87,10 @@ pub(crate) struct Shared {
     pub(crate) asked: BTreeMap<DocumentKey, (Digest, Digest)>,
     /// How often its state may make us ask.
     pub(crate) asks: Allowance,
+    /// Whether it was told who asks to be let in.
+    pub(crate) told_requests: bool,
+    /// How often it may pass requests on.
+    pub(crate) requests: Allowance,
     /// Its state vectors, as last told and since then advanced by what it sent and was sent.
     pub(crate) vectors: BTreeMap<DocumentKey, BTreeMap<LogId, LogHead>>,
     /// What we stream to it, one page at a time for each document.
@@ -101,6 +118,16 @@ pub(crate) enum Paging {
 }
 
 impl Session {
+    /// Forgets what is known of the peer about one entity.
+    pub(crate) fn forget(&mut self, entity: &EntityId) {
+        self.shared.remove(entity);
+        self.turned.remove(entity);
+        self.knocked.remove(entity);
+        self.listings.remove(entity);
+        self.returning.remove(entity);
+        self.lets_in.remove(entity);
+    }
+
     /// Notes a fault. True if the peer has had its share and must go.
     pub(crate) fn penalize(&mut self) -> bool {
         self.penalties += 1;

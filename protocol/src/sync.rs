@@ -37,11 +37,15 @@ impl Replicator {
         self.out.notify(crate::command::Notice::PeerChanged { device, connected: true });
         self.greet(device);
         self.knock(device);
+        self.show_code(device);
+        self.seek_home_at(device);
+        self.seek(device);
         self.schedule_reassurance();
     }
 
     pub(crate) fn disconnected(&mut self, device: DeviceKey) {
         if self.sessions.remove(&device).is_some() {
+            self.lose_answers(device);
             self.out.notify(crate::command::Notice::PeerChanged { device, connected: false });
         }
     }
@@ -74,12 +78,16 @@ impl Replicator {
             Frame::Next { entity, document } => self.their_next(from, entity, document),
             Frame::Knock(knock) => self.knocked(from, &knock),
             Frame::Turned { entity, why } => self.turned_away(from, entity, why),
-            Frame::Seek(_)
-            | Frame::Found { .. }
-            | Frame::Requests { .. }
-            | Frame::Lacking { .. }
-            | Frame::Link { .. }
-            | Frame::Linked { .. } => self.drop_counted("not built yet"),
+            Frame::Seek(lookup) => self.sought(from, lookup),
+            Frame::Found { lookup, genesis } => self.found(from, lookup, &genesis),
+            Frame::Requests { entity, requests, denials } => {
+                self.take_requests(from, entity, &requests, &denials);
+            }
+            Frame::Link { home, card, signature } => self.code_shown(from, home, &card, &signature),
+            Frame::Linked { home, certificate } => self.linked(from, home, &certificate),
+            Frame::Lacking { .. } => {
+                self.drop_counted("not built yet");
+            }
         }
     }
 
@@ -187,6 +195,7 @@ impl Replicator {
                 shared.told = Some(state);
             }
         }
+        self.tell_requests(device, all);
     }
 
     /// A peer says how it stands: what differs is asked for.
@@ -260,9 +269,11 @@ impl Replicator {
         ids: &[crate::ids::StatementId],
         last: bool,
     ) {
+        let returning = self.is_returning(from, id);
         let Some(entity) = self.entities.get(&id) else { return };
         let Some(session) = self.sessions.get_mut(&from) else { return };
-        if !session.shared.contains_key(&id) && entity.member(from).is_none() {
+        let listens = session.shared.contains_key(&id) || entity.member(from).is_some();
+        if !listens && !returning {
             return self.drop_counted("list of a stranger");
         }
         let listing = session.listings.entry(id).or_default();

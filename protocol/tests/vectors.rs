@@ -12,6 +12,7 @@ use fourword_protocol::ids::{
     DocumentKey, EntityId, EnvelopeHash, Incarnation, LogHead, LogId, PersonId, StatementId, to_base32,
     to_hex,
 };
+use fourword_protocol::link::LinkCode;
 use fourword_protocol::roster::invite::InviteCode;
 use fourword_protocol::roster::{Body, Genesis, Inserted, Role, Roster, Signer, Statement};
 use fourword_protocol::schema::rights::{Actor, PutRef, judge};
@@ -122,6 +123,15 @@ fn made() -> Vec<(&'static str, String)> {
     made.push(("Turned", to_hex(&Frame::Turned { entity, why: Turned::UsedUp }.encode())));
     let addresses = vec!["/ip4/192.0.2.1/tcp/4001".to_owned()];
     made.push(("invite code", InviteCode { entity, secret: [0xab; 16], addresses }.to_string()));
+    let addresses = vec!["/ip4/192.0.2.1/tcp/4001".to_owned()];
+    let link = LinkCode { person: person(), home: entity, secret: [0xab; 16], addresses };
+    made.push(("link code", link.to_string()));
+    made.push(("link key", to_hex(&link.key().0)));
+    let mut certificate = Writer::new();
+    let first = RootSecret::from_seed(&[0x01; 32]).certify(5, &device().card(person()));
+    let next = DeviceSecret::from_seeds(&[0x22; 32], &[0x23; 32]).card(person());
+    first.extend(&device(), &next).unwrap().write(&mut certificate);
+    made.push(("certificate", to_hex(certificate.as_slice())));
     made.push(("invite key", to_hex(&InviteCode { entity, secret: [0xab; 16], addresses: vec![] }.key().0)));
     made
 }

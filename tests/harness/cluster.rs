@@ -205,6 +205,13 @@ impl Cluster {
         }
     }
 
+    /// Ends the cut between two nodes and connects them.
+    pub fn reunite(&mut self, a: &str, b: &str) {
+        self.cut.remove(&(a.to_owned(), b.to_owned()));
+        self.cut.remove(&(b.to_owned(), a.to_owned()));
+        self.connect(a, b);
+    }
+
     /// Ends all cuts and connects everybody.
     pub fn heal(&mut self) {
         self.cut.clear();

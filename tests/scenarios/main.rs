@@ -1,5 +1,7 @@
 //! Hand-written stories on the simulated cluster, one for each promise that a user would name.
 
+mod asking;
 mod chat;
+mod devices;
 mod joining;
 mod surviving;

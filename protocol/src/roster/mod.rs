@@ -16,6 +16,7 @@ pub mod invite;
 mod judge;
 pub mod reading;
 pub mod rights;
+pub mod seats;
 mod seniority;
 pub mod set;
 pub mod statement;
@@ -25,6 +26,7 @@ mod waiting;
 pub use body::{Body, Genesis, Seal, Vectors};
 pub use reading::{Member, Reading, Reason};
 pub use rights::Invite;
+pub use seats::SeatView;
 pub use set::{DraftError, Inserted, Rejection, Roster};
 pub use statement::{Signer, Statement};
 

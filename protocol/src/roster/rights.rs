@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::Role;
 use super::bits::Bits;
-use super::body::{Body, Genesis, Seal};
+use super::body::{Body, Seal};
 use super::fact::Act;
 use super::reading::{greatest_epoch, knowers, reach};
 use super::set::Roster;
@@ -87,6 +87,15 @@ impl Roster {
         })
     }
 
+    /// Whether this key was ever revoked, by a statement that counts.
+    pub fn was_revoked(&self, key: &DeviceKey) -> bool {
+        let counts = &self.reading().judgement.counts;
+        self.ids().any(|id| {
+            let revokes = matches!(self.statement(&id).map(Statement::body), Some(Body::Revoke { key: of, .. }) if of == key);
+            revokes && self.graph.at(&id).is_some_and(|at| counts.contains(at))
+        })
+    }
+
     /// All epochs, the greatest counter first.
     pub fn epochs(&self) -> Vec<StatementId> {
         let mut epochs = self.graph.epochs().to_vec();
@@ -138,14 +147,7 @@ impl Roster {
                 && judgement.is_seated(&self.graph, **seat)
                 && judgement.revoked[**seat].is_empty()
         })?;
-        let card = match self.statement(&self.graph.id(self.graph.seats[*seat].statement))?.body() {
-            Body::Certify { device } => device,
-            Body::Genesis(Genesis { creator: certificate, .. })
-            | Body::Add { certificate, .. }
-            | Body::AcceptInvite { certificate, .. } => &certificate.device,
-            _ => return None,
-        };
-        (card.key == *device).then_some(card.sealing)
+        self.card_of(*seat).map(|card| card.sealing)
     }
 
     /// The invite of a key; the one still open, if the key was used twice.

@@ -281,7 +281,7 @@ impl Roster {
     }
 
     /// Of the seats with this key that may speak now, that of the highest role, then the senior.
-    fn seat_to_sign(&self, key: &DeviceKey) -> Option<SeatIx> {
+    pub(super) fn seat_to_sign(&self, key: &DeviceKey) -> Option<SeatIx> {
         let judgement = &self.reading().judgement;
         let seats = self.graph.seats_with(key).iter().copied().filter(|seat| {
             judgement.standing.contains(&self.member(*seat))

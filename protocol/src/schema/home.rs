@@ -19,6 +19,9 @@ const READ: &str = "read";
 const SETTINGS: &str = "settings";
 const DRAFTS: &str = "drafts";
 
+/// The setting that holds the name under which this person appears to others.
+pub const NAME: &str = "name";
+
 /// The root maps of a home document.
 pub const ROOTS: &[&str] = &[GROUPS, READ, SETTINGS, DRAFTS];
 

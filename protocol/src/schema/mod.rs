@@ -16,6 +16,7 @@ use std::fmt;
 use crate::command::Kind;
 use crate::ids::{DocumentKey, to_base32};
 pub use crate::update::document::Put;
+pub(crate) use record::is_one_line;
 
 const DOCUMENT_KEY: &str = "fourword v1 document key";
 

@@ -108,7 +108,12 @@ pub(super) fn names_a_setting(text: &str) -> bool {
 /// Whether a text can be shown as a name: bounded, on one line, and not able to turn around what
 /// stands beside it. It may be empty.
 pub(super) fn is_name(text: &str) -> bool {
-    text.len() <= NAME_BYTES_MAX && !text.chars().any(|c| c.is_control() || reorders(c))
+    text.len() <= NAME_BYTES_MAX && is_one_line(text)
+}
+
+/// Whether a text stays on one line and turns nothing around that stands beside it.
+pub(crate) fn is_one_line(text: &str) -> bool {
+    !text.chars().any(|c| c.is_control() || reorders(c))
 }
 
 /// The characters of Unicode that embed, override or isolate the direction of text, and those that

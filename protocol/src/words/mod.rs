@@ -10,6 +10,7 @@ pub mod list;
 mod parse;
 mod stretch;
 mod suggest;
+pub(crate) mod work;
 
 use std::fmt;
 
@@ -41,13 +42,20 @@ impl Naming {
     }
 }
 
-/// What is stretched.
+/// What is stretched, or else takes long and is computed by the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StretchInput {
     /// An entity's or person's id, to find its words.
     Name(Naming, [u8; 32]),
     /// Four words, to find where they are looked up.
     Lookup(Naming, FourWords),
+    /// The work of a request: answered by the nonce, in the first eight bytes.
+    Work {
+        /// How many leading zero bits.
+        bits: u32,
+        /// Over what.
+        challenge: [u8; 32],
+    },
 }
 
 /// Four indexes into the list, each below 4,096.
