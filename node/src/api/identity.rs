@@ -21,6 +21,10 @@ use super::{Api, progress, text};
 /// How long recovering may take: hundreds of times what it takes on average.
 const RECOVER_TIME_MAX: Duration = Duration::from_secs(15 * 60);
 
+/// How long the four words of a person may take to be stretched, and how often it is looked.
+const NAME_TIME_MAX: Duration = Duration::from_secs(2);
+const NAME_LOOK: Duration = Duration::from_millis(50);
+
 /// Bytes of the longest text taken for a phrase: 24 words of at most 8 letters, and room.
 const PHRASE_BYTES_MAX: usize = 1024;
 
@@ -100,13 +104,22 @@ pub async fn link(State(api): State<Api>, Body(new): Body<NewLink>) -> Result<Js
     let wait = wait(new.wait)?;
     let command = Command::Device(DeviceCommand::Link { code, peers: new.peers });
     let Reply::Ok = api.ask_for(command, wait).await? else { return Err(Problem::mismatch()) };
-    let identity = match api.status().await {
-        Ok(status) => Some(status.identity),
-        // It is linked for good; that its new name takes a moment to be known is no failure.
-        Err(problem) if problem.code == Code::Pending => None,
-        Err(problem) => return Err(problem),
+    Ok(Json(Linked { identity: new_name(&api).await, linked: true }))
+}
+
+/// The four words that this node has from now on. Linked it is in any case: that they take longer
+/// to be stretched is no failure.
+async fn new_name(api: &Api) -> Option<String> {
+    let name = async {
+        loop {
+            match api.status().await {
+                Ok(status) => return Some(status.identity),
+                Err(problem) if problem.code == Code::Pending => tokio::time::sleep(NAME_LOOK).await,
+                Err(_) => return None,
+            }
+        }
     };
-    Ok(Json(Linked { identity, linked: true }))
+    tokio::time::timeout(NAME_TIME_MAX, name).await.ok().flatten()
 }
 
 /// `POST /api/v1/identity/recover`: takes seconds; reports progress to who accepts JSON Lines.

@@ -109,8 +109,8 @@ pub(super) async fn link(args: LinkArgs, context: &Context) -> Result<Exit, Fail
     let client = context.client().patient(Duration::from_secs(args.wait.into()));
     let linked: Linked = client.send(Method::POST, "/api/v1/identity/link", &new).await?;
     context.output.answer(&linked, |linked| {
-        let who = linked.identity.as_ref().map(|words| format!(" of {words}")).unwrap_or_default();
-        format!("This is now a device{who}. Your groups follow by themselves.")
+        let who = linked.identity.as_deref().unwrap_or("the person that made the code");
+        format!("This is now a device of {who}. The groups follow by themselves.")
     })?;
     Ok(Exit::Done)
 }

@@ -1,6 +1,7 @@
 //! Members, requests, joins, devices and identity: each request and each verb, as what command it
 //! reaches the node, what it answers, and how it fails.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fourword_protocol::command::{
@@ -34,7 +35,9 @@ fn member(command: MemberCommand) -> Command {
 }
 
 /// What can be asked, over the API and on the command line, and the command that it must become.
-fn asked() -> Vec<(&'static str, String, Value, Vec<&'static str>, Command)> {
+type Asked = (&'static str, String, Value, Vec<&'static str>, Command);
+
+fn asked_about_members() -> Vec<Asked> {
     let group = format!("/api/v1/groups/{WORDS}");
     let who = || "Ben Ü".to_owned();
     let path = |rest: &str| format!("{group}/{rest}");
@@ -84,6 +87,12 @@ fn asked() -> Vec<(&'static str, String, Value, Vec<&'static str>, Command)> {
             vec!["invite", "close", WORDS, "9C41"],
             member(MemberCommand::CloseInvite { invite: "9c41".into() }),
         ),
+    ]
+}
+
+fn asked_about_groups_and_devices() -> Vec<Asked> {
+    let path = |rest: &str| format!("/api/v1/groups/{WORDS}/{rest}");
+    vec![
         (
             "PATCH",
             path("settings"),
@@ -140,7 +149,9 @@ fn asked() -> Vec<(&'static str, String, Value, Vec<&'static str>, Command)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_request_and_each_verb_becomes_its_command_and_hands_a_refusal_back() {
     let node = Node::start(|_| refused(RefusalCode::NotAllowed)).await;
-    for (method, path, body, arguments, command) in asked() {
+    for (method, path, body, arguments, command) in
+        asked_about_members().into_iter().chain(asked_about_groups_and_devices())
+    {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let (status, problem) = node.ask(method, &path, &body).await;
         assert_eq!((status, &problem["code"]), (403, &json!("not_allowed")), "{method} {path}: {problem}");
@@ -334,14 +345,19 @@ async fn linking_waits_as_long_as_it_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_the_new_name_takes_a_moment_is_no_failure_of_linking() {
-    let node = Node::start(|command| match command {
-        Command::Status => refused(RefusalCode::Pending),
-        command => done(answer(command)),
-    })
-    .await;
-    let ran = run(&node, &["link", &link_code().to_string(), "--json"]).await;
-    assert_eq!((ran.json(), ran.code), (json!({"identity": null, "linked": true}), 0));
+async fn a_new_name_is_waited_for_and_that_it_takes_long_is_no_failure_of_linking() {
+    for (pending, identity) in [(3, json!(WORDS)), (usize::MAX, Value::Null)] {
+        let looks = AtomicUsize::new(0);
+        let node = Node::start(move |command| match command {
+            Command::Status if looks.fetch_add(1, Ordering::Relaxed) < pending => {
+                refused(RefusalCode::Pending)
+            }
+            command => done(answer(command)),
+        })
+        .await;
+        let ran = run(&node, &["link", &link_code().to_string(), "--json"]).await;
+        assert_eq!((ran.json(), ran.code), (json!({"identity": identity, "linked": true}), 0));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,6 +20,10 @@ fn members(home: &Home, group: &str) -> Vec<Value> {
     home.must(&["member", "list", group])["members"].as_array().cloned().unwrap_or_default()
 }
 
+fn wait_to_be_in(home: &Home, group: &str) {
+    eventually("being in", || home.tell(&["chat", "read", group]).code == 0);
+}
+
 /// Lets somebody in who knows the four words and where a member listens.
 fn let_in_by_words(admin: &Home, guest: &Home, group: &str, of_admin: &Daemon, of_guest: &Daemon) {
     let asked = guest.tell(&["join", group, "--peer", &of_admin.address(), "--note", "It is me, Ben"]);
@@ -31,7 +35,7 @@ fn let_in_by_words(admin: &Home, guest: &Home, group: &str, of_admin: &Daemon, o
         requests[0]["identity"] == guest_words.as_str() && requests[0]["note"] == "It is me, Ben"
     });
     admin.must(&["approve", group, &guest_words]);
-    eventually("being in", || guest.tell(&["chat", "read", group]).code == 0);
+    wait_to_be_in(guest, group);
     eventually("the end of the join", || guest.must(&["joins"])["joins"] == Value::Array(Vec::new()));
     assert_eq!(admin.must(&["requests", group])["requests"], Value::Array(Vec::new()));
 }
@@ -60,16 +64,20 @@ fn a_group_lets_in_by_words_removes_and_knows_its_people_on_all_their_devices() 
     let link = ada.must(&["device", "add"])["link"].as_str().expect("a link").to_owned();
     let linked = second.must(&["link", &link]);
     assert_eq!(linked["identity"], of_ada.identity().as_str());
+    wait_to_be_in(&second, &group);
     second.wait_for_chat(&group, &["first", "from ben", "without ben"]);
     second.must(&["chat", "send", &group, "from the second"]);
     ada.wait_for_chat(&group, &["first", "from ben", "without ben", "from the second"]);
-    assert_eq!(ada.tell(&["link", &link]).error_code(), "not_allowed", "she is in a group already");
 
     let of_third = third.up();
+    assert_eq!(third.tell(&["link", &link]).error_code(), "not_allowed", "a code works once");
+    let link_of_ben = ben.must(&["device", "add"])["link"].as_str().expect("a link").to_owned();
+    assert_eq!(ada.tell(&["link", &link_of_ben]).error_code(), "not_allowed", "she is in a group already");
     let recovered = recover(&third, &phrase, &of_second.address());
     assert_eq!(recovered.code, 0, "{}", recovered.error);
     assert_eq!(recovered.out["identity"], of_ada.identity().as_str());
     third.tell(&["join", &group, "--peer", &of_second.address(), "--wait", "50"]);
+    wait_to_be_in(&third, &group);
     third.wait_for_chat(&group, &["first", "from ben", "without ben", "from the second"]);
     let lost = ada.must(&["identity", "show"])["device"].as_str().expect("a key").to_owned();
     third.must(&["device", "revoke", &lost, "--yes"]);
