@@ -113,7 +113,7 @@ impl Replicator {
         me.name = name;
         let record = me.record();
         self.out.write(vec![record], vec![After::Answer(id, Outcome::Done(Reply::Ok))]);
-        self.put_own(home, &Concern::Home, put, None);
+        self.put_own((home, home), &Concern::Home, put, None);
         let entities: Vec<EntityId> = self.entities.keys().copied().collect();
         for entity in entities {
             self.tell_name(entity);
@@ -287,7 +287,7 @@ impl Replicator {
     fn forget_group(&mut self, id: EntityId) {
         let Some(home) = self.me.as_ref().map(|me| me.home) else { return };
         let put = self.home_document().and_then(|live| home::leave_group(&live.document, id));
-        self.put_own(home, &Concern::Home, put, None);
+        self.put_own((home, home), &Concern::Home, put, None);
     }
 
     /// Lists an entity in this person's home, and tells its members this person's name.

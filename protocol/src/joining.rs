@@ -369,6 +369,7 @@ impl Replicator {
             id,
             kind: self.entities.get(&id).map_or(Kind::Group, |entity| entity.kind),
             name: String::new(),
+            parent: None,
             role: None,
             members: 0,
             settings: Settings::default(),

@@ -49,7 +49,7 @@ impl Replicator {
     /// The home's document, if it is in memory.
     pub(crate) fn home_document(&self) -> Option<&Live> {
         let home = self.me.as_ref().and_then(|me| self.entities.get(&me.home))?;
-        home.document(&Concern::Home)?.live()
+        home.document(home.id, &Concern::Home)?.live()
     }
 
     /// Takes over the name that another device of this person set.
