@@ -13,15 +13,14 @@ use rand::Rng;
 use crate::bytes::{Reader, Writer};
 use crate::command::{CommandId, EntityView, JoinState, Notice, Outcome, Refusal, RefusalCode, Reply};
 use crate::effect::Effect;
-use crate::epoch;
 use crate::identity::{Certificate, SignatureBytes};
-use crate::ids::{DeviceKey, EntityId, SealingKey, StatementId, VerifyingKey};
+use crate::ids::{DeviceKey, EntityId, StatementId, VerifyingKey};
 use crate::limits::{ADDRESS_BYTES_MAX, IN_FLIGHT_BYTES_MAX, INVITE_ADDRESSES_MAX, STATEMENT_BYTES_MAX};
 use crate::outbox::{After, local, refusal};
 use crate::record::Record;
 use crate::replicator::Replicator;
 use crate::roster::invite::{InviteCode, is_accepted};
-use crate::roster::{Body, Role, Seal};
+use crate::roster::{Body, Role};
 use crate::schema::core::Settings;
 use crate::sync::have_frames;
 use crate::time::{Duration, Instant};
@@ -331,10 +330,15 @@ impl Replicator {
         let id = knock.entity;
         let me = self.me.as_ref().ok_or(Turned::NotHere)?;
         let entity = self.entities.get(&id).ok_or(Turned::NotHere)?;
-        if !entity.may_write(me.key()) || entity.epoch().is_none() {
+        if !entity.may_write(me.key()) {
             return Err(Turned::NotHere);
         }
+        if entity.epoch().is_none() {
+            // Soon there is one: the joiner knocks again.
+            return Ok(());
+        }
         if entity.member(from).is_some() {
+            self.give_first_key(from, id);
             self.welcome(id, from);
             return Ok(());
         }
@@ -357,29 +361,11 @@ impl Replicator {
         }
         let sealing = certificate.device.sealing;
         let body = Body::AcceptInvite { invite: invite.statement, certificate, signature };
-        self.state(id, body, Vec::new()).ok_or(Turned::NoInvite)?;
-        self.seal_to(id, from, sealing);
-        self.tend(id);
-        // Written after the admission and the keys, so durable after them.
-        self.out.write(Vec::new(), vec![After::Welcome(id, from)]);
-        Ok(())
-    }
-
-    /// Seals every epoch key held here to a newcomer's device: by default history is open to it.
-    fn seal_to(&mut self, id: EntityId, device: DeviceKey, to: SealingKey) {
-        let Some(entity) = self.entities.get(&id) else { return };
-        let Some(secret) = entity.secret.clone() else { return };
-        let mut keys: Vec<(StatementId, epoch::EpochKey)> =
-            entity.keys.iter().map(|(e, k)| (*e, k.clone())).collect();
-        // The one written under first: whoever has a key but none to write under opens an epoch.
-        let current = entity.epoch().map(|(epoch, _)| epoch);
-        keys.sort_by_key(|(epoch, _)| Some(*epoch) != current);
-        for (epoch, key) in keys {
-            if let Some(sealed) = epoch::seal(id, &key, &secret, to, &mut self.random) {
-                let seals = vec![Seal { device, sealed }];
-                self.state(id, Body::SealKey { epoch, seals }, Vec::new());
-            }
+        if self.can_let_in(id) {
+            // What cannot be yet is not refused: the joiner knocks again.
+            self.let_in(id, body, (from, sealing), vec![After::Welcome(id, from)]);
         }
+        Ok(())
     }
 
     /// A joiner's admission is on disk: it gets the roster.

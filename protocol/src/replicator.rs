@@ -154,6 +154,8 @@ impl Replicator {
         self.out.woken();
         self.tell_peers();
         self.try_joins();
+        self.rotate_when_due();
+        self.ask_for_all_keys();
     }
 
     /// Notes that an entity changed, so that its peers are told soon.

@@ -37,6 +37,7 @@ impl Replicator {
         self.out.notify(crate::command::Notice::PeerChanged { device, connected: true });
         self.greet(device);
         self.knock(device);
+        self.ask_anew();
         self.schedule_reassurance();
     }
 
@@ -74,10 +75,10 @@ impl Replicator {
             Frame::Next { entity, document } => self.their_next(from, entity, document),
             Frame::Knock(knock) => self.knocked(from, &knock),
             Frame::Turned { entity, why } => self.turned_away(from, entity, why),
+            Frame::Lacking { entity, epochs } => self.asked_for_keys(from, entity, &epochs),
             Frame::Seek(_)
             | Frame::Found { .. }
             | Frame::Requests { .. }
-            | Frame::Lacking { .. }
             | Frame::Link { .. }
             | Frame::Linked { .. } => self.drop_counted("not built yet"),
         }
