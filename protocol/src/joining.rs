@@ -13,6 +13,7 @@ use rand::Rng;
 use crate::bytes::{Reader, Writer};
 use crate::command::{CommandId, EntityView, JoinState, Notice, Outcome, Refusal, RefusalCode, Reply};
 use crate::effect::Effect;
+use crate::entity::Entity;
 use crate::identity::{Certificate, SignatureBytes};
 use crate::ids::{DeviceKey, EntityId, StatementId, VerifyingKey};
 use crate::limits::{ADDRESS_BYTES_MAX, IN_FLIGHT_BYTES_MAX, INVITE_ADDRESSES_MAX, STATEMENT_BYTES_MAX};
@@ -111,7 +112,9 @@ impl Replicator {
     /// Begins to join, and answers when admitted or refused.
     pub(crate) fn join(&mut self, asker: CommandId, words: FourWords, code: InviteCode, peers: Vec<String>) {
         let id = code.entity;
-        if self.entities.get(&id).is_some_and(|e| e.secret.is_some()) {
+        let me = self.me.as_ref().map(|me| me.key());
+        let is_in = |e: &Entity| e.secret.is_some() && me.is_some_and(|me| e.member(me).is_some());
+        if self.entities.get(&id).is_some_and(is_in) {
             return self.answer_joined(asker, id);
         }
         let mut join = Join::new(words, code, peers);

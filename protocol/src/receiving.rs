@@ -136,9 +136,10 @@ impl Replicator {
     pub(crate) fn tend(&mut self, id: EntityId) {
         let Some(me) = &self.me else { return };
         let Some(entity) = self.entities.get_mut(&id) else { return };
-        let entered = entity.secret.is_none();
+        // Who comes back after it left or was removed holds the secret already.
+        let outside = entity.secret.is_none() || self.joins.contains_key(&id);
         entity.open_seals(&me.device);
-        let entered = entered && entity.secret.is_some() && entity.member(me.key()).is_some();
+        let entered = outside && entity.secret.is_some() && entity.member(me.key()).is_some();
         self.want_names();
         self.rotate_if_needed(id, Haste::Soon);
         self.give_up_unsealed(id);

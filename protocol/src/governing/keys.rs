@@ -225,11 +225,15 @@ impl Replicator {
         self.out.send(to, &Frame::Lacking { entity: id, epochs: lacking });
     }
 
-    /// Asks on, where something was found lacking.
+    /// Asks on, where something was found lacking and it is time again.
     pub(crate) fn ask_for_all_keys(&mut self) {
         let lacking = self.entities.values().filter(|entity| !entity.asking.lacking.is_empty());
-        for id in lacking.map(|entity| entity.id).collect::<Vec<EntityId>>() {
-            self.ask_for_keys(id);
+        for (id, next) in lacking.map(|entity| (entity.id, entity.asking.next)).collect::<Vec<_>>() {
+            if next > self.now.instant {
+                self.out.wake_at(next);
+            } else {
+                self.ask_for_keys(id);
+            }
         }
     }
 
