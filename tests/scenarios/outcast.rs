@@ -1,7 +1,13 @@
 //! What somebody has who turns against its group: its device's secrets, the roster as it knows it,
 //! every key that was ever sealed to it. It signs and seals whatever it likes.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a story that goes wrong shall stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a story that goes wrong shall stop"
+)]
 
 use std::collections::BTreeMap;
 
@@ -51,6 +57,16 @@ pub(crate) fn remove(c: &mut Cluster, by: &str, group: FourWords, whom: &str) {
 pub(crate) fn set_role(c: &mut Cluster, by: &str, group: FourWords, whom: &str, role: Role) {
     let who = words_of(c, whom);
     c.must(by, Command::Member(group, MemberCommand::SetRole { who, role }));
+}
+
+/// Asks for something about somebody whose node is taken over and cannot be asked for its words.
+pub(crate) fn act_on(c: &mut Cluster, by: &str, group: FourWords, outcast: &Outcast, role: Option<Role>) {
+    let who = outcast.person.to_string();
+    let command = match role {
+        Some(role) => MemberCommand::SetRole { who, role },
+        None => MemberCommand::Remove { who },
+    };
+    c.must(by, Command::Member(group, command));
 }
 
 /// What a node says that refuses.
