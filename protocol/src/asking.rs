@@ -87,7 +87,10 @@ impl Replicator {
     fn core_wanted(&self, command: &Command) -> Option<(EntityId, DocumentKey)> {
         let wanted = |entity: &Entity| match command {
             Command::Entities => entity.kind != Kind::Home,
-            Command::Show(words) | Command::Members(words) => {
+            Command::Show(words)
+            | Command::Members(words)
+            | Command::Member(words, _)
+            | Command::Configure(words, _) => {
                 entity.places().any(|place| self.names.entity(place) == Some(*words))
             }
             _ => false,
@@ -176,9 +179,7 @@ impl Replicator {
         let after = vec![After::Answer(id, Outcome::Done(Reply::Ok))];
         let me = self.actor(entity).map(|actor| actor.person);
         let vectors = me.and_then(|me| Some(self.entities.get(&entity)?.vectors_of(me))).unwrap_or_default();
-        self.state(entity, Body::Leave { vectors }, after).ok_or_else(|| {
-            refusal(RefusalCode::NotAllowed, format!("you are not a member of {words}"), "")
-        })?;
+        self.state(entity, Body::Leave { vectors }, after).ok_or_else(|| self.not_in(entity, words))?;
         self.tend(entity);
         self.forget_group(entity);
         Ok(())
@@ -221,9 +222,7 @@ impl Replicator {
         let code = InviteCode { entity, secret, addresses };
         let body = Body::OpenInvite { key: code.key(), role, expires, uses };
         let after = vec![After::Answer(id, Outcome::Done(Reply::Invite(code)))];
-        self.state(entity, body, after)
-            .map(|_| ())
-            .ok_or_else(|| refusal(RefusalCode::NotAllowed, format!("you are not a member of {words}"), ""))
+        self.state(entity, body, after).map(|_| ()).ok_or_else(|| self.not_in(entity, words))
     }
 
     // -- chats --------------------------------------------------------------------------------
@@ -249,14 +248,7 @@ impl Replicator {
             let found = find_message(live, text)?;
             return self.say(id, Reply::Message(found));
         }
-        let actor = self.me.as_ref().and_then(|me| entity.member(me.key()));
-        let actor = actor.ok_or_else(|| {
-            refusal(RefusalCode::NotAllowed, format!("you are not a member of {words}"), "")
-        })?;
-        if entity.epoch().is_none() {
-            let hint = "it comes from any member; connect to one and try again";
-            return Err(refusal(RefusalCode::Pending, format!("the key of {words} has not come yet"), hint));
-        }
+        let actor = self.ready_to_write(entity_id, words)?;
         if !room {
             return Err(refusal(
                 RefusalCode::TooMuch,

@@ -10,11 +10,11 @@ use crate::children::Child;
 use crate::command::{CommandId, Kind};
 use crate::envelope::Envelope;
 use crate::epoch::{self, EntitySecret, EpochKey};
+use crate::governing::{Asking, Rotation};
 use crate::identity::DeviceSecret;
-use crate::ids::{DeviceKey, DocumentKey, EntityId, LogId, PersonId, StatementId, Topic};
-use crate::limits::VECTOR_LOGS_MAX;
+use crate::ids::{DeviceKey, DocumentKey, EntityId, LogId, StatementId, Topic};
 use crate::replica::{Author, Judged, Replica};
-use crate::roster::{Body, Role, Roster, Statement, Vectors};
+use crate::roster::{Body, Role, Roster, Statement};
 use crate::schema::rights::Actor;
 use crate::schema::{self, Concern};
 use crate::waiting::Want;
@@ -44,6 +44,12 @@ pub(crate) struct Entity {
     closed_seals: BTreeSet<[u8; 32]>,
     /// A statement came that may change what was judged already.
     pub(crate) rejudge: bool,
+    /// What ends or lowers somebody and was looked at; see `governing::held`.
+    pub(crate) cutting: BTreeSet<StatementId>,
+    /// When this device opens an epoch, if none fits.
+    pub(crate) rotation: Rotation,
+    /// Whom this device asks for keys that it lacks.
+    pub(crate) asking: Asking,
 }
 
 /// What became of an envelope that came from outside.
@@ -80,6 +86,9 @@ impl Entity {
             unwritten: BTreeSet::new(),
             closed_seals: BTreeSet::new(),
             rejudge: false,
+            cutting: BTreeSet::new(),
+            rotation: Rotation::default(),
+            asking: Asking::default(),
         }
     }
 
@@ -171,25 +180,6 @@ impl Entity {
             content: replica.live().map(|live| live.content_digest()),
         });
         State { entity: self.id, roster: self.roster.digest(), documents: documents.collect() }
-    }
-
-    /// How far the logs of a person reach here: what a statement that ends the person spares.
-    pub(crate) fn vectors_of(&self, person: PersonId) -> Vectors {
-        self.vectors_where(|log| self.roster.person_of(&log.device) == Some(person))
-    }
-
-    /// How far the logs of one device reach here: what its revocation spares.
-    pub(crate) fn vectors_of_device(&self, device: DeviceKey) -> Vectors {
-        self.vectors_where(|log| log.device == device)
-    }
-
-    fn vectors_where(&self, concerned: impl Fn(&LogId) -> bool) -> Vectors {
-        let heads = self.replicas.values().flat_map(|r| r.heads.iter());
-        let of = heads.filter(|(log, _)| concerned(log));
-        let mut vectors: Vectors = of.map(|(log, head)| (*log, *head)).collect();
-        vectors.sort_unstable();
-        vectors.truncate(VECTOR_LOGS_MAX);
-        vectors
     }
 
     /// Whether nothing is being written or read: the moment to begin documents anew.

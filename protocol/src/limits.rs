@@ -118,6 +118,22 @@ pub const FRAME_REQUESTS_MAX: usize = 64;
 /// Epochs named at once as lacking a key.
 pub const LACKING_EPOCHS_MAX: usize = 64;
 
+// -- what one node says -----------------------------------------------------------------------
+
+/// `Held` statements about one act: 4,096 logs, which is what a frame of vectors holds.
+pub const HELD_STATEMENTS_MAX: usize = 8;
+
+/// Keys sealed unasked to a device that is let in; the older ones it asks for.
+pub const KEYS_PUSHED_MAX: usize = 256;
+
+/// How often one device seals one epoch to another: an honest seal opens at once, and a device
+/// whose seals never open must not make others sign for good.
+pub const SEALS_REPEATED_MAX: usize = 3;
+
+/// Seal statements of one device for all devices of one person: a quarter of what it may ever
+/// sign. Other members have as many.
+pub const SEALS_FOR_ONE_PERSON_MAX: usize = 1024;
+
 // -- what one node keeps ----------------------------------------------------------------------
 
 /// Documents of one entity and its children whose state a peer may have remembered before they

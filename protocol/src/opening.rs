@@ -104,6 +104,7 @@ impl Replicator {
                 for bytes in &statements {
                     let _ = entity.roster.insert(bytes);
                 }
+                entity.remember_cutting();
                 if let Some(me) = &self.me {
                     entity.open_seals(&me.device);
                 }

@@ -10,6 +10,7 @@ use crate::command::{CommandId, Notice, Outcome, Refusal, RefusalCode};
 use crate::effect::Effect;
 use crate::event::StretchId;
 use crate::ids::{DeviceKey, DocumentKey, EntityId, StatementId};
+use crate::limits::BATCH_RECORDS_MAX;
 use crate::record::{Batch, BatchId, LoadId, LocalKey, Query, Record};
 use crate::time::Instant;
 use crate::wire::{Frame, Turned};
@@ -56,6 +57,8 @@ pub(crate) struct Outbox {
     loads: u64,
     stretches: u64,
     after: BTreeMap<BatchId, Vec<After>>,
+    /// Writes that become durable together, while they are gathered.
+    gathered: Option<(Vec<Record>, Vec<After>)>,
     wake: Option<Instant>,
 }
 
@@ -63,10 +66,36 @@ impl Outbox {
     /// Writes records durably, then does what waits for it. Nothing to write: does it at the next
     /// batch's turn all the same, so that order is kept.
     pub(crate) fn write(&mut self, records: Vec<Record>, after: Vec<After>) {
+        if let Some((gathered, waiting)) = &mut self.gathered {
+            gathered.extend(records);
+            for after in after {
+                join(waiting, after);
+            }
+            if gathered.len() > BATCH_RECORDS_MAX / 2 {
+                self.release();
+                self.gather();
+            }
+            return;
+        }
         self.batches += 1;
         let id = BatchId(self.batches);
         self.after.insert(id, after);
         self.effects.push(Effect::Write(Batch { id, records }));
+    }
+
+    /// From now on until `release`, writes become durable together or not at all. For statements
+    /// alone: what is read from the store meanwhile would not see them.
+    pub(crate) fn gather(&mut self) {
+        self.gathered.get_or_insert_default();
+    }
+
+    /// Writes what was gathered as one batch; nothing if nothing was.
+    pub(crate) fn release(&mut self) {
+        if let Some((records, after)) = self.gathered.take()
+            && !(records.is_empty() && after.is_empty())
+        {
+            self.write(records, after);
+        }
     }
 
     /// Keeps a small value of this device under `kind` and `of`.
@@ -142,6 +171,23 @@ impl Outbox {
     pub(crate) fn take(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
     }
+}
+
+/// Adds what waits for a batch; statements of one roster are sent on together, so that nobody acts
+/// on the first before it has heard the last.
+fn join(waiting: &mut Vec<After>, after: After) {
+    if let After::Spread { entity, statements, except } = &after {
+        for before in waiting.iter_mut() {
+            if let After::Spread { entity: of, statements: earlier, except: but } = before
+                && of == entity
+                && but == except
+            {
+                earlier.extend(statements);
+                return;
+            }
+        }
+    }
+    waiting.push(after);
 }
 
 /// A small value of this device as a record.

@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::command::{Kind, Notice, RefusalCode};
 use crate::entity::Received;
 use crate::envelope::{Envelope, ReadError};
-use crate::epoch;
+use crate::governing::Haste;
 use crate::ids::{DeviceKey, DocumentKey, EntityId, StatementId};
 use crate::opening::{LOG, found};
 use crate::outbox::{After, local, refusal};
 use crate::record::{LoadId, Page, Query, Record, StoreFailure};
 use crate::replica::{Answer, Judged, Queued, Replica};
 use crate::replicator::{Load, Replicator};
-use crate::roster::{Body, Inserted, Seal, Signer, Statement};
+use crate::roster::{Body, Inserted, Signer, Statement};
 use crate::schema::Put;
 use crate::schema::chat::MessageId;
 use crate::session::{Allowance, Session};
@@ -71,6 +71,7 @@ impl Replicator {
             }
         }
         let Some(entity) = self.entities.get_mut(&id) else { return };
+        new.extend(self.me.as_ref().map(|me| entity.vouch(&me.device)).unwrap_or_default());
         entity.note_statements(&new);
         let mut records = self.statement_records(id, &new);
         if joining
@@ -144,15 +145,16 @@ impl Replicator {
     }
 
     fn take_own(&mut self, entity: EntityId, statement: Statement, after: Vec<After>) -> Option<StatementId> {
-        let known = self.entities.get_mut(&entity)?;
+        let (me, known) = (self.me.as_ref()?, self.entities.get_mut(&entity)?);
         let id = statement.id();
         if !matches!(known.roster.add(statement), Inserted::New(_)) {
             return None;
         }
-        known.unwritten.insert(id);
-        known.note_statements(&[id]);
-        let records = self.statement_records(entity, &[id]);
-        let spread = After::Spread { entity, statements: vec![id], except: None };
+        let statements = [vec![id], known.vouch(&me.device)].concat();
+        known.unwritten.extend(&statements);
+        known.note_statements(&statements);
+        let records = self.statement_records(entity, &statements);
+        let spread = After::Spread { entity, statements, except: None };
         self.out.write(records, [vec![spread], after].concat());
         self.touch(entity);
         Some(id)
@@ -181,19 +183,21 @@ impl Replicator {
         let Some(me) = &self.me else { return };
         let home = me.home == id;
         let Some(entity) = self.entities.get_mut(&id) else { return };
-        let had_none = entity.secret.is_none();
+        // Who comes back after it left or was removed holds the secret already.
+        let outside = entity.secret.is_none() || self.joins.contains_key(&id);
         entity.open_seals(&me.device);
-        let inside = entity.secret.is_some() && entity.member(me.key()).is_some();
-        // Who was removed and is let in again holds the secret already.
-        let entered = inside && (had_none || self.joins.contains_key(&id));
+        let entered = outside && entity.secret.is_some() && entity.member(me.key()).is_some();
         self.want_names();
         self.mirror(id);
-        self.rotate_if_needed(id);
+        self.rotate_if_needed(id, Haste::Soon);
+        self.give_up_unsealed(id);
+        self.seal_all(id);
         self.listen(id);
         self.retry_all(id);
         self.judge_anew(id);
         self.compare_all(id);
         self.tidy_requests(id);
+        self.ask_for_keys(id);
         if entered {
             self.entered(id);
         }
@@ -227,36 +231,14 @@ impl Replicator {
     fn judge_anew(&mut self, id: EntityId) {
         let Some(entity) = self.entities.get_mut(&id).filter(|e| e.rejudge && e.is_at_rest()) else { return };
         entity.rejudge = false;
+        // What was void may count now, and is asked for once more.
+        for session in self.sessions.values_mut() {
+            if let Some(shared) = session.shared.get_mut(&id) {
+                shared.asked.clear();
+            }
+        }
         entity.replicas.values_mut().for_each(Replica::judge_anew);
         self.load_documents(id);
-    }
-
-    /// Opens a new epoch where none whose key is held fits who is a member now.
-    fn rotate_if_needed(&mut self, id: EntityId) {
-        let Some(me) = &self.me else { return };
-        let Some(entity) = self.entities.get(&id) else { return };
-        let Some(secret) = entity.secret.clone().filter(|_| entity.member(me.key()).is_some()) else {
-            return;
-        };
-        if entity.epoch().is_some() {
-            return;
-        }
-        let key = epoch::EpochKey::generate(&mut self.random);
-        let mut seals = Vec::new();
-        for (device, _) in entity.roster.reading().devices() {
-            let to = entity.roster.sealing_key(&device);
-            if let Some(sealed) = to.and_then(|to| epoch::seal(id, &key, &secret, to, &mut self.random)) {
-                seals.push(Seal { device, sealed });
-            }
-        }
-        let counter = entity.roster.next_counter();
-        let body = Body::Epoch { counter, commitment: key.commitment(), seals };
-        if self.state(id, body, Vec::new()).is_some() {
-            let Some(me) = &self.me else { return };
-            if let Some(entity) = self.entities.get_mut(&id) {
-                entity.open_seals(&me.device);
-            }
-        }
     }
 
     // -- envelopes ----------------------------------------------------------------------------
@@ -499,6 +481,8 @@ impl Replicator {
         }
         self.judge_anew(id);
         self.core_changed(id, document);
+        self.mirror(id);
+        self.compare_all(id);
         self.touch(id);
         for (command, what) in self.deferred.remove(&document).unwrap_or_default() {
             self.ask(command, what);
@@ -508,6 +492,7 @@ impl Replicator {
     /// Puts values into a document as this device; the answer goes out when they are durable.
     /// Where the document is not in memory they wait for it.
     pub(crate) fn put(&mut self, id: EntityId, document: DocumentKey, puts: Vec<Put>, answer: Answer) {
+        self.part_logs(id, document);
         let Some(me) = &self.me else { return };
         let asker = answer.as_ref().map(|(command, _)| *command);
         let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) else {

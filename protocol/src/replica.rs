@@ -97,6 +97,8 @@ struct Own {
     log: Option<LogId>,
     /// Whether the document writes under that log already.
     begun: bool,
+    /// The epoch of its last envelope, if that was sealed in this run.
+    epoch: Option<StatementId>,
 }
 
 /// A local edit that is in the document and waits to be sealed.
@@ -173,7 +175,7 @@ impl Replica {
 
     /// Allows our log of an earlier run to be continued, after a clean stop only.
     pub(crate) fn continue_log(&mut self, log: LogId) {
-        self.own = Own { log: Some(log), begun: false };
+        self.own = Own { log: Some(log), begun: false, epoch: None };
     }
 
     /// Ends our log: a peer holds more of it than we do, or a write of it failed.
@@ -197,6 +199,14 @@ impl Replica {
     pub(crate) fn doubt_log(&mut self, log: &LogId) {
         if self.writes(log) && self.doubts < DOUBTS_MAX {
             self.doubts += 1;
+            self.retire_log();
+        }
+    }
+
+    /// Ends our log unless it is written under this epoch, so that whoever is given no older key
+    /// can read all of the next one. What waits to be sealed goes into the log it was made for.
+    pub(crate) fn begin_log_under(&mut self, epoch: StatementId) {
+        if self.own.epoch != Some(epoch) && self.is_sealed() {
             self.retire_log();
         }
     }
@@ -394,6 +404,7 @@ impl Replica {
             live.known.insert(log, envelope.header.heads.clone());
         }
         self.sealing = true;
+        self.own.epoch = Some(epoch.0);
         let answers = group.into_iter().filter_map(|p| p.answer).collect();
         Ok(Some(Sealed { begins: head.sequence == 0, envelope, answers }))
     }

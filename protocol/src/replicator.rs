@@ -178,6 +178,8 @@ impl Replicator {
         if self.devices.home_changed {
             self.look_home();
         }
+        self.rotate_when_due();
+        self.ask_for_all_keys();
     }
 
     /// Notes that an entity changed, so that its peers are told soon.

@@ -111,14 +111,14 @@ impl Replicator {
         let certificate = certificate.ok_or_else(|| nobody_called(who))?;
         let (device, sealing) = (certificate.device.key, certificate.device.sealing);
         let body = Body::Add { certificate, role };
-        self.state(entity, body, Vec::new()).ok_or_else(|| {
-            refusal(RefusalCode::NotAllowed, "this device may not let anybody in any more", "")
-        })?;
-        self.seal_to(entity, device, sealing);
-        self.tend(entity);
-        // Written after the admission and the keys, so durable after them.
-        self.out.write(Vec::new(), vec![After::Answer(id, Outcome::Done(Reply::Ok))]);
-        Ok(())
+        if !self.can_let_in(entity) {
+            let message = "the group's settings are being read";
+            return Err(refusal(RefusalCode::Pending, message, "try again in a moment"));
+        }
+        let after = vec![After::Answer(id, Outcome::Done(Reply::Ok))];
+        let stated = self.let_in(entity, body, (device, sealing), after);
+        let refused = || refusal(RefusalCode::NotAllowed, "this device may not let anybody in any more", "");
+        stated.map(|_| ()).ok_or_else(refused)
     }
 
     fn deny(&mut self, id: CommandId, entity: EntityId, actor: Actor, who: &str) -> Result<(), Refusal> {

@@ -42,6 +42,8 @@ pub(crate) struct Session {
     pub(crate) seeks: Allowance,
     /// The rosters of which it lists what it has.
     pub(crate) listings: BTreeMap<EntityId, Listing>,
+    /// How often it may ask for keys.
+    pub(crate) key_asks: Allowance,
     penalties: u32,
 }
 
@@ -79,6 +81,12 @@ impl Allowance {
     /// Whether all that was taken is made up for.
     pub(crate) fn is_even(&self, now: Instant) -> bool {
         self.even_at <= now
+    }
+
+    /// When the next one can be taken: now, or once the time for another has come.
+    pub(crate) fn free_at(&self, now: Instant, burst: u64, every: Duration) -> Instant {
+        let spared = every.0.saturating_mul(burst.saturating_sub(1));
+        Instant(self.even_at.0.saturating_sub(spared)).max(now)
     }
 }
 
@@ -154,5 +162,20 @@ mod tests {
         assert_eq!([0, 0, 0, 0].map(&mut granted), [true, true, true, false]);
         assert_eq!([99, 100, 100, 199, 200].map(&mut granted), [false, true, false, false, true]);
         assert_eq!([5_000; 4].map(&mut granted), [true, true, true, false], "it never saves up more");
+    }
+
+    #[test]
+    fn an_allowance_says_when_it_gives_again_and_then_gives() {
+        let (mut allowance, every) = (Allowance::default(), Duration(100));
+        let mut now = Instant(1_000);
+        for _ in 0..9 {
+            let free = allowance.free_at(now, 3, every);
+            if free > now {
+                assert!(!allowance.take(Instant(free.0 - 1), 3, every), "not before its time");
+            }
+            now = free;
+            assert!(allowance.take(now, 3, every));
+        }
+        assert_eq!(now, Instant(1_600), "three at once, then one in a hundred");
     }
 }

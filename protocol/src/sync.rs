@@ -43,6 +43,7 @@ impl Replicator {
         self.show_code(device);
         self.seek_home_at(device);
         self.seek(device);
+        self.ask_anew();
         self.schedule_reassurance();
     }
 
@@ -86,11 +87,9 @@ impl Replicator {
             Frame::Requests { entity, requests, denials } => {
                 self.take_requests(from, entity, &requests, &denials);
             }
+            Frame::Lacking { entity, epochs } => self.asked_for_keys(from, entity, &epochs),
             Frame::Link { home, card, signature } => self.code_shown(from, home, &card, &signature),
             Frame::Linked { home, certificate } => self.linked(from, home, &certificate),
-            Frame::Lacking { .. } => {
-                self.drop_counted("not built yet");
-            }
         }
     }
 

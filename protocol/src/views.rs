@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 
 use crate::command::{
     CommandId, DocumentSync, EntityView, Kind, MemberView, MessageView, Outcome, PeerSync, PeerView,
-    PersonView, Refusal, Reply, Status, SyncState,
+    PersonView, Refusal, RefusalCode, Reply, Status, SyncState,
 };
 use crate::entity::Entity;
 use crate::ids::{DeviceKey, EntityId, LogHead, LogId, PersonId};
+use crate::outbox::refusal;
 use crate::replica::{Live, Replica};
 use crate::replicator::Replicator;
 use crate::schema::chat::Chat;
@@ -19,7 +20,13 @@ use crate::schema::key::{self, Owner};
 use crate::schema::{self, Concern, core};
 use crate::session::Shared;
 use crate::waiting::Want;
-use crate::words::FourWords;
+use crate::words::{FourWords, WordsError};
+
+/// Digits of an id that name a person at least: fewer name too many.
+const DIGITS_MIN: usize = 4;
+
+/// People named where it is not clear who is meant.
+const NAMED_MAX: usize = 8;
 
 impl Replicator {
     pub(crate) fn status(&self) -> Option<Status> {
@@ -96,6 +103,58 @@ impl Replicator {
             Some(MessageView { author: show(&message.id.owner)?, reactions: reactions.collect(), message })
         });
         views.collect()
+    }
+
+    /// One person as an entity shows it.
+    pub(crate) fn person_shown(&self, entity: &Entity, person: PersonId) -> PersonView {
+        self.person_view(person, &shown_names(entity))
+    }
+
+    /// A person in one phrase: words where they are verified, else the first digits of the id.
+    pub(crate) fn naming(&self, entity: &Entity, person: PersonId) -> String {
+        let PersonView { words, name, .. } = self.person_shown(entity, person);
+        let known = words.map_or_else(|| short(person), |words| words.to_string());
+        if name.is_empty() { known } else { format!("{name:?} ({known})") }
+    }
+
+    /// The member whom a person on this device means: by four words, by a shown name that only one
+    /// has, or by the first digits of the id. Words are proof and decide; of names and digits none
+    /// is preferred, since who takes another's digits as a name must not be taken for it.
+    pub(crate) fn person_named(&self, entity: &Entity, who: &str) -> Result<PersonId, Refusal> {
+        let who = who.trim();
+        let names = shown_names(entity);
+        let members: Vec<PersonId> = entity.roster.reading().members.keys().copied().collect();
+        let parsed = who.parse::<FourWords>();
+        if let Ok(words) = &parsed
+            && let Some(person) = members.iter().find(|person| self.names.person(**person) == Some(*words))
+        {
+            return Ok(*person);
+        }
+        let digits = who.to_ascii_lowercase();
+        let fits = |person: &&PersonId| {
+            let name = names.get(&key::owner(person)).map(|name| name.to_lowercase());
+            let by_id = digits.len() >= DIGITS_MIN && person.to_string().starts_with(&digits);
+            by_id || (!who.is_empty() && name == Some(who.to_lowercase()))
+        };
+        let fitting: Vec<PersonId> = members.iter().filter(fits).copied().collect();
+        match fitting[..] {
+            [person] => Ok(person),
+            [] => {
+                let hint = match parsed {
+                    Err(WordsError::Unknown { .. }) => {
+                        parsed.err().map(|e| e.to_string()).unwrap_or_default()
+                    }
+                    _ => "`fourword group members` shows who is in".to_owned(),
+                };
+                Err(refusal(RefusalCode::NotFound, format!("no member is named {who:?}"), hint))
+            }
+            _ => {
+                let named: Vec<String> =
+                    fitting.iter().take(NAMED_MAX).map(|person| self.naming(entity, *person)).collect();
+                let message = format!("{who:?} may be any of {}", named.join(", "));
+                Err(refusal(RefusalCode::Usage, message, "give their four words"))
+            }
+        }
     }
 
     fn person_view(&self, person: PersonId, names: &BTreeMap<Owner, String>) -> PersonView {
@@ -195,6 +254,11 @@ fn behind(replica: &Replica, shared: &Shared) -> u64 {
 pub(crate) fn settings(entity: &Entity) -> core::Settings {
     let core = entity.document(entity.id, &Concern::Core).and_then(Replica::live);
     core.map(|live| core::settings(&live.document)).unwrap_or_default()
+}
+
+/// The first digits of a person's id: as many as tell people of one group apart.
+fn short(person: PersonId) -> String {
+    person.to_string().chars().take(12).collect()
 }
 
 fn shown_names(entity: &Entity) -> BTreeMap<Owner, String> {

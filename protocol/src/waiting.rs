@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::envelope::Envelope;
-use crate::ids::{DeviceKey, LogId};
+use crate::ids::{DeviceKey, LogId, StatementId};
 use crate::limits::{WAITING_ENVELOPE_BYTES_MAX, WAITING_ENVELOPES_MAX};
 use crate::update::BlockId;
 
@@ -97,6 +97,12 @@ impl Waiting {
     /// How many wait for this.
     pub(crate) fn count(&self, want: Want) -> usize {
         self.envelopes.values().filter(|(_, w)| *w == want).count()
+    }
+
+    /// The epochs whose keys are waited for.
+    pub(crate) fn epochs(&self) -> impl Iterator<Item = StatementId> {
+        let waits = self.envelopes.values().filter(|(_, want)| *want == Want::Key);
+        waits.map(|(envelope, _)| envelope.header.epoch)
     }
 
     /// Whether none wait.

@@ -63,12 +63,9 @@ impl Replicator {
     /// Certifies a device of this person and seals it the keys. False if it does not count.
     pub(super) fn certify(&mut self, id: EntityId, card: &DeviceCard) -> bool {
         let body = Body::Certify { device: card.clone() };
-        let stated = self.state(id, body, Vec::new()).is_some();
-        let seated = self.entities.get(&id).is_some_and(|e| e.member(card.key).is_some());
-        if stated && seated {
-            self.seal_to(id, card.key, card.sealing);
-        }
-        stated && seated
+        self.can_let_in(id)
+            && self.let_in(id, body, (card.key, card.sealing), Vec::new()).is_some()
+            && self.entities.get(&id).is_some_and(|e| e.member(card.key).is_some())
     }
 
     /// Revokes a device of this person, as this device or with the root key; nothing is stated

@@ -8,15 +8,14 @@ use std::collections::BTreeSet;
 use super::RETRY_FIRST;
 use crate::bytes::Reader;
 use crate::entity::Entity;
-use crate::epoch;
 use crate::identity::{Certificate, SignatureBytes};
-use crate::ids::{DeviceKey, EntityId, PersonId, SealingKey, StatementId, VerifyingKey};
+use crate::ids::{DeviceKey, EntityId, PersonId, VerifyingKey};
 use crate::outbox::After;
 use crate::replicator::Replicator;
 use crate::request::Request;
 use crate::requests::Unkept;
 use crate::roster::invite::is_accepted;
-use crate::roster::{Body, Role, Seal};
+use crate::roster::{Body, Role};
 use crate::time::Duration;
 use crate::wire::{Frame, Knock, Proof, Turned};
 
@@ -43,11 +42,15 @@ impl Replicator {
         let id = knock.entity;
         let me = self.me.as_ref().ok_or(Turned::NotHere)?;
         let entity = self.entities.get(&id).ok_or(Turned::NotHere)?;
-        if !entity.may_write(me.key()) || entity.epoch().is_none() {
+        if !entity.may_write(me.key()) {
             return Err(Turned::NotHere);
         }
+        if entity.epoch().is_none() {
+            // Soon there is one: the joiner knocks again.
+            return Ok(());
+        }
         if entity.member(from).is_some() {
-            self.let_in(id, from);
+            self.give_entry(from, id);
             return Ok(());
         }
         match &knock.proof {
@@ -84,11 +87,10 @@ impl Replicator {
         }
         let sealing = certificate.device.sealing;
         let body = Body::AcceptInvite { invite: invite.statement, certificate, signature };
-        self.state(id, body, Vec::new()).ok_or(Turned::NoInvite)?;
-        self.seal_to(id, from, sealing);
-        self.tend(id);
-        // Written after the admission and the keys, so durable after them.
-        self.out.write(Vec::new(), vec![After::Welcome(id, from)]);
+        if self.can_let_in(id) {
+            // What cannot be yet is not refused: the joiner knocks again.
+            self.let_in(id, body, (from, sealing), vec![After::Welcome(id, from)]);
+        }
         Ok(())
     }
 
@@ -162,42 +164,15 @@ impl Replicator {
             if let Some(session) = self.sessions.get_mut(&from) {
                 session.returning.remove(&id);
             }
-            self.let_in(id, from);
+            self.give_entry(from, id);
         }
     }
 
-    /// Lets a member's device in: it gets the keys it was not sealed yet, and the roster.
-    fn let_in(&mut self, id: EntityId, device: DeviceKey) {
-        let Some(entity) = self.entities.get(&id) else { return };
-        let current = entity.epoch().map(|(epoch, _)| epoch);
-        let sealed = entity.roster.seals_for(&device).iter().any(|(epoch, _)| Some(*epoch) == current);
-        match entity.roster.sealing_key(&device).filter(|_| !sealed && current.is_some()) {
-            None => self.welcome(id, device),
-            Some(sealing) => {
-                self.seal_to(id, device, sealing);
-                self.tend(id);
-                self.out.write(Vec::new(), vec![After::Welcome(id, device)]);
-            }
-        }
-    }
-
-    /// Seals every epoch key held here to a newcomer's device: by default history is open to it.
-    pub(crate) fn seal_to(&mut self, id: EntityId, device: DeviceKey, to: SealingKey) {
-        let Some(entity) = self.entities.get(&id) else { return };
-        let Some(secret) = entity.secret.clone() else { return };
-        let sealed: BTreeSet<StatementId> =
-            entity.roster.seals_for(&device).iter().map(|(epoch, _)| *epoch).collect();
-        let lacking = entity.keys.iter().filter(|(epoch, _)| !sealed.contains(*epoch));
-        let mut keys: Vec<(StatementId, epoch::EpochKey)> = lacking.map(|(e, k)| (*e, k.clone())).collect();
-        // The one written under first: whoever has a key but none to write under opens an epoch.
-        let current = entity.epoch().map(|(epoch, _)| epoch);
-        keys.sort_by_key(|(epoch, _)| Some(*epoch) != current);
-        for (epoch, key) in keys {
-            if let Some(sealed) = epoch::seal(id, &key, &secret, to, &mut self.random) {
-                let seals = vec![Seal { device, sealed }];
-                self.state(id, Body::SealKey { epoch, seals }, Vec::new());
-            }
-        }
+    /// Gives a member's device what it needs to be in: a key to ask for the others by, and the
+    /// roster.
+    fn give_entry(&mut self, device: DeviceKey, id: EntityId) {
+        self.give_first_key(device, id);
+        self.welcome(id, device);
     }
 
     /// A joiner's admission is on disk: it gets the roster.

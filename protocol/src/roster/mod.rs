@@ -3,7 +3,7 @@
 //! [`set::Roster`] is what the node holds for each entity: it checks statements, keeps them and
 //! caches the [`reading::Reading`]. Beneath it lie the pure parts: `graph` files facts by their
 //! ancestry and gives ranks, `judge` decides from senior to junior what counts, `reading` says
-//! what follows, `rights` what a node asks besides. `statement` and `body` are the signed bytes,
+//! what follows, `rights` and `sparing` what a node asks besides. `statement` and `body` are the signed bytes,
 //! `invite` is the code that admits.
 //! Invariant: no timestamp and no arrival order decides anything. Rules: docs/PROTOCOL.md,
 //! section 4.
@@ -19,6 +19,7 @@ pub mod rights;
 pub mod seats;
 mod seniority;
 pub mod set;
+mod sparing;
 pub mod statement;
 mod table;
 mod waiting;

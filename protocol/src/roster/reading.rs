@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Role;
+use super::fact::Act;
 use super::graph::Graph;
 use super::judge::{Heirs, Judgement};
 use super::table::{MemberIx, SeatIx, StatementIx};
@@ -161,7 +162,7 @@ fn reach_of_ended(graph: &Graph, judgement: &Judgement, m: MemberIx, keys: &BTre
 }
 
 /// How far the logs of these keys count once `acts` cut them: as far as the furthest of the acts
-/// and of what was declared held against them reaches.
+/// and of what was declared held against them reaches. Who was lowered cannot spare itself.
 pub(super) fn reach(
     graph: &Graph,
     judgement: &Judgement,
@@ -170,8 +171,15 @@ pub(super) fn reach(
 ) -> Cut {
     let mut reach = Cut::new();
     for act in acts {
+        let lowered = match graph.nodes[*act].fact.act {
+            Act::SetRole(person, ..) => Some(person),
+            _ => None,
+        };
+        let vouches = |held: &&StatementIx| {
+            judgement.counts.contains(**held) && Some(graph.nodes[**held].fact.by.person) != lowered
+        };
         let held = graph.held(&graph.nodes[*act].fact.id).iter();
-        for at in held.filter(|held| judgement.counts.contains(**held)).chain([act]) {
+        for at in held.filter(vouches).chain([act]) {
             for (log, head) in graph.nodes[*at].fact.act.vectors() {
                 if keys.contains(&log.device) {
                     let furthest = reach.entry(*log).or_insert(*head);

@@ -5,7 +5,7 @@
 //! answer is a function of the set of statements alone.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Role;
 use super::bits::Bits;
@@ -23,6 +23,10 @@ use crate::time::WallTime;
 /// An invite as the roster knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invite {
+    /// Its public key.
+    pub key: VerifyingKey,
+    /// Who made it.
+    pub opener: PersonId,
     /// Its `OpenInvite`.
     pub statement: StatementId,
     /// With which role it lets in.
@@ -118,6 +122,35 @@ impl Roster {
         at.and_then(|at| knowers(&self.graph, at, None)).unwrap_or_default()
     }
 
+    /// Whether an epoch is a newcomer's by right where history is closed: it was opened without
+    /// being known to the membership, or was of the greatest counter that the membership knew.
+    pub fn opened_for(&self, epoch: &StatementId, membership: &StatementId) -> bool {
+        let (Some(epoch), Some(began)) = (self.graph.at(epoch), self.graph.at(membership)) else {
+            return false;
+        };
+        !self.graph.knew(began, epoch) || self.graph.epoch_counter(epoch) == self.graph.counter_below(began)
+    }
+
+    /// How often a device has sealed each epoch to devices that are `of` somebody.
+    pub fn sealed_by(
+        &self,
+        author: &DeviceKey,
+        of: impl Fn(&DeviceKey) -> bool,
+    ) -> BTreeMap<StatementId, usize> {
+        let mut counts = BTreeMap::new();
+        for statement in self.statements.values().filter(|s| s.author() == *author) {
+            let (epoch, seals) = match statement.body() {
+                Body::Epoch { seals, .. } => (statement.id(), seals),
+                Body::SealKey { epoch, seals } => (*epoch, seals),
+                _ => continue,
+            };
+            if seals.iter().any(|seal| of(&seal.device)) {
+                *counts.entry(epoch).or_insert(0) += 1;
+            }
+        }
+        counts
+    }
+
     /// The counter that a new epoch drafted now carries.
     pub fn next_counter(&self) -> u64 {
         self.graph.greatest_counter(&self.heads()).saturating_add(1)
@@ -152,8 +185,14 @@ impl Roster {
 
     /// The invite of a key; the one still open, if the key was used twice.
     pub fn invite(&self, key: &VerifyingKey) -> Option<Invite> {
-        let invites = self.statements.values().filter_map(|statement| match statement.body() {
-            Body::OpenInvite { key: of, role, expires, uses } if of == key => {
+        self.invites().into_iter().filter(|invite| invite.key == *key).max_by_key(|invite| invite.open)
+    }
+
+    /// All invites that count or once counted, in the order of the set.
+    pub fn invites(&self) -> Vec<Invite> {
+        let statements = self.ids().filter_map(|id| self.statement(&id));
+        let invites = statements.filter_map(|statement| match statement.body() {
+            Body::OpenInvite { key, role, expires, uses } => {
                 let at = self.graph.at(&statement.id())?;
                 let judgement = &self.reading().judgement;
                 let used = self
@@ -162,6 +201,8 @@ impl Roster {
                     .iter()
                     .filter(|(_, m)| m.invite == Some(at) && judgement.counts.contains(m.statement));
                 Some(Invite {
+                    key: *key,
+                    opener: self.graph.nodes[at].fact.by.person,
                     statement: statement.id(),
                     role: *role,
                     expires: *expires,
@@ -172,7 +213,7 @@ impl Roster {
             }
             _ => None,
         });
-        invites.max_by_key(|invite| invite.open)
+        invites.collect()
     }
 }
 

@@ -269,13 +269,46 @@ impl Roster {
     /// once it is durable, and ask `reading` before.
     pub fn draft(&self, signer: Signer<'_>, body: Body) -> Result<Statement, DraftError> {
         let seat = self.seat_to_sign(&signer.key()).ok_or(DraftError::NoSeat)?;
-        let certification = self.graph.seats[seat].statement;
+        let parents = self.heads_with(&[self.graph.seats[seat].statement]);
+        self.draft_over(seat, parents, signer, body)
+    }
+
+    /// Signs a statement that knows of one other and of the signer's own seat, and of nothing else
+    /// that is not below these. Not added and not checked, as with `draft`.
+    pub fn draft_knowing(
+        &self,
+        signer: Signer<'_>,
+        body: Body,
+        of: &StatementId,
+    ) -> Result<Statement, DraftError> {
+        let seat = self.seat_to_sign(&signer.key()).ok_or(DraftError::NoSeat)?;
+        let known = self.graph.at(of).ok_or(DraftError::NoSeat)?;
+        let seated = self.graph.seats[seat].statement;
+        let mut parents: Vec<StatementIx> =
+            match (self.graph.knew(known, seated), self.graph.knew(seated, known)) {
+                (true, _) => vec![known],
+                (_, true) => vec![seated],
+                _ => vec![known, seated],
+            };
+        parents.dedup();
+        let mut parents: Vec<StatementId> = parents.into_iter().map(|at| self.graph.id(at)).collect();
+        parents.sort();
+        self.draft_over(seat, parents, signer, body)
+    }
+
+    fn draft_over(
+        &self,
+        seat: SeatIx,
+        parents: Vec<StatementId>,
+        signer: Signer<'_>,
+        body: Body,
+    ) -> Result<Statement, DraftError> {
         let header = Header {
             entity: self.entity,
             author: signer.key(),
             membership: self.graph.id(self.graph.memberships[self.member(seat)].statement),
-            certification: self.graph.id(certification),
-            parents: self.heads_with(&[certification]),
+            certification: self.graph.id(self.graph.seats[seat].statement),
+            parents,
         };
         Ok(Statement::sign(header, body, signer)?)
     }

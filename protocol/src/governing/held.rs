@@ -1,0 +1,85 @@
+//! What this device held of somebody who was ended or lowered, and says so.
+//!
+//! A removal, a demotion, a revocation and a leave carry the heads of the logs that their author
+//! held; whoever held more says so in a `Held`. It is signed the moment such a statement begins to
+//! count here and written in one batch with what made it count, so no crash comes between, and
+//! nothing that came later can be passed off as held before. Each knows of that one statement and
+//! of its author's seat alone: however many come at once, every one is the first to know of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::entity::Entity;
+use crate::identity::DeviceSecret;
+use crate::ids::{DeviceKey, LogHead, LogId, PersonId, StatementId};
+use crate::limits::{HELD_STATEMENTS_MAX, VECTOR_LOGS_MAX};
+use crate::roster::{Body, Inserted, Signer, Vectors};
+
+impl Entity {
+    /// The heads of a person's logs: what a statement that ends or lowers the person spares.
+    ///
+    /// What does not fit, the shorter logs, is declared held by the same device in the same batch.
+    pub(crate) fn vectors_of(&self, person: PersonId) -> Vectors {
+        let logs = self.logs_where(|device| self.roster.person_of(device) == Some(person));
+        vectors(logs).into_iter().next().unwrap_or_default()
+    }
+
+    /// The heads of one device's logs: what its revocation spares.
+    pub(crate) fn vectors_of_device(&self, device: DeviceKey) -> Vectors {
+        vectors(self.logs_where(|of| *of == device)).into_iter().next().unwrap_or_default()
+    }
+
+    fn logs_where(&self, of: impl Fn(&DeviceKey) -> bool) -> BTreeMap<LogId, LogHead> {
+        let heads = self.replicas.values().flat_map(|replica| replica.heads.iter());
+        heads.filter(|(log, _)| of(&log.device)).map(|(log, head)| (*log, *head)).collect()
+    }
+
+    /// Notes all that cuts somebody's logs by now as looked at: what this device held of them was
+    /// said when each began to count.
+    pub(crate) fn remember_cutting(&mut self) {
+        self.cutting = self.roster.cutting();
+    }
+
+    /// Says what this device held beyond what each statement spares that began to count since this
+    /// was last asked. Gives the statements, which must be written with what made them count.
+    pub(crate) fn vouch(&mut self, me: &DeviceSecret) -> Vec<StatementId> {
+        let before = std::mem::take(&mut self.cutting);
+        self.remember_cutting();
+        let began: Vec<StatementId> = self.cutting.difference(&before).copied().collect();
+        let mut stated = Vec::new();
+        for act in began {
+            if self.roster.subject(&act) == self.roster.person_of(&me.key()) {
+                continue;
+            }
+            for vectors in vectors(self.held_beyond(&act)).into_iter().take(HELD_STATEMENTS_MAX) {
+                let body = Body::Held { removal: act, vectors };
+                let Ok(held) = self.roster.draft_knowing(Signer::Device(me), body, &act) else { break };
+                let id = held.id();
+                if matches!(self.roster.add(held), Inserted::New(_)) {
+                    stated.push(id);
+                }
+            }
+        }
+        stated
+    }
+
+    /// The logs that a statement cuts short of what is held here.
+    fn held_beyond(&self, act: &StatementId) -> BTreeMap<LogId, LogHead> {
+        let mut held = self.logs_where(|device| self.roster.cuts_logs_of(act, device));
+        let devices: BTreeSet<DeviceKey> = held.keys().map(|log| log.device).collect();
+        let spared = self.roster.spared_by(act, &devices);
+        held.retain(|log, head| spared.get(log).is_none_or(|spared| spared.sequence < head.sequence));
+        held
+    }
+}
+
+/// Cuts heads into as many vectors as it takes: the longest logs first, then by name.
+fn vectors(heads: BTreeMap<LogId, LogHead>) -> Vec<Vectors> {
+    let mut heads: Vec<(LogId, LogHead)> = heads.into_iter().collect();
+    heads.sort_by_key(|(log, head)| (std::cmp::Reverse(head.sequence), *log));
+    let parts = heads.chunks(VECTOR_LOGS_MAX).map(|part| {
+        let mut part = part.to_vec();
+        part.sort_unstable();
+        part
+    });
+    parts.collect()
+}
