@@ -20,7 +20,7 @@ pub enum Effect {
     Write(Batch),
     /// Read from the store, after all writes emitted before. Answered by `Loaded`.
     Load(LoadId, Query),
-    /// Run Argon2id off the machine's thread. Answered by `Stretched`.
+    /// Run Argon2id, or look for a proof of work, off the machine's thread. Answered by `Stretched`.
     Stretch(StretchId, StretchInput),
     /// Dial a multiaddr, at most once at a time each. Answered by `Connected` or `Unreachable`.
     Connect(String),

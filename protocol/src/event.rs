@@ -59,7 +59,7 @@ pub enum Event {
     WriteFailed(BatchId, StoreFailure),
     /// Answers `Effect::Load`.
     Loaded(LoadId, Result<Page, StoreFailure>),
-    /// Answers `Effect::Stretch` with the 32 bytes that Argon2id made.
+    /// Answers `Effect::Stretch` with the 32 bytes that `StretchInput::run` made.
     Stretched(StretchId, [u8; 32]),
     /// The node is asked to end: the machine writes what waits and answers `Effect::Stopped`.
     Stopping,

@@ -395,3 +395,36 @@ fn check_note(note: &str) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn back(join: &Join) -> Join {
+        let Record::Local { key, value: Some(value) } = join.record(EntityId([1; 32])) else {
+            panic!("a value")
+        };
+        let (id, read) = Join::read(&key.of, &value).unwrap();
+        assert_eq!(id, EntityId([1; 32]));
+        assert_eq!(read.record(id), join.record(id));
+        assert_eq!(Join::read(&key.of, &value[1..]).err(), Some(Malformed));
+        read
+    }
+
+    #[test]
+    fn a_join_by_any_right_reads_back() {
+        let (words, peers) = (Some(FourWords::from_bytes([2; 6])), vec!["sim:ada".to_owned()]);
+        let code = InviteCode { entity: EntityId([1; 32]), secret: [3; 16], addresses: Vec::new() };
+        let code = back(&Join::new(words, Right::Code(code), peers.clone()));
+        assert_eq!((code.words, code.peers, code.checked), (words, peers.clone(), false));
+        for request in [None, Some(vec![4; 900])] {
+            let asking = Asking { note: "hello".into(), request: request.clone(), work: None };
+            let Right::Asking(read) = back(&Join::new(words, Right::Asking(asking), Vec::new())).right else {
+                panic!("asking")
+            };
+            assert_eq!((read.note.as_str(), read.request), ("hello", request));
+        }
+        let device = back(&Join::new(None, Right::Device, Vec::new()));
+        assert!(device.checked && matches!(device.right, Right::Device));
+    }
+}

@@ -107,7 +107,8 @@ impl Replicator {
         }
         let person = self.person_asking(entity, who)?;
         let request = self.requests.get(&entity).and_then(|kept| kept.request(&person));
-        let Some(certificate) = request.map(|request| request.certificate.clone()) else { return Ok(()) };
+        let certificate = request.map(|request| request.certificate.clone());
+        let certificate = certificate.ok_or_else(|| nobody_called(who))?;
         let (device, sealing) = (certificate.device.key, certificate.device.sealing);
         let body = Body::Add { certificate, role };
         self.state(entity, body, Vec::new()).ok_or_else(|| {
@@ -298,13 +299,17 @@ pub(crate) fn meant(who: &str, among: &[PersonView]) -> Result<PersonId, Refusal
     let fitting = fitting.into_iter().find(|fitting| !fitting.is_empty()).unwrap_or_default();
     match fitting[..] {
         [one] => Ok(one.person),
-        [] => Err(refusal(RefusalCode::NotFound, format!("nobody here is called \"{who}\""), "")),
+        [] => Err(nobody_called(who)),
         _ => {
             let ids: Vec<String> = fitting.iter().map(|view| view.person.short()).collect();
             let message = format!("\"{who}\" may be any of {}", ids.join(", "));
             Err(refusal(RefusalCode::Usage, message, "name one by its four words or its id"))
         }
     }
+}
+
+fn nobody_called(who: &str) -> Refusal {
+    refusal(RefusalCode::NotFound, format!("nobody here is called \"{who}\""), "")
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ pub enum FaultKind {
 pub struct EntityView {
     /// Its four words.
     pub words: FourWords,
-    /// Its full id.
+    /// Its full id; all zero in the answer to a join that has not found it yet.
     pub id: EntityId,
     /// What it is for.
     pub kind: Kind,

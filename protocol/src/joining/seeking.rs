@@ -303,3 +303,45 @@ fn candidate(genesis: &[u8]) -> Option<(EntityId, Kind)> {
     let (id, kind) = (statement.entity(), body.kind);
     Roster::new(statement).is_ok().then_some((id, kind))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::Naming;
+
+    fn offering(candidates: &[(u8, &[u8])]) -> Seeking {
+        let mut seeking = Seeking::new(String::new(), Vec::new(), None);
+        for (device, candidates) in candidates {
+            let candidates = candidates.iter().map(|id| EntityId([*id; 32])).collect();
+            let answer = Answer { come: true, candidates, stretched: 0 };
+            seeking.answers.insert(DeviceKey([*device; 32]), answer);
+        }
+        seeking
+    }
+
+    fn stretch_all(seeking: &mut Seeking, names: &mut Names, now: Instant) -> Vec<u8> {
+        let mut order = Vec::new();
+        while let Some(id) = seeking.next_candidate(names, now) {
+            drop(names.learn(id.0, None));
+            order.push(id.0[0]);
+        }
+        order
+    }
+
+    #[test]
+    fn devices_take_turns_so_that_no_liar_keeps_an_honest_answer_from_being_checked() {
+        let mut seeking = offering(&[(1, &[10, 11, 12, 13, 14, 15, 16, 17]), (2, &[20]), (3, &[30, 31])]);
+        let mut names = Names::new(Naming::Test);
+        let order = stretch_all(&mut seeking, &mut names, Instant(0));
+        assert_eq!(order, [10, 20, 30, 11, 31, 12, 13, 14]);
+    }
+
+    #[test]
+    fn after_the_first_candidates_one_a_minute_is_stretched() {
+        let mut seeking = offering(&[(1, &[1, 2, 3, 4, 5, 6, 7, 8]), (2, &[11, 12, 13, 14])]);
+        let mut names = Names::new(Naming::Test);
+        assert_eq!(stretch_all(&mut seeking, &mut names, Instant(0)).len(), NAME_CANDIDATES_MAX);
+        assert_eq!(stretch_all(&mut seeking, &mut names, Instant(59_999)).len(), 0);
+        assert_eq!(stretch_all(&mut seeking, &mut names, Instant(60_000)).len(), 1);
+    }
+}
