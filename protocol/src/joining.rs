@@ -221,10 +221,10 @@ impl Replicator {
 
     fn begin_join(&mut self, id: EntityId, mut join: Join) {
         if self.is_in(id) {
-            return match join.asker {
-                Some(asker) => self.answer_joined(asker, id),
-                None => {}
-            };
+            if let Some(asker) = join.asker {
+                self.answer_joined(asker, id);
+            }
+            return;
         }
         if let Some(before) = self.joins.remove(&id) {
             join.continue_asking(before.right);

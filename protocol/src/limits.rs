@@ -66,8 +66,8 @@ pub const RECORD_TIME_MS_MAX: u64 = 9_007_199_254_740_991;
 /// Bytes of what somebody who asks to be let in says to who decides.
 pub const NOTE_BYTES_MAX: usize = 512;
 
-/// Bytes of one request to be let in: the longest name and note fit exactly.
-pub const REQUEST_BYTES_MAX: usize = 1121;
+/// Bytes of one request to be let in: the longest certificate, name and note fit exactly.
+pub const REQUEST_BYTES_MAX: usize = 1699;
 
 /// Addresses carried in an invite code.
 pub const INVITE_ADDRESSES_MAX: usize = 8;

@@ -103,7 +103,8 @@ impl Request {
         work::holds(bits, &challenge, self.nonce)
     }
 
-    /// Whether the device signed it and is the person's: three signatures.
+    /// Whether the device signed it and is the person's: three signatures, and two more for each
+    /// device that its certificate goes through.
     pub fn is_genuine(&self) -> bool {
         is_signed(REQUEST, &self.bytes, &self.device()) && self.certificate.is_valid()
     }
@@ -197,8 +198,24 @@ mod tests {
         root.certify(4, &device().card(person))
     }
 
+    /// As `certificate`, but the root vouches for the first of three devices before this one.
+    fn longest_certificate() -> Certificate {
+        let root = RootSecret::from_seed(&[1; 32]);
+        let person = PersonCard { root: root.public(), nonce: 4 }.id();
+        let before: Vec<DeviceSecret> =
+            (10..13).map(|seed| DeviceSecret::from_seeds(&[seed; 32], &[seed; 32])).collect();
+        let next = before.iter().skip(1).chain([&device()]).cloned().collect::<Vec<_>>();
+        let first = root.certify(4, &before[0].card(person));
+        let steps = before.iter().zip(&next);
+        steps.fold(first, |by, (old, new)| by.extend(old, &new.card(person)).unwrap())
+    }
+
     fn request(name: &str, note: &str) -> Vec<u8> {
-        let draft = Draft::new(EntityId([5; 32]), &certificate(), name, note, WallTime(6));
+        request_of(&certificate(), name, note)
+    }
+
+    fn request_of(certificate: &Certificate, name: &str, note: &str) -> Vec<u8> {
+        let draft = Draft::new(EntityId([5; 32]), certificate, name, note, WallTime(6));
         let bits = Naming::Test.work_bits();
         let nonce = work::nonce(&StretchInput::Work { bits, challenge: draft.challenge() }.run());
         draft.sign(nonce, &device())
@@ -243,9 +260,10 @@ mod tests {
 
     #[test]
     fn the_longest_request_fits_and_a_text_that_would_deceive_does_not() {
-        let longest = request(&"n".repeat(NAME_BYTES_MAX), &"t".repeat(NOTE_BYTES_MAX));
+        let (name, note) = ("n".repeat(NAME_BYTES_MAX), "t".repeat(NOTE_BYTES_MAX));
+        let longest = request_of(&longest_certificate(), &name, &note);
         assert_eq!(longest.len(), REQUEST_BYTES_MAX);
-        assert!(Request::read(&longest).is_ok());
+        assert!(Request::read(&longest).unwrap().is_genuine());
         let left_out = Request::read(&request("a\u{202e}b", "two\nlines")).unwrap();
         assert_eq!((left_out.name.as_str(), left_out.note.as_str()), ("", ""));
         let mut forged = request("ab", "");

@@ -41,6 +41,8 @@ pub struct Cluster {
     /// Share of gossip that is lost, in percent.
     pub gossip_loss: u64,
     gossips: u64,
+    /// Ids whose names were forged, and whose name each bears.
+    pub(crate) forged: BTreeMap<[u8; 32], [u8; 32]>,
     /// Frames and gossip delivered so far.
     pub delivered: u64,
 }
@@ -52,7 +54,7 @@ struct Happening {
     what: What,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum What {
     Event(Event),
     Write(Batch),
@@ -70,6 +72,7 @@ impl Cluster {
             cut: BTreeSet::new(),
             gossip_loss: 0,
             gossips: 0,
+            forged: BTreeMap::new(),
             delivered: 0,
         }
     }
@@ -245,8 +248,12 @@ impl Cluster {
         let Some(((at, _), happening)) = self.queue.pop_first() else { return false };
         self.now = at;
         let name = happening.to;
-        let node = self.node(&name);
+        let node = self.node_mut(&name);
         if !node.up || node.run != happening.run {
+            return true;
+        }
+        if happening.what == What::Event(Event::Wake) && node.wake.take_if(|wake| *wake == at).is_none() {
+            // Another time was asked for since.
             return true;
         }
         if node.taken_over {
@@ -290,6 +297,7 @@ impl Cluster {
                 self.happen_in(1, name, What::Event(Event::Loaded(load, page)));
             }
             Effect::Stretch(id, input) => {
+                let input = self.with_forgeries(input);
                 self.happen_in(5, name, What::Event(Event::Stretched(id, input.run())));
             }
             Effect::Connect(address) => self.dial(name, address),
@@ -311,6 +319,7 @@ impl Cluster {
             Effect::Notify(notice) => self.node_mut(name).notices.push(notice),
             Effect::WakeAt(at) => {
                 let delay = at.0.saturating_sub(self.now);
+                self.node_mut(name).wake = Some(self.now + delay);
                 self.happen_in(delay, name, What::Event(Event::Wake));
             }
             Effect::Stopped => self.node_mut(name).stopped = true,

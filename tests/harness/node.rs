@@ -21,6 +21,8 @@ pub struct Node {
     /// Counts restarts: what was under way for an earlier run is lost.
     pub(crate) run: u64,
     pub(crate) up: bool,
+    /// When it is to be woken; a later wish replaces an earlier one.
+    pub(crate) wake: Option<u64>,
     pub(crate) topics: BTreeSet<Topic>,
     /// Devices connected to, by name.
     pub(crate) connected: BTreeSet<String>,
@@ -62,6 +64,7 @@ impl Node {
             device: None,
             run,
             up: true,
+            wake: None,
             topics: BTreeSet::new(),
             connected: BTreeSet::new(),
             outcomes: BTreeMap::new(),

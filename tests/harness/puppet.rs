@@ -8,7 +8,8 @@ use fourword_protocol::event::{Event, GossipId};
 use fourword_protocol::identity::DeviceSecret;
 use fourword_protocol::ids::{DeviceKey, EntityId, LogHead, LogId, StatementId, Topic};
 use fourword_protocol::queues::Queues;
-use fourword_protocol::record::{LocalKey, Page, Query};
+use fourword_protocol::record::{Batch, BatchId, LocalKey, Page, Query, Record};
+use fourword_protocol::words::StretchInput;
 use fourword_storage::Store;
 
 use crate::cluster::Cluster;
@@ -70,6 +71,27 @@ impl Cluster {
         let gossip = GossipId(u64::MAX);
         self.happen(to, Event::Heard { gossip, topic, from: device, bytes });
         true
+    }
+
+    /// Pretends that somebody spent thousands of GPU years: an id gets the name of another.
+    pub fn forge_name(&mut self, id: EntityId, of: EntityId) {
+        self.forged.insert(id.0, of.0);
+    }
+
+    pub(crate) fn with_forgeries(&self, input: StretchInput) -> StretchInput {
+        match input {
+            StretchInput::Name(naming, id) => {
+                StretchInput::Name(naming, self.forged.get(&id).copied().unwrap_or(id))
+            }
+            StretchInput::Lookup(..) | StretchInput::Work { .. } => input,
+        }
+    }
+
+    /// Changes a small value in the home of a node that does not run.
+    pub fn rewrite(&mut self, name: &str, key: LocalKey, value: Vec<u8>) {
+        let batch = Batch { id: BatchId(u64::MAX), records: vec![Record::Local { key, value: Some(value) }] };
+        let written = self.node_mut(name).store.write(&[batch]);
+        written.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 
     /// The topics that a node listens to.

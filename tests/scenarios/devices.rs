@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fourword_protocol::bytes::Writer;
 use fourword_protocol::command::{
     ChatCommand, Command, DeviceCommand, DeviceView, JoinBy, JoinState, Notice, Outcome, RefusalCode, Reply,
 };
@@ -10,6 +11,7 @@ use fourword_protocol::epoch;
 use fourword_protocol::ids::{DeviceKey, EntityId, LogId, PersonId};
 use fourword_protocol::link::LinkCode;
 use fourword_protocol::roster::{Body, Role, Roster, Statement};
+use fourword_protocol::wire::Frame;
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
 
@@ -505,4 +507,84 @@ fn a_recovered_device_moves_into_the_home_that_others_still_live_in_and_finds_it
     c.settle();
     assert_eq!(groups(&mut c, "new"), both, "after a restart too");
     assert_eq!(devices(&mut c, "new").len(), 3);
+}
+
+#[test]
+fn a_device_linked_to_a_person_of_many_groups_gets_into_all_and_blames_nobody() {
+    let mut c = Cluster::new(13);
+    c.add("phone");
+    let mut all: Vec<FourWords> = (0..25).map(|i| c.create_group("phone", &format!("group {i}"))).collect();
+    all.sort();
+    add_device(&mut c, "phone", "laptop");
+    c.run_for(180_000);
+    assert_eq!(groups(&mut c, "laptop"), all);
+    for name in ["phone", "laptop"] {
+        let Reply::Status(status) = c.must(name, Command::Status) else { panic!("a status") };
+        let faults: Vec<_> =
+            status.dropped.iter().filter(|(reason, _)| reason.contains("too often")).collect();
+        assert!(faults.is_empty(), "{name}: {faults:?}");
+    }
+}
+
+#[test]
+fn quiet_devices_of_one_person_state_nothing_more() {
+    let mut c = Cluster::new(14);
+    let group = c.group_of(&["phone", "ben"]);
+    for name in ["laptop", "tablet"] {
+        add_device(&mut c, "phone", name);
+    }
+    let laptop = c.device("laptop").unwrap();
+    c.must("phone", Command::Device(DeviceCommand::Revoke { device: laptop.to_string() }));
+    c.settle();
+    c.send_message("tablet", group, "still here");
+    c.settle();
+    let statements = |c: &Cluster| c.remembered("phone").statements.len();
+    let before = statements(&c);
+    c.run_for(600_000);
+    for name in ["phone", "tablet", "laptop", "ben"] {
+        c.crash(name);
+        c.restart(name);
+    }
+    c.connect_all();
+    c.run_for(600_000);
+    assert_eq!(statements(&c), before);
+}
+
+#[test]
+fn a_flood_of_shown_codes_is_cut_off_and_links_nobody() {
+    let mut c = Cluster::new(15);
+    c.add("phone");
+    c.add("mal");
+    c.connect_all();
+    let code = code(&mut c, "phone");
+    c.take_over("mal");
+    let secret = c.secret("mal");
+    let mut card = Writer::new();
+    secret.card(code.person).write(&mut card);
+    let show = |signature: Vec<u8>, card: Vec<u8>| Frame::Link { home: code.home, card, signature }.encode();
+    let good = code.sign_card(&secret.card(code.person)).to_vec();
+    let frames = [
+        show(vec![1; 64], card.as_slice().to_vec()),
+        show(good[..63].to_vec(), card.as_slice().to_vec()),
+        show(good.clone(), card.as_slice()[1..].to_vec()),
+        show(good, vec![0; 300_000]),
+    ];
+    for frame in frames {
+        c.inject("mal", "phone", frame);
+        c.run_for(5_000);
+    }
+    let answers = c.take_inbox("mal").into_iter().filter_map(|(_, bytes)| Frame::decode(&bytes).ok());
+    let linked: Vec<Vec<u8>> = answers
+        .filter_map(|frame| match frame {
+            Frame::Linked { certificate, .. } => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(linked, vec![Vec::<u8>::new(); 4]);
+    for _ in 0..30 {
+        c.inject("mal", "phone", show(vec![1; 64], card.as_slice().to_vec()));
+    }
+    c.run_for(1_000);
+    assert!(!c.are_connected("mal", "phone"), "who shows codes without end is sent away");
+    assert_eq!(devices(&mut c, "phone").len(), 1);
 }

@@ -4,4 +4,7 @@ mod asking;
 mod chat;
 mod devices;
 mod joining;
+mod pressing;
+mod returning;
+mod seeking;
 mod surviving;

@@ -5,6 +5,7 @@
 //! a bounded share: who lies takes no turn from who does not. One valid candidate is joined, once
 //! the others had time to answer; of two neither is picked.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand::Rng;
@@ -175,8 +176,8 @@ impl Replicator {
         }
         for (words, seeking) in &mut self.seeks {
             let Some(lookup) = self.names.lookup(*words) else { continue };
-            if !seeking.answers.contains_key(&device) {
-                seeking.answers.insert(device, Answer::default());
+            if let Entry::Vacant(unasked) = seeking.answers.entry(device) {
+                unasked.insert(Answer::default());
                 self.out.send(device, &Frame::Seek(lookup));
             }
         }
