@@ -65,13 +65,14 @@ impl Server {
             pid: std::process::id(),
         };
         paths::replace(&paths.token(), token.as_bytes())?;
+        // Before anything is answered: whoever got an answer may rely on the file.
+        paths::replace(&paths.api(), &serde_json::to_vec(&endpoint)?)?;
 
         let open = router(api.clone());
         let guarded = open.clone().layer(from_fn_with_state(Guard::new(&token, address.port()), admit));
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(unix, open, api.clone()));
         tasks.spawn(serve(tcp, guarded, api));
-        paths::replace(&paths.api(), &serde_json::to_vec(&endpoint)?)?;
         Ok(Server { endpoint, paths: paths.clone(), tasks })
     }
 

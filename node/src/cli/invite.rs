@@ -105,7 +105,11 @@ fn list_text(invites: &Invites) -> String {
     }
     let line = |invite: &Opened| {
         let key = invite.key.get(..SHORT_KEY_BYTES).unwrap_or(&invite.key);
-        let state = if invite.open { "open" } else { "closed" };
+        let state = match invite {
+            Opened { open: true, .. } => "open",
+            Opened { uses, used, .. } if used >= uses => "used up",
+            _ => "closed or expired",
+        };
         let opener = if invite.opener_name.is_empty() { &invite.opener } else { &invite.opener_name };
         format!(
             "{key}  {state}, let in {} of {} as {}, until {} UTC, made by {}",
@@ -167,10 +171,13 @@ mod tests {
             open: true,
         };
         let closed = Opened { open: false, opener_name: String::new(), ..invite.clone() };
+        let used_up = Opened { used: 3, ..closed.clone() };
         assert_eq!(
-            list_text(&Invites { invites: vec![invite, closed] }),
+            list_text(&Invites { invites: vec![invite, closed, used_up] }),
             "9c9c9c9c  open, let in 1 of 3 as member, until 1970-01-01 00:00 UTC, made by Ada\u{fffd}\n\
-             9c9c9c9c  closed, let in 1 of 3 as member, until 1970-01-01 00:00 UTC, made by ocean-forest-moon-star"
+             9c9c9c9c  closed or expired, let in 1 of 3 as member, until 1970-01-01 00:00 UTC, made by \
+             ocean-forest-moon-star\n\
+             9c9c9c9c  used up, let in 3 of 3 as member, until 1970-01-01 00:00 UTC, made by ocean-forest-moon-star"
         );
     }
 }
