@@ -298,3 +298,29 @@ fn bytes_have_one_reading() {
     refused(&texts(), &[0, 0], Fault::Empty, Some(0..0));
     refused(&document, &[], Fault::Unreadable, None);
 }
+
+#[test]
+fn a_log_begins_a_key_once_and_goes_on_from_there() {
+    let mut document = maps();
+    let (first, follows) = (value("k"), [vec![0xa8], id(ME, 0), bytes(1)].concat());
+    for (block, fault) in [(&first, None), (&first, Some(Fault::Twice)), (&follows, None)] {
+        let clock = document.next_clock(ME);
+        let update = update_of(ME, clock.into(), std::slice::from_ref(block), &[0]);
+        match fault {
+            Some(fault) => {
+                refused(&document, &update, fault, Some(clock..clock + 1));
+                document.reject(ME, clock..clock + 1).unwrap();
+            }
+            None => drop(document.apply(&parse(&update, &document.expect(ME)).unwrap()).unwrap()),
+        }
+    }
+    // Another's block is no begin of one's own, and a void one is none either.
+    let other = update_of(9, 0, &[gone(1), value("k"), value("a")], &[0]);
+    document.apply(&parse(&other, &document.expect(9)).unwrap()).unwrap();
+    // Who follows another's block has written the key as well.
+    let follows = update_of(ME, 3, &[[vec![0xa8], id(9, 2), bytes(1)].concat(), value("a")], &[0]);
+    refused(&document, &follows, Fault::Twice, Some(3..5));
+    let state = document.encode_state().unwrap();
+    let again = Document::open("doc", ROOTS, Shape::Maps, &state, document.index().clone()).unwrap();
+    refused(&again, &update_of(ME, 3, &[value("k")], &[0]), Fault::Twice, Some(3..4));
+}

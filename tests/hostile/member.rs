@@ -10,7 +10,7 @@ use fourword_protocol::schema::Concern;
 use fourword_protocol::time::WallTime;
 use fourword_protocol::wire::{DocumentState, Frame, State, Vector};
 
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
 use crate::attack::{Attack, Forger, HONEST, Secrets, page, some_log};
@@ -217,7 +217,14 @@ fn misfilled(
             let length = a.draw(3000) as usize;
             ("garbage content", a.noise(length))
         }
-        4 => ("bomb", vec![0; CONTENT_BYTES_MAX]),
+        4 => {
+            // It packs to about a fifth, so that it fits an envelope.
+            let mut bomb = vec![0; CONTENT_BYTES_MAX];
+            bomb.chunks_mut(100)
+                .filter_map(|chunk| chunk.get_mut(..16))
+                .for_each(|part| random.fill_bytes(part));
+            ("bomb", bomb)
+        }
         _ => {
             forger.key = EpochKey::generate(&mut a.random);
             ("seal that does not open", forger.message(secrets.person, "hostile", [1; 8]))

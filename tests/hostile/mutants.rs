@@ -72,7 +72,7 @@ fn no_mutant_that_a_member_signs_harms_who_receives_it() {
     let sent: u64 = counts["mutants"];
     assert!(sent >= rounds * ROUND);
     // Mutants that all fail at the same place would show nothing about the others.
-    assert!(parser > sent / 10 && rights > sent / 20 && applied > sent / 20, "{parser} {rights} {applied}");
+    assert!(parser > sent / 10 && rights > sent / 40 && applied > sent / 20, "{parser} {rights} {applied}");
     assert!(counts.keys().filter(|what| what.starts_with("parser")).count() >= 12);
 }
 

@@ -81,10 +81,12 @@ pub(crate) fn structure(rng: &mut ChaCha20Rng, update: &mut Update, known: &[(u6
         let at = rng.random_range(0..=section.blocks.len());
         let old = section.blocks.get(at.saturating_sub(1)).cloned();
         match rng.random_range(0..14) {
-            0 => section.client = if edge % 2 == 0 { client } else { edge },
-            1 => section.clock = if edge % 2 == 0 { section.clock.wrapping_add(1) } else { edge },
+            0 => section.client = if edge.is_multiple_of(2) { client } else { edge },
+            1 => section.clock = if edge.is_multiple_of(2) { section.clock.wrapping_add(1) } else { edge },
             2 => section.blocks.insert(at, Block::Gone(rng.random_range(1..5))),
-            3 => section.blocks.insert(at, if edge % 2 == 0 { Block::Skip(3) } else { Block::Gone(edge) }),
+            3 => section
+                .blocks
+                .insert(at, if edge.is_multiple_of(2) { Block::Skip(3) } else { Block::Gone(edge) }),
             4 => {
                 update.sections.push(Section { client, clock: u64::from(end), blocks: vec![Block::Gone(1)] })
             }
@@ -94,7 +96,7 @@ pub(crate) fn structure(rng: &mut ChaCha20Rng, update: &mut Update, known: &[(u6
             8 => section.blocks.extend(old),
             9 => section.blocks.clear(),
             10 => section.blocks.reverse(),
-            11 => replace_tie(section, at, Tie::Origins(Some(id), (edge % 4 == 0).then_some(id))),
+            11 => replace_tie(section, at, Tie::Origins(Some(id), edge.is_multiple_of(4).then_some(id))),
             12 => {
                 let tie = [
                     Tie::Nested(id, Some("field".into())),

@@ -246,13 +246,14 @@ impl Siege {
         self.a.greet(name);
         self.a.c.run_for(100);
         let inbox = self.a.c.take_inbox("mal");
-        let states = inbox.iter().filter(|(from, _)| *from == device).filter_map(|(_, bytes)| {
-            match Frame::decode(bytes) {
-                Ok(Frame::State(state)) => Some(state),
-                _ => None,
-            }
-        });
-        let state = states.last().unwrap_or_else(|| panic!("{name} does not say how it stands"));
+        let mut states =
+            inbox.iter().rev().filter(|(from, _)| *from == device).filter_map(
+                |(_, bytes)| match Frame::decode(bytes) {
+                    Ok(Frame::State(state)) => Some(state),
+                    _ => None,
+                },
+            );
+        let state = states.next().unwrap_or_else(|| panic!("{name} does not say how it stands"));
         let document = state.documents.iter().find(|document| document.document == key).unwrap();
         (document.vector, document.content)
     }

@@ -99,6 +99,8 @@ impl Runs {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlockIndex {
     clients: BTreeMap<u64, Runs>,
+    /// For each client the keys of root maps in which it has a block that is not void.
+    written: BTreeMap<u64, BTreeSet<(&'static str, Arc<str>)>>,
     /// Keys of root maps that hold nothing any more, here.
     pruned: BTreeMap<&'static str, BTreeSet<Arc<str>>>,
 }
@@ -124,6 +126,13 @@ impl BlockIndex {
         self.clients.iter().map(|(client, runs)| (*client, runs.end))
     }
 
+    /// Whether a client has a block, not void, under the key of a root map itself.
+    pub(super) fn has_written(&self, client: u64, place: &Place) -> bool {
+        let written = self.written.get(&client);
+        place.field.is_none()
+            && written.is_some_and(|keys| keys.contains(&(place.root, Arc::clone(&place.key))))
+    }
+
     /// Whether a key of a root map was pruned.
     pub fn is_pruned(&self, root: &str, key: &str) -> bool {
         self.pruned.get(root).is_some_and(|keys| keys.contains(key))
@@ -144,6 +153,7 @@ impl BlockIndex {
         if update.runs.is_empty() {
             return;
         }
+        note_written(&mut self.written, client, update);
         let runs = self.clients.entry(client).or_default();
         let ends = update.runs.iter().skip(1).map(|run| run.start).chain([update.end]);
         for (run, end) in update.runs.iter().zip(ends) {
@@ -193,7 +203,7 @@ impl BlockIndex {
     pub fn decode(reader: &mut Reader<'_>, roots: &[&'static str]) -> Result<BlockIndex, Malformed> {
         let count = read_count(reader, 9)?;
         let places = (0..count).map(|_| read_place(reader, roots)).collect::<Result<Vec<_>, _>>()?;
-        let mut clients = BTreeMap::new();
+        let (mut clients, mut written) = (BTreeMap::new(), BTreeMap::new());
         let mut last = None;
         for _ in 0..read_count(reader, 16)? {
             let client = reader.u64()?;
@@ -201,9 +211,20 @@ impl BlockIndex {
                 return Err(Malformed);
             }
             last = Some(client);
-            clients.insert(client, read_runs(reader, &places)?);
+            let runs = read_runs(reader, &places)?;
+            note_written(&mut written, client, &runs);
+            clients.insert(client, runs);
         }
-        Ok(BlockIndex { clients, pruned: read_pruned(reader, roots)? })
+        Ok(BlockIndex { clients, written, pruned: read_pruned(reader, roots)? })
+    }
+}
+
+fn note_written(written: &mut BTreeMap<u64, BTreeSet<(&'static str, Arc<str>)>>, client: u64, runs: &Runs) {
+    let places = runs.runs.iter().filter_map(|run| run.known.place()).filter(|place| place.field.is_none());
+    // Of texts there is one place for each root.
+    let mut keys = places.map(|place| (place.root, Arc::clone(&place.key))).peekable();
+    if keys.peek().is_some() {
+        written.entry(client).or_default().extend(keys);
     }
 }
 

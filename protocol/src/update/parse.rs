@@ -130,7 +130,7 @@ pub enum Fault {
     /// A block has no key where it needs one, an empty or long one, or one where it must not.
     #[error("a block has a wrong key")]
     Key,
-    /// A block begins a key anew that this update has begun already.
+    /// A block begins a key anew in which its log has a block already.
     #[error("a key is begun twice")]
     Twice,
     /// It deletes where nothing may be deleted, its own future, or in no order.
@@ -190,14 +190,17 @@ struct Judge<'e, 'a> {
     runs: Runs,
     writes: Vec<Write<'a>>,
     deletions: Vec<Deletion>,
+    /// Fields of nested maps that were begun.
     begun: BTreeSet<(Parent<'a>, &'a str)>,
+    /// Keys of root maps that were written.
+    written: BTreeSet<Place>,
     fault: Option<Fault>,
 }
 
 impl<'e, 'a> Judge<'e, 'a> {
     fn new(expect: &'e Expect<'e>, start: u32) -> Judge<'e, 'a> {
-        let (writes, deletions, begun) = Default::default();
-        Judge { expect, runs: Runs::from(start), writes, deletions, begun, fault: None }
+        let (writes, deletions, begun, written) = Default::default();
+        Judge { expect, runs: Runs::from(start), writes, deletions, begun, written, fault: None }
     }
 
     fn fault(&mut self, fault: Fault) {
@@ -245,6 +248,9 @@ impl<'e, 'a> Judge<'e, 'a> {
             Content::Map => Known::Map(place.clone()),
             _ => Known::Value(place.clone()),
         };
+        if place.field.is_none() && self.expect.shape == Shape::Maps {
+            self.written.insert(place.clone());
+        }
         self.runs.push(block.length, known);
         self.writes.push(Write { block: block.id, place, content });
         Ok(())
@@ -257,10 +263,15 @@ impl<'e, 'a> Judge<'e, 'a> {
                 let place = self.under(parent, key)?;
                 // An author knows its own blocks and lets the next follow the last. Beginning
                 // anew each time would make the library walk all of them for each.
-                if key.is_some_and(|key| !self.begun.insert((parent, key))) {
-                    return Err(Fault::Twice);
-                }
-                Ok(place)
+                let again = match (parent, key) {
+                    (Parent::Root(_), Some(_)) => {
+                        self.written.contains(&place)
+                            || self.expect.index.has_written(self.expect.client, &place)
+                    }
+                    (Parent::Block(_), Some(key)) => !self.begun.insert((parent, key)),
+                    (_, None) => false,
+                };
+                if again { Err(Fault::Twice) } else { Ok(place) }
             }
             Tie::Origins(left, right) => {
                 // Only texts have an order in which something could lie to the right.
