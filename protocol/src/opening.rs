@@ -57,6 +57,7 @@ impl Replicator {
         self.restore_locals(&locals);
         self.restore_rosters(statements);
         self.restore_heads(&heads, &locals);
+        self.restore_evidence(&locals);
         self.ready();
     }
 

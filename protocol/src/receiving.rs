@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::command::{Notice, RefusalCode};
-use crate::entity::Received;
+use crate::entity::{Entity, Received};
 use crate::envelope::{Envelope, ReadError};
 use crate::epoch;
 use crate::ids::{DeviceKey, DocumentKey, EntityId, StatementId};
@@ -162,11 +162,21 @@ impl Replicator {
         }
     }
 
-    /// Reads documents anew if a statement came that may change what was judged already.
-    fn judge_anew(&mut self, id: EntityId) {
-        let Some(entity) = self.entities.get_mut(&id).filter(|e| e.rejudge && e.is_at_rest()) else { return };
-        entity.rejudge = false;
-        entity.replicas.values_mut().for_each(Replica::judge_anew);
+    /// Reads documents anew: all, if a statement came that may change what was judged already, or
+    /// those of which another branch counts than the one in memory.
+    pub(crate) fn judge_anew(&mut self, id: EntityId) {
+        let is_stale = |entity: &Entity| entity.rejudge || entity.replicas.values().any(Replica::is_stale);
+        let Some(entity) = self.entities.get_mut(&id).filter(|e| is_stale(e) && e.is_at_rest()) else {
+            return;
+        };
+        let all = std::mem::take(&mut entity.rejudge);
+        for replica in entity.replicas.values_mut() {
+            match all {
+                true => replica.judge_anew(),
+                false if replica.is_stale() => replica.read_anew(),
+                false => {}
+            }
+        }
         self.load_documents(id);
     }
 
@@ -215,7 +225,7 @@ impl Replicator {
         }
         let mut taken = Vec::new();
         for bytes in envelopes {
-            match self.take_envelope(id, bytes) {
+            match self.take_envelope(from, id, document, bytes) {
                 Ok(new) => taken.extend(new),
                 Err(fault) => self.blame(from, fault),
             }
@@ -233,13 +243,15 @@ impl Replicator {
     /// Takes one envelope through all checks; gives what was judged because of it.
     pub(crate) fn take_envelope(
         &mut self,
+        from: DeviceKey,
         id: EntityId,
+        on: DocumentKey,
         bytes: &[u8],
     ) -> Result<Vec<(Envelope, Judged)>, &'static str> {
         let envelope = match Envelope::read(bytes) {
             Ok(envelope) => envelope,
-            Err(ReadError::UnknownVersion(_)) => {
-                self.drop_counted("envelope of a newer version");
+            Err(ReadError::UnknownVersion(version)) => {
+                self.note_newer(id, on, version);
                 return Ok(Vec::new());
             }
             Err(_) => return Err("malformed envelope"),
@@ -263,8 +275,8 @@ impl Replicator {
                 self.drop_counted("envelope of an unknown device");
                 Ok(Vec::new())
             }
-            Received::Forked => {
-                self.drop_counted("forked log");
+            Received::Forked(forked) => {
+                self.forked(from, id, document, forked);
                 Ok(Vec::new())
             }
             Received::Void => {
@@ -285,8 +297,8 @@ impl Replicator {
         for (envelope, judged) in taken {
             match judged {
                 Judged::Applied(messages) => changed.extend(messages),
-                Judged::Rejected(_) => self.drop_counted("content without the right to it"),
-                Judged::Waits(_) => continue,
+                Judged::Rejected(void) => self.rejected(entity, &envelope, &void),
+                Judged::Waits(_) | Judged::Contested(_) => continue,
                 Judged::Poisoned => {
                     self.drop_counted("document rebuilt");
                     self.rebuild(entity, envelope.header.log.document);
@@ -298,6 +310,7 @@ impl Replicator {
         self.out.write(records, Vec::new());
         self.notify_chat(entity, changed.into_iter().collect());
         self.touch(entity);
+        self.judge_anew(entity);
     }
 
     pub(crate) fn notify_chat(&mut self, entity: EntityId, messages: Vec<MessageId>) {
@@ -346,6 +359,7 @@ impl Replicator {
             replica.sealed();
         }
         self.seal(id, document);
+        self.note_rewritten(id, document);
         self.judge_anew(id);
     }
 
@@ -395,7 +409,9 @@ impl Replicator {
         }
         let next = match page {
             Ok(Page::Envelopes { envelopes, next }) => {
-                entity.restore(document, &envelopes);
+                if let Some(me) = &self.me {
+                    entity.restore(document, &envelopes, me.key());
+                }
                 next
             }
             Ok(Page::Opening { .. }) | Err(_) => {
@@ -406,14 +422,19 @@ impl Replicator {
         if let Some(after) = next {
             return self.read_on(id, document, after);
         }
-        let replica = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document));
-        let queued = replica.map(|r| r.end_loading()).unwrap_or_default();
+        let Some(entity) = self.entities.get_mut(&id) else { return };
+        if entity.end_pass(document) {
+            return self.read_on(id, document, 0);
+        }
+        let queued = entity.replicas.get_mut(&document).map(|r| r.end_loading()).unwrap_or_default();
         self.retry_all(id);
         for Queued { puts, answer } in queued {
             self.put(id, document, puts, answer);
         }
+        self.tend_unaccepted(id, document);
         self.judge_anew(id);
         self.touch(id);
+        self.stream_to_all(id, document);
         for (command, what) in self.deferred.remove(&document).unwrap_or_default() {
             self.ask(command, what);
         }
@@ -456,7 +477,7 @@ impl Replicator {
     }
 }
 
-fn envelope_record(entity: EntityId, envelope: &Envelope) -> Record {
+pub(crate) fn envelope_record(entity: EntityId, envelope: &Envelope) -> Record {
     Record::Envelope {
         entity,
         log: envelope.header.log,

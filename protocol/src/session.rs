@@ -25,6 +25,8 @@ pub(crate) struct Session {
     pub(crate) turned: BTreeMap<EntityId, Turned>,
     /// Where we knocked.
     pub(crate) knocked: BTreeSet<EntityId>,
+    /// How many envelopes of other branches it may have us keep.
+    pub(crate) branches: Allowance,
     /// How often it may knock.
     pub(crate) knocks: Allowance,
     /// The rosters of which it lists what it has.
@@ -72,6 +74,8 @@ pub(crate) struct Shared {
     pub(crate) asked_roster: Option<(Digest, Digest)>,
     /// The vectors for which we have asked already.
     pub(crate) asked: BTreeMap<DocumentKey, (Digest, Digest)>,
+    /// Forked logs of which it was given or asked for a branch since all was last told.
+    pub(crate) branches: BTreeSet<LogId>,
     /// How often its state may make us ask.
     pub(crate) asks: Allowance,
     /// Its state vectors, as last told and since then advanced by what it sent and was sent.

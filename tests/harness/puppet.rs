@@ -46,7 +46,12 @@ impl Cluster {
 
     /// The stored envelopes of one log.
     pub fn stored_log(&self, name: &str, log: LogId) -> Vec<Vec<u8>> {
-        match self.node(name).store.read(&Query::Log { log, after: 0, bytes_max: usize::MAX }) {
+        match self.node(name).store.read(&Query::Log {
+            log,
+            after: 0,
+            bytes_max: usize::MAX,
+            except: Vec::new(),
+        }) {
             Ok(Page::Envelopes { envelopes, .. }) => envelopes,
             other => panic!("{other:?}"),
         }
