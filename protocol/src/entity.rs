@@ -79,7 +79,7 @@ pub(crate) enum Forked {
         /// It may lead to the head that the roster names, which is not here.
         is_awaited: bool,
     },
-    /// What counts stays, and is proved by what is held already.
+    /// What counts stays, and what is held proves that already. The branches part at this position.
     Beaten(LogId, u64),
     /// The branches part somewhere before it.
     Apart(LogId),
@@ -241,7 +241,10 @@ impl Entity {
             // Where the document is not in memory, an exchange that finds a fork comes again.
             let Some(live) = replica.live() else { return Received::Waits(Want::Document) };
             if live.branches.stands(&envelope.header, envelope.hash()) == Stands::Held {
-                return Received::Known;
+                if live.branches.at(&log, envelope.header.sequence) == Some(envelope.hash()) {
+                    return Received::Known;
+                }
+                return Received::Forked(Forked::Beaten(log, live.branches.parts_at(&envelope.header)));
             }
         }
         if self.roster.person_of(&log.device).is_none() {
@@ -320,7 +323,7 @@ impl Entity {
         if is_awaited || first || (sibling && smaller && !settled) {
             return Received::Forked(Forked::Kept { envelope: Box::new(envelope), is_awaited });
         }
-        Received::Forked(Forked::Beaten(log, sequence))
+        Received::Forked(Forked::Beaten(log, live.branches.parts_at(header)))
     }
 
     /// Keeps an envelope of another branch. True if that branch counts from now on: the document

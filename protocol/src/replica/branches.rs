@@ -118,6 +118,19 @@ impl Branches {
             .collect()
     }
 
+    /// Where the branch of an envelope that was set aside, or follows one that was, parts from the
+    /// chain.
+    pub(crate) fn parts_at(&self, header: &Header) -> u64 {
+        let (mut sequence, mut previous) = (header.sequence, header.previous);
+        while self.at(&header.log, sequence.saturating_sub(1)) != Some(previous) {
+            sequence = sequence.saturating_sub(1);
+            let before = self.logs.get(&header.log).and_then(|log| log.sides.get(&(sequence, previous)));
+            let Some(before) = before else { return 1 };
+            previous = *before;
+        }
+        sequence
+    }
+
     /// Whether the branch that contains this head is the one that counts.
     pub(crate) fn contains(&self, log: &LogId, head: &LogHead) -> bool {
         self.at(log, head.sequence) == Some(head.hash)
@@ -263,6 +276,22 @@ mod tests {
         let branches = branches(&[5, 6], &[(2, 4, 5)]);
         let (_, left) = branches.choose(&log(), None, &BTreeSet::from([hash(4)]));
         assert_eq!(left, None);
+    }
+
+    #[test]
+    fn a_branch_parts_from_the_chain_where_its_first_envelope_stands_beside_it() {
+        let branches = branches(&[5, 6, 7], &[(2, 8, 5), (3, 9, 8)]);
+        let header = |sequence, of: u8| Header {
+            log: log(),
+            sequence,
+            previous: hash(of),
+            heads: Vec::new(),
+            epoch: crate::ids::StatementId([0; 32]),
+        };
+        assert_eq!(branches.parts_at(&header(2, 5)), 2);
+        assert_eq!(branches.parts_at(&header(3, 8)), 2);
+        assert_eq!(branches.parts_at(&header(4, 9)), 2);
+        assert_eq!(branches.parts_at(&header(4, 1)), 1, "nobody knows: all of it is needed");
     }
 
     #[test]

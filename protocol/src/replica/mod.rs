@@ -186,6 +186,8 @@ impl Replica {
             Judged::Applied(_) | Judged::Rejected(_) => {
                 live.advance(envelope);
                 self.heads.insert(log, envelope.head());
+                // What else waited at its place is of another branch, or the same.
+                self.waiting.take(log, envelope.header.sequence);
             }
             Judged::Poisoned => drop(self.quarantined.insert(envelope.hash())),
             Judged::Waits(_) | Judged::Contested(_) => {}
