@@ -48,6 +48,8 @@ pub(crate) struct Entity {
     /// How often branches of a device's logs are kept: one that makes more and more of them must
     /// not make this node read its documents anew without end.
     pub(crate) branchings: BTreeMap<DeviceKey, Allowance>,
+    /// How many envelopes one peer may have kept of branches that the roster may mean.
+    pub(crate) gatherings: BTreeMap<DeviceKey, Allowance>,
 }
 
 /// What became of an envelope that came from outside.
@@ -101,6 +103,7 @@ impl Entity {
             rejudge: false,
             faults: Faults::default(),
             branchings: BTreeMap::new(),
+            gatherings: BTreeMap::new(),
         }
     }
 

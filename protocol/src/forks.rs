@@ -48,13 +48,13 @@ impl Replicator {
     fn keep_branch(&mut self, from: DeviceKey, id: EntityId, envelope: &Envelope, is_awaited: bool) {
         let now = self.now.instant;
         let (log, sequence) = (envelope.header.log, envelope.header.sequence);
-        let Some(entity) = self.entities.get_mut(&id) else { return };
-        let may = match self.sessions.get_mut(&from).filter(|_| is_awaited) {
-            Some(session) => session.branches.take(now, AWAITED_BURST, AWAITED_EVERY),
-            None => {
-                let allowance = entity.branchings.entry(log.device).or_default();
-                allowance.take(now, BRANCHINGS_BURST, BRANCHINGS_EVERY)
-            }
+        let Some(entity) = self.entities.get_mut(&id).filter(|e| e.member(from).is_some()) else { return };
+        let may = if is_awaited {
+            // By who sends, so that the author and its friends cannot use up what others need who
+            // bring the branch that counts.
+            entity.gatherings.entry(from).or_default().take(now, AWAITED_BURST, AWAITED_EVERY)
+        } else {
+            entity.branchings.entry(log.device).or_default().take(now, BRANCHINGS_BURST, BRANCHINGS_EVERY)
         };
         if !may {
             return self.drop_counted("branch put off");

@@ -25,8 +25,6 @@ pub(crate) struct Session {
     pub(crate) turned: BTreeMap<EntityId, Turned>,
     /// Where we knocked.
     pub(crate) knocked: BTreeSet<EntityId>,
-    /// How many envelopes of other branches it may have us keep.
-    pub(crate) branches: Allowance,
     /// How often it may knock.
     pub(crate) knocks: Allowance,
     /// The rosters of which it lists what it has.

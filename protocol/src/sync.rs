@@ -352,6 +352,7 @@ impl Replicator {
     /// log counts.
     fn stream(&mut self, to: DeviceKey, id: EntityId, document: DocumentKey) {
         let replica = self.entities.get(&id).and_then(|e| e.replicas.get(&document));
+        let replica = replica.filter(|replica| !replica.is_stale());
         let Some((replica, live)) = replica.and_then(|r| Some((r, r.live()?))) else { return };
         let Some(shared) = shared(&mut self.sessions, to, id) else { return };
         let Some(theirs) = shared.vectors.get(&document) else { return };

@@ -45,6 +45,22 @@ pub(crate) struct Stored<'a> {
     pub(crate) is_mine: bool,
 }
 
+/// Whether an envelope that does not count is kept as ours.
+#[derive(Clone, Copy, Debug)]
+struct Keeps {
+    is_mine: bool,
+    /// If it was lost, all that it held was written anew.
+    rewritten: bool,
+}
+
+impl Loading {
+    fn keep(&mut self, keeps: Keeps, envelope: Envelope, why: Why) {
+        if keeps.is_mine && !(keeps.rewritten && why.is_lost()) {
+            self.mine.keep(envelope, why);
+        }
+    }
+}
+
 impl Replica {
     /// Begins to read the content from disk. False if it is there or under way.
     pub(crate) fn begin_loading(&mut self) -> bool {
@@ -70,39 +86,44 @@ impl Replica {
     pub(crate) fn restore(&mut self, stored: Stored<'_>, is_senior: impl Fn(&LogId, &LogId) -> bool) {
         let Content::Loading(loading) = &mut self.content else { return };
         let Stored { envelope, author, is_mine } = stored;
-        let (log, hash) = (envelope.header.log, envelope.hash());
+        let (header, hash) = (&envelope.header, envelope.hash());
         let rewritten = self.rewritten.contains(&beginning(hash));
-        let keep = |loading: &mut Loading, envelope: Envelope, why: Why| {
-            if is_mine && !(rewritten && why.is_lost()) {
-                loading.mine.keep(envelope, why);
-            }
-        };
-        if loading.waited.contains(&envelope.header.previous) {
+        let keeps = Keeps { is_mine, rewritten };
+        let before = loading.mine.why(&header.previous).cloned();
+        if loading.waited.contains(&header.previous) {
             loading.waited.insert(hash);
-            if loading.mine.why(&envelope.header.previous) == Some(&Why::Branch) {
-                keep(loading, envelope.clone(), Why::Branch);
+            if before == Some(Why::Branch) {
+                loading.keep(keeps, envelope.clone(), Why::Branch);
             }
             if !rewritten {
                 self.waiting.keep(envelope, Want::Predecessor);
             }
             return;
         }
-        let chosen = self.choices.get(&log).and_then(|choices| choices.get(&envelope.header.sequence));
-        let next = loading.live.branches.stands(&envelope.header, hash) == Stands::Next
+        let chosen = self.choices.get(&header.log).and_then(|choices| choices.get(&header.sequence));
+        let is_next = loading.live.branches.stands(header, hash) == Stands::Next
             && chosen.is_none_or(|chosen| *chosen == hash);
-        let author = match author {
-            Ok(Some(author)) => author,
-            Ok(None) => {
-                let why = loading.mine.why(&envelope.header.previous).cloned();
-                return keep(loading, envelope, why.unwrap_or(Why::NoRight));
+        match author {
+            Ok(Some(author)) if is_next => self.take_stored(envelope, author, keeps, is_senior),
+            Ok(Some(_)) => {
+                loading.live.branches.set_aside(&envelope);
+                loading.keep(keeps, envelope, before.unwrap_or(Why::Branch));
             }
-            Err(_) => return,
-        };
-        if !next {
-            loading.live.branches.set_aside(&envelope);
-            let why = loading.mine.why(&envelope.header.previous).cloned();
-            return keep(loading, envelope, why.unwrap_or(Why::Branch));
+            Ok(None) => loading.keep(keeps, envelope, before.unwrap_or(Why::NoRight)),
+            Err(_) => {}
         }
+    }
+
+    /// Judges a stored envelope that is the next of its log.
+    fn take_stored(
+        &mut self,
+        envelope: Envelope,
+        author: Author<'_>,
+        keeps: Keeps,
+        is_senior: impl Fn(&LogId, &LogId) -> bool,
+    ) {
+        let Content::Loading(loading) = &mut self.content else { return };
+        let (log, hash) = (envelope.header.log, envelope.hash());
         let rules = Rules {
             concern: &self.concern,
             client_of: self.client_of,
@@ -123,20 +144,17 @@ impl Replica {
                 loading.live.advance(&envelope);
                 loading.heads.insert(log, envelope.head());
                 if let Judged::Rejected(void) = judged {
-                    keep(loading, envelope, Why::Void(void));
+                    loading.keep(keeps, envelope, Why::Void(void));
                 }
             }
             Judged::Waits(want) => {
-                if let Want::Origin(block) = want
-                    && is_mine
-                    && loading.live.is_forked(block.client)
-                {
+                if matches!(want, Want::Origin(block) if loading.live.is_forked(block.client)) {
                     // It builds on a branch that lost, which nothing brings back.
-                    keep(loading, envelope.clone(), Why::Branch);
+                    loading.keep(keeps, envelope.clone(), Why::Branch);
                 }
                 loading.blocked.insert(hash);
                 loading.waited.insert(hash);
-                if !rewritten {
+                if !keeps.rewritten {
                     self.waiting.keep(envelope, want);
                 }
             }

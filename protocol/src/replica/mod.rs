@@ -10,6 +10,8 @@ mod live;
 mod loading;
 mod mine;
 mod own;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
