@@ -329,3 +329,78 @@ fn document_id(entity: &Entity, words: FourWords, replica: &Replica) -> String {
 pub(crate) fn place_in_words(log: &LogId, sequence: u64) -> String {
     format!("log {:016x} at {sequence}", log.incarnation.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENTITY: EntityId = EntityId([1; 32]);
+
+    fn device(person: u8, number: u8) -> DeviceKey {
+        let mut key = [person; 32];
+        key[31] = number;
+        DeviceKey(key)
+    }
+
+    /// A device's first byte says whose it is.
+    fn owner(device: &DeviceKey) -> Option<PersonId> {
+        Some(PersonId([device.0[0]; 32]))
+    }
+
+    fn seen(device: DeviceKey, kind: FaultKind) -> Sighting {
+        Sighting { device, kind, document: Some(DocumentKey([3; 32])), detail: "words".into() }
+    }
+
+    fn note(faults: &mut Faults, device: DeviceKey, kind: FaultKind, at: u64) -> Vec<Record> {
+        faults.note(ENTITY, seen(device, kind), (Instant(at), WallTime(at)), owner)
+    }
+
+    #[test]
+    fn nobody_displaces_the_evidence_against_others() {
+        let mut faults = Faults::default();
+        note(&mut faults, device(9, 0), FaultKind::Fork, 1);
+        for number in 0..200 {
+            note(&mut faults, device(7, number), FaultKind::Malformed, 2 + u64::from(number));
+        }
+        assert_eq!(faults.seen.len(), FAULTS_MAX);
+        assert!(faults.seen.contains_key(&(device(9, 0), FaultKind::Fork)));
+        let records = note(&mut faults, device(8, 0), FaultKind::Backdated, 500);
+        assert_eq!((faults.seen.len(), records.len()), (FAULTS_MAX, 2), "one forgotten, one written");
+        assert!(faults.seen.contains_key(&(device(8, 0), FaultKind::Backdated)));
+        assert!(
+            !faults.seen.contains_key(&(device(7, 0), FaultKind::Malformed)),
+            "the oldest of who has most"
+        );
+    }
+
+    #[test]
+    fn a_fault_is_written_when_first_seen_and_its_count_now_and_then() {
+        let mut faults = Faults::default();
+        let written: Vec<usize> = (0..180)
+            .map(|second| note(&mut faults, device(7, 0), FaultKind::Fork, second * 1000).len())
+            .collect();
+        assert_eq!(written.iter().sum::<usize>(), 3);
+        assert_eq!(faults.grown(ENTITY).len(), 1);
+        assert_eq!(faults.grown(ENTITY).len(), 0);
+    }
+
+    #[test]
+    fn faults_are_read_back_as_they_were_written() {
+        let mut faults = Faults::default();
+        let mut restored = Faults::default();
+        let kinds = (1..=6).filter_map(kind_of);
+        for (kind, at) in kinds.zip(1..) {
+            for record in note(&mut faults, device(7, 0), kind, at) {
+                let Record::Local { key, value: Some(value) } = record else { panic!("a value") };
+                restored.restore(&key.of[32..], &value);
+            }
+        }
+        let shown = |faults: &Faults| -> Vec<_> {
+            faults.seen.iter().map(|(key, f)| (*key, f.count, f.last, f.document, f.detail.clone())).collect()
+        };
+        assert_eq!(shown(&restored).len(), 6);
+        assert_eq!(shown(&restored), shown(&faults));
+        restored.restore(&[1; 40], b"nonsense");
+        assert_eq!(restored.seen.len(), 6);
+    }
+}

@@ -153,7 +153,7 @@ impl Log {
     /// Another branch of this log, which is the same up to a position.
     pub fn branch(&self, after: usize) -> Log {
         let mut content = content(self.concern, &self.id);
-        let written = self.written[..after].to_vec();
+        let written: Vec<_> = self.written.iter().take(after).cloned().collect();
         for (put, _) in &written {
             content.edit(std::slice::from_ref(put)).unwrap_or_else(|error| panic!("{error}"));
         }
