@@ -10,13 +10,15 @@ use crate::children::Child;
 use crate::command::{CommandId, Kind};
 use crate::envelope::Envelope;
 use crate::epoch::{self, EntitySecret, EpochKey};
+use crate::evidence::Faults;
 use crate::governing::{Asking, Rotation};
 use crate::identity::DeviceSecret;
 use crate::ids::{DeviceKey, DocumentKey, EntityId, LogId, StatementId, Topic};
-use crate::replica::{Author, Judged, Replica};
+use crate::replica::{Author, Judged, Replica, Stands, Stored};
 use crate::roster::{Body, Role, Roster, Statement};
 use crate::schema::rights::Actor;
 use crate::schema::{self, Concern};
+use crate::session::Allowance;
 use crate::waiting::Want;
 use crate::wire::{DocumentState, State};
 
@@ -50,6 +52,13 @@ pub(crate) struct Entity {
     pub(crate) rotation: Rotation,
     /// Whom this device asks for keys that it lacks.
     pub(crate) asking: Asking,
+    /// What was seen of its devices that should not be.
+    pub(crate) faults: Faults,
+    /// How often branches of a device's logs are kept: one that makes more and more of them must
+    /// not make this node read its documents anew without end.
+    pub(crate) branchings: BTreeMap<DeviceKey, Allowance>,
+    /// How many envelopes one peer may have kept of branches that the roster may mean.
+    pub(crate) gatherings: BTreeMap<DeviceKey, Allowance>,
 }
 
 /// What became of an envelope that came from outside.
@@ -67,8 +76,24 @@ pub(crate) enum Received {
     Void,
     /// No honest node makes or passes on such a thing.
     Hostile(&'static str),
-    /// Another envelope of ours stands at this position: the log is forked.
-    Forked,
+    /// It stands on another branch of its log than what counts here.
+    Forked(Forked),
+}
+
+/// An envelope on another branch of its log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Forked {
+    /// It may count, or is the first evidence: it is to be kept, if the pace allows.
+    Kept {
+        /// Whose signature and right to write were checked.
+        envelope: Box<Envelope>,
+        /// It may lead to the head that the roster names, which is not here.
+        is_awaited: bool,
+    },
+    /// What counts stays, and what is held proves that already. The branches part at this position.
+    Beaten(LogId, u64),
+    /// The branches part somewhere before it.
+    Apart(LogId),
 }
 
 impl Entity {
@@ -89,6 +114,9 @@ impl Entity {
             cutting: BTreeSet::new(),
             rotation: Rotation::default(),
             asking: Asking::default(),
+            faults: Faults::default(),
+            branchings: BTreeMap::new(),
+            gatherings: BTreeMap::new(),
         }
     }
 
@@ -97,6 +125,8 @@ impl Entity {
     pub(crate) fn note_statements(&mut self, ids: &[StatementId]) {
         let ignored = &self.roster.reading().ignored;
         let counting = ids.iter().filter(|id| !ignored.contains_key(id));
+        // Who is senior can change with any new membership.
+        self.rejudge |= self.replicas.values().any(Replica::is_contested);
         self.rejudge |= counting.filter_map(|id| self.roster.statement(id)).any(|statement| {
             matches!(
                 statement.body(),
@@ -213,9 +243,19 @@ impl Entity {
         let log = envelope.header.log;
         let Some(replica) = self.replicas.get(&log.document) else { return Received::Stranger };
         let head = replica.head(&log);
-        if envelope.header.sequence <= head.sequence {
-            let fork = envelope.header.sequence == head.sequence && envelope.hash() != head.hash;
-            return if fork && envelope.verify() { Received::Forked } else { Received::Known };
+        if envelope.head() == head {
+            return Received::Known;
+        }
+        let behind = envelope.header.sequence <= head.sequence;
+        if behind && !replica.is_ahead_of_reading(&envelope) {
+            // Where the document is not in memory, an exchange that finds a fork comes again.
+            let Some(live) = replica.live() else { return Received::Waits(Want::Document) };
+            if live.branches.stands(&envelope.header, envelope.hash()) == Stands::Held {
+                if live.branches.at(&log, envelope.header.sequence) == Some(envelope.hash()) {
+                    return Received::Known;
+                }
+                return Received::Forked(Forked::Beaten(log, live.branches.parts_at(&envelope.header)));
+            }
         }
         if self.roster.person_of(&log.device).is_none() {
             return Received::Stranger;
@@ -230,6 +270,12 @@ impl Entity {
         if !envelope.verify() {
             return Received::Hostile("signature");
         }
+        if replica.is_ahead_of_reading(&envelope) {
+            return self.wait(envelope, Want::Document);
+        }
+        if behind {
+            return self.beside(envelope);
+        }
         if envelope.header.sequence > head.sequence + 1 {
             return self.wait(envelope, Want::Predecessor);
         }
@@ -241,7 +287,7 @@ impl Entity {
         let log = envelope.header.log;
         let Some(replica) = self.replicas.get_mut(&log.document) else { return Received::Stranger };
         if envelope.header.previous != replica.head(&log).hash {
-            return Received::Forked;
+            return self.beside(envelope);
         }
         if replica.writes(&log) {
             // We wrote it in a life that this home does not remember: that log is not ours to go on.
@@ -253,21 +299,73 @@ impl Entity {
             Ok(None) => return Received::Void,
             Err(want) => return self.wait(envelope, want),
         };
-        match replica.take(&envelope, author) {
+        match replica.take(&envelope, author, |a, b| self.roster.is_senior(a, b)) {
             Judged::Waits(want) => self.wait(envelope, want),
             judged => Received::Taken(Box::new((envelope, judged))),
         }
     }
 
+    /// Looks at an envelope that is not on the branch that counts, whose signature holds.
+    ///
+    /// It is checked as far as it can be beside that branch: only what could be taken there may
+    /// decide between branches, else one that nobody can take would end the log for some.
+    fn beside(&self, envelope: Envelope) -> Received {
+        let header = &envelope.header;
+        let (log, sequence) = (header.log, header.sequence);
+        let Some(replica) = self.replicas.get(&log.document) else { return Received::Stranger };
+        let Some(live) = replica.live().filter(|_| !replica.is_stale()) else {
+            return Received::Waits(Want::Document);
+        };
+        let stands = live.branches.stands(header, envelope.hash());
+        if stands != Stands::Beside {
+            return Received::Forked(Forked::Apart(log));
+        }
+        let author = match author(&self.roster, &self.keys, &envelope, &[]) {
+            Ok(Some(author)) => author,
+            Ok(None) => return Received::Void,
+            Err(want) => return Received::Waits(want),
+        };
+        if let Some(want) = replica.lacks(&envelope, author) {
+            return Received::Waits(want);
+        }
+        let named = self.roster.named_head(&log).filter(|head| !live.branches.contains(&log, head));
+        let is_awaited = named.is_some_and(|head| sequence <= head.sequence);
+        let smaller = live.branches.at(&log, sequence).is_some_and(|ours| envelope.hash() < ours);
+        let sibling = live.branches.at(&log, sequence - 1) == Some(header.previous);
+        let settled = self
+            .roster
+            .named_head(&log)
+            .is_some_and(|head| sequence <= head.sequence && live.branches.contains(&log, &head));
+        let first = sibling && !live.branches.has_beside(&log, sequence);
+        if is_awaited || first || (sibling && smaller && !settled) {
+            return Received::Forked(Forked::Kept { envelope: Box::new(envelope), is_awaited });
+        }
+        Received::Forked(Forked::Beaten(log, live.branches.parts_at(header)))
+    }
+
+    /// Keeps an envelope of another branch. True if that branch counts from now on: the document
+    /// must be read anew.
+    pub(crate) fn set_aside(&mut self, envelope: &Envelope) -> bool {
+        let log = envelope.header.log;
+        let named = self.roster.named_head(&log);
+        self.replicas.get_mut(&log.document).is_some_and(|replica| replica.set_aside(envelope, named))
+    }
+
     /// Takes stored envelopes into a document that is being loaded.
-    pub(crate) fn restore(&mut self, document: DocumentKey, envelopes: &[Vec<u8>]) {
+    pub(crate) fn restore(&mut self, document: DocumentKey, envelopes: &[Vec<u8>], me: DeviceKey) {
         let Some(replica) = self.replicas.get_mut(&document) else { return };
         for envelope in envelopes.iter().filter_map(|bytes| Envelope::read(bytes).ok()) {
             let before = replica.heads_before(&envelope.header.log);
-            if let Ok(Some(author)) = author(&self.roster, &self.keys, &envelope, before) {
-                replica.restore(&envelope, author);
-            }
+            let author = author(&self.roster, &self.keys, &envelope, before);
+            let is_mine = envelope.header.log.device == me;
+            replica.restore(Stored { envelope, author, is_mine }, |a, b| self.roster.is_senior(a, b));
         }
+    }
+
+    /// Ends a pass over a document that is being loaded. True if it must be read once more.
+    pub(crate) fn end_pass(&mut self, document: DocumentKey) -> bool {
+        let replica = self.replicas.get_mut(&document);
+        replica.is_some_and(|replica| replica.end_pass(|log| self.roster.named_head(log)))
     }
 
     /// Forgets what is in memory and not on disk. Gives who waits for it.
@@ -320,7 +418,7 @@ impl Entity {
             Want::Origin(block) => {
                 replica.live().is_some_and(|live| live.document.next_clock(block.client) > block.clock)
             }
-            Want::Document => replica.live().is_some(),
+            Want::Document => replica.live().is_some() && !replica.is_stale(),
         };
         if ready { replica.waiting.take(log, next) } else { None }
     }

@@ -25,15 +25,15 @@ impl Replicator {
 
     /// Judges what came by gossip.
     pub(crate) fn heard(&mut self, gossip: GossipId, topic: Topic, from: DeviceKey, bytes: &[u8]) {
-        let entity = self.entities.values().find(|e| e.topics.contains_key(&topic)).map(|e| e.id);
-        let Some(id) = entity else {
+        let known = self.entities.values().find_map(|e| Some((e.id, *e.topics.get(&topic)?)));
+        let Some((id, document)) = known else {
             return self.out.push(Effect::Judge(gossip, Verdict::Ignore));
         };
         if is_vain(&self.vain, from, self.now) {
             self.drop_counted("more in vain than is heard");
             return self.out.push(Effect::Judge(gossip, Verdict::Ignore));
         }
-        match self.take_envelope(from, id, bytes) {
+        match self.take_envelope(from, id, document, bytes) {
             Ok(taken) if taken.is_empty() => {
                 // Held already, or waiting: then whoever passed it on may have what is missing.
                 self.out.push(Effect::Judge(gossip, Verdict::Ignore));

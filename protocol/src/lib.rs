@@ -16,6 +16,7 @@ pub mod envelope;
 pub mod epoch;
 pub mod event;
 mod evidence;
+mod forks;
 mod gossip;
 mod governing;
 pub mod identity;

@@ -152,6 +152,18 @@ pub const WAITING_ENVELOPES_MAX: usize = 1024;
 /// Bytes of all envelopes of one document that wait.
 pub const WAITING_ENVELOPE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Envelopes of this device in one document that do not count and are kept at hand.
+pub const UNACCEPTED_ENVELOPES_MAX: usize = 1024;
+
+/// Bytes of all such envelopes of one document.
+pub const UNACCEPTED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Faults kept of one entity, each of one device and kind: enough for a group in which many misbehave.
+pub const FAULTS_MAX: usize = 64;
+
+/// Bytes of the words that describe one fault.
+pub const FAULT_DETAIL_BYTES_MAX: usize = 512;
+
 /// Records in one batch.
 pub const BATCH_RECORDS_MAX: usize = 4096;
 

@@ -62,6 +62,7 @@ impl Replicator {
         let children = locals.iter().filter(|(key, _)| key.kind == CHILD);
         self.restore_children(children.filter_map(|(key, value)| children::read(&key.of, value)).collect());
         self.restore_heads(&heads, &locals);
+        self.restore_evidence(&locals);
         self.ready();
     }
 

@@ -2,6 +2,7 @@
 //!
 //! For metrics and for tests that attack the node; the machine itself decides nothing by it.
 
+use crate::ids::{LogHead, LogId};
 use crate::replicator::{Load, Replicator};
 
 /// How much of what others cause is held at the moment.
@@ -32,6 +33,12 @@ pub struct Queues {
 }
 
 impl Replicator {
+    /// Where a log stands here: the head that peers are shown, if the log is known.
+    pub fn head_of(&self, log: &LogId) -> Option<LogHead> {
+        let replicas = self.entities.values().find_map(|entity| entity.replicas.get(&log.document));
+        replicas?.heads.get(log).copied()
+    }
+
     /// Measures what is held because of others.
     pub fn queues(&self) -> Queues {
         let replicas = || self.entities.values().flat_map(|entity| entity.replicas.values());

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::{Kind, Notice, RefusalCode};
-use crate::entity::Received;
+use crate::entity::{Entity, Received};
 use crate::envelope::{Envelope, ReadError};
 use crate::governing::Haste;
 use crate::ids::{DeviceKey, DocumentKey, EntityId, StatementId};
@@ -227,17 +227,27 @@ impl Replicator {
         }
     }
 
-    /// Reads documents anew if a statement came that may change what was judged already.
-    fn judge_anew(&mut self, id: EntityId) {
-        let Some(entity) = self.entities.get_mut(&id).filter(|e| e.rejudge && e.is_at_rest()) else { return };
-        entity.rejudge = false;
+    /// Reads documents anew: all, if a statement came that may change what was judged already, or
+    /// those of which another branch counts than the one in memory.
+    pub(crate) fn judge_anew(&mut self, id: EntityId) {
+        let is_stale = |entity: &Entity| entity.rejudge || entity.replicas.values().any(Replica::is_stale);
+        let Some(entity) = self.entities.get_mut(&id).filter(|e| is_stale(e) && e.is_at_rest()) else {
+            return;
+        };
+        let all = std::mem::take(&mut entity.rejudge);
         // What was void may count now, and is asked for once more.
-        for session in self.sessions.values_mut() {
+        for session in self.sessions.values_mut().filter(|_| all) {
             if let Some(shared) = session.shared.get_mut(&id) {
                 shared.asked.clear();
             }
         }
-        entity.replicas.values_mut().for_each(Replica::judge_anew);
+        for replica in entity.replicas.values_mut() {
+            match all {
+                true => replica.judge_anew(),
+                false if replica.is_stale() => replica.read_anew(),
+                false => {}
+            }
+        }
         self.load_documents(id);
     }
 
@@ -262,7 +272,7 @@ impl Replicator {
                 self.drop_counted("more in vain than is heard");
                 break;
             }
-            match self.take_envelope(from, id, bytes) {
+            match self.take_envelope(from, id, document, bytes) {
                 Ok(new) => taken.extend(new),
                 Err(fault) => self.blame(from, fault),
             }
@@ -282,12 +292,13 @@ impl Replicator {
         &mut self,
         from: DeviceKey,
         id: EntityId,
+        on: DocumentKey,
         bytes: &[u8],
     ) -> Result<Vec<(Envelope, Judged)>, &'static str> {
         let envelope = match Envelope::read(bytes) {
             Ok(envelope) => envelope,
-            Err(ReadError::UnknownVersion(_)) => {
-                self.drop_counted("envelope of a newer version");
+            Err(ReadError::UnknownVersion(version)) => {
+                self.note_newer(id, on, version);
                 return Ok(Vec::new());
             }
             Err(_) => return Err("malformed envelope"),
@@ -313,9 +324,9 @@ impl Replicator {
                 self.drop_counted("envelope of an unknown device");
                 Ok(Vec::new())
             }
-            Received::Forked => {
+            Received::Forked(forked) => {
                 self.note_vain(from);
-                self.drop_counted("forked log");
+                self.forked(from, id, document, forked);
                 Ok(Vec::new())
             }
             Received::Void => {
@@ -344,8 +355,8 @@ impl Replicator {
                 Judged::Applied(messages) => {
                     changed.entry(envelope.header.log.document).or_default().extend(messages);
                 }
-                Judged::Rejected(_) => self.drop_counted("content without the right to it"),
-                Judged::Waits(_) => continue,
+                Judged::Rejected(void) => self.rejected(entity, &envelope, &void),
+                Judged::Waits(_) | Judged::Contested(_) => continue,
                 Judged::Poisoned => {
                     self.drop_counted("document rebuilt");
                     self.rebuild(entity, envelope.header.log.document);
@@ -360,6 +371,7 @@ impl Replicator {
             self.core_changed(entity, document);
         }
         self.touch(entity);
+        self.judge_anew(entity);
     }
 
     fn notify_chat(&mut self, entity: EntityId, document: DocumentKey, messages: Vec<MessageId>) {
@@ -413,6 +425,7 @@ impl Replicator {
             replica.sealed();
         }
         self.seal(id, document);
+        self.note_rewritten(id, document);
         self.judge_anew(id);
     }
 
@@ -462,7 +475,9 @@ impl Replicator {
         }
         let next = match page {
             Ok(Page::Envelopes { envelopes, next }) => {
-                entity.restore(document, &envelopes);
+                if let Some(me) = &self.me {
+                    entity.restore(document, &envelopes, me.key());
+                }
                 next
             }
             Ok(Page::Opening { .. }) | Err(_) => {
@@ -473,17 +488,22 @@ impl Replicator {
         if let Some(after) = next {
             return self.read_on(id, document, after);
         }
-        let replica = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document));
-        let queued = replica.map(|r| r.end_loading()).unwrap_or_default();
+        let Some(entity) = self.entities.get_mut(&id) else { return };
+        if entity.end_pass(document) {
+            return self.read_on(id, document, 0);
+        }
+        let queued = entity.replicas.get_mut(&document).map(|r| r.end_loading()).unwrap_or_default();
         self.retry_all(id);
         for Queued { puts, answer } in queued {
             self.put(id, document, puts, answer);
         }
+        self.tend_unaccepted(id, document);
         self.judge_anew(id);
         self.core_changed(id, document);
         self.mirror(id);
         self.compare_all(id);
         self.touch(id);
+        self.stream_to_all(id, document);
         for (command, what) in self.deferred.remove(&document).unwrap_or_default() {
             self.ask(command, what);
         }
@@ -532,7 +552,7 @@ pub(crate) fn is_vain(vain: &BTreeMap<DeviceKey, Allowance>, device: DeviceKey, 
     vain.get(&device).is_some_and(|vain| vain.is_spent(now.instant, VAIN_BURST, VAIN_EVERY))
 }
 
-fn envelope_record(entity: EntityId, envelope: &Envelope) -> Record {
+pub(crate) fn envelope_record(entity: EntityId, envelope: &Envelope) -> Record {
     Record::Envelope {
         entity,
         log: envelope.header.log,

@@ -80,8 +80,11 @@ pub enum Query {
         after: u64,
         /// Stop before the page grows past this, but give at least one.
         bytes_max: usize,
+        /// Envelopes of other branches, to be passed over. Of several others at one position the
+        /// first written is given.
+        except: Vec<EnvelopeHash>,
     },
-    /// Envelopes of all logs of a document in the order in which they were written.
+    /// Envelopes of all logs of a document, of all branches, in the order in which they were written.
     /// Answered by `Page::Envelopes`.
     Document {
         /// Which document.
@@ -102,7 +105,8 @@ pub enum Page {
         locals: Vec<(LocalKey, Vec<u8>)>,
         /// Every statement in the order written.
         statements: Vec<(EntityId, StatementId, Vec<u8>)>,
-        /// Every log with its entity and its head, sorted by log.
+        /// Every log with its entity and its head, sorted by log. Of a forked log only the length
+        /// is of use: the store does not know which branch counts.
         heads: Vec<(EntityId, LogId, LogHead)>,
     },
     /// Answers `Query::Log` and `Query::Document`.

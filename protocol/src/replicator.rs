@@ -22,7 +22,7 @@ use crate::minting::Minting;
 use crate::names::Names;
 use crate::opening::{LOG, Opening};
 use crate::outbox::{After, Outbox, local, refusal};
-use crate::record::{BatchId, LoadId, StoreFailure};
+use crate::record::{BatchId, LoadId, Record, StoreFailure};
 use crate::requests::Kept;
 use crate::session::{Allowance, Session};
 use crate::time::{Duration, Instant, Now};
@@ -238,8 +238,10 @@ impl Replicator {
         // Only a log that this run could go on with may be gone on with after this clean stop: one
         // that a crash ended earlier may be longer elsewhere than here.
         let replicas = self.entities.values().flat_map(|e| e.replicas.values());
-        let ended = replicas.filter(|r| !r.has_log()).map(|r| local(LOG, &r.key.0, None)).collect();
-        self.out.write(ended, Vec::new());
+        let ended = replicas.filter(|r| !r.has_log()).map(|r| local(LOG, &r.key.0, None));
+        let mut records: Vec<Record> = ended.collect();
+        records.extend(self.grown_faults());
+        self.out.write(records, Vec::new());
     }
 
     /// All is written once no batch is under way and nothing waits to be sealed.

@@ -101,6 +101,8 @@ pub(crate) struct Shared {
     pub(crate) asked_roster: Option<(Digest, Digest)>,
     /// The vectors for which we have asked already.
     pub(crate) asked: BTreeMap<DocumentKey, (Digest, Digest)>,
+    /// Forked logs of which it was given or asked for a branch since all was last told.
+    pub(crate) branches: BTreeSet<LogId>,
     /// How often its state may make us ask.
     pub(crate) asks: Allowance,
     /// Whether it was told who asks to be let in.

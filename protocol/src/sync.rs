@@ -8,18 +8,22 @@
 use std::collections::BTreeMap;
 
 use crate::entity::Entity;
+use crate::envelope::Envelope;
 use crate::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId};
 use crate::limits::{
     FRAME_LOGS_MAX, FRAME_STATEMENT_IDS_MAX, GREETING_ENTITIES_MAX, IN_FLIGHT_BYTES_MAX, PAGE_BYTES,
     STATE_DOCUMENTS_MAX,
 };
 use crate::record::{LoadId, Page, Query, StoreFailure};
-use crate::replica::Replica;
+use crate::replica::{Live, Replica};
 use crate::replicator::{Load, Replicator, TELL_AFTER};
 use crate::session::{Paging, Session, Shared, Stream};
 use crate::time::{Duration, Instant};
 use crate::wire::{Frame, State, Vector};
 use rand::Rng;
+
+/// Envelopes in one page at most: each takes more than 256 bytes.
+const PAGE_ENVELOPES_MAX: u64 = PAGE_BYTES as u64 / 256;
 
 /// The slow interval at which peers tell how they stand even if nothing changed: a random length
 /// between this and twice this.
@@ -189,6 +193,7 @@ impl Replicator {
             if all {
                 // What was asked for and lost on the way may be asked for once more.
                 shared.asked.clear();
+                shared.branches.clear();
                 shared.asked_roster = None;
             }
             let state = entity.state();
@@ -353,18 +358,88 @@ impl Replicator {
                 replica.doubt_log(log);
             }
         }
+        shared.vectors.insert(document, theirs);
+        self.stream(from, id, document);
+        self.load_documents(id);
+    }
+
+    /// Streams to a peer what it lacks of a document, by the vector that it last showed.
+    ///
+    /// A document that is not in memory is read first: before, it is not known which branch of a
+    /// log counts.
+    fn stream(&mut self, to: DeviceKey, id: EntityId, document: DocumentKey) {
+        let replica = self.entities.get(&id).and_then(|e| e.replicas.get(&document));
+        let replica = replica.filter(|replica| !replica.is_stale());
+        let Some((replica, live)) = replica.and_then(|r| Some((r, r.live()?))) else { return };
+        let Some(shared) = shared(&mut self.sessions, to, id) else { return };
+        let Some(theirs) = shared.vectors.get(&document) else { return };
         let lacking = replica.heads.iter().filter_map(|(log, head)| {
-            let has = theirs.get(log).map_or(0, |h| h.sequence);
+            let has = theirs.get(log).copied().filter(|has| !live.branches.contradicts(log, has));
+            // Of a log that parts somewhere before, all is given: the peer finds out where.
+            let has = has.map_or(0, |has| has.sequence);
             (has < head.sequence).then_some((*log, has))
         });
         let stream = shared.streams.entry(document).or_default();
         stream.logs = lacking.collect();
-        let begin = stream.page == Paging::None;
-        shared.vectors.insert(document, theirs);
-        if begin {
-            self.next_page(from, id, document);
+        if stream.page == Paging::None {
+            self.next_page(to, id, document);
         }
-        self.load_documents(id);
+    }
+
+    /// A document was read from disk: peers who showed how theirs stands get what they lack.
+    pub(crate) fn stream_to_all(&mut self, id: EntityId, document: DocumentKey) {
+        let Some(entity) = self.entities.get(&id) else { return };
+        let waits = |(device, session): (&DeviceKey, &Session)| {
+            let shows = session.shared.get(&id).is_some_and(|shared| shared.vectors.contains_key(&document));
+            (shows && entity.member(*device).is_some()).then_some(*device)
+        };
+        let devices: Vec<DeviceKey> = self.sessions.iter().filter_map(waits).collect();
+        for device in devices {
+            self.stream(device, id, document);
+        }
+    }
+
+    // -- forked logs --------------------------------------------------------------------------
+
+    /// Gives a peer our branch of a log from where it parts from what the peer sent: once for
+    /// each time that all is told.
+    pub(crate) fn give_branch(
+        &mut self,
+        to: DeviceKey,
+        id: EntityId,
+        document: DocumentKey,
+        log: LogId,
+        parts_at: u64,
+    ) {
+        if self.entities.get(&id).is_none_or(|e| e.member(to).is_none()) {
+            return;
+        }
+        let Some(shared) = shared(&mut self.sessions, to, id) else { return };
+        if shared.branches.len() >= FRAME_LOGS_MAX || !shared.branches.insert(log) {
+            return;
+        }
+        let stream = shared.streams.entry(document).or_default();
+        stream.logs.push_back((log, parts_at.saturating_sub(1)));
+        if stream.page == Paging::None {
+            self.next_page(to, id, document);
+        }
+    }
+
+    /// Asks a peer for its branch of a log, which parts from ours nobody knows where: showing our
+    /// head brings all of it.
+    pub(crate) fn ask_for_branch(
+        &mut self,
+        from: DeviceKey,
+        id: EntityId,
+        document: DocumentKey,
+        log: LogId,
+    ) {
+        let Some(entity) = self.entities.get(&id).filter(|e| e.member(from).is_some()) else { return };
+        let Some(replica) = entity.replicas.get(&document) else { return };
+        let Some(shared) = shared(&mut self.sessions, from, id) else { return };
+        if shared.branches.len() < FRAME_LOGS_MAX && shared.branches.insert(log) {
+            self.out.send(from, &Frame::Vector(vector(id, replica)));
+        }
     }
 
     /// A peer has taken a page and asks for the next: only after one that promised more.
@@ -384,7 +459,11 @@ impl Replicator {
             stream.page = Paging::None;
             return;
         };
-        let load = self.out.load(Query::Log { log, after, bytes_max: PAGE_BYTES });
+        let replica = self.entities.get(&entity).and_then(|e| e.replicas.get(&document));
+        let aside =
+            replica.and_then(Replica::live).map(|live| live.branches.aside(&log, after, PAGE_ENVELOPES_MAX));
+        let except = aside.unwrap_or_default();
+        let load = self.out.load(Query::Log { log, after, bytes_max: PAGE_BYTES, except });
         stream.page = Paging::Loading(load, log, after);
         self.loads.insert(load, Load::Page(to, entity, document));
     }
@@ -415,8 +494,9 @@ impl Replicator {
         }
         // What lies on disk beyond the head is void and is not passed on.
         let replica = self.entities.get(&entity).and_then(|e| e.replicas.get(&document));
-        let counts = replica.map_or(0, |r| r.head(&log).sequence.saturating_sub(after));
-        envelopes.truncate(usize::try_from(counts).unwrap_or(usize::MAX));
+        let counting =
+            replica.and_then(Replica::live).map_or(0, |live| counting(live, &log, after, &envelopes));
+        envelopes.truncate(counting);
         if stream.logs.front() == Some(&(log, after)) {
             match (stream.logs.front_mut(), next.filter(|_| !envelopes.is_empty())) {
                 (Some((_, after)), Some(next)) => *after = next,
@@ -427,6 +507,17 @@ impl Replicator {
         stream.page = if more { Paging::Sent } else { Paging::None };
         self.out.send(to, &Frame::Envelopes { entity, document, envelopes, more });
     }
+}
+
+/// How many of these envelopes, which follow `after` in a log, are on the branch that counts.
+fn counting(live: &Live, log: &LogId, after: u64, envelopes: &[Vec<u8>]) -> usize {
+    if !live.branches.is_forked(log) {
+        let counts = live.branches.length(log).saturating_sub(after);
+        return envelopes.len().min(usize::try_from(counts).unwrap_or(usize::MAX));
+    }
+    let hashes = envelopes.iter().map(|bytes| Envelope::read(bytes).ok().map(|envelope| envelope.hash()));
+    let places = (after.saturating_add(1)..).map(|sequence| live.branches.at(log, sequence));
+    hashes.zip(places).take_while(|(hash, ours)| hash.is_some() && hash == ours).count()
 }
 
 /// What both share of an entity, if the peer has shown that it holds the secret.

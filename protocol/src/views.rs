@@ -212,7 +212,10 @@ impl Replicator {
             .max()
             .unwrap_or(SyncState::Alone);
         let id = schema::document_id(entity.kind_of(replica.of)?, words, &replica.concern, replica.segment);
-        Some(DocumentSync { id, state, peers, waiting: Vec::new(), unaccepted: 0 })
+        let newer = replica.meets_newer.then_some(("for an update of this software", 1));
+        let waiting = replica.waiting.in_words().into_iter().chain(newer);
+        let waiting = waiting.map(|(what, count)| (what.to_owned(), count)).collect();
+        Some(DocumentSync { id, state, peers, waiting, unaccepted: replica.unaccepted.unwrap_or(0) })
     }
 
     /// How a document stands with one device, and how many envelopes both lack of each other.
@@ -236,6 +239,7 @@ impl Replicator {
                     _ => (SyncState::Behind, 0),
                 }
             }
+            _ if is_forked(replica, shared) => (SyncState::Diverged, behind(replica, shared)),
             _ => (SyncState::Behind, behind(replica, shared)),
         }
     }
@@ -259,6 +263,19 @@ pub(crate) fn settings(entity: &Entity) -> core::Settings {
 /// The first digits of a person's id: as many as tell people of one group apart.
 fn short(person: PersonId) -> String {
     person.to_string().chars().take(12).collect()
+}
+
+/// Whether the vector that the peer last showed names another branch of a log.
+fn is_forked(replica: &Replica, shared: &Shared) -> bool {
+    let theirs = shared.vectors.get(&replica.key).into_iter().flatten();
+    let mut heads =
+        replica.live().into_iter().flat_map(|live| theirs.clone().map(move |theirs| (live, theirs)));
+    heads.any(|(live, (log, head))| live.branches.contradicts(log, head))
+}
+
+/// The name that a person gave itself in an entity; empty if none.
+pub(crate) fn shown_name(entity: &Entity, person: PersonId) -> String {
+    shown_names(entity).remove(&key::owner(&person)).unwrap_or_default()
 }
 
 fn shown_names(entity: &Entity) -> BTreeMap<Owner, String> {

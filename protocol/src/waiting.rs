@@ -27,6 +27,18 @@ pub(crate) enum Want {
     Document,
 }
 
+impl Want {
+    fn in_words(self) -> &'static str {
+        match self {
+            Want::Predecessor => "for an earlier envelope",
+            Want::Roster => "for the roster",
+            Want::Key => "for the key",
+            Want::Origin(_) => "for what it builds on",
+            Want::Document => "for the document to be read",
+        }
+    }
+}
+
 /// The waiting envelopes of one document.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
@@ -86,6 +98,29 @@ impl Waiting {
     /// How many envelopes wait, and their bytes.
     pub(crate) fn size(&self) -> (usize, usize) {
         (self.envelopes.len(), self.bytes)
+    }
+
+    /// Drops all that waits of a log: another branch of it counts.
+    pub(crate) fn clear_log(&mut self, log: &LogId) {
+        self.drop_taken(|of| if of == log { u64::MAX } else { 0 });
+    }
+
+    /// Drops what waits at or below where each log stands.
+    pub(crate) fn drop_taken(&mut self, stands: impl Fn(&LogId) -> u64) {
+        let taken = self.envelopes.keys().filter(|(log, sequence)| *sequence <= stands(log));
+        for (log, sequence) in taken.copied().collect::<Vec<_>>() {
+            self.take(log, sequence);
+        }
+    }
+
+    /// How many wait for what, in words for people.
+    pub(crate) fn in_words(&self) -> BTreeMap<&'static str, u64> {
+        let mut counts = BTreeMap::new();
+        for (_, want) in self.envelopes.values() {
+            let count = counts.entry(want.in_words()).or_insert(0u64);
+            *count = count.saturating_add(1);
+        }
+        counts
     }
 
     /// Logs that have anything waiting.

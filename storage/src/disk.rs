@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fourword_protocol::ids::EnvelopeHash;
 use fourword_protocol::record::{Batch, Page, Query, Record};
 
 use crate::catalog::{Catalog, Changes};
@@ -237,18 +238,20 @@ impl DiskStore {
         Ok(Page::Opening { locals, statements, heads: self.catalog.heads()? })
     }
 
-    /// Reads envelopes at rising numbers; of several at one number the first.
+    /// Reads envelopes at rising numbers; of several at one number the first that is not among
+    /// `except`.
     fn envelopes(
         &self,
         rows: impl Iterator<Item = Result<(u64, Row), StoreError>>,
         bytes_max: usize,
+        except: &[EnvelopeHash],
     ) -> Result<Page, StoreError> {
         let mut reading = Reading::new(&self.journal, &self.keys);
         let mut page = Gathering::new(bytes_max);
         let mut last = 0;
         for row in rows {
             let (number, row) = row?;
-            if number == last {
+            if number == last || row.hash.is_some_and(|hash| except.contains(&hash)) {
                 continue;
             }
             last = number;
@@ -278,9 +281,11 @@ impl Store for DiskStore {
     fn read(&self, query: &Query) -> Result<Page, StoreError> {
         let page = match query {
             Query::Opening => self.opening(),
-            Query::Log { log, after, bytes_max } => self.envelopes(self.catalog.log(log, *after), *bytes_max),
+            Query::Log { log, after, bytes_max, except } => {
+                self.envelopes(self.catalog.log(log, *after), *bytes_max, except)
+            }
             Query::Document { document, after, bytes_max } => {
-                self.envelopes(self.catalog.document(*document, *after), *bytes_max)
+                self.envelopes(self.catalog.document(*document, *after), *bytes_max, &[])
             }
         };
         page.inspect_err(|error| self.distrust_if_damaged(error))

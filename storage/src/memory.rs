@@ -104,7 +104,7 @@ impl Store for MemoryStore {
     fn read(&self, query: &Query) -> Result<Page, StoreError> {
         Ok(match query {
             Query::Opening => self.durable.opening(),
-            Query::Log { log, after, bytes_max } => self.durable.log(log, *after, *bytes_max),
+            Query::Log { log, after, bytes_max, except } => self.durable.log(log, *after, *bytes_max, except),
             Query::Document { document, after, bytes_max } => {
                 self.durable.document(*document, *after, *bytes_max)
             }
@@ -184,11 +184,12 @@ impl Contents {
         }
     }
 
-    fn log(&self, log: &LogId, after: u64, bytes_max: usize) -> Page {
+    fn log(&self, log: &LogId, after: u64, bytes_max: usize, except: &[EnvelopeHash]) -> Page {
         let mut page = Gathering::new(bytes_max);
         let positions = self.logs.get(log).into_iter().flatten().filter(|(sequence, _)| **sequence > after);
         for (sequence, orders) in positions {
-            if let Some(held) = self.first_at(orders)
+            let held = orders.iter().filter_map(|order| self.envelopes.get(order));
+            if let Some(held) = held.into_iter().find(|held| !except.contains(&held.hash))
                 && !page.offer(*sequence, held.bytes.clone())
             {
                 break;

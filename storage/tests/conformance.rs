@@ -55,7 +55,10 @@ on_every_store!(
 
 fn an_empty_store_answers_with_nothing(store: &mut dyn Store) {
     assert_eq!(opening(store), Opening { locals: vec![], statements: vec![], heads: vec![] });
-    assert_eq!(page(store, &Query::Log { log: log(1, 1), after: 0, bytes_max: 10 }), (vec![], None));
+    assert_eq!(
+        page(store, &Query::Log { log: log(1, 1), after: 0, bytes_max: 10, except: Vec::new() }),
+        (vec![], None)
+    );
     let document = DocumentKey([1; 32]);
     assert_eq!(page(store, &Query::Document { document, after: 0, bytes_max: 10 }), (vec![], None));
     store.write(&[]).unwrap();
@@ -104,9 +107,9 @@ fn a_log_is_read_in_order_from_where_it_is_asked(store: &mut dyn Store) {
     }
     put(store, [envelope(log(1, 2), 1, b"other")]);
     assert_eq!(whole_log(store, log(1, 1), 1000), [[1], [2], [3], [4]]);
-    let after_two = Query::Log { log: log(1, 1), after: 2, bytes_max: 1000 };
+    let after_two = Query::Log { log: log(1, 1), after: 2, bytes_max: 1000, except: Vec::new() };
     assert_eq!(page(store, &after_two), (vec![vec![3], vec![4]], None));
-    let after_all = Query::Log { log: log(1, 1), after: u64::MAX, bytes_max: 1000 };
+    let after_all = Query::Log { log: log(1, 1), after: u64::MAX, bytes_max: 1000, except: Vec::new() };
     assert_eq!(page(store, &after_all), (vec![], None));
 }
 
@@ -116,7 +119,8 @@ fn a_page_gives_at_least_one_and_says_where_to_go_on(store: &mut dyn Store) {
         put(store, [envelope(log(1, 1), sequence, bytes)]);
     }
     for (bytes_max, expected) in [(0, 1), (9, 1), (10, 1), (19, 1), (20, 2), (49, 4), (50, 5)] {
-        let (envelopes, next) = page(store, &Query::Log { log: log(1, 1), after: 0, bytes_max });
+        let (envelopes, next) =
+            page(store, &Query::Log { log: log(1, 1), after: 0, bytes_max, except: Vec::new() });
         assert_eq!(envelopes, all[..expected], "{bytes_max} bytes");
         assert_eq!(next, (expected < 5).then_some(expected as u64), "{bytes_max} bytes");
         let document = DocumentKey([1; 32]);
@@ -148,6 +152,12 @@ fn both_branches_of_a_fork_are_kept(store: &mut dyn Store) {
     put(store, [envelope(log(1, 1), 2, b"right"), envelope(log(1, 1), 3, b"on")]);
     assert_eq!(whole_document(store, 1, 1), [&b"root"[..], b"left", b"right", b"on"]);
     assert_eq!(whole_log(store, log(1, 1), 1), [&b"root"[..], b"left", b"on"]);
+    let of_branch = |except: &[&[u8]]| {
+        let except = except.iter().map(|bytes| hash(bytes)).collect();
+        page(store, &Query::Log { log: log(1, 1), after: 1, bytes_max: 1000, except }).0
+    };
+    assert_eq!(of_branch(&[b"left"]), [&b"right"[..], b"on"]);
+    assert_eq!(of_branch(&[b"left", b"on"]), [b"right"]);
     let head = LogHead { sequence: 3, hash: hash(b"on") };
     assert_eq!(opening(store).heads, [(EntityId([0xee; 32]), log(1, 1), head)]);
     put(store, [envelope(log(1, 1), 3, b"also on")]);

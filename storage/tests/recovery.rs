@@ -208,7 +208,12 @@ fn damage_in_what_is_indexed_is_met_on_reading_and_mended_by_opening_again() {
     bytes[middle] ^= 1;
     fs::write(journal, bytes).unwrap();
     let store = open_store(home);
-    let query = fourword_protocol::record::Query::Log { log: log(1, 1), after: 0, bytes_max: 1000 };
+    let query = fourword_protocol::record::Query::Log {
+        log: log(1, 1),
+        after: 0,
+        bytes_max: 1000,
+        except: Vec::new(),
+    };
     let failure = store.read(&query).unwrap_err().failure();
     assert!(matches!(failure, StoreFailure::Damaged(_)));
     assert!(store.close().is_err(), "no clean stop after damage");

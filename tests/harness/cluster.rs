@@ -135,6 +135,13 @@ impl Cluster {
         self.start(name, store, 0, false);
     }
 
+    /// Starts a node from a copy of a home that was stopped, as if the copy were that home: its
+    /// clean mark is believed.
+    pub fn start_twin(&mut self, of: &str, name: &str) {
+        let (store, clean) = (self.node(of).store.clone(), self.node(of).stopped);
+        self.start(name, store, 0, clean);
+    }
+
     /// Makes the next write of a node fail for want of room, and all after it until a restart.
     pub fn fill_disk(&mut self, name: &str) {
         self.node_mut(name).store.fail_next(Fault::DiskFull);

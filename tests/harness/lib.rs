@@ -7,6 +7,7 @@
 #![allow(clippy::panic, reason = "a harness fails its test by panicking")]
 
 pub mod cluster;
+pub mod insider;
 pub mod node;
 pub mod puppet;
 pub mod roster_json;

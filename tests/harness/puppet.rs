@@ -4,6 +4,7 @@
 //! group, the group's keys. From then on its machine rests, and the test sends in its name
 //! whatever it likes; the other nodes cannot tell.
 
+use fourword_protocol::envelope::Envelope;
 use fourword_protocol::event::{Event, GossipId};
 use fourword_protocol::identity::DeviceSecret;
 use fourword_protocol::ids::{DeviceKey, EntityId, LogHead, LogId, StatementId, Topic};
@@ -47,10 +48,28 @@ impl Cluster {
 
     /// The stored envelopes of one log.
     pub fn stored_log(&self, name: &str, log: LogId) -> Vec<Vec<u8>> {
-        match self.node(name).store.read(&Query::Log { log, after: 0, bytes_max: usize::MAX }) {
+        match self.node(name).store.read(&Query::Log {
+            log,
+            after: 0,
+            bytes_max: usize::MAX,
+            except: Vec::new(),
+        }) {
             Ok(Page::Envelopes { envelopes, .. }) => envelopes,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// How many envelopes of a log a node has stored, on all branches of it.
+    pub fn stored_log_branches(&self, name: &str, log: LogId) -> usize {
+        let query = Query::Document { document: log.document, after: 0, bytes_max: usize::MAX };
+        let Ok(Page::Envelopes { envelopes, .. }) = self.node(name).store.read(&query) else { return 0 };
+        let read = envelopes.iter().filter_map(|bytes| Envelope::read(bytes).ok());
+        read.filter(|envelope| envelope.header.log == log).count()
+    }
+
+    /// Where a log stands for a node, as it tells its peers.
+    pub fn head_of(&self, name: &str, log: LogId) -> Option<LogHead> {
+        self.node(name).machine.head_of(&log)
     }
 
     /// Whether two nodes are connected.

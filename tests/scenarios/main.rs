@@ -6,6 +6,7 @@ mod asking;
 mod chat;
 mod children;
 mod devices;
+mod forks;
 mod governing;
 mod joining;
 mod keys;

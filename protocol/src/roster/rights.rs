@@ -77,6 +77,23 @@ impl Roster {
         Some(self.graph.memberships[self.graph.seats[*seat].membership].person)
     }
 
+    /// Whether the author of one log is senior to that of another: by its most senior membership,
+    /// also one that ended, then by device, then by the smaller incarnation.
+    pub fn is_senior(&self, log: &LogId, than: &LogId) -> bool {
+        (self.seniority(&log.device), log.incarnation) < (self.seniority(&than.device), than.incarnation)
+    }
+
+    /// The smaller, the more senior; a device that never was in comes last.
+    fn seniority(&self, device: &DeviceKey) -> (usize, usize) {
+        let (graph, judgement) = (&self.graph, &self.reading().judgement);
+        let place = |seat: &SeatIx| {
+            let m = self.member(*seat);
+            let within = graph.seats_of(m).iter().position(|of| of == seat);
+            (judgement.position[m], within.unwrap_or(usize::MAX))
+        };
+        graph.seats_with(device).iter().map(place).min().unwrap_or((usize::MAX, usize::MAX))
+    }
+
     /// All who are or ever were in, ascending.
     pub fn people(&self) -> BTreeSet<PersonId> {
         self.graph.memberships.iter().map(|(_, membership)| membership.person).collect()

@@ -78,7 +78,7 @@ impl Roster {
                 && judgement.revoked[**seat].is_empty()
         });
         let mut active = active.peekable();
-        active.peek().is_some() && active.all(|seat| self.is_senior(signing, *seat))
+        active.peek().is_some() && active.all(|seat| self.is_senior_seat(signing, *seat))
     }
 
     /// The card that vouches for a seat's key; none for a root key.
@@ -102,7 +102,7 @@ impl Roster {
     }
 
     /// Whether one seat of a person is judged before another.
-    fn is_senior(&self, a: SeatIx, b: SeatIx) -> bool {
+    fn is_senior_seat(&self, a: SeatIx, b: SeatIx) -> bool {
         let (of_a, of_b) = (self.member(a), self.member(b));
         if of_a != of_b {
             let position = &self.reading().judgement.position;

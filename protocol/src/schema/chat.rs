@@ -70,6 +70,16 @@ impl FromStr for MessageId {
     }
 }
 
+/// What a value says to people: the text of a message or an edit.
+pub(super) fn text_of(root: &str, value: &[u8]) -> String {
+    let text = match root {
+        layout::MESSAGES => MessageRecord::read(value).map(|record| record.text),
+        layout::EDITS => EditRecord::read(value).map(|record| record.text),
+        _ => Ok(""),
+    };
+    text.unwrap_or_default().to_owned()
+}
+
 /// A file sent with a message; its bytes lie on the entity's shared disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment {

@@ -251,6 +251,11 @@ fn check_meta(key: &str, value: &[u8]) -> Result<(), Denied> {
     Ok(())
 }
 
+/// What a value says to people.
+pub(super) fn text_of(value: &[u8]) -> String {
+    record::read_text(value, TEXT_BYTES_MAX).unwrap_or_default().to_owned()
+}
+
 fn read_name(value: &[u8]) -> Result<&str, Malformed> {
     let name = record::read_text(value, NAME_BYTES_MAX)?;
     if record::is_name(name) { Ok(name) } else { Err(Malformed) }

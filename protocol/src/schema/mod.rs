@@ -96,6 +96,15 @@ pub fn document_id(kind: Kind, words: impl fmt::Display, concern: &Concern, segm
     format!("{}:{words}:{name}", kind.word())
 }
 
+/// What a value says to people, as far as it is text; empty where it is none.
+pub fn text_of(concern: &Concern, root: &str, value: &[u8]) -> String {
+    match concern {
+        Concern::Chat => chat::text_of(root, value),
+        Concern::Core => core::text_of(value),
+        _ => String::new(),
+    }
+}
+
 /// The name under which a document travels, opaque to all who lack the entity's secret.
 ///
 /// `entity_secret` must never rotate, else the document would be lost under its new name.

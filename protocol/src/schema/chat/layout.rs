@@ -12,8 +12,8 @@ use crate::schema::rights::{Denied, Right};
 use crate::schema::{Put, record};
 use crate::time::WallTime;
 
-const MESSAGES: &str = "messages";
-const EDITS: &str = "edits";
+pub(super) const MESSAGES: &str = "messages";
+pub(super) const EDITS: &str = "edits";
 const DELETED: &str = "deleted";
 const REACTIONS: &str = "reactions";
 const PINS: &str = "pins";

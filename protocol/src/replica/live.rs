@@ -1,0 +1,273 @@
+//! A document in memory: judges the next envelope of each log and takes in what it writes.
+//!
+//! `replica` gives it envelopes in an order that each log allows. The verdict is a function of log
+//! and roster alone, so every honest replica reaches the same one. A rejected envelope keeps its
+//! clocks, so that its log goes on; where they cannot be read, or belong to another log, it ends.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use super::branches::Branches;
+use super::mine::Mine;
+use crate::command::FaultKind;
+use crate::envelope::Envelope;
+use crate::epoch::EpochKey;
+use crate::ids::{Digest, DocumentKey, EnvelopeHash, LogId, StatementId};
+use crate::schema::chat::{self, ChatIndex, MessageId};
+use crate::schema::rights::{self, Actor, Denied, PutRef};
+use crate::schema::{self, Concern};
+use crate::update::document::{Changes, Document, DocumentError, Value};
+use crate::update::parse::{Content as Written, Fault, ParseError, Parsed, parse};
+use crate::update::{Shape, client_id};
+use crate::waiting::Want;
+
+/// Gives the CRDT client id of a log. Tests give one whose ids meet.
+pub(crate) type ClientOf = fn(&LogId) -> u64;
+
+/// A document in memory.
+#[derive(Debug)]
+pub(crate) struct Live {
+    /// The merged content.
+    pub(crate) document: Document,
+    /// Of the content as it is, once asked for: every peer that tells how it stands asks.
+    digest: OnceCell<Digest>,
+    /// The order of its messages, if it is a chat.
+    pub(crate) chat: ChatIndex,
+    /// Which envelopes count, and which others are held.
+    pub(crate) branches: Branches,
+    /// What this device wrote in vain.
+    pub(super) mine: Mine,
+    /// Whose log each client id is.
+    clients: BTreeMap<u64, LogId>,
+    /// Logs that ended, and why.
+    ended: BTreeMap<LogId, Void>,
+    /// The roster heads that the last envelope of each log names.
+    pub(super) known: BTreeMap<LogId, Vec<StatementId>>,
+}
+
+/// Who wrote an envelope, as the roster says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Author<'a> {
+    /// Whose rights count.
+    pub(crate) actor: Actor,
+    /// The key of the envelope's epoch.
+    pub(crate) key: &'a EpochKey,
+    /// The envelope claims to know less of the roster than the one before it in its log.
+    pub(crate) backdated: bool,
+}
+
+/// What became of an envelope at the end of its log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Judged {
+    /// It is in the document, and these messages changed.
+    Applied(Vec<MessageId>),
+    /// Its content is void for everybody; its clocks are kept.
+    Rejected(Void),
+    /// It must wait.
+    Waits(Want),
+    /// This other log writes under the same client id: only that of the senior counts.
+    Contested(LogId),
+    /// The CRDT library failed in it: the document must be read anew without it.
+    Poisoned,
+}
+
+/// Why content is void for everybody.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Void {
+    /// An envelope before it ended the log.
+    #[error("its log has ended")]
+    Ended,
+    /// Sealed under another key, or not packed as agreed.
+    #[error("its seal does not open")]
+    Seal,
+    /// What no software of ours writes.
+    #[error("{0}")]
+    Malformed(String),
+    /// The CRDT library failed in it.
+    #[error("the document failed in it")]
+    Failed,
+    /// It claims to know less than the one before it.
+    #[error("it knows less of the roster than the one before it")]
+    Backdated,
+    /// It writes what is not its author's.
+    #[error("{0}")]
+    Denied(Denied),
+    /// The log of a senior has the same client id.
+    #[error("its client id is that of a log of somebody senior")]
+    TakenClientId(LogId),
+}
+
+impl Void {
+    /// What this proves of the author, if it proves anything: a role may have ended meanwhile.
+    pub(crate) fn fault(&self) -> Option<FaultKind> {
+        match self {
+            Void::Seal | Void::Malformed(_) => Some(FaultKind::Malformed),
+            Void::Backdated => Some(FaultKind::Backdated),
+            Void::TakenClientId(_) => Some(FaultKind::TakenClientId),
+            Void::Denied(Denied::NotOwner) => Some(FaultKind::NoRight),
+            Void::Denied(Denied::ReadOnly | Denied::NeedsRole(_)) | Void::Ended | Void::Failed => None,
+            Void::Denied(_) => Some(FaultKind::Malformed),
+        }
+    }
+}
+
+/// By what envelopes of one document are judged besides themselves and their author.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules<'a> {
+    pub(crate) concern: &'a Concern,
+    pub(crate) client_of: ClientOf,
+    /// Client ids that several logs have, and the log of the senior author.
+    pub(crate) owners: &'a BTreeMap<u64, LogId>,
+    /// Envelopes in which the CRDT library failed.
+    pub(crate) quarantined: &'a BTreeSet<EnvelopeHash>,
+}
+
+impl Live {
+    pub(super) fn new(key: DocumentKey, concern: &Concern) -> Live {
+        Live {
+            document: Document::new(&key.to_string(), schema::roots(concern), Shape::Maps),
+            digest: OnceCell::new(),
+            chat: ChatIndex::default(),
+            branches: Branches::default(),
+            mine: Mine::default(),
+            clients: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            known: BTreeMap::new(),
+        }
+    }
+
+    /// A hash of the visible content.
+    pub(crate) fn content_digest(&self) -> Digest {
+        *self.digest.get_or_init(|| self.document.content_digest())
+    }
+
+    /// Whether a log may write under a client id: no other does.
+    pub(super) fn claim(&mut self, client: u64, log: LogId) -> bool {
+        *self.clients.entry(client).or_insert(log) == log
+    }
+
+    /// Opens, parses and judges the next envelope of a log, and applies it or keeps its clocks.
+    pub(super) fn judge(&mut self, rules: Rules<'_>, envelope: &Envelope, author: Author<'_>) -> Judged {
+        let log = envelope.header.log;
+        if self.ended.contains_key(&log) {
+            return Judged::Rejected(Void::Ended);
+        }
+        let client = (rules.client_of)(&log);
+        if let Some(owner) = rules.owners.get(&client).filter(|owner| **owner != log) {
+            return self.end(log, Void::TakenClientId(*owner));
+        }
+        if let Some(other) = self.clients.get(&client).filter(|other| **other != log) {
+            return Judged::Contested(*other);
+        }
+        let Ok(content) = envelope.open(author.key) else { return self.end(log, Void::Seal) };
+        let parsed = parse(&content, &self.document.expect(client));
+        if let Err(ParseError { fault: Fault::Early(block), .. }) = parsed {
+            return Judged::Waits(Want::Origin(block));
+        }
+        self.clients.insert(client, log);
+        let parsed = match parsed {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                let void = Void::Malformed(error.to_string());
+                return match error.range {
+                    Some(range) => self.void(log, client, range, void),
+                    None => self.end(log, void),
+                };
+            }
+        };
+        let void = if rules.quarantined.contains(&envelope.hash()) {
+            Some(Void::Failed)
+        } else if author.backdated {
+            Some(Void::Backdated)
+        } else {
+            denied(rules.concern, &parsed, &author.actor).map(Void::Denied)
+        };
+        if let Some(void) = void {
+            return self.void(log, client, parsed.clocks, void);
+        }
+        match self.document.apply(&parsed) {
+            Ok(changes) => Judged::Applied(self.note(&changes)),
+            Err(_) => Judged::Poisoned,
+        }
+    }
+
+    /// Notes that an envelope was judged for good: it is the head of its log now.
+    pub(super) fn advance(&mut self, envelope: &Envelope) {
+        self.known.insert(envelope.header.log, envelope.header.heads.clone());
+        self.branches.push(envelope.header.log, envelope.hash());
+    }
+
+    /// Lets the clocks of a rejected envelope pass, so that its log goes on.
+    fn void(&mut self, log: LogId, client: u64, clocks: Range<u32>, void: Void) -> Judged {
+        match self.document.reject(client, clocks) {
+            Ok(()) => Judged::Rejected(void),
+            Err(DocumentError::Poisoned) => Judged::Poisoned,
+            Err(_) => self.end(log, void),
+        }
+    }
+
+    /// Ends a log: nothing that follows in it counts.
+    pub(super) fn end(&mut self, log: LogId, void: Void) -> Judged {
+        self.ended.insert(log, void.clone());
+        Judged::Rejected(void)
+    }
+
+    /// Whether a log ended because a senior has its client id.
+    pub(super) fn lost_its_client(&self, log: &LogId) -> bool {
+        matches!(self.ended.get(log), Some(Void::TakenClientId(_)))
+    }
+
+    /// Whether the log with this client id is forked.
+    pub(super) fn is_forked(&self, client: u64) -> bool {
+        self.clients.get(&client).is_some_and(|log| self.branches.is_forked(log))
+    }
+
+    /// Takes changes into the order of messages; gives the messages they concern.
+    pub(super) fn note(&mut self, changes: &Changes) -> Vec<MessageId> {
+        self.digest = OnceCell::new();
+        let mut touched = BTreeSet::new();
+        for change in &changes.keys {
+            let value = match &change.after {
+                Some(Value::Bytes(bytes)) => Some(&**bytes),
+                Some(Value::Fields(_)) | None => None,
+            };
+            self.chat.note(change.root, &change.key, value);
+            touched.extend(chat::touched(change.root, &change.key));
+        }
+        touched.into_iter().collect()
+    }
+}
+
+/// The CRDT client id of a log.
+pub(crate) fn client(log: &LogId) -> u64 {
+    client_id(&log.device, &log.document, log.incarnation)
+}
+
+/// Why an update must not count, if it must not.
+fn denied(concern: &Concern, parsed: &Parsed<'_>, actor: &Actor) -> Option<Denied> {
+    let judge = |write: &crate::update::parse::Write<'_>| {
+        let value = match write.content {
+            Written::Bytes(bytes) if write.place.field.is_none() => Some(bytes),
+            _ => None,
+        };
+        let put = PutRef { root: write.place.root, key: &write.place.key, value };
+        rights::judge(concern, &put, actor).err()
+    };
+    parsed.writes.iter().find_map(judge)
+}
+
+impl schema::Maps for Document {
+    fn get(&self, root: &str, key: &str) -> Option<&[u8]> {
+        Document::get(self, root, key).map(|bytes| &**bytes)
+    }
+
+    fn range<'a>(&'a self, root: &str, prefix: &str) -> Box<dyn Iterator<Item = (&'a str, &'a [u8])> + 'a> {
+        let prefix = prefix.to_owned();
+        let entries = self.iter_from(root, &prefix).take_while(move |(key, _)| key.starts_with(&prefix));
+        Box::new(entries.filter_map(|(key, value)| match value {
+            Value::Bytes(bytes) => Some((&**key, &**bytes)),
+            Value::Fields(_) => None,
+        }))
+    }
+}

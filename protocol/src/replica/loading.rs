@@ -1,0 +1,239 @@
+//! Reads a document from disk: in one pass over its envelopes, or in more where logs are forked.
+//!
+//! What is on disk comes in the order in which it was written, branches and all. The first pass
+//! follows the branch that came first; what it passes over shows whether another branch counts,
+//! or another log owns a client id, and then the document is read again by that. So nothing about
+//! forks has to be remembered: what counts follows from the envelopes on disk and the roster.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::live::{Judged, Live, Rules, Void};
+use super::mine::{Mine, Why, beginning};
+use super::own::Queued;
+use super::{Author, Content, Replica, Stands};
+use crate::command::CommandId;
+use crate::envelope::Envelope;
+use crate::ids::{EnvelopeHash, LogHead, LogId};
+use crate::waiting::Want;
+
+/// Passes over one document. Each but the last finds that something counts which did not seem to;
+/// where there is still more after so many, the next reading goes on.
+const PASSES_MAX: u32 = 32;
+
+/// A document that is being read.
+#[derive(Debug)]
+pub(crate) struct Loading {
+    pub(super) live: Box<Live>,
+    heads: BTreeMap<LogId, LogHead>,
+    passes: u32,
+    /// Another pass is needed.
+    again: bool,
+    /// What cannot be taken, because it builds on what is not here.
+    blocked: BTreeSet<EnvelopeHash>,
+    /// What waits in this pass: what follows it waits too.
+    waited: BTreeSet<EnvelopeHash>,
+    mine: Mine,
+}
+
+/// A stored envelope and what the roster says of it.
+#[derive(Debug)]
+pub(crate) struct Stored<'a> {
+    pub(crate) envelope: Envelope,
+    /// As `entity` looked it up: nobody, if its author had no right to write at all.
+    pub(crate) author: Result<Option<Author<'a>>, Want>,
+    /// This device wrote it.
+    pub(crate) is_mine: bool,
+}
+
+/// Whether an envelope that does not count is kept as ours.
+#[derive(Clone, Copy, Debug)]
+struct Keeps {
+    is_mine: bool,
+    /// If it was lost, all that it held was written anew.
+    rewritten: bool,
+}
+
+impl Loading {
+    fn keep(&mut self, keeps: Keeps, envelope: Envelope, why: Why) {
+        if keeps.is_mine && !(keeps.rewritten && why.is_lost()) {
+            self.mine.keep(envelope, why);
+        }
+    }
+}
+
+impl Replica {
+    /// Begins to read the content from disk. False if it is there or under way.
+    pub(crate) fn begin_loading(&mut self) -> bool {
+        if !matches!(self.content, Content::Cold) {
+            return false;
+        }
+        self.begin_pass(0, BTreeSet::new());
+        true
+    }
+
+    fn begin_pass(&mut self, passes: u32, blocked: BTreeSet<EnvelopeHash>) {
+        self.stale = false;
+        self.left.clear();
+        let live = Box::new(Live::new(self.key, &self.concern));
+        let (heads, waited, mine) = Default::default();
+        self.content =
+            Content::Loading(Box::new(Loading { live, heads, passes, again: false, blocked, waited, mine }));
+    }
+
+    /// Takes one stored envelope, in the order in which they were written.
+    ///
+    /// Its signature was checked before it was stored.
+    pub(crate) fn restore(&mut self, stored: Stored<'_>, is_senior: impl Fn(&LogId, &LogId) -> bool) {
+        let Content::Loading(loading) = &mut self.content else { return };
+        let Stored { envelope, author, is_mine } = stored;
+        let (header, hash) = (&envelope.header, envelope.hash());
+        let rewritten = self.rewritten.contains(&beginning(hash));
+        let keeps = Keeps { is_mine, rewritten };
+        let before = loading.mine.why(&header.previous).cloned();
+        if loading.waited.contains(&header.previous) {
+            loading.waited.insert(hash);
+            if before == Some(Why::Branch) {
+                loading.keep(keeps, envelope.clone(), Why::Branch);
+            }
+            if !rewritten {
+                self.waiting.keep(envelope, Want::Predecessor);
+            }
+            return;
+        }
+        let chosen = self.choices.get(&header.log).and_then(|choices| choices.get(&header.sequence));
+        let is_next = loading.live.branches.stands(header, hash) == Stands::Next
+            && chosen.is_none_or(|chosen| *chosen == hash);
+        match author {
+            Ok(Some(author)) if is_next => self.take_stored(envelope, author, keeps, is_senior),
+            Ok(Some(_)) => {
+                loading.live.branches.set_aside(&envelope);
+                loading.keep(keeps, envelope, before.unwrap_or(Why::Branch));
+            }
+            Ok(None) => loading.keep(keeps, envelope, before.unwrap_or(Why::NoRight)),
+            Err(_) => {}
+        }
+    }
+
+    /// Judges a stored envelope that is the next of its log.
+    fn take_stored(
+        &mut self,
+        envelope: Envelope,
+        author: Author<'_>,
+        keeps: Keeps,
+        is_senior: impl Fn(&LogId, &LogId) -> bool,
+    ) {
+        let Content::Loading(loading) = &mut self.content else { return };
+        let (log, hash) = (envelope.header.log, envelope.hash());
+        let rules = Rules {
+            concern: &self.concern,
+            client_of: self.client_of,
+            owners: &self.owners,
+            quarantined: &self.quarantined,
+        };
+        let mut judged = loading.live.judge(rules, &envelope, author);
+        if let Judged::Contested(other) = judged {
+            if is_senior(&log, &other) {
+                self.owners.insert((self.client_of)(&log), log);
+                loading.again = true;
+                return;
+            }
+            judged = loading.live.end(log, Void::TakenClientId(other));
+        }
+        match judged {
+            Judged::Applied(_) | Judged::Rejected(_) => {
+                loading.live.advance(&envelope);
+                loading.heads.insert(log, envelope.head());
+                if let Judged::Rejected(void) = judged {
+                    loading.keep(keeps, envelope, Why::Void(void));
+                }
+            }
+            Judged::Waits(want) => {
+                if matches!(want, Want::Origin(block) if loading.live.is_forked(block.client)) {
+                    // It builds on a branch that lost, which nothing brings back.
+                    loading.keep(keeps, envelope.clone(), Why::Branch);
+                }
+                loading.blocked.insert(hash);
+                loading.waited.insert(hash);
+                if !keeps.rewritten {
+                    self.waiting.keep(envelope, want);
+                }
+            }
+            Judged::Poisoned => {
+                self.quarantined.insert(hash);
+                loading.again = true;
+            }
+            Judged::Contested(_) => {}
+        }
+    }
+
+    /// Ends a pass. True if another one is needed, which has begun then.
+    ///
+    /// `named` gives the head of a log that the roster names.
+    pub(crate) fn end_pass(&mut self, named: impl Fn(&LogId) -> Option<LogHead>) -> bool {
+        let Content::Loading(loading) = &mut self.content else { return false };
+        let mut again = loading.again;
+        for log in loading.live.branches.forked() {
+            let (choices, left) = loading.live.branches.choose(&log, named(&log), &loading.blocked);
+            if left.is_some() {
+                self.choices.insert(log, choices);
+                again = true;
+            }
+        }
+        let passes = loading.passes.saturating_add(1);
+        if !again || passes >= PASSES_MAX {
+            return false;
+        }
+        let blocked = std::mem::take(&mut loading.blocked);
+        self.begin_pass(passes, blocked);
+        true
+    }
+
+    /// Ends the reading: what was read is what is held. Gives the writes that waited for it.
+    pub(crate) fn end_loading(&mut self) -> Vec<Queued> {
+        self.reading = None;
+        if let Content::Loading(loading) = std::mem::replace(&mut self.content, Content::Cold) {
+            let Loading { mut live, heads, mine, .. } = *loading;
+            // Less than was held before means damage, or that another branch counts: the rest
+            // comes from peers, and our own log must not be continued behind what they may hold.
+            let log = self.own.log;
+            if log.is_some_and(|log| heads.get(&log) != self.heads.get(&log) || live.lost_its_client(&log)) {
+                self.retire_log();
+            }
+            live.mine = mine;
+            self.heads = heads;
+            self.content = Content::Live(live);
+            let heads = &self.heads;
+            self.waiting.drop_taken(|log| heads.get(log).map_or(0, |head| head.sequence));
+        }
+        std::mem::take(&mut self.queued)
+    }
+
+    /// Has the content read anew, so that all of it is judged by the roster as it is now.
+    /// Only where nothing of ours waits to be sealed.
+    pub(crate) fn judge_anew(&mut self) {
+        self.choices.clear();
+        self.owners.clear();
+        self.read_anew();
+    }
+
+    /// Has the content read anew by the branches and owners that are known now.
+    pub(crate) fn read_anew(&mut self) {
+        if !matches!(self.content, Content::Cold) {
+            self.content = Content::Cold;
+            self.reading = None;
+            self.own.begun = false;
+        }
+    }
+
+    /// Forgets the content in memory, and writes of ours that are not durable with it: what is on
+    /// disk is what counts. Gives who waits for those writes.
+    pub(crate) fn forget(&mut self) -> Vec<CommandId> {
+        self.content = Content::Cold;
+        self.reading = None;
+        self.retire_log();
+        self.sealing = false;
+        let pending = std::mem::take(&mut self.pending).into_iter().map(|p| p.answer);
+        let queued = std::mem::take(&mut self.queued).into_iter().map(|q| q.answer);
+        pending.chain(queued).flatten().map(|(command, _)| command).collect()
+    }
+}

@@ -1,0 +1,199 @@
+//! What this device wrote and what does not count: to be shown, or to be written anew.
+//!
+//! What a removal, demotion or revocation cut off is shown, and counts again by itself should the
+//! act cease to count. What stood on a branch of our own log that lost, or in a log whose client id
+//! is a senior's, comes back by nothing: its author writes it anew in a new incarnation, once.
+
+use std::collections::BTreeMap;
+
+use super::live::Void;
+use super::{Content, Replica};
+use crate::envelope::Envelope;
+use crate::epoch::EpochKey;
+use crate::ids::{EnvelopeHash, LogId, StatementId};
+use crate::limits::{UNACCEPTED_BYTES_MAX, UNACCEPTED_ENVELOPES_MAX};
+use crate::schema::{self, Concern, Put};
+use crate::update::glean::{Earlier, glean};
+
+/// How many envelopes that were written anew are remembered of one document: 64 KiB.
+const REWRITTEN_MAX: usize = 8000;
+
+/// Envelopes of this device that do not count, in the order written.
+#[derive(Debug, Default)]
+pub(crate) struct Mine {
+    envelopes: Vec<(Envelope, Why)>,
+    bytes: usize,
+    /// Those that found no room.
+    more: u64,
+    whys: BTreeMap<EnvelopeHash, Why>,
+}
+
+/// Why something of ours does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// By the roster this device had no right to write it.
+    NoRight,
+    /// Another branch of the log counts, or what it builds on stood on one that does not.
+    Branch,
+    /// Its content is void for everybody.
+    Void(Void),
+}
+
+/// What must be written anew.
+#[derive(Debug, Default)]
+pub(crate) struct Lost {
+    /// What the document lacks, in the order written.
+    pub(crate) puts: Vec<Put>,
+    /// There is more than fits: the content must be read once more.
+    pub(crate) more: bool,
+}
+
+/// One value of ours that does not count.
+#[derive(Debug)]
+pub(crate) struct Unaccepted {
+    pub(crate) root: &'static str,
+    pub(crate) key: String,
+    pub(crate) value: Vec<u8>,
+    pub(crate) why: Why,
+}
+
+impl Why {
+    /// Whether nothing brings it back: it must be written anew.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(self, Why::Branch | Why::Void(Void::TakenClientId(_)))
+            || matches!(self, Why::Void(Void::Ended))
+    }
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Why::NoRight => f.write_str("this device had no right to write any more when it was written"),
+            Why::Branch => f.write_str("this device's log was written twice, and the other branch counts"),
+            Why::Void(void) => write!(f, "nobody takes it: {void}"),
+        }
+    }
+}
+
+/// What an envelope is remembered by once it was written anew.
+pub(super) fn beginning(hash: EnvelopeHash) -> [u8; 8] {
+    let [a, b, c, d, e, f, g, h, ..] = hash.0;
+    [a, b, c, d, e, f, g, h]
+}
+
+impl Mine {
+    pub(super) fn keep(&mut self, envelope: Envelope, why: Why) {
+        let bytes = self.bytes.saturating_add(envelope.bytes().len());
+        if self.envelopes.len() >= UNACCEPTED_ENVELOPES_MAX || bytes > UNACCEPTED_BYTES_MAX {
+            self.more = self.more.saturating_add(1);
+            return;
+        }
+        self.bytes = bytes;
+        self.whys.insert(envelope.hash(), why.clone());
+        self.envelopes.push((envelope, why));
+    }
+
+    /// Why an envelope of ours does not count: what follows it does not for the same reason.
+    pub(super) fn why(&self, hash: &EnvelopeHash) -> Option<&Why> {
+        self.whys.get(hash).filter(|why| !matches!(why, Why::Void(_)))
+    }
+
+    fn count(&self) -> u64 {
+        u64::try_from(self.envelopes.len()).unwrap_or(u64::MAX).saturating_add(self.more)
+    }
+}
+
+impl Replica {
+    /// Counts what of ours does not count, after the content was read. True if that has changed
+    /// since it was read before.
+    pub(crate) fn count_unaccepted(&mut self) -> bool {
+        let Content::Live(live) = &self.content else { return false };
+        let count = live.mine.count();
+        let before = self.unaccepted.replace(count);
+        before.map_or(count > 0, |before| before != count)
+    }
+
+    /// What of ours does not count, value by value.
+    pub(crate) fn unaccepted_values(&self, keys: &BTreeMap<StatementId, EpochKey>) -> Vec<Unaccepted> {
+        let Content::Live(live) = &self.content else { return Vec::new() };
+        let mut earlier: BTreeMap<LogId, Earlier> = BTreeMap::new();
+        let mut found = Vec::new();
+        for (envelope, why) in &live.mine.envelopes {
+            for put in self.puts(envelope, keys, earlier.entry(envelope.header.log).or_default()) {
+                found.push(Unaccepted { root: put.root, key: put.key, value: put.value, why: why.clone() });
+            }
+        }
+        found
+    }
+
+    /// What stood in vain on branches that lost and must be written anew.
+    ///
+    /// Of a key that was written more than once the last value counts. What the document shows
+    /// already is left out, and so is what somebody else may have set meanwhile: a value under a
+    /// key that is not `owner`'s alone comes back only where the document has none.
+    pub(crate) fn take_lost(&mut self, keys: &BTreeMap<StatementId, EpochKey>, owner: &str) -> Lost {
+        let Content::Live(live) = &self.content else { return Lost::default() };
+        let mut earlier: BTreeMap<LogId, Earlier> = BTreeMap::new();
+        let mut last: BTreeMap<(&'static str, String), usize> = BTreeMap::new();
+        let mut puts: Vec<Option<Put>> = Vec::new();
+        let mut hashes = Vec::new();
+        for (envelope, _) in live.mine.envelopes.iter().filter(|(_, why)| why.is_lost()) {
+            hashes.push(beginning(envelope.hash()));
+            for put in self.puts(envelope, keys, earlier.entry(envelope.header.log).or_default()) {
+                let before = last.insert((put.root, put.key.clone()), puts.len());
+                if let Some(before) = before.and_then(|before| puts.get_mut(before)) {
+                    *before = None;
+                }
+                puts.push(Some(put));
+            }
+        }
+        let lacks = |put: &Put| match live.document.get(put.root, &put.key) {
+            None => true,
+            Some(shown) => {
+                let is_own = self.concern == Concern::Home || put.key.split('|').next() == Some(owner);
+                is_own && **shown != *put.value
+            }
+        };
+        let puts = puts.into_iter().flatten().filter(lacks).collect();
+        let more = !hashes.is_empty() && live.mine.more > 0;
+        if let Content::Live(live) = &mut self.content {
+            live.mine.envelopes.retain(|(_, why)| !why.is_lost());
+        }
+        self.rewriting.extend(hashes);
+        Lost { puts, more }
+    }
+
+    /// What was written anew, to be remembered once all of it is on disk.
+    pub(crate) fn take_rewritten(&mut self) -> Option<Vec<u8>> {
+        if self.rewriting.is_empty() || self.sealing || !self.is_sealed() {
+            return None;
+        }
+        self.rewritten.append(&mut self.rewriting);
+        let surplus = self.rewritten.len().saturating_sub(REWRITTEN_MAX);
+        self.rewritten.drain(..surplus);
+        Some(self.rewritten.concat())
+    }
+
+    /// Reads back what `take_rewritten` gave.
+    pub(crate) fn restore_rewritten(&mut self, value: &[u8]) {
+        self.rewritten = value.chunks_exact(8).filter_map(|part| part.try_into().ok()).collect();
+    }
+
+    fn puts(
+        &self,
+        envelope: &Envelope,
+        keys: &BTreeMap<StatementId, EpochKey>,
+        earlier: &mut Earlier,
+    ) -> Vec<Put> {
+        let Content::Live(live) = &self.content else { return Vec::new() };
+        let key = keys.get(&envelope.header.epoch);
+        let Some(content) = key.and_then(|key| envelope.open(key).ok()) else { return Vec::new() };
+        let client = (self.client_of)(&envelope.header.log);
+        let roots = schema::roots(&self.concern);
+        let gleaned = glean(&content, client, roots, live.document.index(), earlier);
+        let plain = gleaned.writes.into_iter().filter(|(place, _)| place.field.is_none());
+        plain
+            .map(|(place, value)| Put { root: place.root, key: place.key.to_string(), value: value.to_vec() })
+            .collect()
+    }
+}

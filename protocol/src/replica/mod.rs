@@ -1,0 +1,252 @@
+//! One document at one node: its logs' heads, its content, what waits, and our own log.
+//!
+//! `entity` hands it envelopes whose author, signature and key it has looked up. `live` judges
+//! them, `branches` says which branch of a forked log counts, `loading` reads the document from
+//! disk, `own` writes our log, and `mine` keeps what this device wrote in vain. Invariant: the
+//! heads name exactly the envelopes that were applied or rejected here, in the order of their logs.
+
+mod branches;
+mod live;
+mod loading;
+mod mine;
+mod own;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::envelope::Envelope;
+use crate::ids::{Digest, DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
+use crate::record::LoadId;
+use crate::schema::Concern;
+use crate::update::glean::{Earlier, glean};
+use crate::waiting::{Waiting, Want};
+
+pub(crate) use branches::Stands;
+pub(crate) use live::{Author, Judged, Live, Void};
+pub(crate) use loading::Stored;
+pub(crate) use mine::Lost;
+pub(crate) use own::{Answer, Queued};
+
+use branches::Choices;
+use live::{ClientOf, Rules};
+use loading::Loading;
+use own::{Own, Pending};
+
+/// One document at one node.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    /// The entity it belongs to: the one whose roster counts, or a child of it.
+    pub(crate) of: EntityId,
+    /// Its opaque name.
+    pub(crate) key: DocumentKey,
+    /// What it holds.
+    pub(crate) concern: Concern,
+    /// Which one of its series.
+    pub(crate) segment: u32,
+    /// The state vector.
+    pub(crate) heads: BTreeMap<LogId, LogHead>,
+    /// What came too early.
+    pub(crate) waiting: Waiting,
+    /// The content, if it is in memory.
+    pub(crate) content: Content,
+    /// The page of the content that is being read.
+    pub(crate) reading: Option<LoadId>,
+    own: Own,
+    pending: Vec<Pending>,
+    /// Writes that came while the content was not in memory.
+    queued: Vec<Queued>,
+    sealing: bool,
+    doubts: u32,
+    /// Envelopes in which the CRDT library failed: their content is void here for good.
+    quarantined: BTreeSet<EnvelopeHash>,
+    client_of: ClientOf,
+    /// By which branches forked logs are read.
+    choices: BTreeMap<LogId, Choices>,
+    /// Client ids that several logs have, and the log that may.
+    owners: BTreeMap<u64, LogId>,
+    /// Where another branch counts from now on; the content still shows the one before.
+    left: BTreeMap<LogId, u64>,
+    /// What is in memory must be read anew.
+    stale: bool,
+    /// Envelopes of a version came that this software cannot read.
+    pub(crate) meets_newer: bool,
+    /// Envelopes of this device that do not count, when the content was last read; `None` before.
+    pub(crate) unaccepted: Option<u64>,
+    /// Our envelopes on branches that lost of which everything was written anew, by the
+    /// beginnings of their hashes.
+    pub(crate) rewritten: Vec<[u8; 8]>,
+    /// Those of which the rest is on its way to the disk.
+    rewriting: Vec<[u8; 8]>,
+}
+
+/// Whether the content is in memory.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// On disk only.
+    Cold,
+    /// Being read from disk.
+    Loading(Box<Loading>),
+    /// In memory.
+    Live(Box<Live>),
+}
+
+impl Replica {
+    /// A document of which nothing is known yet.
+    pub(crate) fn new(of: EntityId, key: DocumentKey, concern: Concern, segment: u32) -> Replica {
+        Replica {
+            of,
+            key,
+            concern,
+            segment,
+            heads: BTreeMap::new(),
+            waiting: Waiting::default(),
+            content: Content::Cold,
+            reading: None,
+            own: Own::default(),
+            pending: Vec::new(),
+            queued: Vec::new(),
+            sealing: false,
+            doubts: 0,
+            quarantined: BTreeSet::new(),
+            client_of: live::client,
+            choices: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            left: BTreeMap::new(),
+            stale: false,
+            meets_newer: false,
+            unaccepted: None,
+            rewritten: Vec::new(),
+            rewriting: Vec::new(),
+        }
+    }
+
+    /// The document, if it is in memory.
+    pub(crate) fn live(&self) -> Option<&Live> {
+        match &self.content {
+            Content::Live(live) => Some(live),
+            Content::Cold | Content::Loading(_) => None,
+        }
+    }
+
+    /// Where the log stands here; the head of a log that is not known is all zero.
+    pub(crate) fn head(&self, log: &LogId) -> LogHead {
+        self.heads.get(log).copied().unwrap_or(LogHead { sequence: 0, hash: EnvelopeHash([0; 32]) })
+    }
+
+    /// A digest of the state vector: equal digests mean the same envelopes.
+    pub(crate) fn vector_digest(&self) -> Digest {
+        let mut hasher = blake3::Hasher::new();
+        for (log, head) in &self.heads {
+            hasher.update(&log.device.0).update(&log.incarnation.0.to_be_bytes());
+            hasher.update(&head.sequence.to_be_bytes()).update(&head.hash.0);
+        }
+        Digest(*hasher.finalize().as_bytes())
+    }
+
+    /// The roster heads that the last envelope of a log names; none before the first.
+    pub(crate) fn heads_before(&self, log: &LogId) -> &[StatementId] {
+        let live = match &self.content {
+            Content::Cold => return &[],
+            Content::Loading(loading) => &loading.live,
+            Content::Live(live) => live,
+        };
+        live.known.get(log).map_or(&[], Vec::as_slice)
+    }
+
+    // -- receiving ----------------------------------------------------------------------------
+
+    /// Judges the next envelope of a log and takes it in, unless it must wait.
+    ///
+    /// The caller has checked signature, position and author. `is_senior` compares the authors of
+    /// two logs that have one client id.
+    pub(crate) fn take(
+        &mut self,
+        envelope: &Envelope,
+        author: Author<'_>,
+        is_senior: impl Fn(&LogId, &LogId) -> bool,
+    ) -> Judged {
+        let log = envelope.header.log;
+        if self.stale {
+            return Judged::Waits(Want::Document);
+        }
+        let Content::Live(live) = &mut self.content else { return Judged::Waits(Want::Document) };
+        let rules = Rules {
+            concern: &self.concern,
+            client_of: self.client_of,
+            owners: &self.owners,
+            quarantined: &self.quarantined,
+        };
+        let mut judged = live.judge(rules, envelope, author);
+        if let Judged::Contested(other) = judged {
+            if is_senior(&log, &other) {
+                // What the junior wrote is in the content: it is read anew without that.
+                self.owners.insert((self.client_of)(&log), log);
+                self.stale = true;
+                return Judged::Waits(Want::Document);
+            }
+            judged = live.end(log, Void::TakenClientId(other));
+        }
+        match judged {
+            Judged::Applied(_) | Judged::Rejected(_) => {
+                live.advance(envelope);
+                self.heads.insert(log, envelope.head());
+                // What else waited at its place is of another branch, or the same.
+                self.waiting.take(log, envelope.header.sequence);
+            }
+            Judged::Poisoned => drop(self.quarantined.insert(envelope.hash())),
+            Judged::Waits(_) | Judged::Contested(_) => {}
+        }
+        judged
+    }
+
+    /// The block of another log on which an envelope builds and which is not here, if any.
+    ///
+    /// For envelopes of other branches, which cannot be judged beside the one that counts.
+    pub(crate) fn lacks(&self, envelope: &Envelope, author: Author<'_>) -> Option<Want> {
+        let live = self.live()?;
+        let content = envelope.open(author.key).ok()?;
+        let client = (self.client_of)(&envelope.header.log);
+        let roots = crate::schema::roots(&self.concern);
+        let gleaned = glean(&content, client, roots, live.document.index(), &mut Earlier::new());
+        let lacking = gleaned.follows.into_iter().find(|id| live.document.index().resolve(*id).is_none());
+        lacking.map(Want::Origin)
+    }
+
+    /// Keeps an envelope that stands beside what counts. True if its branch counts from now on;
+    /// then the content must be read anew.
+    pub(crate) fn set_aside(&mut self, envelope: &Envelope, named: Option<LogHead>) -> bool {
+        let Content::Live(live) = &mut self.content else { return false };
+        live.branches.set_aside(envelope);
+        let log = envelope.header.log;
+        let (choices, left) = live.branches.choose(&log, named, &BTreeSet::new());
+        if let Some(at) = left {
+            self.choices.insert(log, choices);
+            self.left.insert(log, at);
+            self.stale = true;
+            self.waiting.clear_log(&log);
+        }
+        left.is_some()
+    }
+
+    /// Whether an envelope follows a branch that counts once the content was read anew.
+    pub(crate) fn is_ahead_of_reading(&self, envelope: &Envelope) -> bool {
+        let at = self.left.get(&envelope.header.log);
+        self.stale && at.is_some_and(|at| envelope.header.sequence > *at)
+    }
+
+    /// Has the content read once more.
+    pub(crate) fn distrust(&mut self) {
+        self.stale = true;
+    }
+
+    /// Whether what is in memory must be read anew.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// Whether two logs were seen with one client id: then seniority decides what counts.
+    pub(crate) fn is_contested(&self) -> bool {
+        !self.owners.is_empty()
+    }
+}

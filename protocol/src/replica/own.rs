@@ -1,0 +1,205 @@
+//! The log that this device writes: edits, their sealing, and when the log must not be gone on with.
+//!
+//! An edit is in the document at once and waits to be sealed; while an envelope is on its way to
+//! the disk, what is edited meanwhile goes into the next one. Invariant: a log is left behind for
+//! good, and a new incarnation begun, whenever anybody may hold more of it than this replica.
+
+use rand::CryptoRng;
+
+use super::{Content, Replica};
+use crate::command::{CommandId, Outcome};
+use crate::envelope::{Envelope, Header, TooLarge};
+use crate::epoch::EpochKey;
+use crate::identity::DeviceSecret;
+use crate::ids::{DeviceKey, Incarnation, LogId, StatementId};
+use crate::limits::{ENVELOPE_EDITS_MAX, PENDING_EDITS_MAX};
+use crate::schema::Put;
+use crate::schema::chat::MessageId;
+use crate::update::document::DocumentError;
+use crate::update::write::merge;
+
+/// Bytes of merged edits in one envelope: leaves room for the header where nothing packs.
+const GROUP_BYTES_MAX: usize = 192 * 1024;
+
+/// How often in one run a peer's word alone ends our log: once is what a restored home needs.
+const DOUBTS_MAX: u32 = 8;
+
+/// The log this device writes.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    /// The log that may be continued, once the first envelope of this run asks for it.
+    pub(super) log: Option<LogId>,
+    /// Whether the document writes under that log already.
+    pub(super) begun: bool,
+    /// The epoch of its last envelope, if that was sealed in this run.
+    epoch: Option<StatementId>,
+}
+
+/// A local edit that is in the document and waits to be sealed.
+#[derive(Debug)]
+pub(super) struct Pending {
+    puts: Vec<Put>,
+    update: Vec<u8>,
+    pub(super) answer: Answer,
+}
+
+/// Writes that wait for the content to be in memory.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    pub(crate) puts: Vec<Put>,
+    pub(crate) answer: Answer,
+}
+
+/// Who is to be told what, once a write is durable.
+pub(crate) type Answer = Option<(CommandId, Outcome)>;
+
+/// An envelope of our own, sealed, and what its edits answer.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    pub(crate) envelope: Envelope,
+    /// The envelope begins a new incarnation, which must be remembered with it.
+    pub(crate) begins: bool,
+    pub(crate) answers: Vec<(CommandId, Outcome)>,
+}
+
+impl Replica {
+    /// Allows our log of an earlier run to be continued, after a clean stop only.
+    pub(crate) fn continue_log(&mut self, log: LogId) {
+        self.own = Own { log: Some(log), begun: false, epoch: None };
+    }
+
+    /// Ends our log: a peer holds more of it than we do, or a write of it failed.
+    ///
+    /// What is written from now on begins a new incarnation. So must what waits to be sealed: it
+    /// was made in the old log's name and no other log could carry it. It is made anew when the
+    /// document, now without it, was read from disk; the caller has that done.
+    pub(crate) fn retire_log(&mut self) {
+        self.own = Own::default();
+        if !self.pending.is_empty() {
+            self.content = Content::Cold;
+            self.reading = None;
+            let unsealed = std::mem::take(&mut self.pending).into_iter();
+            self.queued.splice(0..0, unsealed.map(|p| Queued { puts: p.puts, answer: p.answer }));
+        }
+    }
+
+    /// Ends our log on a peer's word that it goes further than we know, unless peers gave their
+    /// word too often: one that lies must not make us begin logs without end. An envelope in hand
+    /// ends it in any case.
+    pub(crate) fn doubt_log(&mut self, log: &LogId) {
+        if self.writes(log) && self.doubts < DOUBTS_MAX {
+            self.doubts += 1;
+            self.retire_log();
+        }
+    }
+
+    /// Ends our log unless it is written under this epoch, so that whoever is given no older key
+    /// can read all of the next one. What waits to be sealed goes into the log it was made for.
+    pub(crate) fn begin_log_under(&mut self, epoch: StatementId) {
+        if self.own.epoch != Some(epoch) && self.is_sealed() {
+            self.retire_log();
+        }
+    }
+
+    /// Whether there is a log that we write, or would continue.
+    pub(crate) fn has_log(&self) -> bool {
+        self.own.log.is_some()
+    }
+
+    /// Whether this is the log we write, or would continue.
+    pub(crate) fn writes(&self, log: &LogId) -> bool {
+        self.own.log.as_ref() == Some(log)
+    }
+
+    /// The roster heads that the last envelope of the log we write names.
+    pub(crate) fn own_heads(&self) -> &[StatementId] {
+        self.own.log.as_ref().map_or(&[], |log| self.heads_before(log))
+    }
+
+    /// Whether another edit may be made now.
+    pub(crate) fn has_room(&self) -> bool {
+        self.pending.len() + self.queued.len() < PENDING_EDITS_MAX
+    }
+
+    /// Puts values into the document; they are sealed by the next `seal`.
+    ///
+    /// Waits for the document where it is not in memory. Gives the messages that changed.
+    pub(crate) fn edit(
+        &mut self,
+        device: DeviceKey,
+        puts: Vec<Put>,
+        answer: Answer,
+        random: &mut impl CryptoRng,
+    ) -> Result<Vec<MessageId>, DocumentError> {
+        let Content::Live(live) = &mut self.content else {
+            self.queued.push(Queued { puts, answer });
+            return Ok(Vec::new());
+        };
+        if !self.own.begun {
+            let log = self.own.log.unwrap_or_else(|| {
+                let incarnation = Incarnation(random.next_u64());
+                LogId { document: self.key, device, incarnation }
+            });
+            let client = (self.client_of)(&log);
+            if !live.claim(client, log) {
+                // Another log has this client id: the next edit draws another incarnation.
+                return Err(DocumentError::NoLog);
+            }
+            live.document.begin_log(client)?;
+            self.own = Own { log: Some(log), begun: true, epoch: None };
+        }
+        let edit = live.document.edit(&puts)?;
+        let changed = live.note(&edit.changes);
+        self.pending.push(Pending { puts, update: edit.update, answer });
+        Ok(changed)
+    }
+
+    /// Seals what is pending into one envelope, unless one is on its way to the disk.
+    pub(crate) fn seal(
+        &mut self,
+        device: &DeviceSecret,
+        heads: Vec<StatementId>,
+        epoch: (StatementId, &EpochKey),
+        random: &mut impl CryptoRng,
+    ) -> Result<Option<Sealed>, TooLarge> {
+        let Some(log) = self.own.log else { return Ok(None) };
+        if self.sealing || self.pending.is_empty() {
+            return Ok(None);
+        }
+        let count = self.group();
+        let updates: Vec<Vec<u8>> = self.pending.iter().take(count).map(|p| p.update.clone()).collect();
+        let (count, content) = merge(&updates).map_err(|_| TooLarge)?;
+        let group: Vec<Pending> = self.pending.drain(..count).collect();
+        let head = self.head(&log);
+        let header = Header { log, sequence: head.sequence + 1, previous: head.hash, heads, epoch: epoch.0 };
+        let envelope = Envelope::seal(header, &content, epoch.1, device, random)?;
+        self.heads.insert(log, envelope.head());
+        if let Content::Live(live) = &mut self.content {
+            live.advance(&envelope);
+        }
+        self.sealing = true;
+        self.own.epoch = Some(epoch.0);
+        let answers = group.into_iter().filter_map(|p| p.answer).collect();
+        Ok(Some(Sealed { begins: head.sequence == 0, envelope, answers }))
+    }
+
+    /// How many pending edits fit one envelope: at least one.
+    fn group(&self) -> usize {
+        let mut bytes = 0;
+        let fits = self.pending.iter().take(ENVELOPE_EDITS_MAX).take_while(|p| {
+            bytes += p.update.len();
+            bytes <= GROUP_BYTES_MAX
+        });
+        fits.count().max(1)
+    }
+
+    /// Our envelope on its way to the disk has arrived, or never will.
+    pub(crate) fn sealed(&mut self) {
+        self.sealing = false;
+    }
+
+    /// Whether everything written here is on its way to the disk or there.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.pending.is_empty() && self.queued.is_empty()
+    }
+}
