@@ -418,6 +418,17 @@ fn a_report_about_logs_of_others_is_no_report() {
 }
 
 #[test]
+fn a_device_whose_certification_does_not_count_has_no_place_in_a_cut() {
+    let mut group = Replica::of("ada", &[("ben", Role::Member)]);
+    let mut behind = group.clone();
+    group.says("ada", Body::Remove { person: person("ben"), vectors: vectors("ben/late", 5) });
+    let before = group.roster.reading().cuts.clone();
+    behind.says("ben", certify("ben/late"));
+    group.hears(&behind);
+    assert_eq!(group.roster.reading().cuts, before, "what does not count changes nothing");
+}
+
+#[test]
 fn demotion_and_revocation_cut_documents_as_removal_does() {
     let mut group = Replica::of("ada", &[("ben", Role::Member), ("cem", Role::Member)]);
     group.says("cem", certify("cem/laptop"));

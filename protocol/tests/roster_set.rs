@@ -291,7 +291,8 @@ fn two_devices_at_their_bounds_end_with_the_same_set_once_all_was_offered_again(
     let deep = deeper.says("cem", unknown(usize::MAX));
 
     let mut one = deeper.clone();
-    for statement in [&bens[..], &[greatest.clone()], &cems, &[follows.clone()]].concat() {
+    let (last, late) = (std::slice::from_ref(&greatest), std::slice::from_ref(&follows));
+    for statement in [&bens[..], last, &cems, late].concat() {
         one.roster.add(statement);
     }
     assert!(!one.roster.contains(&deep), "cem's deepest made room");

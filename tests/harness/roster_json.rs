@@ -323,7 +323,7 @@ impl<'a> Names<'a> {
             cut.iter().map(|(log, head)| (self.name(&log.document.0), head.sequence)).collect()
         };
         let cuts = reading.cuts.iter().map(|(membership, own)| {
-            let others = self.let_in(set, graph, membership);
+            let others = self.vouched_for(set, graph, membership);
             let others = reading.named_at_end(graph, membership, &others).unwrap_or_default();
             (self.name(&membership.0), reach(&own.iter().chain(&others).map(|(l, n)| (*l, *n)).collect()))
         });
@@ -335,11 +335,16 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Root keys of those whom a membership let in. The reference model shows their logs in a cut
-    /// where its acts name them, though a cut binds none but the membership's own.
-    fn let_in(&self, set: &[Said], graph: &Graph, membership: &StatementId) -> BTreeSet<DeviceKey> {
-        let of = |said: &&Said| said.valid && self.statement(&said.author.membership) == *membership;
-        let said = set.iter().filter(of).filter(|said| graph.rank(&self.statement(&said.id)).is_some());
+    /// Keys that statements under a membership vouch for. The reference model shows their logs in
+    /// a cut where its acts name them, though a cut binds none but the membership's own devices,
+    /// and of these none whose certification does not count.
+    fn vouched_for(&self, set: &[Said], graph: &Graph, membership: &StatementId) -> BTreeSet<DeviceKey> {
+        let keys = set.iter().filter_map(|said| Some((said.id.as_str(), vouched_key(said)?))).collect();
+        let said = set.iter().filter(|said| {
+            said.valid
+                && self.statement(&said.author.membership) == *membership
+                && graph.has_seat(&self.fact(said, &keys))
+        });
         said.filter_map(vouched_key).map(|key| self.key(key)).collect()
     }
 }

@@ -96,7 +96,8 @@ impl Reading {
         });
         let cuts = ended
             .map(|(m, _)| {
-                let keys = graph.seats_of(m).into_iter().map(|seat| graph.seats[seat].key).collect();
+                let seats = graph.seats_of(m).into_iter().filter(|seat| judgement.is_seated(graph, *seat));
+                let keys = seats.map(|seat| graph.seats[seat].key).collect();
                 (graph.id(graph.memberships[m].statement), reach_of_ended(graph, &judgement, m, &keys))
             })
             .collect();

@@ -35,7 +35,7 @@ impl Tally {
         self.steps += 1;
         let ways = (set.heads() >> start).count_ones();
         self.sixtieths += 60 / u64::from(ways.max(1));
-        self.steps % 7 == 0
+        self.steps.is_multiple_of(7)
     }
 
     fn add(&mut self, other: &Tally) {
@@ -84,7 +84,7 @@ fn each_step(set: &Set, stride: u64, from: u64, mut each: impl FnMut(&Before, Se
     let mut number = from;
     let taken = || {
         number += 1;
-        number % stride == 0
+        number.is_multiple_of(stride)
     };
     set.extensions(taken, |fact: Fact| {
         let (before, after) = set.with(fact).unwrap();

@@ -210,11 +210,10 @@ pub(crate) fn holds_between(before: &Before, set: &Set) -> Held {
     let was = |at: usize| before.counts >> at & 1 == 1;
     let undone: Vec<usize> = places(before.counts & !set.counts).filter(|at| kills(set, *at)).collect();
     no_junior_changes_a_senior(before, set)?;
-    for at in places(set.counts & !before.counts).filter(|at| *at != new) {
-        let by_senior = undone.iter().any(|kill| set.author_rank(new) <= set.author_rank(*kill));
-        if !was(at) && !(by_senior && set.counts(new) && kills(set, new)) {
-            return Err("the dead came back without a senior's act");
-        }
+    let by_senior = undone.iter().any(|kill| set.author_rank(new) <= set.author_rank(*kill));
+    let revived = set.counts & !before.counts & !(1 << new) != 0;
+    if revived && !(by_senior && set.counts(new) && kills(set, new)) {
+        return Err("the dead came back without a senior's act");
     }
     for member in set.memberships().filter(|member| *member != new) {
         let id = set.id(member);

@@ -263,8 +263,8 @@ impl Set {
 
     /// How far the logs of an ended membership count.
     pub(crate) fn reach(&self, account: &Account, member: usize) -> Cut {
-        let keys: BTreeSet<DeviceKey> =
-            self.seats().iter().filter(|seat| seat.member == member).map(|seat| seat.key).collect();
+        let seats = self.seats().into_iter().filter(|seat| seat.member == member && self.is_seated(*seat));
+        let keys: BTreeSet<DeviceKey> = seats.map(|seat| seat.key).collect();
         let ends = account.removed[member] | account.left[member];
         let held = places(self.counts).filter(|at| self.vouches_first(*at, ends));
         let mut reach = Cut::new();
