@@ -41,7 +41,6 @@ fn let_in_by_words(admin: &Home, guest: &Home, group: &str, of_admin: &Daemon, o
 }
 
 #[test]
-#[ignore = "requests, removal and devices are not built yet"]
 fn a_group_lets_in_by_words_removes_and_knows_its_people_on_all_their_devices() {
     let (ada, ben, second, third) = (Home::new(), Home::new(), Home::new(), Home::new());
     let (of_ada, of_ben) = (ada.up(), ben.up());
