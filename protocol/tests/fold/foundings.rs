@@ -64,6 +64,10 @@ fn seals_to(letters: &'static str) -> impl Fn(&Set) -> Act {
     move |set| Act::Epoch(1 + set.lines.last().unwrap().counter, letters.chars().map(key).collect())
 }
 
+fn reports(letter: char) -> impl Fn(&Set) -> Act {
+    move |set| Act::Held(set.lines.last().unwrap().fact.id, vectors(key(letter), 4))
+}
+
 fn admits(letter: char) -> impl Fn(&Set) -> Act {
     move |set| {
         let invite = (0..set.lines.len()).rfind(|at| matches!(set.act(*at), Act::OpenInvite(_))).unwrap();
@@ -71,51 +75,90 @@ fn admits(letter: char) -> impl Fn(&Set) -> Act {
     }
 }
 
-/// Everything over a genesis alone, and over stories of four statements: six in all.
+/// Everything over a genesis alone, and over stories of four statements or five.
 pub(crate) fn foundings() -> Vec<Founding> {
-    use Role::{Admin, Member, Owner};
-    let root = Set::begun();
-    let two = root.clone().then("o", adds('a', Admin));
-    let three = two.clone().then("o", adds('b', Admin));
-    let owners = root.clone().then("o", adds('a', Owner));
-    let members = root.clone().then("o", adds('a', Member));
-    let invite = two.clone().then("a", opens(Admin));
-    let devices = two.clone().then("a", certifies('a', 1));
-    let stories = [
-        ("a chain", two.clone().then("a", adds('b', Admin)).then("b", adds('c', Admin))),
-        ("siblings", three.clone().then("a", adds('c', Member))),
-        ("one removed", three.clone().then("a", removes('b'))),
-        (
-            "mutual removal",
-            three.clone().then_knowing("a", &[2], removes('b')).then_knowing("b", &[2], removes('a')),
-        ),
-        ("removed and added", two.clone().then("o", removes('a')).then("o", adds('a', Member))),
-        (
-            "removed and added apart",
-            two.clone().then_knowing("o", &[1], removes('a')).then_knowing("o", &[1], adds('a', Member)),
-        ),
-        ("two memberships", three.clone().then("a", adds('b', Owner))),
-        ("demoted", three.clone().then("o", sets_role('a', Member))),
-        (
-            "roles apart",
-            owners.clone().then("o", adds('b', Member)).then_knowing("o", &[2], sets_role('b', Admin)),
-        ),
-        ("an invite", invite.clone().then("o", adds('b', Member))),
-        ("let in", invite.clone().then("o", admits('b'))),
-        ("two invites", invite.clone().then("o", opens(Member))),
-        ("devices", devices.clone().then("a1", certifies('a', 2))),
-        ("devices apart", devices.clone().then_knowing("a", &[1], certifies('a', 2))),
-        ("revoked", devices.clone().then("a", revokes('a', 1))),
-        ("an epoch", three.clone().then("o", seals_to("oab"))),
-        (
-            "epochs apart",
-            two.clone().then_knowing("o", &[1], seals_to("oa")).then_knowing("a", &[1], seals_to("oa")),
-        ),
-        ("orphans", members.clone().then("o", adds('b', Member)).then("o", leaves)),
-        ("an heir who adds", members.then("o", leaves).then("a", adds('b', Admin))),
-        ("owners", owners.then("a", adds('b', Admin)).then("o", leaves)),
-    ];
-    let mut foundings = vec![("genesis".to_owned(), root, 3)];
+    let mut foundings = vec![("genesis".to_owned(), Set::begun(), 3)];
+    let stories = people().into_iter().chain(invites()).chain(keys()).chain(orphans());
     foundings.extend(stories.map(|(name, set)| (name.to_owned(), set, 2)));
     foundings
+}
+
+/// The genesis, and one admin.
+fn two() -> Set {
+    Set::begun().then("o", adds('a', Role::Admin))
+}
+
+/// Who is in, with which role, and who is not any more.
+fn people() -> Vec<(&'static str, Set)> {
+    use Role::{Admin, Member, Owner};
+    let three = two().then("o", adds('b', Admin));
+    let owners = Set::begun().then("o", adds('a', Owner));
+    let removals = three.clone().then_knowing("a", &[2], removes('b'));
+    let lowered = owners.clone().then_knowing("a", &[1], sets_role('a', Admin));
+    vec![
+        ("a chain", two().then("a", adds('b', Admin)).then("b", adds('c', Admin))),
+        ("siblings", three.clone().then("a", adds('c', Member))),
+        ("one removed", three.clone().then("a", removes('b'))),
+        ("mutual removal", removals.then_knowing("b", &[2], removes('a'))),
+        ("removed and added", two().then("o", removes('a')).then("o", adds('a', Member))),
+        (
+            "removed and added apart",
+            two().then_knowing("o", &[1], removes('a')).then_knowing("o", &[1], adds('a', Member)),
+        ),
+        ("removed and reported", two().then("o", removes('a')).then("o", reports('a'))),
+        ("two memberships", three.clone().then("a", adds('b', Owner))),
+        ("demoted", three.then("o", sets_role('a', Member))),
+        ("roles apart", owners.then("o", adds('b', Member)).then_knowing("o", &[2], sets_role('b', Admin))),
+        ("lowered itself", two().then("a", sets_role('a', Member)).then("o", sets_role('a', Admin))),
+        ("lowered itself apart", lowered.then_knowing("a", &[1], sets_role('a', Member))),
+    ]
+}
+
+fn invites() -> Vec<(&'static str, Set)> {
+    use Role::{Admin, Member};
+    let invite = two().then("a", opens(Admin));
+    vec![
+        ("an invite", invite.clone().then("o", adds('b', Member))),
+        ("let in", invite.clone().then("o", admits('b'))),
+        ("let in and out", invite.clone().then("o", admits('b')).then("a", removes('b'))),
+        ("two invites", invite.clone().then("o", opens(Member))),
+        ("a closed invite", invite.then("a", |set| Act::CloseInvite(set.id(2)))),
+    ]
+}
+
+fn keys() -> Vec<(&'static str, Set)> {
+    let devices = two().then("a", certifies('a', 1));
+    let revoked = devices.clone().then("a", revokes('a', 1));
+    let passed_on = |set: &Set| Act::SealKey(set.id(2), vec![key('a')]);
+    vec![
+        ("devices", devices.clone().then("a1", certifies('a', 2))),
+        ("devices apart", devices.then_knowing("a", &[1], certifies('a', 2))),
+        ("revoked", revoked.clone()),
+        ("certified again", revoked.then("a", certifies('a', 1))),
+        ("an epoch", two().then("o", adds('b', Role::Admin)).then("o", seals_to("oab"))),
+        ("an epoch passed on", two().then("o", seals_to("o")).then("o", passed_on)),
+        (
+            "epochs apart",
+            two().then_knowing("o", &[1], seals_to("oa")).then_knowing("a", &[1], seals_to("oa")),
+        ),
+    ]
+}
+
+/// Groups that their founder has left.
+fn orphans() -> Vec<(&'static str, Set)> {
+    use Role::{Admin, Member, Owner};
+    let members = Set::begun().then("o", adds('a', Member));
+    let owners = Set::begun().then("o", adds('a', Owner));
+    let heir = members.clone().then("o", leaves);
+    let lowered = owners.clone().then_knowing("a", &[1], sets_role('a', Member));
+    vec![
+        ("orphans", members.then("o", adds('b', Member)).then("o", leaves)),
+        ("an heir who adds", heir.clone().then("a", adds('b', Admin))),
+        (
+            "an heir who adds apart",
+            heir.then_knowing("a", &[2], adds('b', Admin)).then_knowing("a", &[2], adds('c', Member)),
+        ),
+        ("owners", owners.then("a", adds('b', Admin)).then("o", leaves)),
+        ("both rulers gone apart", lowered.then_knowing("o", &[1], leaves)),
+    ]
 }
