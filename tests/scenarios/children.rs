@@ -164,7 +164,7 @@ fn a_group_takes_as_many_below_it_as_may_be_and_no_more() {
     let mut words: Vec<FourWords> = vec![c.create_child("ada", Kind::Project, "first", group)];
     while words.len() < CHILDREN_MAX {
         // Children of children count too.
-        let parent = if words.len() % 2 == 0 { group } else { words[0] };
+        let parent = if words.len().is_multiple_of(2) { group } else { words[0] };
         words.push(c.create_child("ada", Kind::Channel, &format!("number {}", words.len()), parent));
     }
     for parent in [group, words[0]] {
