@@ -385,6 +385,27 @@ mod tests {
     }
 
     #[test]
+    fn a_detail_is_cut_to_whole_letters_within_the_limit_and_reads_back() {
+        let whole = "a".repeat(FAULT_DETAIL_BYTES_MAX);
+        // The letter that is cut in two by the limit goes.
+        let split = format!("{}é", "a".repeat(FAULT_DETAIL_BYTES_MAX - 1));
+        let cut = &split[..FAULT_DETAIL_BYTES_MAX - 1];
+        for (given, kept) in [(&whole, &whole[..]), (&format!("{whole}b"), &whole), (&split, cut)] {
+            let sighting = Sighting { detail: given.clone(), ..seen(device(7, 0), FaultKind::Fork) };
+            let records = Faults::default().note(ENTITY, sighting, (Instant(1), WallTime(1)), owner);
+            let [Record::Local { value: Some(value), .. }] = &records[..] else { panic!("a value") };
+            assert_eq!(Fault::decode(value).unwrap().detail, kept);
+        }
+        let fault = Fault { detail: format!("{whole}b"), ..stored_fault() };
+        assert_eq!(Fault::decode(&fault.encode()), Err(Malformed));
+    }
+
+    fn stored_fault() -> Fault {
+        let (last, written) = (WallTime(1), Instant(1));
+        Fault { count: 1, last, document: None, detail: String::new(), written, has_grown: false }
+    }
+
+    #[test]
     fn faults_are_read_back_as_they_were_written() {
         let mut faults = Faults::default();
         let mut restored = Faults::default();

@@ -426,6 +426,7 @@ mod tests {
     #[test]
     fn a_device_vouches_for_the_next_up_to_the_limit() {
         let person = PersonCard { root: root(1).public(), nonce: 9 }.id();
+        assert_eq!(chain().len(), CERTIFICATE_LINKS_MAX);
         for (certificate, key) in chain().iter().zip([3, 5, 7, 9]) {
             assert!(certificate.is_valid());
             assert_eq!(certificate.device.key, device(key).key());
@@ -436,10 +437,13 @@ mod tests {
             assert_eq!(Certificate::read(&mut Reader::new(writer.as_slice())).as_ref(), Ok(certificate));
         }
         assert_eq!(chain()[3].extend(&device(9), &device(11).card(person)), None);
-        let longer = [&[0; 40][..], &[0, 5], &[0; 5 * 192]].concat();
-        assert_eq!(Certificate::read(&mut Reader::new(&longer)), Err(Malformed));
-        let none = [&[0; 40][..], &[0, 0]].concat();
-        assert_eq!(Certificate::read(&mut Reader::new(&none)), Err(Malformed));
+        let read = |links: usize| {
+            let bytes = [&[0; 40][..], &[0, u8::try_from(links).unwrap()], &vec![0; links * 192]].concat();
+            Certificate::read(&mut Reader::new(&bytes)).map(|certificate| certificate.through.len() + 1)
+        };
+        assert_eq!(read(CERTIFICATE_LINKS_MAX), Ok(CERTIFICATE_LINKS_MAX));
+        assert_eq!(read(CERTIFICATE_LINKS_MAX + 1), Err(Malformed));
+        assert_eq!(read(0), Err(Malformed));
     }
 
     #[test]

@@ -428,4 +428,13 @@ mod tests {
         let device = back(&Join::new(None, Right::Device, Vec::new()));
         assert!(device.checked && matches!(device.right, Right::Device));
     }
+
+    #[test]
+    fn a_note_of_one_line_up_to_the_limit_is_taken() {
+        let refused = |note: &str| check_note(note).err().map(|refusal| refusal.code);
+        assert_eq!(refused(&"n".repeat(NOTE_BYTES_MAX)), None);
+        assert_eq!(refused(&"n".repeat(NOTE_BYTES_MAX + 1)), Some(RefusalCode::Usage));
+        assert_eq!(refused(&"é".repeat(NOTE_BYTES_MAX / 2 + 1)), Some(RefusalCode::Usage), "bytes count");
+        assert_eq!(refused("two\nlines"), Some(RefusalCode::Usage));
+    }
 }

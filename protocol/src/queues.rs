@@ -28,6 +28,8 @@ pub struct Queues {
     pub requests: usize,
     /// Denials in the entity with most of them: `limits::REQUESTS_MAX`.
     pub denials: usize,
+    /// Documents in how one peer said that it stands: `limits::STATE_DOCUMENTS_MAX` for each entity.
+    pub peer_documents: usize,
     /// Logs in the state vectors of one peer: `limits::FRAME_LOGS_MAX` for each document.
     pub peer_logs: usize,
 }
@@ -48,6 +50,10 @@ impl Replicator {
         let logs = |session: &crate::session::Session| {
             session.shared.values().flat_map(|shared| shared.vectors.values()).map(|logs| logs.len()).sum()
         };
+        let documents = |session: &crate::session::Session| {
+            let states = session.shared.values().filter_map(|shared| shared.theirs.as_ref());
+            states.map(|state| state.documents.len()).sum()
+        };
         let listed = |session: &crate::session::Session| {
             session.listings.values().map(|listing| listing.have.len()).sum()
         };
@@ -62,6 +68,7 @@ impl Replicator {
             turned_away: sessions().map(|session| session.turned.len()).max().unwrap_or(0),
             requests: self.requests.values().map(|kept| kept.count().0).max().unwrap_or(0),
             denials: self.requests.values().map(|kept| kept.count().1).max().unwrap_or(0),
+            peer_documents: sessions().map(documents).max().unwrap_or(0),
             peer_logs: sessions().map(logs).max().unwrap_or(0),
         }
     }

@@ -10,8 +10,8 @@ use fourword_protocol::ids::{
     DeviceKey, DocumentKey, EntityId, EnvelopeHash, Incarnation, LogHead, LogId, PersonId, StatementId,
 };
 use fourword_protocol::limits::{
-    FRAME_LOGS_MAX, IN_FLIGHT_BYTES_MAX, STRETCHES_MAX, STRETCHES_WAITING_MAX, WAITING_ENVELOPE_BYTES_MAX,
-    WAITING_ENVELOPES_MAX, WAITING_STATEMENTS_MAX,
+    FRAME_LOGS_MAX, IN_FLIGHT_BYTES_MAX, STATE_DOCUMENTS_MAX, STRETCHES_MAX, STRETCHES_WAITING_MAX,
+    WAITING_ENVELOPE_BYTES_MAX, WAITING_ENVELOPES_MAX, WAITING_STATEMENTS_MAX,
 };
 use fourword_protocol::roster::{Body, Role, Roster, Signer, Statement};
 use fourword_protocol::schema::chat::{Chat, ChatIndex, NewMessage};
@@ -264,6 +264,7 @@ impl Attack {
         assert!(queues.pages_loading <= 8, "{name} after {what}: {queues:?}");
         assert!(queues.listed_statements <= 10_000, "{name} after {what}: {queues:?}");
         assert!(queues.turned_away <= 1, "{name} after {what}: {queues:?}");
+        assert!(queues.peer_documents <= 4 * STATE_DOCUMENTS_MAX, "{name} after {what}: {queues:?}");
         assert!(queues.peer_logs <= 4 * FRAME_LOGS_MAX, "{name} after {what}: {queues:?}");
         assert!(cost.effects <= EFFECTS_MAX, "{name} after {what}: {cost:?}");
         assert!(cost.sent_bytes <= 2 * IN_FLIGHT_BYTES_MAX, "{name} after {what}: {cost:?}");

@@ -1,10 +1,13 @@
 //! Single attacks of a member, each with what it was to break.
 
+use std::collections::BTreeSet;
+
 use crate::attack::{Attack, Forger, HONEST, page, some_log};
 use fourword_protocol::command::{Command, Reply};
 use fourword_protocol::epoch::EpochKey;
 use fourword_protocol::identity::DeviceSecret;
 use fourword_protocol::ids::{Digest, DocumentKey, EnvelopeHash, Incarnation, LogHead, LogId, StatementId};
+use fourword_protocol::limits::STATE_DOCUMENTS_MAX;
 use fourword_protocol::roster::{Body, Role, Seal, Signer};
 use fourword_protocol::schema::Concern;
 use fourword_protocol::wire::{DocumentState, Frame, State, Vector};
@@ -138,6 +141,32 @@ fn a_state_that_names_a_document_twice_is_a_fault_and_asks_nothing() {
     a.c.run_for(10);
     assert!(a.c.take_cost("ada").effects < 10);
     assert_eq!(a.dropped("ada").get("state out of order"), Some(&1));
+}
+
+#[test]
+fn of_a_state_with_more_documents_than_may_be_those_known_here_are_remembered() {
+    for (count, remembered) in [(STATE_DOCUMENTS_MAX, STATE_DOCUMENTS_MAX), (STATE_DOCUMENTS_MAX + 1, 1)] {
+        let mut a = Attack::by_member(129);
+        a.c.isolate("cem");
+        let chat = a.secrets().document(&Concern::Chat);
+        a.c.take_inbox("mal");
+        let keys: BTreeSet<DocumentKey> = (1..count).map(|_| DocumentKey(a.name())).chain([chat]).collect();
+        let other = Digest(a.name());
+        let documents =
+            keys.into_iter().map(|document| DocumentState { document, vector: other, content: None });
+        let state = State { entity: a.entity, roster: Digest([0; 32]), documents: documents.collect() };
+        a.send("ada", "state", &Frame::State(state));
+        a.c.run_for(20);
+        assert_eq!(a.c.queues("ada").peer_documents, remembered, "of {count}");
+        let answers = a.c.take_inbox("mal").into_iter().filter_map(|(_, bytes)| Frame::decode(&bytes).ok());
+        let asked: Vec<DocumentKey> = answers
+            .filter_map(|frame| match frame {
+                Frame::Vector(vector) => Some(vector.document),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(asked, [chat], "what differs is asked for, however much is said");
+    }
 }
 
 #[test]

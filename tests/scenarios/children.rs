@@ -1,9 +1,19 @@
 //! Entities with a parent: channels and projects that have their members from a group.
 
+use std::collections::BTreeSet;
+
 use fourword_protocol::command::{Command, EntityView, Kind, Outcome, RefusalCode, Reply};
-use fourword_protocol::roster::Role;
+use fourword_protocol::identity::{PersonCard, RootSecret};
+use fourword_protocol::ids::EntityId;
+use fourword_protocol::limits::{CHILDREN_MAX, PARENTS_MAX};
+use fourword_protocol::roster::{Genesis, Role, Statement};
+use fourword_protocol::schema::Concern;
+use fourword_protocol::schema::core;
+use fourword_protocol::schema::rights::Actor;
+use fourword_protocol::time::WallTime;
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
+use fourword_tests::insider::Insider;
 
 fn view(c: &mut Cluster, name: &str, words: FourWords) -> Option<EntityView> {
     match c.ask(name, Command::Show(words)) {
@@ -133,4 +143,109 @@ fn members_cannot_be_changed_through_a_channel() {
     c.settle();
     let Reply::Members(members) = c.must("ada", Command::Members(channel)) else { panic!("members") };
     assert_eq!(members.len(), 2);
+}
+
+fn channel(parent: FourWords) -> Command {
+    Command::Create { kind: Kind::Channel, name: "one more".into(), parent: Some(parent) }
+}
+
+fn refused(outcome: &Outcome) -> Option<RefusalCode> {
+    match outcome {
+        Outcome::Refused(refusal) => Some(refusal.code),
+        Outcome::Done(_) => None,
+    }
+}
+
+#[test]
+fn a_group_takes_as_many_below_it_as_may_be_and_no_more() {
+    let mut c = Cluster::new(8);
+    c.add("ada");
+    let group = c.create_group("ada", "tea");
+    let mut words: Vec<FourWords> = vec![c.create_child("ada", Kind::Project, "first", group)];
+    while words.len() < CHILDREN_MAX {
+        // Children of children count too.
+        let parent = if words.len().is_multiple_of(2) { group } else { words[0] };
+        words.push(c.create_child("ada", Kind::Channel, &format!("number {}", words.len()), parent));
+    }
+    for parent in [group, words[0]] {
+        assert_eq!(refused(&c.ask("ada", channel(parent))), Some(RefusalCode::Usage));
+    }
+    let last = words[CHILDREN_MAX - 1];
+    c.send_message("ada", last, "room for words");
+    c.crash("ada");
+    c.restart("ada");
+    assert_eq!(c.read_chat("ada", last), ["room for words"]);
+    assert_eq!(refused(&c.ask("ada", channel(group))), Some(RefusalCode::Usage));
+    assert!(words.iter().all(|words| view(&mut c, "ada", *words).is_some()));
+}
+
+/// The children that a node's home remembers.
+fn opened(c: &Cluster, name: &str) -> BTreeSet<EntityId> {
+    let children = c.remembered(name).locals.into_iter().filter(|(key, _)| key.kind == "child");
+    children.map(|(key, _)| EntityId(key.of.try_into().unwrap())).collect()
+}
+
+/// A channel that a member founds by hand.
+fn genesis(by: &Insider, parent: EntityId, nonce: u64) -> Statement {
+    let root = RootSecret::from_seed(&[9; 32]);
+    let person = PersonCard { root: root.public(), nonce: 0 }.id();
+    let creator = root.certify(0, &by.device.card(person));
+    let (kind, created) = (Kind::Channel, WallTime(5));
+    let genesis = Genesis { kind, nonce, created, secret_commitment: [0; 32], parent: Some(parent), creator };
+    genesis.sign(&by.device).unwrap()
+}
+
+/// Has a member list channels in its group's core document. Gives their ids, in this order.
+fn list(c: &mut Cluster, by: &str, to: &str, parents: &[EntityId]) -> Vec<EntityId> {
+    let insider = Insider::of(c, by);
+    let actor = Actor { person: insider.person, role: Role::Member };
+    let mut log = insider.log(Concern::Core, 1);
+    let founded = parents.iter().zip(0..).map(|(parent, nonce)| genesis(&insider, *parent, nonce));
+    let founded: Vec<Statement> = founded.collect();
+    let ids: Vec<EntityId> = founded.iter().map(|statement| EntityId(statement.id().0)).collect();
+    for (id, statement) in ids.iter().zip(&founded) {
+        log.put(core::list_child(&actor, *id, statement.bytes(), "listed").unwrap());
+    }
+    c.inject(by, to, log.page());
+    c.settle();
+    ids
+}
+
+#[test]
+fn of_more_children_than_may_be_that_a_member_lists_the_surplus_is_not_opened() {
+    let mut c = Cluster::new(9);
+    let group = c.group_of(&["ada", "mal"]);
+    let own = c.create_child("ada", Kind::Channel, "coffee", group);
+    let id = view(&mut c, "ada", group).unwrap().id;
+    c.settle();
+    c.take_over("mal");
+    let listed = list(&mut c, "mal", "ada", &vec![id; CHILDREN_MAX]);
+    let open = opened(&c, "ada");
+    assert_eq!(open.len(), CHILDREN_MAX);
+    assert_eq!(listed.iter().filter(|id| !open.contains(id)).count(), 1);
+    c.send_message("ada", own, "mine stays");
+    c.crash("ada");
+    c.restart("ada");
+    assert_eq!(c.read_chat("ada", own), ["mine stays"]);
+    assert_eq!(opened(&c, "ada"), open, "the same ones");
+}
+
+#[test]
+fn as_many_stand_above_one_as_may_and_nothing_deeper_is_made_or_opened() {
+    let mut c = Cluster::new(10);
+    let group = c.group_of(&["ada", "mal"]);
+    let mut line = vec![group];
+    while line.len() <= PARENTS_MAX {
+        line.push(c.create_child("ada", Kind::Project, "deeper", line[line.len() - 1]));
+    }
+    assert_eq!(refused(&c.ask("ada", channel(line[PARENTS_MAX]))), Some(RefusalCode::Usage));
+    c.send_message("ada", line[PARENTS_MAX], "down here");
+    c.settle();
+    assert_eq!(c.read_chat("mal", line[PARENTS_MAX]), ["down here"]);
+    let above =
+        [line[PARENTS_MAX - 1], line[PARENTS_MAX]].map(|words| view(&mut c, "ada", words).unwrap().id);
+    c.take_over("mal");
+    let listed = list(&mut c, "mal", "ada", &above);
+    let open = opened(&c, "ada");
+    assert!(open.contains(&listed[0]) && !open.contains(&listed[1]));
 }

@@ -8,7 +8,9 @@ use fourword_protocol::command::{ChatCommand, Command, JoinBy, Reply, SyncState}
 use fourword_protocol::epoch::{self, EpochKey};
 use fourword_protocol::identity::DeviceSecret;
 use fourword_protocol::ids::{EntityId, StatementId};
-use fourword_protocol::limits::LACKING_EPOCHS_MAX;
+use fourword_protocol::limits::{
+    KEYS_PUSHED_MAX, LACKING_EPOCHS_MAX, SEALS_FOR_ONE_PERSON_MAX, SEALS_REPEATED_MAX,
+};
 use fourword_protocol::roster::{Body, Role, Seal, Statement};
 use fourword_protocol::schema::core::Setting;
 use fourword_protocol::wire::Frame;
@@ -212,7 +214,7 @@ fn who_asks_for_keys_without_end_is_not_given_them_without_end() {
         c.run_for(700);
     }
     let ones = signed(&c, "ada", id) - before;
-    assert!((1..=3 * own.len()).contains(&ones), "{ones} seals for {} epochs", own.len());
+    assert!((1..=SEALS_REPEATED_MAX * own.len()).contains(&ones), "{ones} seals for {} epochs", own.len());
     // Devices made for the purpose do not help.
     for number in 0..40 {
         let device = DeviceSecret::generate(&mut mal.random);
@@ -222,7 +224,10 @@ fn who_asks_for_keys_without_end_is_not_given_them_without_end() {
         c.run_for(100 + number);
     }
     c.settle();
-    assert!(signed(&c, "ada", id) - before <= 3 * own.len(), "who does not ask itself is given nothing");
+    assert!(
+        signed(&c, "ada", id) - before <= SEALS_REPEATED_MAX * own.len(),
+        "who does not ask itself is given nothing"
+    );
     let many = vec![own[0]; LACKING_EPOCHS_MAX + 1];
     for _ in 0..20 {
         if c.are_connected("mal", "ada") {
@@ -234,6 +239,48 @@ fn who_asks_for_keys_without_end_is_not_given_them_without_end() {
     c.send_message("ada", group, "unimpressed");
     c.settle();
     assert_eq!(c.read_chat("ben", group), ["unimpressed"]);
+}
+
+#[test]
+fn of_very_many_keys_some_are_pushed_the_others_asked_for_and_nobody_gets_seals_without_end() {
+    let mut c = Cluster::new(11);
+    let group = c.group_of(&["ada", "mal"]);
+    let id = id_of(&mut c, "ada", group);
+    let mut mal = Outcast::take_over(&mut c, "mal", id);
+    let (ada, device) = (c.secret("ada"), mal.device.key());
+    let enough = SEALS_FOR_ONE_PERSON_MAX / SEALS_REPEATED_MAX + 1;
+    let opened: Vec<(StatementId, Vec<u8>)> =
+        (0..enough).map(|_| half_sealed(&mut mal, &[&ada], &[])).collect();
+    mal.send_statements(&mut c, "ada", opened.iter().map(|(_, bytes)| bytes.clone()).collect());
+    c.settle();
+    let sealed_to = |c: &Cluster, to| roster_of(c, "ada", id).sealed_by(&ada.key(), |device| *device == to);
+
+    // As many are asked for at once as may, and each again and again.
+    let asked: Vec<StatementId> = opened.iter().map(|(epoch, _)| *epoch).collect();
+    for round in 0..=SEALS_REPEATED_MAX {
+        for part in asked.chunks(LACKING_EPOCHS_MAX) {
+            mal.send(&mut c, "ada", &Frame::Lacking { entity: id, epochs: part.to_vec() });
+            c.run_for(1_000);
+        }
+        if round == 0 {
+            let once = sealed_to(&c, device);
+            assert!(asked.iter().all(|epoch| once.get(epoch) == Some(&1)), "all that were asked for");
+        }
+    }
+    let sealed = sealed_to(&c, device);
+    assert_eq!(asked.iter().filter_map(|epoch| sealed.get(epoch)).max(), Some(&SEALS_REPEATED_MAX));
+    assert_eq!(sealed.values().sum::<usize>(), SEALS_FOR_ONE_PERSON_MAX);
+
+    // Another person has a share of its own.
+    c.add("dan");
+    let code = c.invite("ada", group, Role::Member, 1);
+    c.join("dan", group, &code);
+    let dan = c.device("dan").unwrap();
+    assert_eq!(sealed_to(&c, dan).values().sum::<usize>(), KEYS_PUSHED_MAX);
+    c.run_for(30_000);
+    let (keys, _) = keys_of(&roster_of(&c, "dan", id), &c.secret("dan"));
+    assert_eq!(keys.len(), epochs(&c, "ada", id).len());
+    assert!(keys.len() > KEYS_PUSHED_MAX);
 }
 
 #[test]

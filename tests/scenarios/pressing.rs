@@ -4,7 +4,7 @@ use fourword_protocol::bytes::Writer;
 use fourword_protocol::command::{Command, JoinState, Reply};
 use fourword_protocol::identity::{Certificate, DeviceSecret, PersonCard, RootSecret};
 use fourword_protocol::ids::EntityId;
-use fourword_protocol::limits::REQUESTS_MAX;
+use fourword_protocol::limits::{FRAME_REQUESTS_MAX, REQUESTS_MAX};
 use fourword_protocol::request::{Denial, Draft};
 use fourword_protocol::time::WallTime;
 use fourword_protocol::wire::{Frame, Knock, Proof, Turned};
@@ -164,6 +164,43 @@ fn a_member_that_passes_on_forged_requests_and_denials_is_blamed_and_changes_not
     assert_eq!(blamed, Some(4), "an ordinary member's denial is only passed over");
     let asking = requests(&mut c, "ben", group);
     assert_eq!(asking.iter().map(|r| r.person.person).collect::<Vec<_>>(), [eve]);
+}
+
+#[test]
+fn as_many_requests_and_denials_are_passed_on_in_one_frame_as_may_and_more_are_a_fault() {
+    let mut c = Cluster::new(20);
+    let group = c.group_of(&["ada", "ben", "mal"]);
+    let entity = id_of(&mut c, "ada", group);
+    c.take_over("mal");
+    let device = DeviceSecret::from_seeds(&[5; 32], &[6; 32]);
+    let people: Vec<Somebody> = (0..=FRAME_REQUESTS_MAX)
+        .map(|number| Somebody::new(u8::try_from(100 + number).unwrap(), device.clone()))
+        .collect();
+    let requests: Vec<Vec<u8>> = people.iter().map(|person| person.request(entity, NOW)).collect();
+    let ada = c.secret("ada");
+    let deny = |of: &Somebody| Denial::sign(entity, of.certificate().person.id(), NOW, &ada).bytes().to_vec();
+    let denials: Vec<Vec<u8>> = people.iter().map(deny).collect();
+    let frame = |requests: &[Vec<u8>], denials: &[Vec<u8>]| {
+        Frame::Requests { entity, requests: requests.to_vec(), denials: denials.to_vec() }.encode()
+    };
+    for more in [frame(&requests, &[]), frame(&[], &denials)] {
+        c.inject("mal", "ben", more);
+        c.run_for(1_000);
+        assert_eq!((c.queues("ben").requests, c.queues("ben").denials), (0, 0));
+    }
+    let Reply::Status(status) = c.must("ben", Command::Status) else { panic!("a status") };
+    assert!(status.dropped.contains(&("too many requests".to_owned(), 2)), "{:?}", status.dropped);
+    c.inject("mal", "ben", frame(&requests[..FRAME_REQUESTS_MAX], &[]));
+    c.settle();
+    for name in ["ada", "ben"] {
+        assert_eq!(c.queues(name).requests, FRAME_REQUESTS_MAX, "{name}");
+    }
+    c.inject("mal", "ben", frame(&[], &denials[..FRAME_REQUESTS_MAX]));
+    // Ben passes them on one at a time, and what was too much at once with all else later.
+    c.run_for(120_000);
+    for name in ["ada", "ben"] {
+        assert_eq!(c.queues(name).denials, FRAME_REQUESTS_MAX, "{name}");
+    }
 }
 
 #[test]

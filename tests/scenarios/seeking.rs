@@ -1,8 +1,9 @@
 //! Which entity has some words: answers of liars, and two entities of one name.
 
-use fourword_protocol::command::{Kind, Outcome, RefusalCode, Reply};
+use fourword_protocol::command::{Command, Kind, Outcome, RefusalCode, Reply};
 use fourword_protocol::identity::{DeviceSecret, PersonCard, RootSecret};
 use fourword_protocol::ids::{Digest, EntityId};
+use fourword_protocol::limits::NAME_CANDIDATES_MAX;
 use fourword_protocol::roster::{Genesis, Statement};
 use fourword_protocol::wire::Frame;
 use fourword_protocol::words::FourWords;
@@ -43,17 +44,23 @@ fn a_liar_that_offers_junk_and_other_groups_delays_a_join_and_no_more() {
         }
     };
     let (secret, root) = (c.secret("mal"), RootSecret::from_seed(&[9; 32]));
-    let genesis = (0..8).map(|nonce| genesis_by(&secret, &root, nonce).bytes().to_vec()).collect();
+    let genesis = (0..NAME_CANDIDATES_MAX as u64)
+        .map(|nonce| genesis_by(&secret, &root, nonce).bytes().to_vec())
+        .collect();
     c.inject("mal", "eve", Frame::Found { lookup, genesis }.encode());
     // Answers that nobody asked for, and bytes that are no genesis.
-    c.inject("mal", "eve", Frame::Found { lookup, genesis: vec![vec![7; 300]; 8] }.encode());
+    c.inject(
+        "mal",
+        "eve",
+        Frame::Found { lookup, genesis: vec![vec![7; 300]; NAME_CANDIDATES_MAX] }.encode(),
+    );
     c.settle();
     assert!(
         matches!(c.answer("eve", id), Some(Outcome::Done(Reply::Joined(..)))),
         "{:?}",
         c.answer("eve", id)
     );
-    assert!(c.take_cost("eve").stretches <= 8 + 1 + 1, "candidates, one lookup, one work");
+    assert!(c.take_cost("eve").stretches <= NAME_CANDIDATES_MAX + 1 + 1, "candidates, one lookup, one work");
     assert_eq!(requests(&mut c, "ada", group).len(), 1);
 }
 
@@ -72,7 +79,8 @@ fn an_honest_answer_has_its_turn_although_a_liar_came_first_with_a_full_one() {
     let (secret, root) = (c.secret("mal"), RootSecret::from_seed(&[9; 32]));
     for (name, first) in [("mal", 0), ("max", 100)] {
         let lookup = sought(&mut c, name).unwrap();
-        let genesis = (first..first + 8).map(|nonce| genesis_by(&secret, &root, nonce).bytes().to_vec());
+        let genesis = (first..first + NAME_CANDIDATES_MAX as u64)
+            .map(|nonce| genesis_by(&secret, &root, nonce).bytes().to_vec());
         let genesis = genesis.collect();
         c.inject(name, "eve", Frame::Found { lookup, genesis }.encode());
     }
@@ -84,6 +92,32 @@ fn an_honest_answer_has_its_turn_although_a_liar_came_first_with_a_full_one() {
         "{:?}",
         c.answer("eve", id)
     );
+}
+
+#[test]
+fn an_answer_with_more_candidates_than_may_be_is_a_fault_and_none_of_them_is_stretched() {
+    for (count, stretched, blamed) in
+        [(NAME_CANDIDATES_MAX, NAME_CANDIDATES_MAX, None), (NAME_CANDIDATES_MAX + 1, 0, Some(1))]
+    {
+        let mut c = Cluster::new(14);
+        c.add("eve");
+        c.add("mal");
+        c.take_over("mal");
+        c.connect("mal", "eve");
+        c.settle();
+        c.begin("eve", by_words(FourWords::from_bytes([9; 6]), None, ""));
+        c.run_for(100);
+        let lookup = sought(&mut c, "mal").unwrap();
+        c.take_cost("eve");
+        let (secret, root) = (c.secret("mal"), RootSecret::from_seed(&[9; 32]));
+        let genesis = (0..count as u64).map(|nonce| genesis_by(&secret, &root, nonce).bytes().to_vec());
+        c.inject("mal", "eve", Frame::Found { lookup, genesis: genesis.collect() }.encode());
+        c.run_for(1_000);
+        assert_eq!(c.take_cost("eve").stretches, stretched, "of {count}");
+        let Reply::Status(status) = c.must("eve", Command::Status) else { panic!("a status") };
+        let dropped = status.dropped.into_iter().find(|(why, _)| why == "too many candidates");
+        assert_eq!(dropped.map(|(_, count)| count), blamed);
+    }
 }
 
 /// Two founders whose groups have one name, and eve who reaches both.

@@ -48,13 +48,6 @@ pub(super) struct Behaviour {
 
 impl Behaviour {
     fn new(keypair: &Keypair) -> anyhow::Result<Behaviour> {
-        let limits = ConnectionLimits::default()
-            .with_max_pending_incoming(Some(PENDING_INBOUND_MAX))
-            .with_max_pending_outgoing(Some(PENDING_OUTBOUND_MAX))
-            .with_max_established_incoming(Some(INBOUND_MAX))
-            .with_max_established_outgoing(Some(OUTBOUND_MAX))
-            .with_max_established(u32::try_from(PEERS_MAX).ok())
-            .with_max_established_per_peer(Some(CONNECTIONS_PER_DEVICE_MAX));
         // Listen addresses include loopback, which makes peers dial themselves; the swarm task
         // names those that others can use. Nothing of what peers claim is cached.
         let identify = identify::Config::new(IDENTIFY_PROTOCOL.to_string(), keypair.public())
@@ -63,7 +56,7 @@ impl Behaviour {
             .with_cache_size(0);
         let ping = ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT);
         Ok(Behaviour {
-            limits: connection_limits::Behaviour::new(limits),
+            limits: connection_limits::Behaviour::new(limits()),
             refused: allow_block_list::Behaviour::default(),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping),
@@ -71,6 +64,16 @@ impl Behaviour {
             streams: streams::Behaviour::default(),
         })
     }
+}
+
+fn limits() -> ConnectionLimits {
+    ConnectionLimits::default()
+        .with_max_pending_incoming(Some(PENDING_INBOUND_MAX))
+        .with_max_pending_outgoing(Some(PENDING_OUTBOUND_MAX))
+        .with_max_established_incoming(Some(INBOUND_MAX))
+        .with_max_established_outgoing(Some(OUTBOUND_MAX))
+        .with_max_established(u32::try_from(PEERS_MAX).ok())
+        .with_max_established_per_peer(Some(CONNECTIONS_PER_DEVICE_MAX))
 }
 
 fn gossip() -> anyhow::Result<Gossip> {
@@ -131,4 +134,60 @@ pub(super) fn build(keypair: Keypair) -> anyhow::Result<Swarm<Behaviour>> {
         builder.with_behaviour(behaviour)?.with_swarm_config(configure).build()
     };
     Ok(swarm)
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p::core::transport::PortUse;
+    use libp2p::core::{ConnectedPoint, Endpoint};
+    use libp2p::swarm::{ConnectionId, FromSwarm, behaviour::ConnectionEstablished};
+    use libp2p::{Multiaddr, PeerId};
+
+    use super::*;
+
+    /// Connects another device, in or out. False if that is refused.
+    fn connect(limits: &mut connection_limits::Behaviour, number: usize, outward: bool) -> bool {
+        let (connection_id, peer_id) = (ConnectionId::new_unchecked(number), PeerId::random());
+        let address: Multiaddr = "/memory/1".parse().unwrap();
+        let (taken, endpoint) = if outward {
+            let (role_override, port_use) = (Endpoint::Dialer, PortUse::New);
+            let taken = limits.handle_established_outbound_connection(
+                connection_id,
+                peer_id,
+                &address,
+                role_override,
+                port_use,
+            );
+            (taken.is_ok(), ConnectedPoint::Dialer { address, role_override, port_use })
+        } else {
+            let (local_addr, send_back_addr) = (address.clone(), address);
+            let taken = limits.handle_established_inbound_connection(
+                connection_id,
+                peer_id,
+                &local_addr,
+                &send_back_addr,
+            );
+            (taken.is_ok(), ConnectedPoint::Listener { local_addr, send_back_addr })
+        };
+        if taken {
+            limits.on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint: &endpoint,
+                failed_addresses: &[],
+                other_established: 0,
+            }));
+        }
+        taken
+    }
+
+    #[test]
+    fn as_many_devices_are_met_as_may_be_and_strangers_leave_room_for_those_dialled() {
+        let mut limits = connection_limits::Behaviour::new(limits());
+        let numbers = 0..2 * PEERS_MAX;
+        let met = numbers.clone().filter(|number| connect(&mut limits, *number, false)).count();
+        let dialled = numbers.filter(|number| connect(&mut limits, PEERS_MAX * 2 + number, true)).count();
+        assert_eq!((met, dialled), (INBOUND_MAX as usize, OUTBOUND_MAX as usize));
+        assert_eq!(met + dialled, PEERS_MAX);
+    }
 }

@@ -50,7 +50,7 @@ impl Entity {
             if self.roster.subject(&act) == self.roster.person_of(&me.key()) {
                 continue;
             }
-            for vectors in vectors(self.held_beyond(&act)).into_iter().take(HELD_STATEMENTS_MAX) {
+            for vectors in vectors(self.held_beyond(&act)) {
                 let body = Body::Held { removal: act, vectors };
                 let Ok(held) = self.roster.draft_knowing(Signer::Device(me), body, &act) else { break };
                 let id = held.id();
@@ -72,14 +72,50 @@ impl Entity {
     }
 }
 
-/// Cuts heads into as many vectors as it takes: the longest logs first, then by name.
+/// Cuts heads into as many vectors as it takes: the longest logs first, then by name. At most
+/// `HELD_STATEMENTS_MAX`; the shortest logs find no room.
 fn vectors(heads: BTreeMap<LogId, LogHead>) -> Vec<Vectors> {
     let mut heads: Vec<(LogId, LogHead)> = heads.into_iter().collect();
     heads.sort_by_key(|(log, head)| (std::cmp::Reverse(head.sequence), *log));
-    let parts = heads.chunks(VECTOR_LOGS_MAX).map(|part| {
+    let parts = heads.chunks(VECTOR_LOGS_MAX).take(HELD_STATEMENTS_MAX).map(|part| {
         let mut part = part.to_vec();
         part.sort_unstable();
         part
     });
     parts.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{DocumentKey, EnvelopeHash, Incarnation};
+
+    /// So many logs, each one longer than the one before.
+    fn logs(count: usize) -> BTreeMap<LogId, LogHead> {
+        let numbers = 1..=u64::try_from(count).unwrap();
+        let log = |number| LogId {
+            document: DocumentKey([1; 32]),
+            device: DeviceKey([2; 32]),
+            incarnation: Incarnation(number),
+        };
+        numbers
+            .map(|number| (log(number), LogHead { sequence: number, hash: EnvelopeHash([3; 32]) }))
+            .collect()
+    }
+
+    #[test]
+    fn logs_are_declared_in_full_vectors_and_of_too_many_the_shortest_is_left_out() {
+        let all = HELD_STATEMENTS_MAX * VECTOR_LOGS_MAX;
+        for count in [all, all + 1] {
+            let stated = vectors(logs(count));
+            assert_eq!(stated.len(), HELD_STATEMENTS_MAX);
+            assert!(stated.iter().all(|part| part.len() == VECTOR_LOGS_MAX && part.is_sorted()));
+            let of: BTreeSet<LogId> = stated.iter().flatten().map(|(log, _)| *log).collect();
+            let left_out: Vec<u64> =
+                logs(count).keys().filter(|log| !of.contains(log)).map(|log| log.incarnation.0).collect();
+            assert_eq!(left_out, (1..=count - all).map(|n| n as u64).collect::<Vec<_>>());
+        }
+        assert_eq!(vectors(logs(VECTOR_LOGS_MAX + 1)).len(), 2);
+        assert!(vectors(BTreeMap::new()).is_empty());
+    }
 }

@@ -13,7 +13,10 @@ use super::own::Queued;
 use super::{Author, Content, Replica, Stands};
 use crate::command::CommandId;
 use crate::envelope::Envelope;
+use crate::epoch::EpochKey;
 use crate::ids::{EnvelopeHash, LogHead, LogId};
+use crate::schema;
+use crate::update::glean::glean;
 use crate::waiting::Want;
 
 /// Passes over one document. Each but the last finds that something counts which did not seem to;
@@ -47,17 +50,27 @@ pub(crate) struct Stored<'a> {
 
 /// Whether an envelope that does not count is kept as ours.
 #[derive(Clone, Copy, Debug)]
-struct Keeps {
+struct Keeps<'a> {
     is_mine: bool,
     /// If it was lost, all that it held was written anew.
     rewritten: bool,
+    /// By what it is read.
+    key: Option<&'a EpochKey>,
+    client: u64,
+    roots: &'static [&'static str],
 }
 
 impl Loading {
-    fn keep(&mut self, keeps: Keeps, envelope: Envelope, why: Why) {
-        if keeps.is_mine && !(keeps.rewritten && why.is_lost()) {
-            self.mine.keep(envelope, why);
+    fn keep(&mut self, keeps: Keeps<'_>, envelope: Envelope, why: Why) {
+        if !keeps.is_mine {
+            return;
         }
+        if !(keeps.rewritten && why.is_lost()) {
+            return self.mine.keep(envelope, why);
+        }
+        let content = keeps.key.and_then(|key| envelope.open(key).ok()).unwrap_or_default();
+        let earlier = self.mine.pass_over(&envelope, why);
+        glean(&content, keeps.client, keeps.roots, self.live.document.index(), earlier);
     }
 }
 
@@ -88,7 +101,13 @@ impl Replica {
         let Stored { envelope, author, is_mine } = stored;
         let (header, hash) = (&envelope.header, envelope.hash());
         let rewritten = self.rewritten.contains(&beginning(hash));
-        let keeps = Keeps { is_mine, rewritten };
+        let keeps = Keeps {
+            is_mine,
+            rewritten,
+            key: author.ok().flatten().map(|author| author.key),
+            client: (self.client_of)(&header.log),
+            roots: schema::roots(&self.concern),
+        };
         let before = loading.mine.why(&header.previous).cloned();
         if loading.waited.contains(&header.previous) {
             loading.waited.insert(hash);
@@ -119,7 +138,7 @@ impl Replica {
         &mut self,
         envelope: Envelope,
         author: Author<'_>,
-        keeps: Keeps,
+        keeps: Keeps<'_>,
         is_senior: impl Fn(&LogId, &LogId) -> bool,
     ) {
         let Content::Loading(loading) = &mut self.content else { return };

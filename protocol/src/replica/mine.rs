@@ -26,6 +26,9 @@ pub(crate) struct Mine {
     /// Those that found no room.
     more: u64,
     whys: BTreeMap<EnvelopeHash, Why>,
+    /// Where the blocks of those that were written anew already lie: what follows them in its log
+    /// may name its keys by these alone.
+    passed_over: BTreeMap<LogId, Earlier>,
 }
 
 /// Why something of ours does not count.
@@ -93,6 +96,12 @@ impl Mine {
         self.envelopes.push((envelope, why));
     }
 
+    /// Notes one that was written anew already. Gives the places of its log, to be added to.
+    pub(super) fn pass_over(&mut self, envelope: &Envelope, why: Why) -> &mut Earlier {
+        self.whys.insert(envelope.hash(), why);
+        self.passed_over.entry(envelope.header.log).or_default()
+    }
+
     /// Why an envelope of ours does not count: what follows it does not for the same reason.
     pub(super) fn why(&self, hash: &EnvelopeHash) -> Option<&Why> {
         self.whys.get(hash).filter(|why| !matches!(why, Why::Void(_)))
@@ -116,7 +125,7 @@ impl Replica {
     /// What of ours does not count, value by value.
     pub(crate) fn unaccepted_values(&self, keys: &BTreeMap<StatementId, EpochKey>) -> Vec<Unaccepted> {
         let Content::Live(live) = &self.content else { return Vec::new() };
-        let mut earlier: BTreeMap<LogId, Earlier> = BTreeMap::new();
+        let mut earlier = live.mine.passed_over.clone();
         let mut found = Vec::new();
         for (envelope, why) in &live.mine.envelopes {
             for put in self.puts(envelope, keys, earlier.entry(envelope.header.log).or_default()) {
@@ -133,7 +142,7 @@ impl Replica {
     /// key that is not `owner`'s alone comes back only where the document has none.
     pub(crate) fn take_lost(&mut self, keys: &BTreeMap<StatementId, EpochKey>, owner: &str) -> Lost {
         let Content::Live(live) = &self.content else { return Lost::default() };
-        let mut earlier: BTreeMap<LogId, Earlier> = BTreeMap::new();
+        let mut earlier = live.mine.passed_over.clone();
         let mut last: BTreeMap<(&'static str, String), usize> = BTreeMap::new();
         let mut puts: Vec<Option<Put>> = Vec::new();
         let mut hashes = Vec::new();
@@ -195,5 +204,50 @@ impl Replica {
         plain
             .map(|(place, value)| Put { root: place.root, key: place.key.to_string(), value: value.to_vec() })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha20Rng;
+
+    use super::*;
+    use crate::envelope::Header;
+    use crate::identity::DeviceSecret;
+    use crate::ids::{DocumentKey, Incarnation};
+    use crate::limits::ENVELOPE_BYTES_MAX;
+
+    /// An envelope with so many bytes of noise in it.
+    fn envelope(content_bytes: usize) -> Envelope {
+        let device = DeviceSecret::from_seeds(&[1; 32], &[2; 32]);
+        let mut random = ChaCha20Rng::from_seed([3; 32]);
+        let mut content = vec![0; content_bytes];
+        random.fill_bytes(&mut content);
+        let log = LogId { document: DocumentKey([4; 32]), device: device.key(), incarnation: Incarnation(5) };
+        let (previous, heads) = (EnvelopeHash([0; 32]), vec![StatementId([6; 32])]);
+        let header = Header { log, sequence: 1, previous, heads, epoch: StatementId([7; 32]) };
+        Envelope::seal(header, &content, &EpochKey::new([8; 32]), &device, &mut random).unwrap()
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted_and_not_kept() {
+        let small = envelope(1);
+        let largest = envelope(ENVELOPE_BYTES_MAX - envelope(0).bytes().len());
+        assert_eq!(UNACCEPTED_BYTES_MAX % largest.bytes().len(), 0, "a round number fills the room");
+        let fit = UNACCEPTED_BYTES_MAX / largest.bytes().len();
+        for (envelope, room) in [(&small, UNACCEPTED_ENVELOPES_MAX), (&largest, fit)] {
+            let mut mine = Mine::default();
+            (0..room).for_each(|_| mine.keep(envelope.clone(), Why::NoRight));
+            assert_eq!((mine.envelopes.len(), mine.more), (room, 0));
+            mine.keep(envelope.clone(), Why::NoRight);
+            assert_eq!((mine.envelopes.len(), mine.more), (room, 1));
+            assert_eq!(mine.bytes, room * envelope.bytes().len());
+            assert_eq!(mine.count(), u64::try_from(room).unwrap() + 1, "it is shown that there is more");
+        }
+        let mut mine = Mine::default();
+        (0..fit).for_each(|_| mine.keep(largest.clone(), Why::NoRight));
+        mine.keep(small, Why::NoRight);
+        assert_eq!(mine.more, 1, "no byte is left");
     }
 }

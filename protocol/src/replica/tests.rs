@@ -7,6 +7,7 @@ use super::*;
 use crate::epoch::EpochKey;
 use crate::identity::DeviceSecret;
 use crate::ids::{EntityId, PersonId};
+use crate::limits::UNACCEPTED_ENVELOPES_MAX;
 use crate::roster::Role;
 use crate::schema::core;
 use crate::schema::rights::Actor;
@@ -153,4 +154,24 @@ fn what_stood_in_a_log_whose_client_id_is_a_seniors_is_written_anew_once() {
 fn read_cold(replica: &mut Replica, stored: &[Envelope]) {
     replica.read_anew();
     read(replica, stored);
+}
+
+#[test]
+fn more_that_was_lost_than_fits_is_written_anew_in_two_readings() {
+    let names: Vec<String> = (0..=UNACCEPTED_ENVELOPES_MAX).map(|number| number.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let stored = [&written(2, &names)[..], &written(1, &["senior"])].concat();
+    let mut replica = replica();
+    let keys = BTreeMap::from([(StatementId([2; 32]), key())]);
+    let owner = crate::schema::key::spell_owner(&actor(2).owner());
+    let fits = UNACCEPTED_ENVELOPES_MAX - 1;
+    for (last, more) in [(fits, true), (fits + 1, false)] {
+        read_cold(&mut replica, &stored);
+        let lost = replica.take_lost(&keys, &owner);
+        assert_eq!(lost.puts, [core::set_shown_name(&actor(2), names[last]).unwrap()]);
+        assert_eq!(lost.more, more);
+        assert!(replica.take_rewritten().is_some());
+    }
+    read_cold(&mut replica, &stored);
+    assert_eq!(replica.take_lost(&keys, &owner).puts, [], "once");
 }

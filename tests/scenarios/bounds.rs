@@ -1,0 +1,71 @@
+//! What a person can have at once: link codes that are open, and joins that are under way.
+
+use fourword_protocol::command::{Command, DeviceCommand, JoinBy, Outcome, RefusalCode, Reply};
+use fourword_protocol::ids::EntityId;
+use fourword_protocol::limits::{JOINS_MAX, LINK_CODES_MAX};
+use fourword_protocol::link::LinkCode;
+use fourword_protocol::roster::invite::InviteCode;
+use fourword_protocol::words::FourWords;
+use fourword_tests::cluster::Cluster;
+
+use crate::asking::{by_words, code, joins};
+
+fn link_code(c: &mut Cluster, by: &str) -> LinkCode {
+    match c.must(by, Command::Device(DeviceCommand::Add { addresses: vec![format!("sim:{by}")] })) {
+        Reply::Link(code) => code,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn link(c: &mut Cluster, name: &str, code: &LinkCode) -> Option<RefusalCode> {
+    let command = DeviceCommand::Link { code: code.clone(), peers: Vec::new() };
+    self::code(&c.ask(name, Command::Device(command)))
+}
+
+#[test]
+fn as_many_link_codes_are_open_as_may_and_one_more_closes_the_oldest() {
+    let mut c = Cluster::new(1);
+    for name in ["phone", "laptop", "tablet"] {
+        c.add(name);
+    }
+    let codes: Vec<LinkCode> = (0..LINK_CODES_MAX).map(|_| link_code(&mut c, "phone")).collect();
+    assert_eq!(link(&mut c, "laptop", &codes[0]), None, "the oldest of them");
+    let newest = link_code(&mut c, "phone");
+    link_code(&mut c, "phone");
+    assert_eq!(link(&mut c, "tablet", &codes[1]), Some(RefusalCode::NotAllowed), "it gave way");
+    assert_eq!(link(&mut c, "tablet", &newest), None);
+}
+
+/// Words of this number, and a code that says which entity has them.
+fn invitation(number: usize) -> (FourWords, InviteCode) {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    let words = FourWords::from_bytes([0, 0, 1, 2, bytes[6], bytes[7]]);
+    (words, InviteCode { entity: EntityId(bytes), secret: [1; 16], addresses: Vec::new() })
+}
+
+fn join(number: usize) -> Command {
+    let (words, code) = invitation(number);
+    Command::Join { words, by: JoinBy::Code(code), peers: Vec::new() }
+}
+
+#[test]
+fn as_many_joins_are_under_way_as_may_and_one_more_is_refused_until_one_is_given_up() {
+    let mut c = Cluster::new(2);
+    c.add("ada");
+    let sought = invitation(JOINS_MAX).0;
+    let waiting: Vec<_> = (1..JOINS_MAX).map(|number| c.begin("ada", join(number))).collect();
+    let seeking = c.begin("ada", by_words(sought, None, ""));
+    c.run_for(1);
+    assert_eq!(joins(&mut c, "ada").len(), JOINS_MAX);
+    assert_eq!(code(&c.ask("ada", join(0))), Some(RefusalCode::TooMuch));
+    assert_eq!(code(&c.ask("ada", by_words(invitation(0).0, None, ""))), Some(RefusalCode::TooMuch));
+    assert!(waiting.iter().chain([&seeking]).all(|join| c.answer("ada", *join).is_none()), "all go on");
+    c.must("ada", Command::CancelJoin(sought));
+    let Outcome::Refused(given_up) = c.answer("ada", seeking).unwrap() else { panic!("a refusal") };
+    assert_eq!(given_up.code, RefusalCode::Pending);
+    let taken = c.begin("ada", join(0));
+    c.run_for(1);
+    assert!(c.answer("ada", taken).is_none());
+    assert_eq!(joins(&mut c, "ada").len(), JOINS_MAX);
+}
