@@ -326,6 +326,7 @@ impl Replicator {
             }
             Received::Forked(forked) => {
                 self.note_vain(from);
+                self.drop_counted("forked log");
                 self.forked(from, id, document, forked);
                 Ok(Vec::new())
             }

@@ -355,6 +355,8 @@ fn what_the_heir_did_while_nobody_ruled_stands_and_ends_with_the_admin_it_appoin
     let mut group = Replica::of("ada", &[("ben", Role::Member), ("cem", Role::Member)]);
     group.says("ada", leave());
     let (mut appointing, mut inviting) = (group.clone(), group);
+    // One deeper than the other addition, so that no hash decides who of the two is senior.
+    appointing.says("cem", certify("cem/laptop"));
     appointing.says("ben", add("gil", Role::Admin));
     let apart = inviting.says("ben", add("hal", Role::Member));
     let mut joined = Replica::join(&[&appointing, &inviting]);

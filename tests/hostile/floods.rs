@@ -93,7 +93,7 @@ fn forks(siege: &mut Siege, count: u64) -> Vec<Envelope> {
 fn what_a_member_sends_in_vain_is_checked_a_few_thousand_times_and_then_at_a_slow_pace() {
     let mut siege = Siege::new(402, Role::Member);
     let chat = siege.mirrors[0].key;
-    let forks = forks(&mut siege, 7000);
+    let forks = forks(&mut siege, 14_000);
     let began = std::time::Instant::now();
     for part in forks.chunks(500) {
         // A new connection is no new allowance.

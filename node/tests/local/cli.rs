@@ -42,7 +42,7 @@ fn message_json() -> Value {
 
 pub(crate) fn group_json() -> Value {
     json!({
-        "words": WORDS, "id": "05".repeat(32), "kind": "group", "name": "Team", "role": "owner", "members": 2,
+        "words": WORDS, "id": "05".repeat(32), "kind": "group", "name": "Team", "parent": null, "role": "owner", "members": 2,
         "settings": {"newcomers_read_history": true, "lapse_days": 30},
     })
 }
