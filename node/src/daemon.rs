@@ -56,7 +56,7 @@ impl Node {
 pub async fn start(options: Options) -> anyhow::Result<Node> {
     let mut seed = [0; 32];
     SysRng.try_fill_bytes(&mut seed).context("drawing a seed from the system")?;
-    let machine = Replicator::new(Settings { seed, naming: options.naming });
+    let machine = Replicator::new(Settings::new(seed, options.naming));
     launch(options, machine).await
 }
 

@@ -39,6 +39,16 @@ pub struct Settings {
     pub seed: [u8; 32],
     /// How names are stretched.
     pub naming: Naming,
+    /// How long quiet peers wait at least, and twice this at most, before they compare again how
+    /// they stand; `None` for never, which leaves connects, gaps and changes.
+    pub compare_every: Option<Duration>,
+}
+
+impl Settings {
+    /// What a node of people is started with.
+    pub fn new(seed: [u8; 32], naming: Naming) -> Settings {
+        Settings { seed, naming, compare_every: Some(Duration::from_secs(60)) }
+    }
 }
 
 /// One node, without its I/O.
@@ -71,6 +81,8 @@ pub struct Replicator {
     pub(crate) changed: BTreeMap<EntityId, Instant>,
     /// When all peers are told even if nothing changed.
     pub(crate) reassure_at: Option<Instant>,
+    /// See [`Settings::compare_every`].
+    pub(crate) compare_every: Option<Duration>,
     /// Why nothing is written any more.
     pub(crate) read_only: Option<String>,
     /// Frames and envelopes dropped, by reason.
@@ -112,6 +124,7 @@ impl Replicator {
             deferred: BTreeMap::new(),
             changed: BTreeMap::new(),
             reassure_at: None,
+            compare_every: settings.compare_every,
             read_only: None,
             dropped: BTreeMap::new(),
             stopping: false,

@@ -25,10 +25,6 @@ use rand::Rng;
 /// Envelopes in one page at most: each takes more than 256 bytes.
 const PAGE_ENVELOPES_MAX: u64 = PAGE_BYTES as u64 / 256;
 
-/// The slow interval at which peers tell how they stand even if nothing changed: a random length
-/// between this and twice this.
-const REASSURE_EVERY: Duration = Duration::from_secs(60);
-
 /// How often a peer's state may make us ask, and its list make us answer: a burst, then one for
 /// each stretch of time. Honest peers tell at most once in `TELL_AFTER`.
 const ASKS_BURST: u64 = 32;
@@ -172,12 +168,10 @@ impl Replicator {
     }
 
     fn schedule_reassurance(&mut self) {
-        if self.sessions.is_empty() {
-            return;
-        }
+        let Some(every) = self.compare_every.filter(|_| !self.sessions.is_empty()) else { return };
         let at: Instant = *self.reassure_at.get_or_insert_with(|| {
-            let spread = self.random.next_u64() % REASSURE_EVERY.0.max(1);
-            self.now.instant + REASSURE_EVERY + Duration(spread)
+            let spread = self.random.next_u64() % every.0.max(1);
+            self.now.instant + every + Duration(spread)
         });
         self.out.wake_at(at);
     }

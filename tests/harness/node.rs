@@ -59,7 +59,7 @@ pub struct Cost {
 impl Node {
     pub(crate) fn new(seed: [u8; 32], store: MemoryStore, run: u64) -> Node {
         Node {
-            machine: Replicator::new(Settings { seed, naming: Naming::Test }),
+            machine: Replicator::new(Settings::new(seed, Naming::Test)),
             store,
             device: None,
             run,

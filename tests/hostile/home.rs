@@ -27,7 +27,7 @@ fn page(home: &Remembered) -> Page {
 
 /// A machine that was started and asked for its home.
 fn started() -> (Replicator, LoadId) {
-    let mut machine = Replicator::new(Settings { seed: [9; 32], naming: Naming::Test });
+    let mut machine = Replicator::new(Settings::new([9; 32], Naming::Test));
     let effects = machine.handle(Now::default(), Event::Started { clean: true });
     let Some(Effect::Load(load, Query::Opening)) = effects.into_iter().next() else { panic!("a load") };
     (machine, load)
