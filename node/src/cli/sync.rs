@@ -43,7 +43,7 @@ async fn status(words: Option<String>, context: &Context) -> Result<Exit, Failur
     let query = words.map(|words| format!("?group={}", escaped(&words))).unwrap_or_default();
     let sync: Sync = context.client().get(&format!("/api/v1/sync{query}")).await?;
     context.output.answer(&sync, text)?;
-    let settled = sync.joins.is_empty() && sync.documents.iter().all(|document| document.state.is_settled());
+    let settled = sync.joins.is_empty() && sync.documents.iter().all(Document::is_settled);
     Ok(if settled { Exit::Done } else { Exit::Pending })
 }
 

@@ -81,7 +81,7 @@ fn parted_and_healed() {
     let shown = beyond.homes.iter().map(|(home, _)| home.chat(&words).len()).collect::<Vec<_>>();
     assert_eq!(shown, [4, 4], "all but what ada wrote apart");
     let alone = Standing::of(ada, &words);
-    assert_ne!(alone.state, "in_sync", "{alone:?}");
+    assert_eq!((alone.state.as_str(), alone.code), ("alone", 7), "{alone:?}");
     assert!(is_away(ada, &words, b) && is_away(ada, &words, c), "{alone:?}");
     assert_eq!(ada.chat(&words), ["together", "ada apart"]);
 
@@ -116,7 +116,7 @@ fn a_node_that_hangs_is_behind_then_not_connected_and_in_sync_once_it_goes_on() 
         standing.with(&b).reason.contains("not connected")
     });
     let given_up = Standing::of(&ada, &words);
-    assert_ne!(given_up.state, "in_sync", "{given_up:?}");
+    assert_eq!((given_up.state.as_str(), given_up.code), ("alone", 7), "{given_up:?}");
 
     of_ben.go_on();
     group.all_in_sync(&["one", "two", "three"]);

@@ -92,21 +92,15 @@ impl Group<'_> {
     }
 
     /// Who says that it is in sync with whom, and is not.
-    ///
-    /// Chats only grow: one that was the same before and after the node spoke was so meanwhile.
     fn lies(&self) -> Vec<(usize, usize)> {
         let chats = || self.homes.iter().map(|(home, _)| home.chat(self.words)).collect::<Vec<_>>();
         let before = chats();
         let said: Vec<Standing> = self.homes.iter().map(|(home, _)| Standing::of(home, self.words)).collect();
-        let after = chats();
         let claims = |a: usize, b: usize| {
             let (_, identity) = &self.homes[b];
             said[a].peers.iter().any(|peer| peer.identity == *identity && peer.state == "in_sync")
         };
-        let pairs = (0..said.len()).flat_map(|a| (0..said.len()).map(move |b| (a, b)));
-        let claimed = pairs.filter(|(a, b)| a != b && claims(*a, *b));
-        let still = |at: usize| before[at] == after[at];
-        claimed.filter(|(a, b)| still(*a) && still(*b) && after[*a] != after[*b]).collect()
+        lies(&before, claims, &chats())
     }
 
     /// Waits until all say that they are in sync with all, and shows that they are.
@@ -130,4 +124,31 @@ impl Group<'_> {
             assert_eq!(chat, expected, "{identity}");
         }
     }
+}
+
+/// Who claims what is not so, by the chats before and after all were asked.
+///
+/// Chats only grow: one that was the same before and after its node spoke was so meanwhile.
+fn lies(
+    before: &[Vec<String>],
+    claims: impl Fn(usize, usize) -> bool,
+    after: &[Vec<String>],
+) -> Vec<(usize, usize)> {
+    let pairs = (0..before.len()).flat_map(|a| (0..before.len()).map(move |b| (a, b)));
+    let claimed = pairs.filter(|(a, b)| a != b && claims(*a, *b));
+    let still = |at: usize| before[at] == after[at];
+    claimed.filter(|(a, b)| still(*a) && still(*b) && after[*a] != after[*b]).collect()
+}
+
+#[test]
+fn a_node_that_claims_to_be_in_sync_and_shows_another_chat_is_caught() {
+    let chat = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let (one, two) = (chat(&["a"]), chat(&["a", "b"]));
+    let by_first = |a: usize, _: usize| a == 0;
+    let differ = [one.clone(), two.clone()];
+    assert_eq!(lies(&differ, by_first, &differ), [(0, 1)]);
+    assert_eq!(lies(&differ, |_, _| false, &differ), [], "nobody claimed anything");
+    assert_eq!(lies(&differ, by_first, &[two.clone(), two.clone()]), [], "it came meanwhile");
+    let equal = [one.clone(), one];
+    assert_eq!(lies(&equal, by_first, &equal), []);
 }
