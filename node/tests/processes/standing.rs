@@ -18,7 +18,6 @@ pub(crate) struct Standing {
 pub(crate) struct Peer {
     pub(crate) identity: String,
     pub(crate) state: String,
-    pub(crate) behind: u64,
     pub(crate) reason: String,
 }
 
@@ -46,7 +45,6 @@ impl Standing {
         let peer = |peer: &Value| Peer {
             identity: text(&peer["identity"]),
             state: text(&peer["state"]),
-            behind: peer["behind"].as_u64().expect("a number"),
             reason: text(&peer["reason"]),
         };
         let peers = chat["peers"].as_array().expect("a list of devices").iter().map(peer).collect();
