@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fourword_protocol::wire::Frame;
 use rand::Rng;
 use rand_chacha::ChaCha20Rng;
 
@@ -59,6 +60,8 @@ pub(crate) struct Network {
     muted: BTreeSet<(String, String)>,
     /// How many connections there ever were.
     connections: u64,
+    /// Frames that are to be lost: on which way, of which kind, and how many.
+    losing: Vec<((String, String), fn(&Frame) -> bool, u64)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +82,7 @@ impl Network {
             cut: BTreeSet::new(),
             muted: BTreeSet::new(),
             connections: 0,
+            losing: Vec::new(),
         }
     }
 
@@ -124,6 +128,28 @@ impl Network {
     }
 
     // -- what travels -------------------------------------------------------------------------
+
+    pub(crate) fn lose(&mut self, from: &str, to: &str, kind: fn(&Frame) -> bool, count: u64) {
+        self.losing.push((way(from, to), kind, count));
+    }
+
+    pub(crate) fn lose_no_more(&mut self) {
+        self.losing.clear();
+    }
+
+    /// Whether this frame is one of those that are to be lost.
+    pub(crate) fn loses(&mut self, from: &str, to: &str, bytes: &[u8]) -> bool {
+        if self.losing.is_empty() {
+            return false;
+        }
+        let Ok(frame) = Frame::decode(bytes) else { return false };
+        let fits = |(of, kind, count): &&mut ((String, String), fn(&Frame) -> bool, u64)| {
+            *of == way(from, to) && *count > 0 && kind(&frame)
+        };
+        let Some((_, _, count)) = self.losing.iter_mut().find(fits) else { return false };
+        *count -= 1;
+        true
+    }
 
     /// When a frame that is sent now arrives: once, twice or never.
     pub(crate) fn frame(
