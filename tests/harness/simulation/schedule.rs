@@ -114,7 +114,11 @@ impl Schedule {
                 broken = checker.look(c, world, happened).err();
             }
         });
-        broken.map_or(Ok(more), Err)
+        if let Some(violation) = broken {
+            return Err(violation);
+        }
+        self.checker.look_after(&mut self.c, &self.world)?;
+        Ok(more)
     }
 
     /// Lets so much time pass.
