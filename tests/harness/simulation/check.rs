@@ -223,7 +223,7 @@ impl Checker {
         }
         let follows = sequence == at + 1 && envelope.header.previous == hash;
         demand(follows, Rule::LogIsWhole, || {
-            format!("{name} stores {sequence} of a log of which it has {at}, or not what follows that")
+            format!("{name} stores {sequence} of a log of {:?}, of which it has {at}, or not what follows that", world.devices.get(&log.device))
         })?;
         heads.insert(log, envelope.head());
         Ok(())
@@ -373,7 +373,8 @@ impl Checker {
                 seen.insert(message.id);
                 continue;
             }
-            if seen.contains(&message.id) {
+            // What a disk did not take is forgotten, and was never said to be done.
+            if seen.contains(&message.id) && !c.node(name).disk.failed {
                 let void = truth::deletion_is_void(c, world, name, group, &message.id);
                 demand(void, Rule::DeletedStaysDeleted, || {
                     format!("{name} showed {:?} as deleted, and now shows it again", message.text)

@@ -113,16 +113,29 @@ impl Schedule {
             if !self.c.is_up(name) || self.c.node(name).disk.failed {
                 return Some(format!("{name} does not run"));
             }
-            for claim in self.c.node(name).machine.claims() {
+            let claims = self.c.node(name).machine.claims();
+            for claim in claims {
                 let Some(other) = devices.get(&claim.device) else { continue };
                 let settled = matches!(claim.state, SyncState::InSync | SyncState::NotMember);
                 if !settled {
-                    let (document, state) = (claim.document, claim.state);
-                    return Some(format!("{name} says of {document} that it is {state:?} with {other}"));
+                    let why = self.why_not(name, claim.device);
+                    return Some(format!("{name} is {:?} with {other}: {why}", claim.state));
                 }
             }
         }
         None
+    }
+
+    /// What a node says of why it is not in sync with a device.
+    fn why_not(&mut self, name: &str, device: DeviceKey) -> String {
+        let Some(Reply::Sync { documents, .. }) = self.c.peek(name, Command::SyncStatus(None)) else {
+            return "no status".into();
+        };
+        let lines = documents.into_iter().flat_map(|document| {
+            let lines = document.peers.into_iter().filter(move |peer| peer.device == device);
+            lines.map(move |peer| format!("{} {} {:?}", document.id, peer.reason, document.waiting))
+        });
+        lines.collect::<Vec<_>>().join("; ")
     }
 
     /// Everybody who may writes once more: all can, under one key, and all can read it.
