@@ -132,7 +132,9 @@ impl Cluster {
         let skew_ms = self.nodes.get(name).map_or(0, |node| node.clock.skew_ms);
         let began = if self.clocks_begin_anew { self.now } else { 0 };
         let clock = Clock { began, skew_ms };
-        self.nodes.insert(name.to_owned(), Node::new(seed, store, run, clock, self.compare_every));
+        let mut node = Node::new(seed, store, run, clock, self.compare_every);
+        node.began_clean = clean;
+        self.nodes.insert(name.to_owned(), node);
         self.happen(name, Event::Started { clean });
     }
 
@@ -317,8 +319,15 @@ impl Cluster {
 
     /// Ends all cuts and connects everybody.
     pub fn heal(&mut self) {
-        self.network.mend_all();
+        self.mend();
         self.connect_all();
+    }
+
+    /// Ends all cuts. A connection on which frames vanished does not outlive that.
+    pub(crate) fn mend(&mut self) {
+        for (from, to) in self.network.mend_all() {
+            self.disconnect(&from, &to);
+        }
     }
 
     /// A node's device, once it has listened.
@@ -384,9 +393,8 @@ impl Cluster {
         }
         match what {
             What::Disk => {
-                // All that one flush or read brings is told at once, in order.
                 for event in node.disk.end() {
-                    self.give(&name, event, see);
+                    self.happen(&name, event);
                 }
                 self.start_disk(&name);
             }

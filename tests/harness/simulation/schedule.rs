@@ -4,6 +4,7 @@
 //! by the checkers, before its effects are carried out.
 
 use fourword_protocol::command::{Command, CommandId, JoinBy, Outcome, Reply};
+use fourword_protocol::ids::PersonId;
 use fourword_protocol::roster::Role;
 use fourword_storage::MemoryStore;
 use rand::{Rng, SeedableRng};
@@ -17,7 +18,7 @@ use super::world::{Intent, Person, World};
 use crate::cluster::Cluster;
 use crate::draw;
 use crate::tally::Tally;
-use crate::trace::Trace;
+use crate::trace::{self, Trace};
 
 const NAMES: [&str; 7] = ["ada", "ben", "cem", "dia", "eve", "fay", "gus"];
 const NODES_MIN: u64 = 5;
@@ -40,6 +41,8 @@ pub struct Schedule {
     trace: Trace,
     events: u64,
     first: u64,
+    /// Every event is printed, for who looks for a cause.
+    pub(super) aloud: bool,
 }
 
 impl Schedule {
@@ -61,6 +64,7 @@ impl Schedule {
             trace: Trace::default(),
             events: 0,
             first,
+            aloud: false,
         }
     }
 
@@ -105,16 +109,23 @@ impl Schedule {
 
     /// Lets the next thing happen, and has it looked at. False if nothing is left.
     pub(super) fn one(&mut self) -> Result<bool, Violation> {
-        let Schedule { c, world, checker, trace, events, .. } = self;
+        let Schedule { c, world, checker, trace, events, aloud, .. } = self;
         let mut broken = None;
         let more = c.step_seen(&mut |c, happened| {
             *events += 1;
+            if *aloud {
+                println!("{}", trace::line(happened.at, &happened.name, &happened.event, &happened.effects));
+            }
             trace.note(happened.at, &happened.name, &happened.event, &happened.effects);
             if broken.is_none() {
                 broken = checker.look(c, world, happened).err();
             }
         });
-        broken.map_or(Ok(more), Err)
+        if let Some(violation) = broken {
+            return Err(violation);
+        }
+        self.checker.look_after(&mut self.c, &self.world)?;
+        Ok(more)
     }
 
     /// Lets so much time pass.
@@ -176,6 +187,8 @@ impl Schedule {
     pub(super) fn add_person(&mut self, name: &str) -> Result<usize, Violation> {
         let person = self.world.people.len();
         self.world.nodes.insert(name.to_owned(), person);
+        let nodes = vec![name.to_owned()];
+        self.world.people.push(Person { id: PersonId([0; 32]), nodes, honest: true });
         self.c.start(name, MemoryStore::new(), 0, false);
         while self.c.device(name).is_none() {
             self.one()?;
@@ -186,7 +199,9 @@ impl Schedule {
                 _ => self.run_for(10)?,
             }
         };
-        self.world.people.push(Person { id, nodes: vec![name.to_owned()], honest: true });
+        if let Some(person) = self.world.people.get_mut(person) {
+            person.id = id;
+        }
         Ok(person)
     }
 
