@@ -60,8 +60,16 @@ pub(crate) struct Network {
     muted: BTreeSet<(String, String)>,
     /// How many connections there ever were.
     connections: u64,
-    /// Frames that are to be lost: on which way, of which kind, and how many.
-    losing: Vec<((String, String), fn(&Frame) -> bool, u64)>,
+    /// Frames that a test wants to be lost.
+    losing: Vec<Losing>,
+}
+
+/// So many frames of a kind that are to be lost on one way.
+#[derive(Debug)]
+struct Losing {
+    way: (String, String),
+    kind: fn(&Frame) -> bool,
+    count: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +138,7 @@ impl Network {
     // -- what travels -------------------------------------------------------------------------
 
     pub(crate) fn lose(&mut self, from: &str, to: &str, kind: fn(&Frame) -> bool, count: u64) {
-        self.losing.push((way(from, to), kind, count));
+        self.losing.push(Losing { way: way(from, to), kind, count });
     }
 
     pub(crate) fn lose_no_more(&mut self) {
@@ -143,11 +151,11 @@ impl Network {
             return false;
         }
         let Ok(frame) = Frame::decode(bytes) else { return false };
-        let fits = |(of, kind, count): &&mut ((String, String), fn(&Frame) -> bool, u64)| {
-            *of == way(from, to) && *count > 0 && kind(&frame)
+        let (on, mut losing) = (way(from, to), self.losing.iter_mut());
+        let Some(fits) = losing.find(|l| l.count > 0 && l.way == on && (l.kind)(&frame)) else {
+            return false;
         };
-        let Some((_, _, count)) = self.losing.iter_mut().find(fits) else { return false };
-        *count -= 1;
+        fits.count -= 1;
         true
     }
 
@@ -165,7 +173,8 @@ impl Network {
         }
         let LinkProfile { stream_ms, jitter_ms, lost, doubled, overtaken, .. } = self.profile;
         let link = self.links.entry(way(from, to)).or_insert_with(|| {
-            let delay_ms = if stream_ms.0 == stream_ms.1 { stream_ms.0 } else { draw::within(random, stream_ms) };
+            let delay_ms =
+                if stream_ms.0 == stream_ms.1 { stream_ms.0 } else { draw::within(random, stream_ms) };
             Link { delay_ms, busy_until: 0 }
         });
         let jitter = if jitter_ms == 0 { 0 } else { random.next_u64() % jitter_ms };
