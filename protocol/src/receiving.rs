@@ -12,6 +12,7 @@ use crate::governing::Haste;
 use crate::ids::{DeviceKey, DocumentKey, EntityId, StatementId};
 use crate::opening::{LOG, found};
 use crate::outbox::{After, local, refusal};
+use crate::planted::{self, Planted};
 use crate::record::{LoadId, Page, Query, Record, StoreFailure};
 use crate::replica::{Answer, Judged, Queued, Replica};
 use crate::replicator::{Load, Replicator};
@@ -404,13 +405,16 @@ impl Replicator {
         let heads = entity.roster.heads_to_write(&me.key(), previous);
         let Some((epoch, key)) = entity.epoch().map(|(epoch, key)| (epoch, key.clone())) else { return };
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
-        let Ok(Some(sealed)) = replica.seal(&me.device, heads, (epoch, &key), &mut self.random) else {
+        let Ok(Some(mut sealed)) = replica.seal(&me.device, heads, (epoch, &key), &mut self.random) else {
             return;
         };
         let mut records = vec![envelope_record(id, &sealed.envelope)];
         if sealed.begins {
             let incarnation = sealed.envelope.header.log.incarnation.0.to_be_bytes().to_vec();
             records.insert(0, local(LOG, &document.0, Some(incarnation)));
+        }
+        if planted::is(Planted::AckBeforeDurable) {
+            sealed.answers.drain(..).for_each(|(command, outcome)| self.out.answer(command, outcome));
         }
         let answers = sealed.answers.into_iter().map(|(command, outcome)| After::Answer(command, outcome));
         let after = answers.chain([After::Sealed(id, document)]).collect();
