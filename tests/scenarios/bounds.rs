@@ -1,6 +1,6 @@
 //! What a person can have at once: link codes that are open, and joins that are under way.
 
-use fourword_protocol::command::{Command, DeviceCommand, JoinBy, Outcome, RefusalCode, Reply};
+use fourword_protocol::command::{Command, DeviceCommand, JoinBy, RefusalCode, Reply};
 use fourword_protocol::ids::EntityId;
 use fourword_protocol::limits::{JOINS_MAX, LINK_CODES_MAX};
 use fourword_protocol::link::LinkCode;
@@ -61,9 +61,15 @@ fn as_many_joins_are_under_way_as_may_and_one_more_is_refused_until_one_is_given
     assert_eq!(code(&c.ask("ada", join(0))), Some(RefusalCode::TooMuch));
     assert_eq!(code(&c.ask("ada", by_words(invitation(0).0, None, ""))), Some(RefusalCode::TooMuch));
     assert!(waiting.iter().chain([&seeking]).all(|join| c.answer("ada", *join).is_none()), "all go on");
+    // One of them once more takes no room: the later asker waits in place of the earlier.
+    for (again, before) in [(join(1), waiting[0]), (by_words(sought, None, ""), seeking)] {
+        let later = c.begin("ada", again);
+        c.run_for(1);
+        assert_eq!(c.answer("ada", later), None);
+        assert_eq!(c.answer("ada", before).and_then(code), Some(RefusalCode::Pending));
+    }
+    assert_eq!(joins(&mut c, "ada").len(), JOINS_MAX);
     c.must("ada", Command::CancelJoin(sought));
-    let Outcome::Refused(given_up) = c.answer("ada", seeking).unwrap() else { panic!("a refusal") };
-    assert_eq!(given_up.code, RefusalCode::Pending);
     let taken = c.begin("ada", join(0));
     c.run_for(1);
     assert!(c.answer("ada", taken).is_none());
