@@ -13,7 +13,7 @@ use crate::epoch::{self, EntitySecret, EpochKey};
 use crate::evidence::Faults;
 use crate::governing::{Asking, Rotation};
 use crate::identity::DeviceSecret;
-use crate::ids::{DeviceKey, DocumentKey, EntityId, LogId, StatementId, Topic};
+use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogId, StatementId, Topic};
 use crate::planted::{self, Planted};
 use crate::replica::{Author, Judged, Replica, Stands, Stored};
 use crate::roster::{Body, Role, Roster, Statement};
@@ -208,9 +208,16 @@ impl Entity {
         let documents = self.replicas.values().map(|replica| DocumentState {
             document: replica.key,
             vector: replica.vector_digest(),
-            content: replica.live().map(|live| live.content_digest()),
+            content: self.content_of(replica),
         });
         State { entity: self.id, roster: self.roster.digest(), documents: documents.collect() }
+    }
+
+    /// A digest of what a document shows; `None` while it is not in memory, or what is there must
+    /// be judged anew and so is nothing to compare by.
+    pub(crate) fn content_of(&self, replica: &Replica) -> Option<Digest> {
+        let live = replica.live().filter(|_| !self.rejudge && !replica.is_stale());
+        live.map(|live| live.content_digest())
     }
 
     /// Whether nothing is being written or read: the moment to begin documents anew.

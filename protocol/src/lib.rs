@@ -21,6 +21,7 @@ mod gossip;
 mod governing;
 pub mod identity;
 pub mod ids;
+pub mod inspect;
 mod joining;
 pub mod limits;
 pub mod link;

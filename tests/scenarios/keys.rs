@@ -180,7 +180,7 @@ fn a_device_whose_key_was_late_ends_with_everything() {
     }
     c.connect("dan", "ben");
     let waiting = |c: &mut Cluster| match c.must("dan", Command::SyncStatus(Some(group))) {
-        Reply::Sync(documents) => documents.iter().any(|d| d.state == SyncState::WaitingForKey),
+        Reply::Sync { documents, .. } => documents.iter().any(|d| d.state == SyncState::WaitingForKey),
         other => panic!("{other:?}"),
     };
     let mut waited = false;

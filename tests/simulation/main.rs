@@ -169,7 +169,8 @@ impl Schedule {
             let stands = shown.iter().any(|(shown, _, deleted)| shown == id && !deleted);
             assert!(!stands, "seed {seed}: a deletion was undone");
         }
-        let Reply::Sync(documents) = self.cluster.must("ada", Command::SyncStatus(Some(self.group))) else {
+        let Reply::Sync { documents, .. } = self.cluster.must("ada", Command::SyncStatus(Some(self.group)))
+        else {
             panic!("a status")
         };
         let in_sync = documents.iter().all(|d| d.state == SyncState::InSync);

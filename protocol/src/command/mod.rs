@@ -222,7 +222,12 @@ pub enum Reply {
     /// Answers `Read`.
     Messages(Vec<MessageView>),
     /// Answers `SyncStatus`.
-    Sync(Vec<DocumentSync>),
+    Sync {
+        /// How each document stands.
+        documents: Vec<DocumentSync>,
+        /// What this person wants to get into and is not in yet.
+        joins: Vec<JoinView>,
+    },
     /// Answers `Peers`.
     Peers(Vec<PeerView>),
 }
