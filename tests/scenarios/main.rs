@@ -11,7 +11,7 @@ mod forks;
 mod governing;
 mod joining;
 mod keys;
-mod outcast;
+mod people;
 mod pressing;
 mod removed;
 mod returning;
