@@ -58,6 +58,8 @@ pub(crate) struct Entity {
     /// How often branches of a device's logs are kept: one that makes more and more of them must
     /// not make this node read its documents anew without end.
     pub(crate) branchings: BTreeMap<DeviceKey, Allowance>,
+    /// Which documents stood equal with a device when it was last connected in this run.
+    pub(crate) parted_equal: BTreeMap<DeviceKey, BTreeSet<DocumentKey>>,
     /// How many envelopes one peer may have kept of branches that the roster may mean.
     pub(crate) gatherings: BTreeMap<DeviceKey, Allowance>,
 }
@@ -117,6 +119,7 @@ impl Entity {
             asking: Asking::default(),
             faults: Faults::default(),
             branchings: BTreeMap::new(),
+            parted_equal: BTreeMap::new(),
             gatherings: BTreeMap::new(),
         }
     }
@@ -207,7 +210,7 @@ impl Entity {
     pub(crate) fn state(&self) -> State {
         let documents = self.replicas.values().map(|replica| DocumentState {
             document: replica.key,
-            vector: replica.vector_digest(),
+            vector: replica.heads.digest(),
             content: self.content_of(replica),
         });
         State { entity: self.id, roster: self.roster.digest(), documents: documents.collect() }
@@ -393,6 +396,8 @@ impl Entity {
 
     fn wait(&mut self, envelope: Envelope, want: Want) -> Received {
         if let Some(replica) = self.replicas.get_mut(&envelope.header.log.document) {
+            let log = envelope.header.log;
+            replica.wants.raise(log.device, log, envelope.header.sequence);
             replica.waiting.keep(envelope, want);
         }
         Received::Waits(want)

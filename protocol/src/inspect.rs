@@ -50,7 +50,7 @@ impl Replicator {
             entity: entity.id,
             document: replica.key,
             roster: entity.roster.digest(),
-            heads: replica.heads.clone(),
+            heads: (*replica.heads).clone(),
             content: entity.content_of(replica),
             waiting: replica.waiting.size().0,
             is_sealed: replica.is_sealed(),

@@ -46,5 +46,6 @@ pub mod time;
 pub mod update;
 mod views;
 mod waiting;
+mod wants;
 pub mod wire;
 pub mod words;

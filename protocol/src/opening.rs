@@ -63,6 +63,9 @@ impl Replicator {
         let children = locals.iter().filter(|(key, _)| key.kind == CHILD);
         self.restore_children(children.filter_map(|(key, value)| children::read(&key.of, value)).collect());
         self.restore_heads(&heads, &locals);
+        if !planted::is(Planted::LoseWantAtRestart) {
+            self.restore_wants(&locals);
+        }
         self.restore_evidence(&locals);
         self.ready();
     }
@@ -122,7 +125,7 @@ impl Replicator {
         for (entity, log, head) in heads {
             let replica = self.entities.get_mut(entity).and_then(|e| e.replicas.get_mut(&log.document));
             if let Some(replica) = replica {
-                replica.heads.insert(*log, *head);
+                replica.heads.set(*log, *head);
             }
         }
         let continues = self.opening.clean || planted::is(Planted::ReuseIncarnation);

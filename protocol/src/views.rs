@@ -5,7 +5,7 @@
 
 mod standing;
 
-pub(crate) use standing::Line;
+pub(crate) use standing::{Line, Said};
 
 use std::collections::BTreeMap;
 

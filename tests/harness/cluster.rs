@@ -425,7 +425,7 @@ impl Cluster {
         }
     }
 
-    fn start_disk(&mut self, name: &str) {
+    pub(crate) fn start_disk(&mut self, name: &str) {
         let (flush, read) = (self.disks.flush_ms, self.disks.read_ms);
         if let Some(work) = self.node_mut(name).disk.begin() {
             let takes = match work {
@@ -437,7 +437,7 @@ impl Cluster {
         }
     }
 
-    fn carry_out(&mut self, name: &str, effect: Effect) {
+    pub(crate) fn carry_out(&mut self, name: &str, effect: Effect) {
         match effect {
             Effect::Listen(secret) => {
                 let node = self.node_mut(name);

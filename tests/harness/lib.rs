@@ -15,6 +15,7 @@ pub mod network;
 pub mod node;
 pub mod puppet;
 pub mod roster_json;
+pub mod simulation;
 pub mod story;
 pub mod tally;
 mod trace;

@@ -6,6 +6,7 @@
 use fourword_protocol::command::{
     ChatCommand, Command, CommandId, JoinBy, JoinState, Kind, Notice, Outcome, Reply,
 };
+use fourword_protocol::effect::Effect;
 use fourword_protocol::event::Event;
 use fourword_protocol::roster::Role;
 use fourword_protocol::roster::invite::InviteCode;
@@ -45,6 +46,26 @@ impl Cluster {
         match self.ask(name, command) {
             Outcome::Done(reply) => reply,
             Outcome::Refused(refusal) => panic!("{name} refused: {} ({:?})", refusal.message, refusal.code),
+        }
+    }
+
+    /// Looks at what a node shows, now and without an event: `None` if it must read that first, or
+    /// refuses.
+    pub(crate) fn peek(&mut self, name: &str, command: Command) -> Option<Reply> {
+        let now = self.now();
+        let node = self.node_mut(name);
+        let (id, now) = (node.next_command(), node.clock.at(now));
+        let mut answer = None;
+        for effect in node.machine.handle(now, Event::Asked(id, command)) {
+            match effect {
+                Effect::Answer(of, outcome) if of == id => answer = Some(outcome),
+                other => self.carry_out(name, other),
+            }
+        }
+        self.start_disk(name);
+        match answer? {
+            Outcome::Done(reply) => Some(reply),
+            Outcome::Refused(_) => None,
         }
     }
 

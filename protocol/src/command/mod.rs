@@ -315,6 +315,8 @@ pub enum Notice {
     DevicesChanged,
     /// Something this person wrote counts no more, or counts again.
     AcceptanceChanged(FourWords),
+    /// How documents of an entity stand with some device changed: see `Command::SyncStatus`.
+    SyncChanged(FourWords),
     /// A device connected or disconnected.
     PeerChanged {
         /// Which.

@@ -174,7 +174,7 @@ impl Replica {
         let envelope = Envelope::seal(header, &content, epoch.1, device, random)?;
         // Not before: edits that cannot be sealed must be refused to who made them.
         let group: Vec<Pending> = self.pending.drain(..count).collect();
-        self.heads.insert(log, envelope.head());
+        self.heads.set(log, envelope.head());
         if let Content::Live(live) = &mut self.content {
             live.advance(&envelope);
         }

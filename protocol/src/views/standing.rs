@@ -5,11 +5,10 @@
 //! only where both sides told equal rosters, vectors and content, and all of ours is sealed and
 //! read. What a device claims to hold makes its own line say so, and nobody else's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::command::{
-    CommandId, DocumentSync, Outcome, PeerSync, Refusal, Reply, SyncState, SyncState::InSync,
-};
+use crate::command::SyncState::{self, Alone, Behind, Diverged, InSync, NotMember, WaitingForKey};
+use crate::command::{CommandId, DocumentSync, Kind, Notice, Outcome, PeerSync, Refusal, Reply};
 use crate::entity::Entity;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogHead, LogId, PersonId};
 use crate::planted::{self, Planted};
@@ -18,7 +17,6 @@ use crate::replicator::Replicator;
 use crate::schema;
 use crate::session::Shared;
 use crate::waiting::Want;
-use crate::wire::DocumentState;
 use crate::words::FourWords;
 
 use super::shown_names;
@@ -49,8 +47,10 @@ pub(crate) struct Line {
 pub(crate) enum Why {
     /// Nothing is missing.
     Equal,
-    /// The device is not connected.
-    Away,
+    /// The device is not connected; whether all was equal when it was.
+    Away { was_equal: bool },
+    /// The device is not connected, and showed so many envelopes that have not come.
+    Showed(u64),
     /// It has not said how it stands.
     Untold,
     /// It does not know of the document yet.
@@ -67,17 +67,22 @@ pub(crate) enum Why {
     Lacking { here: u64, there: u64 },
     /// So many of its own envelopes came and cannot be read.
     Keyless(u64),
+    /// The logs differ, and nobody has said by what.
+    Differing,
     /// Equal logs show other content.
     Content,
     /// Its logs part from ours.
     Forked,
 }
 
-/// How an entity stands here, looked up once for all its documents and peers.
+/// How the documents of an entity were last said to stand with each device; under this device's own
+/// key, what is so here.
+pub(crate) type Said = BTreeMap<DeviceKey, BTreeMap<DocumentKey, SyncState>>;
+
+/// What is looked up once for all documents of an entity and all peers.
 struct Ours<'a> {
     entity: &'a Entity,
     roster: Digest,
-    documents: BTreeMap<DocumentKey, DocumentState>,
     is_member: bool,
 }
 
@@ -85,10 +90,10 @@ impl Standing {
     /// The worst of what is so here and with each device. Who is away changes nothing while
     /// somebody is there.
     pub(crate) fn state(&self) -> SyncState {
-        let lines = self.lines.iter().map(|line| line.state).filter(|state| *state != SyncState::Alone);
+        let lines = self.lines.iter().map(|line| line.state).filter(|state| *state != Alone);
         match (lines.max(), self.here) {
             (Some(worst), here) => worst.max(here),
-            (None, InSync) => SyncState::Alone,
+            (None, InSync) => Alone,
             (None, here) => here,
         }
     }
@@ -119,17 +124,11 @@ impl Replicator {
     }
 
     fn ours<'a>(&self, entity: &'a Entity) -> Ours<'a> {
-        let state = entity.state();
-        let documents = state.documents.into_iter().map(|document| (document.document, document));
         let is_member = self.me.as_ref().is_some_and(|me| entity.member(me.key()).is_some());
-        Ours { entity, roster: state.roster, documents: documents.collect(), is_member }
+        Ours { entity, roster: entity.roster.digest(), is_member }
     }
 
     fn standing(&self, ours: &Ours<'_>, replica: &Replica) -> Standing {
-        let (document, of) = (replica.key, replica.of);
-        if !ours.is_member {
-            return Standing { document, of, here: SyncState::NotMember, lines: Vec::new() };
-        }
         let me = self.me.as_ref().map(|me| me.key());
         let members = ours.entity.roster.reading().members.iter();
         let devices = members.flat_map(|(person, member)| member.devices.iter().map(move |d| (*person, *d)));
@@ -137,46 +136,104 @@ impl Replicator {
             let (state, why) = self.line(ours, replica, device);
             Line { person, device, state, why }
         };
-        let lines = devices.filter(|(_, device)| Some(*device) != me).map(line).collect();
-        let here = if replica.waiting.count(Want::Key) > 0 {
-            SyncState::WaitingForKey
-        } else if replica.waiting.is_empty() {
-            InSync
-        } else {
-            SyncState::Behind
-        };
-        Standing { document, of, here, lines }
+        let others = devices.filter(|(_, device)| ours.is_member && Some(*device) != me);
+        let lines = others.map(line).collect();
+        Standing { document: replica.key, of: replica.of, here: here(ours, replica), lines }
     }
 
     /// How a document stands with one device.
     fn line(&self, ours: &Ours<'_>, replica: &Replica, device: DeviceKey) -> (SyncState, Why) {
-        let Some(session) = self.sessions.get(&device) else { return (SyncState::Alone, Why::Away) };
+        let Some(session) = self.sessions.get(&device) else {
+            let showed = replica.wants.beyond(&device, |log| replica.heads.length(log));
+            let equal = ours.entity.parted_equal.get(&device);
+            let was_equal = equal.is_some_and(|documents| documents.contains(&replica.key));
+            return if showed > 0 { (Behind, Why::Showed(showed)) } else { (Alone, Why::Away { was_equal }) };
+        };
         let shared = session.shared.get(&ours.entity.id);
         let told = shared.and_then(|shared| Some((shared, shared.theirs.as_ref()?)));
-        let Some((shared, theirs)) = told else { return (SyncState::Behind, Why::Untold) };
-        let there = theirs.documents.iter().find(|document| document.document == replica.key);
-        let (Some(here), Some(there)) = (ours.documents.get(&replica.key), there) else {
-            return (SyncState::Behind, Why::Unopened);
+        let Some((shared, theirs)) = told else { return (Behind, Why::Untold) };
+        let there = theirs.documents.binary_search_by_key(&replica.key, |document| document.document);
+        let Some(there) = there.ok().and_then(|at| theirs.documents.get(at)) else {
+            return (Behind, Why::Unopened);
         };
-        let none_lacks = Why::Lacking { here: 0, there: 0 };
-        if planted::is(Planted::InSyncOnEqualLength) && lacking(replica, shared) == none_lacks {
+        if planted::is(Planted::InSyncOnEqualLength) && lacking(replica, shared) == Why::Differing {
             return (InSync, Why::Equal);
         }
-        if here.vector != there.vector {
-            if is_forked(replica, shared) {
-                return (SyncState::Diverged, Why::Forked);
-            }
-            return (SyncState::Behind, lacking(replica, shared));
+        if replica.heads.digest() != there.vector {
+            return if is_forked(replica, shared) {
+                (Diverged, Why::Forked)
+            } else {
+                (Behind, lacking(replica, shared))
+            };
         }
         let keyless = replica.waiting.without_key(&device);
-        match (here.content, there.content) {
-            _ if ours.roster != theirs.roster => (SyncState::Behind, Why::Rosters),
-            _ if !replica.is_sealed() => (SyncState::Behind, Why::Unsealed),
-            (None, _) => (SyncState::Behind, Why::Unread),
-            (_, None) => (SyncState::Behind, Why::UnreadThere),
-            (Some(a), Some(b)) if a != b => (SyncState::Diverged, Why::Content),
-            _ if keyless > 0 => (SyncState::WaitingForKey, Why::Keyless(keyless)),
-            _ => (InSync, Why::Equal),
+        match there.content {
+            _ if ours.roster != theirs.roster => (Behind, Why::Rosters),
+            _ if !replica.is_sealed() => (Behind, Why::Unsealed),
+            None => (Behind, Why::UnreadThere),
+            Some(there) => match ours.entity.content_of(replica) {
+                None => (Behind, Why::Unread),
+                Some(here) if here != there => (Diverged, Why::Content),
+                Some(_) if keyless > 0 => (WaitingForKey, Why::Keyless(keyless)),
+                Some(_) => (InSync, Why::Equal),
+            },
+        }
+    }
+
+    // -- changes ------------------------------------------------------------------------------
+
+    /// Compares how an entity stands with what was said last, with all devices or with one.
+    pub(crate) fn note_standing(&mut self, id: EntityId, with: Option<DeviceKey>) {
+        let Some(me) = self.me.as_ref().map(|me| me.key()) else { return };
+        let Some(entity) = self.entities.get(&id).filter(|e| e.kind != Kind::Home) else { return };
+        let members = entity.roster.reading().members.values();
+        let devices: BTreeSet<DeviceKey> = members.flat_map(|m| m.devices.iter().copied()).collect();
+        let ours = self.ours(entity);
+        let noted: Vec<DeviceKey> = match with {
+            Some(device) => devices.contains(&device).then_some(device).into_iter().collect(),
+            None => devices.iter().copied().filter(|device| *device != me).chain([me]).collect(),
+        };
+        let mut said = self.said.remove(&id).unwrap_or_default();
+        said.retain(|device, _| *device == me || devices.contains(device));
+        for device in noted {
+            let state = |replica: &Replica| match device == me || !ours.is_member {
+                true => here(&ours, replica),
+                false => self.line(&ours, replica, device).0,
+            };
+            let now = entity.replicas.values().map(|replica| (replica.key, state(replica))).collect();
+            let before = said.insert(device, now).unwrap_or_default();
+            let now = said.get(&device).into_iter().flatten();
+            let changed = now.filter(|(document, state)| before.get(document) != Some(state));
+            let places = changed.filter_map(|(document, _)| entity.replicas.get(document));
+            self.sync_changed.extend(places.map(|replica| replica.of));
+        }
+        self.said.insert(id, said);
+    }
+
+    /// Tells whoever listens what changed in this event: each entity once.
+    pub(crate) fn notify_sync(&mut self) {
+        for of in std::mem::take(&mut self.sync_changed) {
+            if let Some(words) = self.names.entity(of) {
+                self.out.notify(Notice::SyncChanged(words));
+            }
+        }
+    }
+
+    /// A device parts: which documents stood equal with it is remembered until it is back.
+    pub(crate) fn note_parting(&mut self, device: DeviceKey) {
+        let shared = self.sessions.get(&device).into_iter().flat_map(|session| session.shared.keys());
+        for id in shared.copied().collect::<Vec<EntityId>>() {
+            let Some(entity) = self.entities.get(&id).filter(|e| e.member(device).is_some()) else {
+                continue;
+            };
+            let ours = self.ours(entity);
+            let equal = entity.replicas.values().filter(|r| self.line(&ours, r, device).0 == InSync);
+            let equal: BTreeSet<DocumentKey> = equal.map(|replica| replica.key).collect();
+            if let Some(entity) = self.entities.get_mut(&id) {
+                let reading = entity.roster.reading();
+                entity.parted_equal.retain(|device, _| reading.member_of(device).is_some());
+                entity.parted_equal.insert(device, equal);
+            }
         }
     }
 
@@ -211,16 +268,16 @@ impl Replicator {
         let state = standing.state();
         if state == standing.here {
             match state {
-                SyncState::NotMember => return "you are not a member any more".to_owned(),
-                SyncState::WaitingForKey => return self.keys_awaited(entity, replica),
+                NotMember => return "you are not a member any more".to_owned(),
+                WaitingForKey => return self.keys_awaited(entity, replica),
                 _ => {}
             }
         }
         let worst = standing.lines.iter().find(|line| line.state == state);
         match (state, worst) {
             (InSync, _) => String::new(),
-            (SyncState::Alone, _) if standing.lines.is_empty() => "no other device is a member".to_owned(),
-            (SyncState::Alone, _) => "no other device is connected".to_owned(),
+            (Alone, _) if standing.lines.is_empty() => "no other device is a member".to_owned(),
+            (Alone, _) => "no other device is connected".to_owned(),
             (_, Some(line)) => self.why_in_words(entity, line),
             (_, None) => {
                 let waits = replica.waiting.in_words();
@@ -250,7 +307,13 @@ impl Replicator {
         let whose = self.whose(entity, line.device);
         match line.why {
             Why::Equal => String::new(),
-            Why::Away => format!("{whose} is not connected"),
+            Why::Away { was_equal: true } => {
+                format!("{whose} is not connected; it was in sync when last heard")
+            }
+            Why::Away { was_equal: false } => format!("{whose} is not connected"),
+            Why::Showed(count) => {
+                format!("{whose} is not connected and showed {} that have not come", entries(count))
+            }
             Why::Untold => format!("{whose} has not told yet how it stands"),
             Why::Unopened => format!("{whose} has not opened this document yet"),
             Why::Rosters => format!("{whose} and this one do not know of the same changes to who is in"),
@@ -263,6 +326,9 @@ impl Replicator {
                 format!("{whose} has {} more than came here{lacks}", entries(here))
             }
             Why::Keyless(count) => format!("{} of {whose} came without the key to them", entries(count)),
+            Why::Differing => {
+                format!("{whose} does not hold the same entries; what is missing is being found out")
+            }
             Why::Content => {
                 format!("{whose} holds the same entries and shows other content: please report it")
             }
@@ -289,17 +355,32 @@ impl Why {
     fn behind(self) -> u64 {
         match self {
             Why::Lacking { here, there } => here.saturating_add(there),
-            Why::Keyless(count) => count,
+            Why::Keyless(count) | Why::Showed(count) => count,
             _ => 0,
         }
     }
 }
 
+/// What is so here, whatever peers say.
+fn here(ours: &Ours<'_>, replica: &Replica) -> SyncState {
+    if !ours.is_member {
+        NotMember
+    } else if replica.waiting.count(Want::Key) > 0 {
+        WaitingForKey
+    } else if replica.waiting.is_empty() {
+        InSync
+    } else {
+        Behind
+    }
+}
+
 /// What both lack of each other, by the vector the peer last showed.
 fn lacking(replica: &Replica, shared: &Shared) -> Why {
-    let none = BTreeMap::new();
-    let theirs = shared.vectors.get(&replica.key).unwrap_or(&none);
-    Why::Lacking { here: beyond(theirs, &replica.heads), there: beyond(&replica.heads, theirs) }
+    let Some(theirs) = shared.vectors.get(&replica.key) else { return Why::Differing };
+    match (beyond(theirs, &replica.heads), beyond(&replica.heads, theirs)) {
+        (0, 0) => Why::Differing,
+        (here, there) => Why::Lacking { here, there },
+    }
 }
 
 /// How many envelopes these heads name that the others do not.
