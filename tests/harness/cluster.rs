@@ -136,7 +136,9 @@ impl Cluster {
         let skew_ms = self.nodes.get(name).map_or(0, |node| node.clock.skew_ms);
         let began = if self.clocks_begin_anew { self.now } else { 0 };
         let clock = Clock { began, skew_ms };
-        self.nodes.insert(name.to_owned(), Node::new(seed, store, run, clock, self.compare_every));
+        let mut node = Node::new(seed, store, run, clock, self.compare_every);
+        node.began_clean = clean;
+        self.nodes.insert(name.to_owned(), node);
         self.happen(name, Event::Started { clean });
     }
 
@@ -378,9 +380,8 @@ impl Cluster {
         }
         match what {
             What::Disk => {
-                // All that one flush or read brings is told at once, in order.
                 for event in node.disk.end() {
-                    self.give(&name, event, see);
+                    self.happen(&name, event);
                 }
                 self.start_disk(&name);
             }

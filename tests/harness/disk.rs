@@ -31,6 +31,8 @@ pub(crate) struct Disk {
     jobs: VecDeque<Job>,
     /// How many of the jobs are being done.
     under_way: usize,
+    /// What happens to the next flush.
+    fault: Option<Fault>,
     /// Some write failed since the disk was last opened.
     pub(crate) failed: bool,
 }
@@ -86,6 +88,7 @@ impl Disk {
             }
         }
         if !batches.is_empty() {
+            self.fault.take().into_iter().for_each(|fault| self.store.fail_next(fault));
             let written = self.store.write(&batches);
             self.failed |= written.is_err();
             events.extend(batches.iter().map(|batch| match &written {
@@ -115,12 +118,17 @@ impl Disk {
         // A store that is broken takes nothing more; only what reached it before counts then.
         let _ = self.store.append(&reached);
         self.store.crash(reached.len());
-        self.failed = false;
+        (self.failed, self.fault) = (false, None);
     }
 
     /// Makes the next flush fail, and all after it until the disk is opened again.
     pub(crate) fn fail_next(&mut self, fault: Fault) {
-        self.store.fail_next(fault);
+        self.fault = Some(fault);
+    }
+
+    /// The next flush does not fail, if it was to.
+    pub(crate) fn spare(&mut self) {
+        self.fault = None;
     }
 }
 

@@ -13,15 +13,16 @@ use fourword_protocol::command::{
 use fourword_protocol::effect::Effect;
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::event::Event;
-use fourword_protocol::ids::{EntityId, EnvelopeHash, LogHead, LogId, PersonId, StatementId};
+use fourword_protocol::ids::{EntityId, EnvelopeHash, LogHead, LogId, StatementId};
 use fourword_protocol::queues::Queues;
 use fourword_protocol::record::{BatchId, Page, Query, Record};
-use fourword_protocol::roster::{Body, Statement};
+use fourword_protocol::roster::{Body, Roster, Statement};
 use fourword_protocol::schema::chat::MessageId;
-use fourword_protocol::{limits, roster::Role};
+use fourword_protocol::limits;
 use fourword_storage::Store;
 
 use super::claims::Claims;
+use super::truth;
 use super::verdict::{Rule, Violation, demand};
 use super::world::{Intent, Promise, Saved, World};
 use crate::cluster::{Cluster, Happened};
@@ -37,15 +38,12 @@ pub struct Checker {
     under_way: BTreeMap<(String, u64, BatchId), Vec<(LogId, u64)>>,
     /// Where each log stands that a node stores, by what it wrote.
     heads: BTreeMap<String, BTreeMap<LogId, LogHead>>,
-    /// Statements each node has taken, in order.
-    pub(super) known: BTreeMap<String, Vec<(EntityId, StatementId)>>,
+    /// Statements each run of a node has taken, in order.
+    pub(super) known: BTreeMap<(String, u64), Vec<(EntityId, StatementId)>>,
     /// Every statement that any honest node has taken.
     pub(super) statements: BTreeMap<StatementId, (EntityId, Statement)>,
     /// Envelopes that honest devices wrote: by whom, and how many statements it knew.
     pub(super) authored: Vec<Authored>,
-    /// People whose membership somebody or they themselves ended or changed, and whose devices
-    /// were revoked: what they wrote may rightly be void.
-    pub(super) cut: BTreeSet<PersonId>,
     /// Messages that a run of a node has shown as deleted.
     deleted: BTreeMap<(String, u64), BTreeSet<MessageId>>,
     /// What must be looked at once the effects are carried out.
@@ -79,12 +77,15 @@ impl Checker {
         }
         match &h.event {
             Event::Loaded(_, Ok(Page::Opening { statements, heads, .. })) => {
-                self.opened(&h.name, statements, heads, world);
+                self.opened((&h.name, c.node(&h.name).run), statements, heads, world);
             }
             Event::Durable(batch) => self.durable(c, h, *batch)?,
             Event::Loaded(..) => self.note_shown(&h.name, world),
             Event::Received(from, bytes) => self.claims.received(c, &h.name, *from, bytes),
             _ => {}
+        }
+        if let Some(Effect::Listen(secret)) = h.effects.iter().find(|e| matches!(e, Effect::Listen(_))) {
+            world.devices.entry(secret.key()).or_default().insert(h.name.clone());
         }
         let published: Vec<Envelope> = h
             .effects
@@ -125,13 +126,13 @@ impl Checker {
 
     fn opened(
         &mut self,
-        name: &str,
+        (name, run): (&str, u64),
         statements: &[(EntityId, StatementId, Vec<u8>)],
         heads: &[(EntityId, LogId, LogHead)],
         world: &World,
     ) {
         self.heads.insert(name.to_owned(), heads.iter().map(|(_, log, head)| (*log, *head)).collect());
-        self.known.insert(name.to_owned(), statements.iter().map(|(of, id, _)| (*of, *id)).collect());
+        self.known.insert((name.to_owned(), run), statements.iter().map(|(of, id, _)| (*of, *id)).collect());
         self.note_shown(name, world);
         let roots = world.groups.iter().enumerate().filter(|(_, group)| group.parent.is_none());
         self.members.extend(roots.map(|(at, _)| (name.to_owned(), at)));
@@ -176,20 +177,19 @@ impl Checker {
                         node: name.to_owned(),
                         entity: *entity,
                         epoch: own.header.epoch,
-                        knew: self.known.get(name).map_or(0, Vec::len),
+                        knew: self.known.get(&(name.to_owned(), run)).map_or(0, Vec::len),
                         run,
                         log: *log,
                         sequence: *sequence,
                     });
                 }
-                self.chain(c, world, name, (*log, *sequence), bytes)?;
+                self.chain(world, name, (*log, *sequence), bytes)?;
             }
             Record::Statement { entity, id, bytes } => {
-                self.known.entry(name.to_owned()).or_default().push((*entity, *id));
+                self.known.entry((name.to_owned(), c.node(name).run)).or_default().push((*entity, *id));
                 if !self.statements.contains_key(id)
                     && let Ok(statement) = Statement::read(bytes)
                 {
-                    self.note_cut(&statement, world);
                     self.statements.insert(*id, (*entity, statement));
                 }
                 if let Some(group) = world.groups.iter().position(|group| group.id == *entity) {
@@ -201,30 +201,15 @@ impl Checker {
         Ok(())
     }
 
-    fn note_cut(&mut self, statement: &Statement, world: &World) {
-        match statement.body() {
-            Body::Remove { person, .. } | Body::SetRole { person, .. } => drop(self.cut.insert(*person)),
-            Body::Leave { .. } | Body::Revoke { .. } | Body::CloseInvite { .. } => {
-                // Whose device signed, or is revoked, or came by that invite, may be anybody.
-                self.cut.extend(world.people.iter().map(|person| person.id).filter(|id| {
-                    !matches!(statement.body(), Body::Leave { .. } | Body::Revoke { .. })
-                        || world.people_of_device(&statement.author()).contains(id)
-                }));
-            }
-            _ => {}
-        }
-    }
-
     /// What a node stores of an honest device's log follows what it stored before.
     fn chain(
         &mut self,
-        c: &Cluster,
         world: &World,
         name: &str,
         (log, sequence): (LogId, u64),
         bytes: &[u8],
     ) -> Result<(), Violation> {
-        if !world.people_of_device(&log.device).is_empty() && !world.is_device_honest(c, &log.device) {
+        if !world.is_device_honest(&log.device) {
             return Ok(());
         }
         let Ok(envelope) = Envelope::read(bytes) else {
@@ -238,7 +223,7 @@ impl Checker {
         }
         let follows = sequence == at + 1 && envelope.header.previous == hash;
         demand(follows, Rule::LogIsWhole, || {
-            format!("{name} stores {sequence} of a log of which it has {at}, or not what follows that")
+            format!("{name} stores {sequence} of a log of {:?}, of which it has {at}, or not what follows that", world.devices.get(&log.device))
         })?;
         heads.insert(log, envelope.head());
         Ok(())
@@ -312,6 +297,18 @@ impl Checker {
         Ok(Promise { node: h.name.clone(), log, sequence, given_up: false })
     }
 
+    /// The roster that a node knew when it wrote an envelope.
+    pub(super) fn roster_when(&self, entity: EntityId, written: &Authored) -> Option<Roster> {
+        let known = self.known.get(&(written.node.clone(), written.run))?.iter().take(written.knew);
+        let of_entity = known.filter(|(of, _)| *of == entity);
+        let mut statements = of_entity.filter_map(|(_, id)| self.statements.get(id)).map(|(_, s)| s.clone());
+        let mut roster = Roster::new(statements.next()?).ok()?;
+        for statement in statements {
+            roster.add(statement);
+        }
+        Some(roster)
+    }
+
     // -- homes --------------------------------------------------------------------------------
 
     /// A node is about to be started again: all it promised is in its home.
@@ -369,32 +366,34 @@ impl Checker {
     ) -> Result<(), Violation> {
         let Some(shown) = chat(c, world, name, group) else { return Ok(()) };
         let run = c.node(name).run;
-        let seen = self.deleted.entry((name.to_owned(), run)).or_default();
+        let mut seen = self.deleted.remove(&(name.to_owned(), run)).unwrap_or_default();
         for view in &shown {
             let message = &view.message;
             if message.deleted {
                 seen.insert(message.id);
                 continue;
             }
-            let doomers = world.doomed.get(&message.id);
-            let kept = doomers.is_some_and(|doomers| {
-                doomers.iter().any(|person| world.people.get(*person).is_some_and(|p| !self.cut.contains(&p.id)))
-            });
-            demand(!(kept && seen.contains(&message.id)), Rule::DeletedStaysDeleted, || {
-                format!("{name} showed {:?} as deleted, and now shows it again", message.text)
-            })?;
+            // What a disk did not take is forgotten, and was never said to be done.
+            if seen.contains(&message.id) && !c.node(name).disk.failed {
+                let void = truth::deletion_is_void(c, world, name, group, &message.id);
+                demand(void, Rule::DeletedStaysDeleted, || {
+                    format!("{name} showed {:?} as deleted, and now shows it again", message.text)
+                })?;
+                seen.remove(&message.id);
+            }
             judge_author(world, name, group, view)?;
-            self.judge_beyond(world, name, &message.text)?;
+            self.judge_beyond(c, world, name, &message.text)?;
         }
+        self.deleted.insert((name.to_owned(), run), seen);
         Ok(())
     }
 
     /// What was written beyond a removal is not shown to who knows of that removal.
-    fn judge_beyond(&self, world: &World, name: &str, text: &str) -> Result<(), Violation> {
+    fn judge_beyond(&self, c: &Cluster, world: &World, name: &str, text: &str) -> Result<(), Violation> {
         let Some((removal, log, sequence)) = world.texts.get(text).and_then(|text| text.beyond) else {
             return Ok(());
         };
-        let known = self.known.get(name).into_iter().flatten();
+        let known = self.known.get(&(name.to_owned(), c.node(name).run)).into_iter().flatten();
         let known: BTreeSet<StatementId> = known.map(|(_, id)| *id).collect();
         let spared = known.iter().filter_map(|id| self.statements.get(id)).any(|(_, statement)| {
             vectors(statement.body()).iter().any(|(of, head)| *of == log && head.sequence >= sequence)
@@ -438,7 +437,7 @@ impl Checker {
             let Some(Reply::Status(status)) = c.peek(&name, Command::Status) else { continue };
             for fault in status.faults {
                 let is_fork = fault.kind != FaultKind::UnknownVersion;
-                let honest = world.is_device_honest(c, &fault.device);
+                let honest = world.is_device_honest(&fault.device);
                 demand(!(is_fork && honest), Rule::NoHonestFork, || {
                     format!("{name} has evidence against an honest device: {:?} {}", fault.kind, fault.detail)
                 })?;
@@ -518,7 +517,6 @@ pub(super) fn queues(name: &str, held: &Queues) -> Result<(), Violation> {
     Ok(())
 }
 
-/// The roles in order, for messages about them.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ mod faults;
 mod hostility;
 mod profile;
 mod schedule;
+mod truth;
 mod verdict;
 mod workload;
 mod world;

@@ -4,6 +4,7 @@
 //! by the checkers, before its effects are carried out.
 
 use fourword_protocol::command::{Command, CommandId, JoinBy, Outcome, Reply};
+use fourword_protocol::ids::PersonId;
 use fourword_protocol::roster::Role;
 use fourword_storage::MemoryStore;
 use rand::{Rng, SeedableRng};
@@ -114,7 +115,11 @@ impl Schedule {
                 broken = checker.look(c, world, happened).err();
             }
         });
-        broken.map_or(Ok(more), Err)
+        if let Some(violation) = broken {
+            return Err(violation);
+        }
+        self.checker.look_after(&mut self.c, &self.world)?;
+        Ok(more)
     }
 
     /// Lets so much time pass.
@@ -176,6 +181,8 @@ impl Schedule {
     pub(super) fn add_person(&mut self, name: &str) -> Result<usize, Violation> {
         let person = self.world.people.len();
         self.world.nodes.insert(name.to_owned(), person);
+        let nodes = vec![name.to_owned()];
+        self.world.people.push(Person { id: PersonId([0; 32]), nodes, honest: true });
         self.c.start(name, MemoryStore::new(), 0, false);
         while self.c.device(name).is_none() {
             self.one()?;
@@ -186,7 +193,9 @@ impl Schedule {
                 _ => self.run_for(10)?,
             }
         };
-        self.world.people.push(Person { id, nodes: vec![name.to_owned()], honest: true });
+        if let Some(person) = self.world.people.get_mut(person) {
+            person.id = id;
+        }
         Ok(person)
     }
 

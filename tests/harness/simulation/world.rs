@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fourword_protocol::command::{CommandId, JoinState, Outcome, Reply};
-use fourword_protocol::ids::{EntityId, LogId, PersonId, StatementId};
+use fourword_protocol::ids::{DeviceKey, EntityId, LogId, PersonId, StatementId};
 use fourword_protocol::link::LinkCode;
 use fourword_protocol::roster::Role;
 use fourword_protocol::roster::invite::InviteCode;
@@ -105,6 +105,8 @@ pub(super) struct World {
     /// Messages that somebody asked to have deleted, answered or not, and who.
     pub(super) doomed: BTreeMap<MessageId, BTreeSet<usize>>,
     pub(super) link_codes: Vec<(LinkCode, usize)>,
+    /// The nodes of each device: several where a home was copied.
+    pub(super) devices: BTreeMap<DeviceKey, BTreeSet<String>>,
     /// Older copies of homes.
     pub(super) copies: BTreeMap<String, MemoryStore>,
     pub(super) done: Tally,
@@ -135,6 +137,11 @@ impl World {
     /// Whether a node is an honest person's.
     pub(super) fn is_honest(&self, node: &str) -> bool {
         self.owner(node).and_then(|person| self.people.get(person)).is_some_and(|person| person.honest)
+    }
+
+    /// Whether all nodes of a device are honest people's.
+    pub(super) fn is_device_honest(&self, device: &DeviceKey) -> bool {
+        self.devices.get(device).is_some_and(|nodes| nodes.iter().all(|node| self.is_honest(node)))
     }
 
     pub(super) fn person_of(&self, id: &PersonId) -> Option<usize> {
