@@ -50,11 +50,15 @@ struct Found {
 pub(crate) fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments[..] {
-        [what, count] if what == "none" => pass(count.parse().unwrap_or(SCHEDULES_MAX)),
-        [bug, _] => match CAUGHT_BY.iter().find(|(known, _)| format!("{known:?}") == *bug) {
-            Some((bug, rule)) => catch(*bug, *rule),
-            None => ExitCode::FAILURE,
-        },
+        [bug, most] => {
+            let most = most.parse().unwrap_or(SCHEDULES_MAX);
+            let found = match CAUGHT_BY.iter().find(|(known, _)| format!("{known:?}") == *bug) {
+                Some((bug, rule)) => catch(*bug, *rule, most),
+                None => pass(most),
+            };
+            found.tell();
+            ExitCode::SUCCESS
+        }
         _ => count(),
     }
 }
@@ -62,38 +66,41 @@ pub(crate) fn main() -> ExitCode {
 // -- in a process of its own ------------------------------------------------------------------
 
 /// Runs schedules with a bug until its rule is broken.
-fn catch(bug: Planted, rule: Rule) -> ExitCode {
+fn catch(bug: Planted, rule: Rule, most: u64) -> Found {
     std::panic::set_hook(Box::new(|_| {}));
     planted::choose(Some(bug));
     let mut before = BTreeSet::new();
-    for schedules in 1..=SCHEDULES_MAX {
-        if let Err(failure) = run(FIRST_SEED + schedules, Profile::Harsh) {
-            if failure.violation.rule == rule {
-                return tell(&Found { schedules, caught: true, before: listed(&before), what: failure.to_string() });
+    for schedules in 1..=most {
+        match run(FIRST_SEED + schedules, Profile::Harsh) {
+            Err(failure) if failure.violation.rule == rule => {
+                let what = failure.to_string();
+                return Found { schedules, caught: true, before: listed(&before), what };
             }
-            before.insert(format!("{:?}", failure.violation.rule));
+            Err(failure) => drop(before.insert(format!("{:?}", failure.violation.rule))),
+            Ok(_) => {}
         }
     }
-    tell(&Found { schedules: SCHEDULES_MAX, caught: false, before: listed(&before), what: String::new() })
+    Found { schedules: most, caught: false, before: listed(&before), what: String::new() }
 }
 
 /// Runs as many schedules with no bug: none may fail.
-fn pass(schedules: u64) -> ExitCode {
+fn pass(schedules: u64) -> Found {
     planted::choose(None);
     let failed = (1..=schedules).find_map(|number| run(FIRST_SEED + number, Profile::Harsh).err());
     let what = failed.as_ref().map(ToString::to_string).unwrap_or_default();
-    tell(&Found { schedules, caught: failed.is_some(), before: String::new(), what })
+    Found { schedules, caught: failed.is_some(), before: String::new(), what }
 }
 
 fn listed(rules: &BTreeSet<String>) -> String {
     rules.iter().cloned().collect::<Vec<_>>().join(" ")
 }
 
-fn tell(found: &Found) -> ExitCode {
-    let Found { schedules, caught, before, what } = found;
-    let what = what.replace([PARTS, '\n'], " ");
-    println!("{schedules}{PARTS}{caught}{PARTS}{before}{PARTS}{what}");
-    ExitCode::SUCCESS
+impl Found {
+    fn tell(&self) {
+        let Found { schedules, caught, before, what } = self;
+        let what = what.replace([PARTS, '\n'], " ");
+        println!("{schedules}{PARTS}{caught}{PARTS}{before}{PARTS}{what}");
+    }
 }
 
 // -- who counts -------------------------------------------------------------------------------

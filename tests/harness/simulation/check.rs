@@ -24,6 +24,7 @@ use fourword_storage::Store;
 use super::claims::Claims;
 use super::truth;
 use super::verdict::{Rule, Violation, demand};
+use super::wanted::{self, Wanted};
 use super::world::{Intent, Promise, Saved, World};
 use crate::cluster::{Cluster, Happened};
 
@@ -50,6 +51,8 @@ pub struct Checker {
     shown: BTreeSet<(String, usize)>,
     members: BTreeSet<(String, usize)>,
     pub(super) claims: Claims,
+    /// What nodes that were just started have on their disks as wanted.
+    wanted: BTreeMap<String, BTreeSet<Wanted>>,
     /// A node to be crashed as soon as it says that something is saved.
     pub(super) crash_at_answer: Option<String>,
     /// A node to be crashed now, and how many batches have reached its disk.
@@ -76,7 +79,8 @@ impl Checker {
             return Ok(());
         }
         match &h.event {
-            Event::Loaded(_, Ok(Page::Opening { statements, heads, .. })) => {
+            Event::Loaded(_, Ok(Page::Opening { locals, statements, heads })) => {
+                self.wanted.insert(h.name.clone(), wanted::wanted(locals, heads));
                 self.opened((&h.name, c.node(&h.name).run), statements, heads, world);
             }
             Event::Durable(batch) => self.durable(c, h, *batch)?,
@@ -353,6 +357,9 @@ impl Checker {
             if c.is_up(&name) && !c.node(&name).taken_over {
                 self.look_at_members(c, world, &name, group)?;
             }
+        }
+        for (name, wanted) in std::mem::take(&mut self.wanted) {
+            wanted::judge(c, &name, &wanted)?;
         }
         self.claims.look(c, world)
     }

@@ -14,6 +14,7 @@ mod profile;
 mod schedule;
 mod truth;
 mod verdict;
+mod wanted;
 mod workload;
 mod world;
 
