@@ -29,7 +29,7 @@ pub enum Planted {
     ReuseIncarnation,
     /// What is written may be sealed under an epoch that a removed member can open.
     EpochOfRemoved,
-    /// A deletion that comes before what it deletes is dropped.
+    /// A deletion by somebody else than the author is dropped.
     DropDelete,
     /// An envelope is taken in before the one that it follows.
     ApplyOutOfOrder,

@@ -46,7 +46,7 @@ impl ChatIndex {
         match key {
             Key::Message(id) => self.note_message(id, value),
             Key::Edit(_) => {}
-            Key::Deleted(_, id) if planted::is(Planted::DropDelete) && !self.contains(id) => {}
+            Key::Deleted(actor, id) if planted::is(Planted::DropDelete) && actor != id.owner => {}
             Key::Deleted(actor, id) => set(&mut self.deleted, (id, actor), value.is_some()),
             Key::Reaction(member, id, emoji) => {
                 set(&mut self.reactions, (id, emoji.to_owned(), member), on);
