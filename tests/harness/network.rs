@@ -100,10 +100,10 @@ impl Network {
         }
     }
 
-    /// Ends all that keeps anybody apart.
-    pub(crate) fn mend_all(&mut self) {
+    /// Ends all that keeps anybody apart. Gives the ways on which frames vanished.
+    pub(crate) fn mend_all(&mut self) -> BTreeSet<(String, String)> {
         self.cut.clear();
-        self.muted.clear();
+        std::mem::take(&mut self.muted)
     }
 
     /// Whether two nodes can be connected: each must hear the other.

@@ -4,8 +4,80 @@
 //! any outcome would still be found by it.
 
 use fourword_protocol::effect::Effect;
+use fourword_protocol::envelope::Envelope;
 use fourword_protocol::event::Event;
 use fourword_protocol::record::{Page, Record};
+use fourword_protocol::roster::Statement;
+use fourword_protocol::wire::Frame;
+
+/// One event and its effects as a line for people, without the bytes.
+pub(crate) fn line(at: u64, name: &str, event: &Event, effects: &[Effect]) -> String {
+    let effects: Vec<String> = effects.iter().map(effect_in_words).collect();
+    let event = match event {
+        Event::Received(from, bytes) => format!("received {} from {}", frame_in_words(bytes), short(&from.0)),
+        Event::Heard { bytes, from, .. } => format!("heard {} from {}", envelope_in_words(bytes), short(&from.0)),
+        Event::Loaded(load, page) => format!("loaded {} ({})", load.0, if page.is_ok() { "a page" } else { "nothing" }),
+        other => format!("{other:?}").chars().take(160).collect(),
+    };
+    format!("{at:>8} {name}: {event} -> {}", effects.join(", "))
+}
+
+fn short(key: &[u8; 32]) -> String {
+    key.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn frame_in_words(bytes: &[u8]) -> String {
+    match Frame::decode(bytes) {
+        Ok(Frame::Envelopes { envelopes, more, .. }) => {
+            let all: Vec<String> = envelopes.iter().map(|bytes| envelope_in_words(bytes)).collect();
+            format!("Envelopes [{}] more {more}", all.join(" "))
+        }
+        Ok(Frame::State { state, .. }) => {
+            let digest = |digest: &[u8; 32]| short(digest);
+            let documents = state.documents.iter().map(|d| {
+                format!("{}:{}/{:?}", digest(&d.document.0), digest(&d.vector.0), d.content.map(|c| digest(&c.0)))
+            });
+            let documents: Vec<String> = documents.collect();
+            format!("State {} roster {} {}", short(&state.entity.0), short(&state.roster.0), documents.join(" "))
+        }
+        Ok(Frame::Statements { statements, .. }) => {
+            let names = statements.iter().filter_map(|bytes| Statement::read(bytes).ok());
+            let names: Vec<String> = names
+                .map(|s| {
+                    let body: String = format!("{:?}", s.body()).chars().take_while(char::is_ascii_alphabetic).collect();
+                    format!("{body} {}", short(&s.id().0))
+                })
+                .collect();
+            format!("Statements [{}]", names.join(" "))
+        }
+        Ok(frame) => format!("{frame:?}").chars().take(60).collect(),
+        Err(_) => "garbage".into(),
+    }
+}
+
+fn envelope_in_words(bytes: &[u8]) -> String {
+    Envelope::read(bytes).map_or("garbage".into(), |envelope| {
+        let log = envelope.header.log;
+        let (document, device) = (short(&log.document.0), short(&log.device.0));
+        format!("{document}/{device}/{:04x}@{}", log.incarnation.0 >> 48, envelope.header.sequence)
+    })
+}
+
+fn effect_in_words(effect: &Effect) -> String {
+    match effect {
+        Effect::Send(to, bytes) => format!("to {}: {}", short(&to.0), frame_in_words(bytes)),
+        Effect::Publish(_, bytes) => format!("publish {}", envelope_in_words(bytes)),
+        Effect::Write(batch) => {
+            let records = batch.records.iter().map(|record| match record {
+                Record::Statement { id, .. } => format!("statement {}", short(&id.0)),
+                Record::Envelope { bytes, .. } => envelope_in_words(bytes),
+                Record::Local { key, .. } => key.kind.clone(),
+            });
+            format!("write {} [{}]", batch.id.0, records.collect::<Vec<_>>().join(" "))
+        }
+        other => format!("{other:?}").chars().take(120).collect(),
+    }
+}
 
 /// The hash of a run so far.
 #[derive(Clone, Debug, Default)]

@@ -379,3 +379,21 @@ fn history_that_is_opened_later_comes_to_who_was_let_in_without_it() {
     c.settle();
     assert_eq!(c.read_chat("ada", group), ["old", "I see"]);
 }
+
+// Found by the simulation.
+#[test]
+fn what_waited_for_a_new_key_is_sealed_when_another_write_brings_it() {
+    let mut c = Cluster::new(21);
+    let group = c.group_of(&["ada", "ben", "fay"]);
+    c.isolate("ben");
+    c.must("fay", Command::Leave(group));
+    c.run_for(100);
+    // The name waits for a key that nobody has opened yet; the message has it opened at once.
+    c.must("ada", Command::SetName("Ada".into()));
+    c.send_message("ada", group, "without fay");
+    c.settle();
+    c.stop("ada");
+    c.restart("ada");
+    let Reply::Members(members) = c.must("ada", Command::Members(group)) else { panic!("members") };
+    assert!(members.iter().any(|member| member.person.name == "Ada"), "{members:?}");
+}

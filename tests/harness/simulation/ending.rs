@@ -12,7 +12,7 @@ use fourword_protocol::event::Event;
 use fourword_protocol::ids::{DeviceKey, DocumentKey, LogHead, LogId};
 use fourword_protocol::roster::{Body, Role, Roster, Statement};
 
-use super::check::{chat, vectors};
+use super::check::{chat, is_stored, vectors};
 use super::schedule::Schedule;
 use super::truth;
 use super::verdict::{Rule, Violation, demand};
@@ -49,7 +49,7 @@ impl Schedule {
         let profile = &mut self.c.network.profile;
         (profile.lost, profile.doubled, profile.overtaken) = (0, 0, 0);
         self.checker.crash_at_answer = None;
-        self.c.network.mend_all();
+        self.c.mend();
         // What was to fail at its next flush never does.
         for name in self.world.nodes.keys().cloned().collect::<Vec<_>>() {
             self.c.node_mut(&name).disk.spare();
@@ -82,7 +82,7 @@ impl Schedule {
             self.world.asked.retain(|(of, _), _| *of != twin);
             self.world.nodes.remove(&twin);
         }
-        self.c.network.mend_all();
+        self.c.mend();
         Ok(())
     }
 
@@ -247,12 +247,16 @@ impl Schedule {
     ) -> Result<(), Violation> {
         let shown: BTreeMap<_, _> = shown.iter().map(|view| (view.message.id, view)).collect();
         let saved: Vec<_> = self.world.saved.iter().filter(|(_, saved)| saved.group == at).collect();
-        for (id, saved) in saved.iter().filter(|(id, _)| !shown.contains_key(id)) {
+        for (_, saved) in saved.iter().filter(|(id, _)| !shown.contains_key(id)) {
             let promise = &saved.promise;
             let envelope = truth::envelope_at(&self.c, &promise.node, &promise.log, promise.sequence);
             let void = envelope.as_ref().is_some_and(|envelope| truth::is_void(roster, envelope));
             demand(void || promise.given_up, Rule::SavedIsShown, || {
-                format!("{:?} ({id:?}) was called saved at {} and nobody shows it", saved.text, promise.node)
+                let (incarnation, sequence) = (promise.log.incarnation.0, promise.sequence);
+                let place = format!("at {sequence} of log {incarnation:016x}");
+                let holds = |name: &&String| is_stored(&self.c, name, &promise.log, sequence);
+                let holders: Vec<&String> = nodes.iter().filter(holds).collect();
+                format!("{:?} was called saved at {}, {place}; {holders:?} hold it and {nodes:?} do not show it", saved.text, promise.node)
             })?;
         }
         for (id, promises) in &self.world.deleted {
@@ -339,8 +343,10 @@ impl Schedule {
                     continue;
                 }
                 let knew = self.checker.roster_when(id, written);
+                // Who comes back is given the keys of what was written meanwhile.
                 let out = knew.as_ref().is_some_and(|knew| {
-                    knew.person_of(device).is_some() && knew.reading().member_of(device).is_none()
+                    let was_out = knew.person_of(device).is_some() && knew.reading().member_of(device).is_none();
+                    was_out && truth::lettings_in(knew, device) == truth::lettings_in(roster, device)
                 });
                 demand(!out, Rule::RemovedReadsNothing, || {
                     let who = self.world.devices.get(device);

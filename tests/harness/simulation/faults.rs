@@ -92,7 +92,7 @@ impl Schedule {
     /// Ends partitions, all or between two, and has nodes that can reach each other connect.
     pub(super) fn mend(&mut self) {
         if draw::once_in(&mut self.random, 3) {
-            self.c.network.mend_all();
+            self.c.mend();
         }
         let names: Vec<String> = self.world.nodes.keys().cloned().collect();
         for a in &names {

@@ -53,6 +53,7 @@ pub fn run_steps(seed: u64, profile: Profile, steps: u64) -> Result<Report, Fail
 
 fn play(seed: u64, profile: Profile, steps: u64, at: &mut (u64, u64)) -> Result<Report, Violation> {
     let mut schedule = Schedule::new(seed, profile);
+    schedule.aloud = std::env::var_os("FOURWORD_ALOUD").is_some();
     let played = schedule.play(steps, at);
     at.1 = schedule.now();
     played?;

@@ -18,7 +18,7 @@ use super::world::{Intent, Person, World};
 use crate::cluster::Cluster;
 use crate::draw;
 use crate::tally::Tally;
-use crate::trace::Trace;
+use crate::trace::{self, Trace};
 
 const NAMES: [&str; 7] = ["ada", "ben", "cem", "dia", "eve", "fay", "gus"];
 const NODES_MIN: u64 = 5;
@@ -41,6 +41,8 @@ pub struct Schedule {
     trace: Trace,
     events: u64,
     first: u64,
+    /// Every event is printed, for who looks for a cause.
+    pub(super) aloud: bool,
 }
 
 impl Schedule {
@@ -62,6 +64,7 @@ impl Schedule {
             trace: Trace::default(),
             events: 0,
             first,
+            aloud: false,
         }
     }
 
@@ -106,10 +109,13 @@ impl Schedule {
 
     /// Lets the next thing happen, and has it looked at. False if nothing is left.
     pub(super) fn one(&mut self) -> Result<bool, Violation> {
-        let Schedule { c, world, checker, trace, events, .. } = self;
+        let Schedule { c, world, checker, trace, events, aloud, .. } = self;
         let mut broken = None;
         let more = c.step_seen(&mut |c, happened| {
             *events += 1;
+            if *aloud {
+                println!("{}", trace::line(happened.at, &happened.name, &happened.event, &happened.effects));
+            }
             trace.note(happened.at, &happened.name, &happened.event, &happened.effects);
             if broken.is_none() {
                 broken = checker.look(c, world, happened).err();

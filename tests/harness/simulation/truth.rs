@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::ids::{DeviceKey, EntityId, LogId};
 use fourword_protocol::record::{Page, Query};
-use fourword_protocol::roster::{Role, Roster};
+use fourword_protocol::roster::{Body, Role, Roster, Statement};
 use fourword_protocol::schema::chat::MessageId;
 use fourword_storage::Store;
 
@@ -27,6 +27,20 @@ pub(super) fn is_void(roster: &Roster, envelope: &Envelope) -> bool {
     let header = &envelope.header;
     let role = roster.role_at(&header.log.device, &header.heads, Some((&header.log, header.sequence)));
     role.is_none_or(|role| role < Role::Member)
+}
+
+/// How often a device, or the person whose it is, was let in.
+pub(super) fn lettings_in(roster: &Roster, device: &DeviceKey) -> usize {
+    let person = roster.person_of(device);
+    let statements = roster.ids().filter_map(|id| roster.statement(&id));
+    let lets_in = |statement: &Statement| match statement.body() {
+        Body::Add { certificate, .. } | Body::AcceptInvite { certificate, .. } => {
+            Some(certificate.person.id()) == person
+        }
+        Body::Certify { device: card } => card.key == *device,
+        _ => false,
+    };
+    statements.filter(|statement| lets_in(statement)).count()
 }
 
 /// The envelope at a position of a log, as a node's disk has it.
