@@ -410,6 +410,12 @@ impl Checker {
         })
     }
 
+    /// Whether a node has taken a statement.
+    pub(super) fn knows(&self, c: &Cluster, name: &str, id: &StatementId) -> bool {
+        let known = self.known.get(&(name.to_owned(), c.node(name).run)).into_iter().flatten();
+        known.into_iter().any(|(_, known)| known == id)
+    }
+
     fn look_at_members(
         &mut self,
         c: &mut Cluster,

@@ -11,6 +11,7 @@ mod ending;
 mod faults;
 mod hostility;
 mod profile;
+mod renegades;
 mod schedule;
 mod truth;
 mod verdict;
