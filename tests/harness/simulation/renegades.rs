@@ -82,12 +82,13 @@ impl Schedule {
     /// Two members of the first group turn, once there are two and enough others.
     fn turn(&mut self) {
         let Some(group) = self.world.groups.first() else { return };
-        let (id, founder) = (group.id, group.founder);
+        let id = group.id;
         let honest = self.world.people.iter().filter(|person| person.honest).count();
         let insider = |place: usize| {
             let [name] = &self.world.people.get(place)?.nodes[..] else { return None };
             let ready = self.c.is_up(name) && self.c.device(name).is_some();
-            if place == founder || !ready || self.world.nodes.contains_key(&format!("{name}'")) {
+            let founded = self.world.groups.iter().any(|group| group.founder == place);
+            if founded || !ready || self.world.nodes.contains_key(&format!("{name}'")) {
                 return None;
             }
             let roster = truth::roster(&self.c, name, id)?;
@@ -102,7 +103,9 @@ impl Schedule {
         }
         for (place, insider) in [(whom, &exile), (by, &helper)] {
             let name = &insider.name;
-            self.world.people[place].honest = false;
+            if let Some(person) = self.world.people.get_mut(place) {
+                person.honest = false;
+            }
             self.world.copies.remove(name);
             self.world.asked.retain(|(of, _), _| of != name);
             self.c.take_over(name);
