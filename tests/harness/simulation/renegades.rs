@@ -86,7 +86,9 @@ impl Schedule {
         let honest = self.world.people.iter().filter(|person| person.honest).count();
         let insider = |place: usize| {
             let [name] = &self.world.people.get(place)?.nodes[..] else { return None };
-            let ready = self.c.is_up(name) && self.c.device(name).is_some();
+            // A node that was linked meanwhile is somebody else's now.
+            let ready =
+                self.world.owner(name) == Some(place) && self.c.is_up(name) && self.c.device(name).is_some();
             let founded = self.world.groups.iter().any(|group| group.founder == place);
             if founded || !ready || self.world.nodes.contains_key(&format!("{name}'")) {
                 return None;
