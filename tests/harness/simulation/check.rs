@@ -155,7 +155,7 @@ impl Checker {
         let now = (name.to_owned(), run);
         let of = self.began.entry(log).or_insert_with(|| now.clone());
         if *of != now {
-            let follows = of.0 == name && of.1 + 1 == run && c.node(name).began_clean;
+            let follows = of.0 == name && of.1 >= c.node(name).clean_since;
             demand(follows, Rule::IncarnationIsNew, || {
                 format!("{} goes on with a log of run {} of {}", place(), of.1, of.0)
             })?;

@@ -141,6 +141,7 @@ impl Schedule {
             let busy = self.events - before > EVENTS_MAX;
             demand(!busy, Rule::SettledIsQuiet, || "the nodes keep each other busy for ever".into())?;
             if let Some((name, kept)) = self.checker.to_crash.take() {
+                self.faults.count("crash at the moment something is called saved");
                 self.crash(&name, kept);
             }
         }
