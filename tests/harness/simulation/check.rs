@@ -519,9 +519,15 @@ pub(super) fn judge_author(
         return Err(Violation::new(Rule::AuthorIsTrue, format!("{name} shows {text:?}, which nobody wrote")));
     };
     let author = world.people.get(known.author).map(|person| person.id);
-    let right = author == Some(view.author.person) && known.group == group && !known.forged;
+    // A node that was linked meanwhile writes as whoever it was linked to.
+    let shown = world.person_of(&view.author.person);
+    let linked = world.people.get(known.author).is_some_and(|person| {
+        shown.is_some() && person.nodes.iter().any(|node| world.owner(node) == shown)
+    });
+    let by_author = author == Some(view.author.person) || linked;
+    let right = by_author && known.group == group && !known.forged;
     demand(right, Rule::AuthorIsTrue, || {
-        format!("{name} shows {text:?} as written by somebody who did not write it, or elsewhere")
+        format!("{name} shows {text:?} as written by {:?}, in group {group}, but: {known:?}", shown)
     })
 }
 
