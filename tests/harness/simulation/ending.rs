@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fourword_protocol::command::{Command, MemberView, MessageView, Outcome, Reply, SyncState};
+use fourword_protocol::command::{Command, JoinBy, MemberView, MessageView, Outcome, Reply, SyncState};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::Event;
 use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId};
@@ -57,7 +57,30 @@ impl Schedule {
         self.run_for(500)?;
         self.repair();
         self.raise(true)?;
+        self.come_back();
         self.run_for(2_000)
+    }
+
+    /// Whose home was replaced by a copy from before it joined asks for the group by its words: a
+    /// member's device is let in by any member.
+    fn come_back(&mut self) {
+        let honest = self.honest();
+        let groups = (0..self.world.groups.len()).filter(|group| self.world.root_of(*group) == *group);
+        for group in groups.collect::<Vec<_>>() {
+            let rosters: Vec<Roster> =
+                honest.iter().filter_map(|name| self.roster_at(name, group)).collect();
+            for name in &honest {
+                let Some(device) = self.c.device(name) else { continue };
+                let is_in = rosters.iter().any(|roster| roster.reading().member_of(&device).is_some());
+                let words = self.world.groups[group].words;
+                let shows = matches!(self.c.peek(name, Command::Show(words)), Some(Reply::Entity(_)));
+                if is_in && !shows && self.c.is_up(name) {
+                    let by = JoinBy::Words { id: None, note: String::new() };
+                    let join = Command::Join { words, by, peers: Vec::new() };
+                    self.begin(name, join, Intent::Join { group });
+                }
+            }
+        }
     }
 
     /// Copies of homes speak with the others until all they wrote is known, and end for good.
