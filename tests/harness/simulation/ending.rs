@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fourword_protocol::command::{Command, MemberView, MessageView, Outcome, Reply, SyncState};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::Event;
-use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId};
+use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId, StatementId};
 use fourword_protocol::roster::{Body, Role, Roster, Statement};
 
 use super::check::{chat, is_stored, vectors};
@@ -150,13 +150,10 @@ impl Schedule {
         for name in self.honest() {
             let Some(person) = self.world.owner(&name) else { continue };
             for group in 0..self.world.groups.len() {
-                let root = self.world.root_of(group);
-                let Some(roster) = self.roster_at(&name, root) else { continue };
-                let Some(device) = self.c.device(&name) else { continue };
-                let reading = roster.reading();
-                let role = reading.member_of(&device).and_then(|(person, _)| reading.role_of(&person));
-                if role.is_some_and(|role| role > Role::Viewer) {
-                    let (words, text) = (self.world.groups[group].words, self.world.new_text(person, group, 0));
+                let words = self.world.groups[group].words;
+                let Some(Reply::Entity(view)) = self.c.peek(&name, Command::Show(words)) else { continue };
+                if view.role.is_some_and(|role| role > Role::Viewer) {
+                    let text = self.world.new_text(person, group, 0);
                     let send = fourword_protocol::command::ChatCommand::Send { text: text.clone(), parent: None };
                     self.must(&name, Command::Chat(words, send), Intent::Send { group, text })?;
                 }
@@ -165,16 +162,29 @@ impl Schedule {
         Ok(())
     }
 
+    /// The roster of a group as a node's disk has it.
     fn roster_at(&self, name: &str, group: usize) -> Option<Roster> {
-        truth::roster(&self.c, name, self.world.groups.get(group)?.id)
+        let entity = self.world.groups.get(group)?.id;
+        let remembered = self.c.remembered(name).statements.into_iter();
+        let ids: Vec<StatementId> = remembered.filter(|(of, ..)| *of == entity).map(|(_, id, _)| id).collect();
+        self.checker.roster_of(&ids)
     }
 
     // -- what must be so at the end -----------------------------------------------------------
 
     fn look_at_end(&mut self) -> Result<(), Violation> {
         self.look_at_askers()?;
+        let mut rosters: BTreeMap<usize, Roster> = BTreeMap::new();
         for group in 0..self.world.groups.len() {
-            self.look_at_group(group)?;
+            let root = self.world.root_of(group);
+            if !rosters.contains_key(&root) {
+                let founder = self.world.groups[root].founder;
+                let founder = self.world.people[founder].nodes[0].clone();
+                let Some(roster) = self.roster_at(&founder, root) else { continue };
+                rosters.insert(root, roster);
+            }
+            let Some(roster) = rosters.get(&root) else { continue };
+            self.look_at_group(group, root, roster)?;
         }
         let mut world = std::mem::take(&mut self.world);
         let looked = self.checker.look_around(&mut self.c, &mut world);
@@ -191,11 +201,7 @@ impl Schedule {
         demand(open.is_none(), Rule::EveryAskerIsAnswered, || format!("{open:?} was never answered"))
     }
 
-    fn look_at_group(&mut self, at: usize) -> Result<(), Violation> {
-        let root = self.world.root_of(at);
-        let founder = self.world.groups[root].founder;
-        let founder = self.world.people[founder].nodes[0].clone();
-        let Some(roster) = self.roster_at(&founder, root) else { return Ok(()) };
+    fn look_at_group(&mut self, at: usize, root: usize, roster: &Roster) -> Result<(), Violation> {
         let active: BTreeSet<DeviceKey> = roster.reading().devices().map(|(device, _)| device).collect();
         let nodes: Vec<String> = self
             .honest()
@@ -207,9 +213,9 @@ impl Schedule {
             })
             .collect();
         let shown = self.look_at_agreement(at, root, &nodes)?;
-        self.look_at_promises(at, &roster, &nodes, &shown)?;
-        self.look_at_removed(root, &roster, &shown)?;
-        if at == root { self.look_at_keys(root, &roster) } else { Ok(()) }
+        self.look_at_promises(at, roster, &nodes, &shown)?;
+        self.look_at_removed(roster, &shown)?;
+        if at == root { self.look_at_keys(root, roster) } else { Ok(()) }
     }
 
     /// All members' nodes show one chat and the same members, and hold the same logs.
@@ -314,7 +320,7 @@ impl Schedule {
     }
 
     /// Nothing that somebody wrote beyond the cut of its removal is shown.
-    fn look_at_removed(&self, root: usize, roster: &Roster, shown: &[MessageView]) -> Result<(), Violation> {
+    fn look_at_removed(&self, roster: &Roster, shown: &[MessageView]) -> Result<(), Violation> {
         let mut reach: BTreeMap<LogId, u64> = BTreeMap::new();
         for statement in roster.ids().filter_map(|id| roster.statement(&id).map(Statement::body)) {
             for (log, head) in vectors(statement) {
@@ -322,7 +328,6 @@ impl Schedule {
                 *furthest = head.sequence.max(*furthest);
             }
         }
-        let _ = root;
         for view in shown {
             let person = view.author.person;
             let was_removed = roster.ids().filter_map(|id| roster.statement(&id)).any(|statement| {
@@ -379,6 +384,7 @@ impl Schedule {
     fn stay_quiet(&mut self) -> Result<(), Violation> {
         // What was told last may still be on its way.
         self.run_for(5_000)?;
+        self.checker.claims.look_at_rest(&self.c, &self.honest())?;
         let end = self.c.now() + QUIET_MS;
         let honest: BTreeSet<String> = self.honest().into_iter().collect();
         let joining = self.world.asked.values().any(|intent| matches!(intent, Intent::Join { .. }));
