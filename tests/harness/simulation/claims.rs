@@ -158,7 +158,9 @@ impl Claims {
             *whole.entry((claim.entity, claim.device)).or_insert(true) &= claim.state == SyncState::InSync;
         }
         for claim in claims.iter().filter(|claim| claim.state == SyncState::InSync) {
-            let Some(peer) = c.named(claim.device, name).filter(|peer| world.is_honest(peer)) else { continue };
+            let Some(peer) = c.named(claim.device, name).filter(|peer| world.is_honest(peer)) else {
+                continue;
+            };
             if c.node(&peer).taken_over {
                 continue;
             }
