@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fourword_protocol::command::{Command, MemberView, MessageView, Outcome, Reply, SyncState};
+use fourword_protocol::command::{Command, JoinBy, MemberView, MessageView, Outcome, RefusalCode, Reply, SyncState};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::Event;
 use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId, StatementId};
@@ -16,7 +16,7 @@ use super::check::{chat, is_stored, vectors};
 use super::schedule::Schedule;
 use super::truth;
 use super::verdict::{Rule, Violation, demand};
-use super::world::Intent;
+use super::world::{Group, Intent};
 use crate::insider::keys_of;
 
 /// Simulated time within which a healed world must have settled.
@@ -57,7 +57,29 @@ impl Schedule {
         self.run_for(500)?;
         self.repair();
         self.raise(true)?;
+        self.come_back();
         self.run_for(2_000)
+    }
+
+    /// Whose home was replaced by a copy from before it joined asks for the group by its words: a
+    /// member's device is let in by any member.
+    fn come_back(&mut self) {
+        let forgetful: Vec<String> =
+            self.honest().into_iter().filter(|name| self.world.forgetful.contains(name)).collect();
+        for group in 0..self.world.groups.len() {
+            let Group { words, founder, parent, .. } = self.world.groups[group].clone();
+            let founder = self.world.people[founder].nodes[0].clone();
+            let Some(roster) = self.roster_at(&founder, group).filter(|_| parent.is_none()) else { continue };
+            for name in &forgetful {
+                let device = self.c.device(name).filter(|_| self.c.is_up(name));
+                let is_in = device.is_some_and(|device| roster.reading().member_of(&device).is_some());
+                if is_in && !matches!(self.c.peek(name, Command::Show(words)), Some(Reply::Entity(_))) {
+                    let by = JoinBy::Words { id: None, note: String::new() };
+                    let join = Command::Join { words, by, peers: Vec::new() };
+                    self.begin(name, join, Intent::Join { group });
+                }
+            }
+        }
     }
 
     /// Copies of homes speak with the others until all they wrote is known, and end for good.
@@ -157,11 +179,21 @@ impl Schedule {
                     let text = self.world.new_text(person, group, 0);
                     let send =
                         fourword_protocol::command::ChatCommand::Send { text: text.clone(), parent: None };
-                    self.must(&name, Command::Chat(words, send), Intent::Send { group, text })?;
+                    let outcome = self.ask_for(&name, Command::Chat(words, send), Intent::Send { group, text })?;
+                    if let Outcome::Refused(refusal) = outcome {
+                        let is_out = refusal.code == RefusalCode::NotAllowed && self.is_device_out(&name, group);
+                        demand(is_out, Rule::AllAgree, || format!("{name} cannot write: {}", refusal.message))?;
+                    }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether a node's device is no member's any more, though its person may be one.
+    fn is_device_out(&self, name: &str, group: usize) -> bool {
+        let (roster, device) = (self.roster_at(name, self.world.root_of(group)), self.c.device(name));
+        roster.zip(device).is_some_and(|(roster, device)| roster.reading().member_of(&device).is_none())
     }
 
     /// The roster of a group as a node's disk has it.

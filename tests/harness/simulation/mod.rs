@@ -9,11 +9,12 @@ mod check;
 mod claims;
 mod ending;
 mod faults;
-mod hostility;
 mod profile;
+mod renegades;
 mod schedule;
 mod truth;
 mod verdict;
+mod wanted;
 mod workload;
 mod world;
 
