@@ -122,7 +122,7 @@ impl Claims {
                 // One digest for all: what is equal confirms itself, of what is not it says nothing.
                 let ours = self.stood.get(name);
                 for (entity, stood) in told {
-                    if ours.and_then(|ours| ours.get(entity)) == Some(stood) {
+                    if ours.and_then(|ours| ours.get(entity)).is_some_and(|ours| ours.heads == stood.heads) {
                         heard.insert(*entity, Rc::clone(stood));
                     }
                 }
@@ -216,7 +216,14 @@ impl Pair<'_> {
     fn equal(&self, ours: &Stood, theirs: &Stood, when: &str) -> Result<(), Violation> {
         let what = || format!("{} says that it is in sync with {}, {when}, but", self.name, self.peer);
         let same = ours.heads.get(&self.document) == theirs.heads.get(&self.document);
-        demand(same, Rule::InSyncIsEqual, || format!("{} they hold other logs", what()))?;
+        demand(same, Rule::InSyncIsEqual, || {
+            let heads = |stood: &Stood| stood.heads.get(&self.document).cloned().unwrap_or_default();
+            let (ours, theirs) = (heads(ours), heads(theirs));
+            let differ = ours.iter().find(|(log, head)| theirs.get(log) != Some(head));
+            let differ = differ.or_else(|| theirs.iter().find(|(log, head)| ours.get(log) != Some(head)));
+            let place = differ.map(|(log, _)| (log.device, log.incarnation, ours.get(log), theirs.get(log)));
+            format!("{} they hold other logs of {}: {place:?}", what(), self.document)
+        })?;
         for (at, shown) in ours.shown.iter().filter(|_| self.whole) {
             let Some(other) = theirs.shown.get(at) else { continue };
             demand(shown == other, Rule::InSyncIsEqual, || {
