@@ -69,8 +69,10 @@ fn whatever_happens_nothing_saved_is_lost_and_all_agree_in_the_end() {
         return work(seeds.to_str().unwrap());
     }
     let profile = setting("FOURWORD_PROFILE").unwrap_or(Profile::Harsh);
-    let (first, count) = (setting("FOURWORD_SEED").unwrap_or(1), setting("FOURWORD_SCHEDULES").unwrap_or(3_000));
-    let totals = run("whatever_happens_nothing_saved_is_lost_and_all_agree_in_the_end", profile, first, count);
+    let (first, count) =
+        (setting("FOURWORD_SEED").unwrap_or(1), setting("FOURWORD_SCHEDULES").unwrap_or(3_000));
+    let totals =
+        run("whatever_happens_nothing_saved_is_lost_and_all_agree_in_the_end", profile, first, count);
     show(&totals);
     totals.assert_no_failures();
     // A simulation without faults shows nothing. A few schedules cannot have had all of them.

@@ -61,8 +61,10 @@ pub(crate) fn run(test: &str, profile: Profile, first: u64, count: u64) -> Total
     let workers: Vec<Child> = (0..jobs).map(worker).collect();
     let mut totals = Totals::default();
     // A worker whose pipe is full waits; each prints little for each schedule.
-    let readers: Vec<_> =
-        workers.into_iter().map(|worker| std::thread::spawn(move || worker.wait_with_output().unwrap())).collect();
+    let readers: Vec<_> = workers
+        .into_iter()
+        .map(|worker| std::thread::spawn(move || worker.wait_with_output().unwrap()))
+        .collect();
     for reader in readers {
         let output = reader.join().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
@@ -150,7 +152,13 @@ impl fmt::Display for Totals {
             }
         }
         let hours = self.numbers.of("simulated ms") as f64 / 3_600_000.0;
-        writeln!(f, "{} schedules passed, {} failed, in {} s", self.schedules, self.failures.len(), self.seconds)?;
+        writeln!(
+            f,
+            "{} schedules passed, {} failed, in {} s",
+            self.schedules,
+            self.failures.len(),
+            self.seconds
+        )?;
         writeln!(
             f,
             "{} nodes, {} steps, {} events, {hours:.1} simulated hours, {} messages saved",

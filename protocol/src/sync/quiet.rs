@@ -91,7 +91,8 @@ impl Replicator {
         let Some(session) = self.sessions.get_mut(&device) else { return };
         let mut wanted = Vec::new();
         for (id, shared) in &mut session.shared {
-            let both_in = |entity: &&mut Entity| entity.member(me).is_some() && entity.member(device).is_some();
+            let both_in =
+                |entity: &&mut Entity| entity.member(me).is_some() && entity.member(device).is_some();
             let Some(entity) = self.entities.get_mut(id).filter(both_in) else { continue };
             shared.theirs = Some(entity.state());
             for replica in entity.replicas.values_mut() {

@@ -85,7 +85,6 @@ impl Checker {
             }
             Event::Durable(batch) => self.durable(c, h, *batch)?,
             Event::Loaded(..) => self.note_shown(&h.name, world),
-            Event::Received(from, bytes) => self.claims.received(c, &h.name, *from, bytes),
             _ => {}
         }
         if let Some(Effect::Listen(secret)) = h.effects.iter().find(|e| matches!(e, Effect::Listen(_))) {
@@ -116,11 +115,10 @@ impl Checker {
                     }
                 }
                 Effect::Notify(Notice::AcceptanceChanged(_)) => self.note_shown(&h.name, world),
-                Effect::Send(to, bytes) => self.claims.sent(c, world, &h.name, *to, bytes),
                 _ => {}
             }
         }
-        self.claims.changed(&h.name);
+        self.claims.note(c, h);
         Ok(())
     }
 
@@ -312,11 +310,20 @@ impl Checker {
     /// The roster that a node knew when it wrote an envelope.
     pub(super) fn roster_when(&self, entity: EntityId, written: &Authored) -> Option<Roster> {
         let known = self.known.get(&(written.node.clone(), written.run))?.iter().take(written.knew);
-        let of_entity = known.filter(|(of, _)| *of == entity);
-        let mut statements = of_entity.filter_map(|(_, id)| self.statements.get(id)).map(|(_, s)| s.clone());
-        let mut roster = Roster::new(statements.next()?).ok()?;
+        let ids: Vec<StatementId> = known.filter(|(of, _)| *of == entity).map(|(_, id)| *id).collect();
+        self.roster_of(&ids)
+    }
+
+    /// The roster of statements that honest nodes have taken, in any order; their signatures were
+    /// checked when they were first seen.
+    pub(super) fn roster_of(&self, ids: &[StatementId]) -> Option<Roster> {
+        let statements: Vec<&Statement> =
+            ids.iter().filter_map(|id| Some(&self.statements.get(id)?.1)).collect();
+        let is_genesis = |statement: &&&Statement| matches!(statement.body(), Body::Genesis(_));
+        let genesis = statements.iter().find(is_genesis)?;
+        let mut roster = Roster::new((*genesis).clone()).ok()?;
         for statement in statements {
-            roster.add(statement);
+            roster.add(statement.clone());
         }
         Some(roster)
     }

@@ -6,17 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fourword_protocol::command::{Command, JoinBy, MemberView, MessageView, Outcome, Reply, SyncState};
+use fourword_protocol::command::{Command, JoinBy, MemberView, MessageView, Outcome, RefusalCode, Reply, SyncState};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::Event;
-use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId};
+use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId, StatementId};
 use fourword_protocol::roster::{Body, Role, Roster, Statement};
 
 use super::check::{chat, is_stored, vectors};
 use super::schedule::Schedule;
 use super::truth;
 use super::verdict::{Rule, Violation, demand};
-use super::world::Intent;
+use super::world::{Group, Intent};
 use crate::insider::keys_of;
 
 /// Simulated time within which a healed world must have settled.
@@ -64,17 +64,16 @@ impl Schedule {
     /// Whose home was replaced by a copy from before it joined asks for the group by its words: a
     /// member's device is let in by any member.
     fn come_back(&mut self) {
-        let honest = self.honest();
-        let groups = (0..self.world.groups.len()).filter(|group| self.world.root_of(*group) == *group);
-        for group in groups.collect::<Vec<_>>() {
-            let rosters: Vec<Roster> =
-                honest.iter().filter_map(|name| self.roster_at(name, group)).collect();
-            for name in &honest {
-                let Some(device) = self.c.device(name) else { continue };
-                let is_in = rosters.iter().any(|roster| roster.reading().member_of(&device).is_some());
-                let words = self.world.groups[group].words;
-                let shows = matches!(self.c.peek(name, Command::Show(words)), Some(Reply::Entity(_)));
-                if is_in && !shows && self.c.is_up(name) {
+        let forgetful: Vec<String> =
+            self.honest().into_iter().filter(|name| self.world.forgetful.contains(name)).collect();
+        for group in 0..self.world.groups.len() {
+            let Group { words, founder, parent, .. } = self.world.groups[group].clone();
+            let founder = self.world.people[founder].nodes[0].clone();
+            let Some(roster) = self.roster_at(&founder, group).filter(|_| parent.is_none()) else { continue };
+            for name in &forgetful {
+                let device = self.c.device(name).filter(|_| self.c.is_up(name));
+                let is_in = device.is_some_and(|device| roster.reading().member_of(&device).is_some());
+                if is_in && !matches!(self.c.peek(name, Command::Show(words)), Some(Reply::Entity(_))) {
                     let by = JoinBy::Words { id: None, note: String::new() };
                     let join = Command::Join { words, by, peers: Vec::new() };
                     self.begin(name, join, Intent::Join { group });
@@ -174,33 +173,53 @@ impl Schedule {
         for name in self.honest() {
             let Some(person) = self.world.owner(&name) else { continue };
             for group in 0..self.world.groups.len() {
-                let root = self.world.root_of(group);
-                let Some(roster) = self.roster_at(&name, root) else { continue };
-                let Some(device) = self.c.device(&name) else { continue };
-                let reading = roster.reading();
-                let role = reading.member_of(&device).and_then(|(person, _)| reading.role_of(&person));
-                if role.is_some_and(|role| role > Role::Viewer) {
-                    let (words, text) =
-                        (self.world.groups[group].words, self.world.new_text(person, group, 0));
+                let words = self.world.groups[group].words;
+                let Some(Reply::Entity(view)) = self.c.peek(&name, Command::Show(words)) else { continue };
+                if view.role.is_some_and(|role| role > Role::Viewer) {
+                    let text = self.world.new_text(person, group, 0);
                     let send =
                         fourword_protocol::command::ChatCommand::Send { text: text.clone(), parent: None };
-                    self.must(&name, Command::Chat(words, send), Intent::Send { group, text })?;
+                    let outcome = self.ask_for(&name, Command::Chat(words, send), Intent::Send { group, text })?;
+                    if let Outcome::Refused(refusal) = outcome {
+                        let is_out = refusal.code == RefusalCode::NotAllowed && self.is_device_out(&name, group);
+                        demand(is_out, Rule::AllAgree, || format!("{name} cannot write: {}", refusal.message))?;
+                    }
                 }
             }
         }
         Ok(())
     }
 
+    /// Whether a node's device is no member's any more, though its person may be one.
+    fn is_device_out(&self, name: &str, group: usize) -> bool {
+        let (roster, device) = (self.roster_at(name, self.world.root_of(group)), self.c.device(name));
+        roster.zip(device).is_some_and(|(roster, device)| roster.reading().member_of(&device).is_none())
+    }
+
+    /// The roster of a group as a node's disk has it.
     fn roster_at(&self, name: &str, group: usize) -> Option<Roster> {
-        truth::roster(&self.c, name, self.world.groups.get(group)?.id)
+        let entity = self.world.groups.get(group)?.id;
+        let remembered = self.c.remembered(name).statements.into_iter();
+        let ids: Vec<StatementId> =
+            remembered.filter(|(of, ..)| *of == entity).map(|(_, id, _)| id).collect();
+        self.checker.roster_of(&ids)
     }
 
     // -- what must be so at the end -----------------------------------------------------------
 
     fn look_at_end(&mut self) -> Result<(), Violation> {
         self.look_at_askers()?;
+        let mut rosters: BTreeMap<usize, Roster> = BTreeMap::new();
         for group in 0..self.world.groups.len() {
-            self.look_at_group(group)?;
+            let root = self.world.root_of(group);
+            if !rosters.contains_key(&root) {
+                let founder = self.world.groups[root].founder;
+                let founder = self.world.people[founder].nodes[0].clone();
+                let Some(roster) = self.roster_at(&founder, root) else { continue };
+                rosters.insert(root, roster);
+            }
+            let Some(roster) = rosters.get(&root) else { continue };
+            self.look_at_group(group, root, roster)?;
         }
         let mut world = std::mem::take(&mut self.world);
         let looked = self.checker.look_around(&mut self.c, &mut world);
@@ -218,11 +237,7 @@ impl Schedule {
         demand(open.is_none(), Rule::EveryAskerIsAnswered, || format!("{open:?} was never answered"))
     }
 
-    fn look_at_group(&mut self, at: usize) -> Result<(), Violation> {
-        let root = self.world.root_of(at);
-        let founder = self.world.groups[root].founder;
-        let founder = self.world.people[founder].nodes[0].clone();
-        let Some(roster) = self.roster_at(&founder, root) else { return Ok(()) };
+    fn look_at_group(&mut self, at: usize, root: usize, roster: &Roster) -> Result<(), Violation> {
         let active: BTreeSet<DeviceKey> = roster.reading().devices().map(|(device, _)| device).collect();
         let nodes: Vec<String> = self
             .honest()
@@ -234,9 +249,9 @@ impl Schedule {
             })
             .collect();
         let shown = self.look_at_agreement(at, root, &nodes)?;
-        self.look_at_promises(at, &roster, &nodes, &shown)?;
-        self.look_at_removed(root, &roster, &shown)?;
-        if at == root { self.look_at_keys(root, &roster) } else { Ok(()) }
+        self.look_at_promises(at, roster, &nodes, &shown)?;
+        self.look_at_removed(roster, &shown)?;
+        if at == root { self.look_at_keys(root, roster) } else { Ok(()) }
     }
 
     /// All members' nodes show one chat and the same members, and hold the same logs.
@@ -300,7 +315,8 @@ impl Schedule {
             let envelope = truth::envelope_at(&self.c, &promise.node, &promise.log, promise.sequence);
             let void = envelope.as_ref().is_some_and(|envelope| truth::is_void(roster, envelope));
             let left = truth::left_with(roster, &promise.log, promise.sequence);
-            let taken_along = left && !nodes.iter().any(|name| is_stored(&self.c, name, &promise.log, promise.sequence));
+            let taken_along =
+                left && !nodes.iter().any(|name| is_stored(&self.c, name, &promise.log, promise.sequence));
             demand(void || promise.given_up || taken_along, Rule::SavedIsShown, || {
                 let (incarnation, sequence) = (promise.log.incarnation.0, promise.sequence);
                 let place = format!("at {sequence} of log {incarnation:016x}");
@@ -317,7 +333,8 @@ impl Schedule {
             let stands = promises.iter().filter(|promise| !promise.given_up).any(|promise| {
                 let envelope = truth::envelope_at(&self.c, &promise.node, &promise.log, promise.sequence);
                 let left = truth::left_with(roster, &promise.log, promise.sequence);
-                let taken_along = left && !nodes.iter().any(|name| is_stored(&self.c, name, &promise.log, promise.sequence));
+                let taken_along = left
+                    && !nodes.iter().any(|name| is_stored(&self.c, name, &promise.log, promise.sequence));
                 !taken_along && envelope.is_some_and(|envelope| !truth::is_void(roster, &envelope))
             });
             demand(!stands, Rule::DeletedStaysDeleted, || {
@@ -355,7 +372,7 @@ impl Schedule {
     }
 
     /// Nothing that somebody wrote beyond the cut of its removal is shown.
-    fn look_at_removed(&self, root: usize, roster: &Roster, shown: &[MessageView]) -> Result<(), Violation> {
+    fn look_at_removed(&self, roster: &Roster, shown: &[MessageView]) -> Result<(), Violation> {
         let mut reach: BTreeMap<LogId, u64> = BTreeMap::new();
         for statement in roster.ids().filter_map(|id| roster.statement(&id).map(Statement::body)) {
             for (log, head) in vectors(statement) {
@@ -363,7 +380,6 @@ impl Schedule {
                 *furthest = head.sequence.max(*furthest);
             }
         }
-        let _ = root;
         for view in shown {
             let person = view.author.person;
             let was_removed = roster.ids().filter_map(|id| roster.statement(&id)).any(|statement| {
@@ -423,6 +439,7 @@ impl Schedule {
     fn stay_quiet(&mut self) -> Result<(), Violation> {
         // What was told last may still be on its way.
         self.run_for(5_000)?;
+        self.checker.claims.look_at_rest(&self.c, &self.honest())?;
         let end = self.c.now() + QUIET_MS;
         let honest: BTreeSet<String> = self.honest().into_iter().collect();
         let joining = self.world.asked.values().any(|intent| matches!(intent, Intent::Join { .. }));

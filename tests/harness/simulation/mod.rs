@@ -9,7 +9,6 @@ mod check;
 mod claims;
 mod ending;
 mod faults;
-mod hostility;
 mod profile;
 mod renegades;
 mod schedule;

@@ -11,7 +11,6 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
 use super::check::Checker;
-use super::hostility::Hostility;
 use super::profile::Profile;
 use super::renegades::Renegades;
 use super::verdict::{Report, Rule, Violation, demand};
@@ -36,7 +35,6 @@ pub struct Schedule {
     pub(super) random: ChaCha20Rng,
     pub(super) world: World,
     pub(super) checker: Checker,
-    pub(super) hostility: Hostility,
     pub(super) renegades: Renegades,
     /// What people and the world did, by kind.
     pub(super) faults: Tally,
@@ -61,7 +59,6 @@ impl Schedule {
             random,
             world: World::default(),
             checker: Checker::default(),
-            hostility: Hostility::default(),
             renegades: Renegades::new(seed),
             faults: Tally::default(),
             trace: Trace::default(),
@@ -163,7 +160,7 @@ impl Schedule {
         self.ask_for(name, command, Intent::Other("questions"))
     }
 
-    fn ask_for(&mut self, name: &str, command: Command, intent: Intent) -> Result<Outcome, Violation> {
+    pub(super) fn ask_for(&mut self, name: &str, command: Command, intent: Intent) -> Result<Outcome, Violation> {
         let kind = format!("{command:?}");
         let id = self.begin(name, command, intent);
         let end = self.c.now() + ANSWER_MS;

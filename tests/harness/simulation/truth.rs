@@ -48,9 +48,7 @@ pub(super) fn lettings_in(roster: &Roster, device: &DeviceKey) -> usize {
 pub(super) fn left_with(roster: &Roster, log: &LogId, sequence: u64) -> bool {
     let statements = roster.ids().filter_map(|id| roster.statement(&id));
     statements.filter(|statement| statement.author() == log.device).any(|statement| match statement.body() {
-        Body::Leave { vectors } => {
-            vectors.iter().any(|(of, head)| of == log && head.sequence >= sequence)
-        }
+        Body::Leave { vectors } => vectors.iter().any(|(of, head)| of == log && head.sequence >= sequence),
         _ => false,
     })
 }

@@ -32,8 +32,7 @@ impl Schedule {
             56..=59 => self.add_device()?,
             60..=61 => self.found_more()?,
             62..=79 => self.break_something()?,
-            80..=85 => self.provoke(),
-            86..=91 => {
+            80..=90 => {
                 self.repair();
                 self.raise(false)?;
             }
