@@ -528,9 +528,10 @@ pub(super) fn judge_author(
     let author = world.people.get(known.author).map(|person| person.id);
     // A node that was linked meanwhile writes as whoever it was linked to.
     let shown = world.person_of(&view.author.person);
-    let linked = world.people.get(known.author).is_some_and(|person| {
-        shown.is_some() && person.nodes.iter().any(|node| world.owner(node) == shown)
-    });
+    let linked = world
+        .people
+        .get(known.author)
+        .is_some_and(|person| shown.is_some() && person.nodes.iter().any(|node| world.owner(node) == shown));
     let by_author = author == Some(view.author.person) || linked;
     let right = by_author && known.group == group && !known.forged;
     demand(right, Rule::AuthorIsTrue, || {

@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fourword_protocol::command::{Command, JoinBy, MemberView, MessageView, Outcome, RefusalCode, Reply, SyncState};
+use fourword_protocol::command::{
+    Command, JoinBy, MemberView, MessageView, Outcome, RefusalCode, Reply, SyncState,
+};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::Event;
 use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId, StatementId};
@@ -179,10 +181,14 @@ impl Schedule {
                     let text = self.world.new_text(person, group, 0);
                     let send =
                         fourword_protocol::command::ChatCommand::Send { text: text.clone(), parent: None };
-                    let outcome = self.ask_for(&name, Command::Chat(words, send), Intent::Send { group, text })?;
+                    let outcome =
+                        self.ask_for(&name, Command::Chat(words, send), Intent::Send { group, text })?;
                     if let Outcome::Refused(refusal) = outcome {
-                        let is_out = refusal.code == RefusalCode::NotAllowed && self.is_device_out(&name, group);
-                        demand(is_out, Rule::AllAgree, || format!("{name} cannot write: {}", refusal.message))?;
+                        let is_out =
+                            refusal.code == RefusalCode::NotAllowed && self.is_device_out(&name, group);
+                        demand(is_out, Rule::AllAgree, || {
+                            format!("{name} cannot write: {}", refusal.message)
+                        })?;
                     }
                 }
             }

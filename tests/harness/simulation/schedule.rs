@@ -160,7 +160,12 @@ impl Schedule {
         self.ask_for(name, command, Intent::Other("questions"))
     }
 
-    pub(super) fn ask_for(&mut self, name: &str, command: Command, intent: Intent) -> Result<Outcome, Violation> {
+    pub(super) fn ask_for(
+        &mut self,
+        name: &str,
+        command: Command,
+        intent: Intent,
+    ) -> Result<Outcome, Violation> {
         let kind = format!("{command:?}");
         let id = self.begin(name, command, intent);
         let end = self.c.now() + ANSWER_MS;
