@@ -37,8 +37,8 @@ pub struct Node {
     /// How it judged what came by gossip.
     pub verdicts: BTreeMap<GossipId, Verdict>,
     pub(crate) stopped: bool,
-    /// Its home was marked as cleanly stopped when it began.
-    pub(crate) began_clean: bool,
+    /// The first of the runs since which it was always stopped cleanly.
+    pub(crate) clean_since: u64,
     /// Its device's secrets, as the machine gave them to its driver.
     pub(crate) secret: Option<DeviceSecret>,
     /// It no longer runs its machine: a test speaks in its place.
@@ -86,7 +86,7 @@ impl Node {
             notices: Vec::new(),
             verdicts: BTreeMap::new(),
             stopped: false,
-            began_clean: false,
+            clean_since: run,
             secret: None,
             taken_over: false,
             inbox: Vec::new(),

@@ -247,6 +247,8 @@ fn equal_logs_with_other_content_are_told_as_a_fault() {
     c.settle();
     let mut state = state_told(&mut c, "ben", "ada");
     c.take_over("ben");
+    // What ben said in truth is on its way.
+    c.run_for(1_000);
     for document in &mut state.documents {
         document.content = Some(Digest([9; 32]));
     }

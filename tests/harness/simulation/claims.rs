@@ -1,19 +1,264 @@
 //! Holds what nodes say of being in sync against what they and their peers really hold.
-use fourword_protocol::ids::DeviceKey;
+//!
+//! Messages take time, so what a node says can be true of a peer only as that peer was when it
+//! told. Three things are held to: what one says is what the other held when it sent that word;
+//! where both say so at one moment, both are equal then; and where nothing is under way between
+//! two that have nothing left to tell, one word is enough. Vectors and the chats as shown are
+//! compared, never the digests that the machines go by.
 
-use super::verdict::Violation;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use fourword_protocol::command::{MessageView, SyncState};
+use fourword_protocol::effect::Effect;
+use fourword_protocol::event::Event;
+use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId, PersonId};
+use fourword_protocol::record::Record;
+use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::wire::Frame;
+
+use super::check::chat;
+use super::verdict::{Rule, Violation, demand};
 use super::world::World;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Happened};
 
 /// What nodes said, and how they stood when they told.
 #[derive(Debug, Default)]
-pub(super) struct Claims {}
+pub(super) struct Claims {
+    /// Nodes of which something changed, to be looked at.
+    changed: BTreeMap<String, Changed>,
+    /// How each node stood when it last changed, entity by entity.
+    stood: BTreeMap<String, Standing>,
+    /// What nodes sent of how they stand, by the frame: how they stood then.
+    told: BTreeMap<(String, Vec<u8>), Standing>,
+    /// By which word of a peer each node goes.
+    heard: BTreeMap<(String, String), Standing>,
+    /// The number of the last word of a peer that a node took.
+    numbers: BTreeMap<(String, String), u64>,
+    /// With which nodes each node said to be in sync when it was last looked at, and whether in all
+    /// documents of the entity.
+    said: BTreeMap<(String, DocumentKey), BTreeMap<String, bool>>,
+}
+
+#[derive(Debug, Default)]
+struct Changed {
+    /// What it holds may be another.
+    content: bool,
+    /// Frames by which it told how it stands.
+    sent: Vec<Vec<u8>>,
+}
+
+/// How a node stands with each entity of which it has read all.
+type Standing = BTreeMap<EntityId, Rc<Stood>>;
+
+/// How a node stands with one entity.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Stood {
+    heads: BTreeMap<DocumentKey, BTreeMap<LogId, LogHead>>,
+    /// Each chat of the entity and its children as a person sees it.
+    shown: BTreeMap<usize, Vec<Line>>,
+}
+
+/// One message as shown, but for what depends on who looks.
+type Line = (MessageId, String, bool, PersonId, Vec<(String, usize)>);
+
+/// Whether a frame says how its sender stands.
+fn tells(bytes: &[u8]) -> bool {
+    matches!(Frame::decode(bytes), Ok(Frame::State { .. } | Frame::Quiet(_)))
+}
 
 impl Claims {
-    pub(super) fn received(&mut self, _: &Cluster, _: &str, _: DeviceKey, _: &[u8]) {}
-    pub(super) fn sent(&mut self, _: &Cluster, _: &World, _: &str, _: DeviceKey, _: &[u8]) {}
-    pub(super) fn changed(&mut self, _: &str) {}
-    pub(super) fn look(&mut self, _: &mut Cluster, _: &World) -> Result<(), Violation> {
+    /// Notes what an event may have changed.
+    pub(super) fn note(&mut self, c: &Cluster, h: &Happened) {
+        let changed = self.changed.entry(h.name.clone()).or_default();
+        changed.content |= matches!(h.event, Event::Loaded(..) | Event::WriteFailed(..) | Event::Asked(..));
+        for effect in &h.effects {
+            match effect {
+                Effect::Write(batch) => {
+                    changed.content |= batch.records.iter().any(|r| !matches!(r, Record::Local { .. }));
+                }
+                Effect::Send(_, bytes) if tells(bytes) => changed.sent.push(bytes.clone()),
+                _ => {}
+            }
+        }
+        match &h.event {
+            Event::Received(from, bytes) => {
+                if let (Some(peer), Ok(frame)) = (c.named(*from, &h.name), Frame::decode(bytes)) {
+                    self.hear(&h.name, peer, &frame, bytes);
+                }
+            }
+            Event::Connected(device) => {
+                if let Some(peer) = c.named(*device, &h.name) {
+                    self.heard.remove(&(h.name.clone(), peer));
+                }
+            }
+            Event::Started { .. } => {
+                self.stood.remove(&h.name);
+                self.said.retain(|(name, _), _| *name != h.name);
+            }
+            _ => {}
+        }
+    }
+
+    /// A peer's word has come: which one a node goes by from now on.
+    fn hear(&mut self, name: &str, peer: String, frame: &Frame, bytes: &[u8]) {
+        let Some(told) = self.told.get(&(peer.clone(), bytes.to_vec())) else { return };
+        let pair = (name.to_owned(), peer);
+        let heard = self.heard.entry(pair.clone()).or_default();
+        match frame {
+            Frame::State { number, state } => {
+                // Of two words of one connection the one that was said later counts.
+                let last = self.numbers.get(&pair).copied();
+                if last.is_some_and(|last| last >> 32 == number >> 32 && last >= *number) {
+                    return;
+                }
+                self.numbers.insert(pair, *number);
+                match told.get(&state.entity) {
+                    Some(stood) => drop(heard.insert(state.entity, Rc::clone(stood))),
+                    None => drop(heard.remove(&state.entity)),
+                }
+            }
+            _ => {
+                // One digest for all: what is equal confirms itself, of what is not it says nothing.
+                let ours = self.stood.get(name);
+                for (entity, stood) in told {
+                    if ours.and_then(|ours| ours.get(entity)).is_some_and(|ours| ours.heads == stood.heads) {
+                        heard.insert(*entity, Rc::clone(stood));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks at what changed, once the effects are carried out.
+    pub(super) fn look(&mut self, c: &mut Cluster, world: &World) -> Result<(), Violation> {
+        for (name, changed) in std::mem::take(&mut self.changed) {
+            if !c.is_up(&name) || c.node(&name).taken_over {
+                continue;
+            }
+            if changed.content || !self.stood.contains_key(&name) {
+                let stood = how_it_stands(c, world, &name);
+                self.stood.insert(name.clone(), stood);
+            }
+            for frame in changed.sent {
+                let stood = self.stood.get(&name).cloned().unwrap_or_default();
+                self.told.insert((name.clone(), frame), stood);
+            }
+            self.look_at(c, world, &name)?;
+        }
         Ok(())
     }
+
+    fn look_at(&mut self, c: &Cluster, world: &World, name: &str) -> Result<(), Violation> {
+        self.said.retain(|(of, _), _| of != name);
+        let claims = c.node(name).machine.claims();
+        // The chats of an entity can be compared where all of its documents are said to be in sync.
+        let mut whole: BTreeMap<(EntityId, DeviceKey), bool> = BTreeMap::new();
+        for claim in &claims {
+            *whole.entry((claim.entity, claim.device)).or_insert(true) &= claim.state == SyncState::InSync;
+        }
+        for claim in claims.iter().filter(|claim| claim.state == SyncState::InSync) {
+            let Some(peer) = c.named(claim.device, name).filter(|peer| world.is_honest(peer)) else {
+                continue;
+            };
+            if c.node(&peer).taken_over {
+                continue;
+            }
+            let whole = whole.get(&(claim.entity, claim.device)) == Some(&true);
+            let pair = Pair { name, peer: &peer, document: claim.document, whole };
+            let ours = self.stood.get(name).and_then(|stood| stood.get(&claim.entity));
+            let heard = self.heard.get(&(name.to_owned(), peer.clone()));
+            if let (Some(ours), Some(theirs)) = (ours, heard.and_then(|heard| heard.get(&claim.entity))) {
+                pair.equal(ours, theirs, "as it was when it told")?;
+            }
+            let said = self.said.get(&(peer.clone(), claim.document));
+            let mutual = said.and_then(|said| said.get(name).copied());
+            let now = self.stood.get(&peer).and_then(|stood| stood.get(&claim.entity));
+            if let (Some(their_whole), Some(ours), Some(theirs)) = (mutual, ours, now) {
+                let pair = Pair { whole: whole && their_whole, ..pair };
+                pair.equal(ours, theirs, "and both say so")?;
+            }
+            self.said.entry((name.to_owned(), claim.document)).or_default().insert(peer, whole);
+        }
+        Ok(())
+    }
+
+    /// Looks at pairs between which nothing is under way and nothing is left to be told: there one
+    /// word is enough.
+    pub(super) fn look_at_rest(&self, c: &Cluster, names: &[String]) -> Result<(), Violation> {
+        for ((name, document), peers) in self.said.iter().filter(|((name, _), _)| names.contains(name)) {
+            for (peer, whole) in peers.iter().filter(|(peer, _)| names.contains(peer)) {
+                let of = |who: &String| {
+                    let stood = self.stood.get(who)?.values();
+                    stood.into_iter().find(|stood| stood.heads.contains_key(document))
+                };
+                if let (true, Some(ours), Some(theirs)) = (c.are_connected(name, peer), of(name), of(peer)) {
+                    let pair = Pair { name, peer, document: *document, whole: *whole };
+                    pair.equal(ours, theirs, "and nothing is under way")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Two nodes of which one says that a document is in sync with the other's.
+#[derive(Clone, Copy, Debug)]
+struct Pair<'a> {
+    name: &'a str,
+    peer: &'a str,
+    document: DocumentKey,
+    /// It says so of all documents of the entity.
+    whole: bool,
+}
+
+impl Pair<'_> {
+    fn equal(&self, ours: &Stood, theirs: &Stood, when: &str) -> Result<(), Violation> {
+        let what = || format!("{} says that it is in sync with {}, {when}, but", self.name, self.peer);
+        let same = ours.heads.get(&self.document) == theirs.heads.get(&self.document);
+        demand(same, Rule::InSyncIsEqual, || {
+            let heads = |stood: &Stood| stood.heads.get(&self.document).cloned().unwrap_or_default();
+            let (ours, theirs) = (heads(ours), heads(theirs));
+            let differ = ours.iter().find(|(log, head)| theirs.get(log) != Some(head));
+            let differ = differ.or_else(|| theirs.iter().find(|(log, head)| ours.get(log) != Some(head)));
+            let place = differ.map(|(log, _)| (log.device, log.incarnation, ours.get(log), theirs.get(log)));
+            format!("{} they hold other logs of {}: {place:?}", what(), self.document)
+        })?;
+        for (at, shown) in ours.shown.iter().filter(|_| self.whole) {
+            let Some(other) = theirs.shown.get(at) else { continue };
+            demand(shown == other, Rule::InSyncIsEqual, || {
+                let extra = |a: &[Line], b: &[Line]| a.iter().find(|line| !b.contains(line)).cloned();
+                let differ = (extra(shown, other), extra(other, shown));
+                format!("{} they show another chat of group {at}: {differ:?}", what())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn how_it_stands(c: &mut Cluster, world: &World, name: &str) -> Standing {
+    let mut stood: BTreeMap<EntityId, Stood> = BTreeMap::new();
+    let mut whole = BTreeMap::new();
+    for holding in c.node(name).machine.holdings() {
+        let of = stood.entry(holding.entity).or_default();
+        of.heads.insert(holding.document, holding.heads);
+        *whole.entry(holding.entity).or_insert(true) &= holding.content.is_some();
+    }
+    for (at, group) in world.groups.iter().enumerate() {
+        let root = world.groups.get(world.root_of(at)).map_or(group.id, |root| root.id);
+        if whole.get(&root) != Some(&true) {
+            continue;
+        }
+        if let (Some(of), Some(shown)) = (stood.get_mut(&root), chat(c, world, name, at)) {
+            of.shown.insert(at, shown.into_iter().map(line).collect());
+        }
+    }
+    // What is being read shows nothing that could be compared.
+    stood.retain(|entity, _| whole.get(entity) == Some(&true));
+    stood.into_iter().map(|(entity, stood)| (entity, Rc::new(stood))).collect()
+}
+
+fn line(view: MessageView) -> Line {
+    let reactions = view.reactions.into_iter().map(|(emoji, by)| (emoji, by.len())).collect();
+    (view.message.id, view.message.text, view.message.deleted, view.author.person, reactions)
 }

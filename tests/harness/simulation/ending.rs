@@ -6,17 +6,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fourword_protocol::command::{Command, MemberView, MessageView, Outcome, Reply, SyncState};
+use fourword_protocol::command::{
+    Command, JoinBy, MemberView, MessageView, Outcome, RefusalCode, Reply, SyncState,
+};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::Event;
-use fourword_protocol::ids::{DeviceKey, DocumentKey, LogHead, LogId};
+use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId, StatementId};
 use fourword_protocol::roster::{Body, Role, Roster, Statement};
 
 use super::check::{chat, is_stored, vectors};
 use super::schedule::Schedule;
 use super::truth;
 use super::verdict::{Rule, Violation, demand};
-use super::world::Intent;
+use super::world::{Group, Intent};
 use crate::insider::keys_of;
 
 /// Simulated time within which a healed world must have settled.
@@ -57,7 +59,29 @@ impl Schedule {
         self.run_for(500)?;
         self.repair();
         self.raise(true)?;
+        self.come_back();
         self.run_for(2_000)
+    }
+
+    /// Whose home was replaced by a copy from before it joined asks for the group by its words: a
+    /// member's device is let in by any member.
+    fn come_back(&mut self) {
+        let forgetful: Vec<String> =
+            self.honest().into_iter().filter(|name| self.world.forgetful.contains(name)).collect();
+        for group in 0..self.world.groups.len() {
+            let Group { words, founder, parent, .. } = self.world.groups[group].clone();
+            let founder = self.world.people[founder].nodes[0].clone();
+            let Some(roster) = self.roster_at(&founder, group).filter(|_| parent.is_none()) else { continue };
+            for name in &forgetful {
+                let device = self.c.device(name).filter(|_| self.c.is_up(name));
+                let is_in = device.is_some_and(|device| roster.reading().member_of(&device).is_some());
+                if is_in && !matches!(self.c.peek(name, Command::Show(words)), Some(Reply::Entity(_))) {
+                    let by = JoinBy::Words { id: None, note: String::new() };
+                    let join = Command::Join { words, by, peers: Vec::new() };
+                    self.begin(name, join, Intent::Join { group });
+                }
+            }
+        }
     }
 
     /// Copies of homes speak with the others until all they wrote is known, and end for good.
@@ -117,7 +141,9 @@ impl Schedule {
             let claims = self.c.node(name).machine.claims();
             for claim in claims {
                 let Some(other) = devices.get(&claim.device) else { continue };
-                let settled = matches!(claim.state, SyncState::InSync | SyncState::NotMember);
+                let may_forget = self.world.forgetful.contains(other) || self.world.linking.contains(other);
+                let forgot = may_forget && !self.has_entered(other, claim.entity);
+                let settled = forgot || matches!(claim.state, SyncState::InSync | SyncState::NotMember);
                 if !settled {
                     let why = self.why_not(name, claim.device);
                     return Some(format!("{name} is {:?} with {other}: {why}", claim.state));
@@ -125,6 +151,11 @@ impl Schedule {
             }
         }
         None
+    }
+
+    /// Whether a node knows that it is in an entity.
+    fn has_entered(&self, name: &str, entity: EntityId) -> bool {
+        self.c.node(name).machine.holdings().iter().any(|holding| holding.entity == entity)
     }
 
     /// What a node says of why it is not in sync with a device.
@@ -144,33 +175,57 @@ impl Schedule {
         for name in self.honest() {
             let Some(person) = self.world.owner(&name) else { continue };
             for group in 0..self.world.groups.len() {
-                let root = self.world.root_of(group);
-                let Some(roster) = self.roster_at(&name, root) else { continue };
-                let Some(device) = self.c.device(&name) else { continue };
-                let reading = roster.reading();
-                let role = reading.member_of(&device).and_then(|(person, _)| reading.role_of(&person));
-                if role.is_some_and(|role| role > Role::Viewer) {
-                    let (words, text) =
-                        (self.world.groups[group].words, self.world.new_text(person, group, 0));
+                let words = self.world.groups[group].words;
+                let Some(Reply::Entity(view)) = self.c.peek(&name, Command::Show(words)) else { continue };
+                if view.role.is_some_and(|role| role > Role::Viewer) {
+                    let text = self.world.new_text(person, group, 0);
                     let send =
                         fourword_protocol::command::ChatCommand::Send { text: text.clone(), parent: None };
-                    self.must(&name, Command::Chat(words, send), Intent::Send { group, text })?;
+                    let outcome =
+                        self.ask_for(&name, Command::Chat(words, send), Intent::Send { group, text })?;
+                    if let Outcome::Refused(refusal) = outcome {
+                        let is_out =
+                            refusal.code == RefusalCode::NotAllowed && self.is_device_out(&name, group);
+                        demand(is_out, Rule::AllAgree, || {
+                            format!("{name} cannot write: {}", refusal.message)
+                        })?;
+                    }
                 }
             }
         }
         Ok(())
     }
 
+    /// Whether a node's device is no member's any more, though its person may be one.
+    fn is_device_out(&self, name: &str, group: usize) -> bool {
+        let (roster, device) = (self.roster_at(name, self.world.root_of(group)), self.c.device(name));
+        roster.zip(device).is_some_and(|(roster, device)| roster.reading().member_of(&device).is_none())
+    }
+
+    /// The roster of a group as a node's disk has it.
     fn roster_at(&self, name: &str, group: usize) -> Option<Roster> {
-        truth::roster(&self.c, name, self.world.groups.get(group)?.id)
+        let entity = self.world.groups.get(group)?.id;
+        let remembered = self.c.remembered(name).statements.into_iter();
+        let ids: Vec<StatementId> =
+            remembered.filter(|(of, ..)| *of == entity).map(|(_, id, _)| id).collect();
+        self.checker.roster_of(&ids)
     }
 
     // -- what must be so at the end -----------------------------------------------------------
 
     fn look_at_end(&mut self) -> Result<(), Violation> {
         self.look_at_askers()?;
+        let mut rosters: BTreeMap<usize, Roster> = BTreeMap::new();
         for group in 0..self.world.groups.len() {
-            self.look_at_group(group)?;
+            let root = self.world.root_of(group);
+            if !rosters.contains_key(&root) {
+                let founder = self.world.groups[root].founder;
+                let founder = self.world.people[founder].nodes[0].clone();
+                let Some(roster) = self.roster_at(&founder, root) else { continue };
+                rosters.insert(root, roster);
+            }
+            let Some(roster) = rosters.get(&root) else { continue };
+            self.look_at_group(group, root, roster)?;
         }
         let mut world = std::mem::take(&mut self.world);
         let looked = self.checker.look_around(&mut self.c, &mut world);
@@ -188,21 +243,21 @@ impl Schedule {
         demand(open.is_none(), Rule::EveryAskerIsAnswered, || format!("{open:?} was never answered"))
     }
 
-    fn look_at_group(&mut self, at: usize) -> Result<(), Violation> {
-        let root = self.world.root_of(at);
-        let founder = self.world.groups[root].founder;
-        let founder = self.world.people[founder].nodes[0].clone();
-        let Some(roster) = self.roster_at(&founder, root) else { return Ok(()) };
+    fn look_at_group(&mut self, at: usize, root: usize, roster: &Roster) -> Result<(), Violation> {
         let active: BTreeSet<DeviceKey> = roster.reading().devices().map(|(device, _)| device).collect();
         let nodes: Vec<String> = self
             .honest()
             .into_iter()
             .filter(|name| self.c.device(name).is_some_and(|device| active.contains(&device)))
+            .filter(|name| {
+                let may_forget = self.world.forgetful.contains(name) || self.world.linking.contains(name);
+                !may_forget || self.has_entered(name, roster.entity())
+            })
             .collect();
         let shown = self.look_at_agreement(at, root, &nodes)?;
-        self.look_at_promises(at, &roster, &nodes, &shown)?;
-        self.look_at_removed(root, &roster, &shown)?;
-        if at == root { self.look_at_keys(root, &roster) } else { Ok(()) }
+        self.look_at_promises(at, roster, &nodes, &shown)?;
+        self.look_at_removed(roster, &shown)?;
+        if at == root { self.look_at_keys(root, roster) } else { Ok(()) }
     }
 
     /// All members' nodes show one chat and the same members, and hold the same logs.
@@ -265,7 +320,10 @@ impl Schedule {
             let promise = &saved.promise;
             let envelope = truth::envelope_at(&self.c, &promise.node, &promise.log, promise.sequence);
             let void = envelope.as_ref().is_some_and(|envelope| truth::is_void(roster, envelope));
-            demand(void || promise.given_up, Rule::SavedIsShown, || {
+            let left = truth::left_with(roster, &promise.log, promise.sequence);
+            let taken_along =
+                left && !nodes.iter().any(|name| is_stored(&self.c, name, &promise.log, promise.sequence));
+            demand(void || promise.given_up || taken_along, Rule::SavedIsShown, || {
                 let (incarnation, sequence) = (promise.log.incarnation.0, promise.sequence);
                 let place = format!("at {sequence} of log {incarnation:016x}");
                 let holds = |name: &&String| is_stored(&self.c, name, &promise.log, sequence);
@@ -280,7 +338,10 @@ impl Schedule {
             let Some(view) = shown.get(id).filter(|view| !view.message.deleted) else { continue };
             let stands = promises.iter().filter(|promise| !promise.given_up).any(|promise| {
                 let envelope = truth::envelope_at(&self.c, &promise.node, &promise.log, promise.sequence);
-                envelope.is_some_and(|envelope| !truth::is_void(roster, &envelope))
+                let left = truth::left_with(roster, &promise.log, promise.sequence);
+                let taken_along = left
+                    && !nodes.iter().any(|name| is_stored(&self.c, name, &promise.log, promise.sequence));
+                !taken_along && envelope.is_some_and(|envelope| !truth::is_void(roster, &envelope))
             });
             demand(!stands, Rule::DeletedStaysDeleted, || {
                 format!("{:?} was deleted and is shown to {nodes:?}", view.message.text)
@@ -289,6 +350,7 @@ impl Schedule {
         let void: Vec<(String, String)> = saved
             .iter()
             .filter(|(id, saved)| !shown.contains_key(id) && !saved.promise.given_up)
+            .filter(|(_, saved)| !truth::left_with(roster, &saved.promise.log, saved.promise.sequence))
             .map(|(_, saved)| (saved.promise.node.clone(), saved.text.clone()))
             .collect();
         for (node, text) in void {
@@ -316,7 +378,7 @@ impl Schedule {
     }
 
     /// Nothing that somebody wrote beyond the cut of its removal is shown.
-    fn look_at_removed(&self, root: usize, roster: &Roster, shown: &[MessageView]) -> Result<(), Violation> {
+    fn look_at_removed(&self, roster: &Roster, shown: &[MessageView]) -> Result<(), Violation> {
         let mut reach: BTreeMap<LogId, u64> = BTreeMap::new();
         for statement in roster.ids().filter_map(|id| roster.statement(&id).map(Statement::body)) {
             for (log, head) in vectors(statement) {
@@ -324,7 +386,6 @@ impl Schedule {
                 *furthest = head.sequence.max(*furthest);
             }
         }
-        let _ = root;
         for view in shown {
             let person = view.author.person;
             let was_removed = roster.ids().filter_map(|id| roster.statement(&id)).any(|statement| {
@@ -384,6 +445,7 @@ impl Schedule {
     fn stay_quiet(&mut self) -> Result<(), Violation> {
         // What was told last may still be on its way.
         self.run_for(5_000)?;
+        self.checker.claims.look_at_rest(&self.c, &self.honest())?;
         let end = self.c.now() + QUIET_MS;
         let honest: BTreeSet<String> = self.honest().into_iter().collect();
         let joining = self.world.asked.values().any(|intent| matches!(intent, Intent::Join { .. }));

@@ -11,8 +11,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
 use super::check::Checker;
-use super::hostility::Hostility;
 use super::profile::Profile;
+use super::renegades::Renegades;
 use super::verdict::{Report, Rule, Violation, demand};
 use super::world::{Intent, Person, World};
 use crate::cluster::Cluster;
@@ -35,7 +35,7 @@ pub struct Schedule {
     pub(super) random: ChaCha20Rng,
     pub(super) world: World,
     pub(super) checker: Checker,
-    pub(super) hostility: Hostility,
+    pub(super) renegades: Renegades,
     /// What people and the world did, by kind.
     pub(super) faults: Tally,
     trace: Trace,
@@ -59,7 +59,7 @@ impl Schedule {
             random,
             world: World::default(),
             checker: Checker::default(),
-            hostility: Hostility::default(),
+            renegades: Renegades::new(seed),
             faults: Tally::default(),
             trace: Trace::default(),
             events: 0,
@@ -80,6 +80,7 @@ impl Schedule {
         for step in 1..=steps {
             *at = (step, self.c.now());
             self.act()?;
+            self.betray(step)?;
             let pause = draw::within(&mut self.random, (1, 1_200));
             self.run_for(pause)?;
             self.checker.look_around(&mut self.c, &mut self.world)?;
@@ -137,6 +138,7 @@ impl Schedule {
             let busy = self.events - before > EVENTS_MAX;
             demand(!busy, Rule::SettledIsQuiet, || "the nodes keep each other busy for ever".into())?;
             if let Some((name, kept)) = self.checker.to_crash.take() {
+                self.faults.count("crash at the moment something is called saved");
                 self.crash(&name, kept);
             }
         }
@@ -158,7 +160,12 @@ impl Schedule {
         self.ask_for(name, command, Intent::Other("questions"))
     }
 
-    fn ask_for(&mut self, name: &str, command: Command, intent: Intent) -> Result<Outcome, Violation> {
+    pub(super) fn ask_for(
+        &mut self,
+        name: &str,
+        command: Command,
+        intent: Intent,
+    ) -> Result<Outcome, Violation> {
         let kind = format!("{command:?}");
         let id = self.begin(name, command, intent);
         let end = self.c.now() + ANSWER_MS;
