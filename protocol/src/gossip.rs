@@ -29,6 +29,10 @@ impl Replicator {
         let Some((id, document)) = known else {
             return self.out.push(Effect::Judge(gossip, Verdict::Ignore));
         };
+        if self.read_only.is_some() {
+            self.drop_counted("envelopes that cannot be saved");
+            return self.out.push(Effect::Judge(gossip, Verdict::Ignore));
+        }
         if is_vain(&self.vain, from, self.now) {
             self.drop_counted("more in vain than is heard");
             return self.out.push(Effect::Judge(gossip, Verdict::Ignore));

@@ -269,6 +269,10 @@ impl Replicator {
         if !shares || self.entities.get(&id).is_none_or(|e| e.member(from).is_none()) {
             return self.drop_counted("envelopes of a stranger");
         }
+        if self.read_only.is_some() {
+            // What cannot be saved would be forgotten, asked for and sent again without end.
+            return self.drop_counted("envelopes that cannot be saved");
+        }
         let mut taken = Vec::new();
         for bytes in envelopes {
             if is_vain(&self.vain, from, self.now) {

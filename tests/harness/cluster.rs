@@ -193,7 +193,12 @@ impl Cluster {
     /// Starts a node again in its home, after `stop` or `crash`.
     pub(crate) fn begin_again(&mut self, name: &str) {
         let node = self.node_mut(name);
-        let (store, run, clean) = (std::mem::take(&mut node.disk.store), node.run + 1, node.stopped);
+        // A store that has failed leaves no mark of a clean stop.
+        let clean = node.stopped && !node.disk.failed;
+        if node.disk.failed {
+            node.disk.crash(0);
+        }
+        let (store, run) = (std::mem::take(&mut node.disk.store), node.run + 1);
         self.start(name, store, run, clean);
     }
 

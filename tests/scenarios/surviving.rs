@@ -182,3 +182,23 @@ fn a_log_that_a_crash_ended_is_not_gone_on_with_after_a_later_clean_stop() {
     assert_eq!(c.read_chat("ada", group).len(), 3, "the one that its author lost is kept by who got it");
     assert_eq!(c.read_chat("ben", group), c.read_chat("ada", group));
 }
+
+// Found by the simulation.
+#[test]
+fn a_node_that_cannot_save_does_not_fetch_the_same_again_and_again() {
+    let mut c = Cluster::new(10);
+    let group = c.group_of(&["ada", "ben"]);
+    c.fill_disk("ada");
+    c.send_message("ben", group, "one");
+    c.settle();
+    c.send_message("ben", group, "two");
+    let before = c.delivered;
+    c.settle();
+    let frames = c.delivered - before;
+    assert!(frames < 60, "{frames} frames for one message that cannot be saved");
+    c.crash("ada");
+    c.restart("ada");
+    c.connect_all();
+    c.settle();
+    assert_eq!(c.read_chat("ada", group), ["one", "two"]);
+}

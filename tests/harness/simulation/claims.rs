@@ -33,8 +33,8 @@ pub(super) struct Claims {
     told: BTreeMap<(String, Vec<u8>), Standing>,
     /// By which word of a peer each node goes.
     heard: BTreeMap<(String, String), Standing>,
-    /// The number of the last word of a peer that a node took.
-    numbers: BTreeMap<(String, String), u64>,
+    /// The number of the last word of a peer about an entity that a node took.
+    numbers: BTreeMap<(String, String, EntityId), u64>,
     /// With which nodes each node said to be in sync when it was last looked at, and whether in all
     /// documents of the entity.
     said: BTreeMap<(String, DocumentKey), BTreeMap<String, bool>>,
@@ -108,11 +108,12 @@ impl Claims {
         match frame {
             Frame::State { number, state } => {
                 // Of two words of one connection the one that was said later counts.
-                let last = self.numbers.get(&pair).copied();
+                let about = (pair.0, pair.1, state.entity);
+                let last = self.numbers.get(&about).copied();
                 if last.is_some_and(|last| last >> 32 == number >> 32 && last >= *number) {
                     return;
                 }
-                self.numbers.insert(pair, *number);
+                self.numbers.insert(about, *number);
                 match told.get(&state.entity) {
                     Some(stood) => drop(heard.insert(state.entity, Rc::clone(stood))),
                     None => drop(heard.remove(&state.entity)),
@@ -173,7 +174,9 @@ impl Claims {
             }
             let said = self.said.get(&(peer.clone(), claim.document));
             let mutual = said.and_then(|said| said.get(name).copied());
-            let now = self.stood.get(&peer).and_then(|stood| stood.get(&claim.entity));
+            // Who could not save something has forgotten it again, after it told of it.
+            let failed = c.node(name).disk.failed || c.node(&peer).disk.failed;
+            let now = self.stood.get(&peer).filter(|_| !failed).and_then(|stood| stood.get(&claim.entity));
             if let (Some(their_whole), Some(ours), Some(theirs)) = (mutual, ours, now) {
                 let pair = Pair { whole: whole && their_whole, ..pair };
                 pair.equal(ours, theirs, "and both say so")?;

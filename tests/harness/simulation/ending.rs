@@ -20,6 +20,7 @@ use super::truth;
 use super::verdict::{Rule, Violation, demand};
 use super::world::{Group, Intent};
 use crate::insider::keys_of;
+use crate::trace;
 
 /// Simulated time within which a healed world must have settled.
 const SETTLE_MS: u64 = 900_000;
@@ -63,16 +64,15 @@ impl Schedule {
         self.run_for(2_000)
     }
 
-    /// Whose home was replaced by a copy from before it joined asks for the group by its words: a
-    /// member's device is let in by any member.
+    /// Whoever does not know of a group that it was let into, because its home is an older copy or did
+    /// not take that, asks for it by its words: a member's device is let in by any member.
     fn come_back(&mut self) {
-        let forgetful: Vec<String> =
-            self.honest().into_iter().filter(|name| self.world.forgetful.contains(name)).collect();
+        let honest = self.honest();
         for group in 0..self.world.groups.len() {
             let Group { words, founder, parent, .. } = self.world.groups[group].clone();
             let founder = self.world.people[founder].nodes[0].clone();
             let Some(roster) = self.roster_at(&founder, group).filter(|_| parent.is_none()) else { continue };
-            for name in &forgetful {
+            for name in &honest {
                 let device = self.c.device(name).filter(|_| self.c.is_up(name));
                 let is_in = device.is_some_and(|device| roster.reading().member_of(&device).is_some());
                 if is_in && !matches!(self.c.peek(name, Command::Show(words)), Some(Reply::Entity(_))) {
@@ -141,8 +141,7 @@ impl Schedule {
             let claims = self.c.node(name).machine.claims();
             for claim in claims {
                 let Some(other) = devices.get(&claim.device) else { continue };
-                let may_forget = self.world.forgetful.contains(other) || self.world.linking.contains(other);
-                let forgot = may_forget && !self.has_entered(other, claim.entity);
+                let forgot = self.world.linking.contains(other) && !self.has_entered(other, claim.entity);
                 let settled = forgot || matches!(claim.state, SyncState::InSync | SyncState::NotMember);
                 if !settled {
                     let why = self.why_not(name, claim.device);
@@ -250,8 +249,7 @@ impl Schedule {
             .into_iter()
             .filter(|name| self.c.device(name).is_some_and(|device| active.contains(&device)))
             .filter(|name| {
-                let may_forget = self.world.forgetful.contains(name) || self.world.linking.contains(name);
-                !may_forget || self.has_entered(name, roster.entity())
+                !self.world.linking.contains(name) || self.has_entered(name, roster.entity())
             })
             .collect();
         let shown = self.look_at_agreement(at, root, &nodes)?;
@@ -463,8 +461,9 @@ impl Schedule {
                 };
                 if honest.contains(&h.name) && !matches!(h.event, Event::Stopping) {
                     loud = h.effects.iter().find(is_news).map(|effect| {
-                        let kind: String = format!("{effect:?}").chars().take(60).collect();
-                        format!("{} is settled and does {kind}", h.name)
+                        let event: String = format!("{:?}", h.event).chars().take(60).collect();
+                        let effects = trace::line(h.at, &h.name, &h.event, std::slice::from_ref(effect));
+                        format!("{} is settled, and at {event} it does: {effects}", h.name)
                     });
                 }
             });

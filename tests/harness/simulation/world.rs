@@ -107,8 +107,6 @@ pub(super) struct World {
     pub(super) link_codes: Vec<(LinkCode, usize)>,
     /// The nodes of each device: several where a home was copied.
     pub(super) devices: BTreeMap<DeviceKey, BTreeSet<String>>,
-    /// Nodes whose home was replaced by an older copy: they may not know of what they had entered.
-    pub(super) forgetful: BTreeSet<String>,
     /// Nodes that were to be linked and were not told yet that they are: a crash ends that, though
     /// the other side may have done its part.
     pub(super) linking: BTreeSet<String>,
