@@ -51,6 +51,32 @@ pub const REDIAL_FIRST: Duration = Duration::from_millis(250);
 /// The longest wait before an address is dialled again.
 pub const REDIAL_LAST: Duration = Duration::from_secs(30);
 
+// -- relays and discovery ---------------------------------------------------------------------
+
+/// Relays known at once: those of the settings, and those in addresses that were dialled.
+pub const RELAYS_MAX: usize = 64;
+
+/// Relays at which a place is held, so that the loss of one cuts nobody off.
+pub const RESERVATIONS_MAX: usize = 2;
+
+/// The first wait before a relay is asked for a place again; it doubles with each refusal.
+pub const RESERVE_FIRST: Duration = Duration::from_millis(500);
+
+/// Searches under way at once; more wait for their turn.
+pub const SEARCHES_MAX: usize = 16;
+
+/// How long a search may take.
+pub const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often offers to be found are renewed at the relays, which forget them after three times this.
+pub const OFFER_EVERY: Duration = Duration::from_secs(600);
+
+/// Nodes of the local network that are dialled because they were seen there.
+pub const NEAR_MAX: usize = 64;
+
+/// Addresses taken of what a peer says of itself.
+pub const TOLD_ADDRESSES_MAX: usize = 16;
+
 // -- the sync stream --------------------------------------------------------------------------
 
 /// Streams of one device that are read or wait to be read: the old and the new one of a handover.

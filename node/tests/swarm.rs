@@ -41,7 +41,7 @@ impl Node {
         let secret = DeviceSecret::from_seeds(&[seed; 32], &[seed; 32]);
         let listen = listen.iter().map(|address| address.to_string()).collect();
         let (told, listening) = watch::channel(Listening::default());
-        let options = Options { listen, bootstrap: Vec::new() };
+        let options = Options { listen, ..Options::default() };
         let network = swarm::start(&secret.signing_seed(), &options, told)?;
         Ok(Node { device: secret.key(), network, listening })
     }

@@ -30,6 +30,7 @@ mod names;
 mod opening;
 mod outbox;
 pub mod queues;
+mod reaching;
 mod receiving;
 pub mod record;
 mod replica;

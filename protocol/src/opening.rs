@@ -16,6 +16,7 @@ use crate::ids::{EntityId, Incarnation, LogHead, LogId, StatementId};
 use crate::joining::{JOIN, Join, SEEK, Seeking};
 use crate::me::{IDENTITY, Me};
 use crate::names::{LOOKUP, NAME};
+use crate::reaching::MET;
 use crate::record::{LocalKey, Page, Query, StoreFailure};
 use crate::replicator::{Load, Replicator};
 use crate::requests::{DENIAL, REQUEST};
@@ -86,6 +87,7 @@ impl Replicator {
                         self.seeks.insert(words, seeking);
                     }
                 }
+                MET => self.restore_met(&key.of, value),
                 LOOKUP => self.names.restore_lookup(&key.of, value),
                 REQUEST => self.restore_request(value),
                 DENIAL => self.restore_denial(value),
@@ -158,6 +160,9 @@ impl Replicator {
         self.check_joins();
         self.try_seeks();
         self.look_home();
+        self.offer();
+        self.dial_met();
+        self.search_soon();
     }
 }
 

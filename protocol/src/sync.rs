@@ -50,6 +50,9 @@ impl Replicator {
     pub(crate) fn disconnected(&mut self, device: DeviceKey) {
         if self.sessions.remove(&device).is_some() {
             self.lose_answers(device);
+            if self.is_fellow(device) {
+                self.search_soon();
+            }
             self.out.notify(crate::command::Notice::PeerChanged { device, connected: false });
         }
     }

@@ -10,7 +10,7 @@ use fourword_protocol::command::{
 };
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::{Event, GossipId};
-use fourword_protocol::ids::{DeviceKey, LogId, Topic};
+use fourword_protocol::ids::{DeviceKey, Digest, LogId, Topic};
 use fourword_protocol::record::{Batch, Page, Query};
 use fourword_protocol::roster::Role;
 use fourword_protocol::roster::invite::InviteCode;
@@ -38,6 +38,9 @@ pub struct Cluster {
     random: ChaCha20Rng,
     /// Pairs that cannot reach each other, both ways round.
     cut: BTreeSet<(String, String)>,
+    /// Whether nodes find each other by the keys they offer, as through a relay that all can reach.
+    pub discovery: bool,
+    offers: BTreeMap<Digest, BTreeSet<String>>,
     /// Share of gossip that is lost, in percent.
     pub gossip_loss: u64,
     gossips: u64,
@@ -70,6 +73,8 @@ impl Cluster {
             now: 0,
             random: ChaCha20Rng::seed_from_u64(seed),
             cut: BTreeSet::new(),
+            discovery: false,
+            offers: BTreeMap::new(),
             gossip_loss: 0,
             gossips: 0,
             forged: BTreeMap::new(),
@@ -308,6 +313,12 @@ impl Cluster {
                 self.happen_in(5, name, What::Event(Event::Stretched(id, input.run())));
             }
             Effect::Connect(address) => self.dial(name, address),
+            Effect::Offer(key) => drop(self.offers.entry(key).or_default().insert(name.to_owned())),
+            Effect::Withdraw(key) => {
+                self.offers.entry(key).or_default().remove(name);
+            }
+            Effect::Find(key) => self.find(name, key),
+            Effect::Reach(device) => self.reach(name, device),
             Effect::Disconnect(device, _) => {
                 if let Some(other) = self.named(device, name) {
                     self.disconnect(name, &other);
@@ -353,6 +364,22 @@ impl Cluster {
         if !self.node(name).connected.contains(&target) {
             let event = Event::Unreachable { address, reason: "no such node".into() };
             self.happen_in(10, name, What::Event(event));
+        }
+    }
+
+    /// Tells who offers to be found under a key and runs.
+    fn find(&mut self, name: &str, key: Digest) {
+        let offering = self.offers.get(&key).into_iter().flatten().filter(|other| self.is_up(other));
+        let devices: Vec<DeviceKey> = offering.filter_map(|other| self.device(other)).collect();
+        if self.discovery && !devices.is_empty() {
+            self.happen_in(20, name, What::Event(Event::Located(key, devices)));
+        }
+    }
+
+    fn reach(&mut self, name: &str, device: DeviceKey) {
+        let other = self.nodes.keys().find(|other| self.device(other) == Some(device)).cloned();
+        if let Some(other) = other.filter(|_| self.discovery) {
+            self.connect(name, &other);
         }
     }
 
