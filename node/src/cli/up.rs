@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use fourword_protocol::words::Naming;
 use serde::Serialize;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::Context;
 use super::failure::{Exit, Failure};
 use super::output::{Output, plain};
+use super::signals::Signals;
 use crate::api::Api;
 use crate::api::error::Code;
 use crate::api::events::{Event, Reader};
@@ -307,28 +307,6 @@ async fn end(handle: &Handle, ended: JoinHandle<anyhow::Result<()>>) -> Result<(
 
 fn finished(ended: Result<anyhow::Result<()>, tokio::task::JoinError>) -> Result<(), Failure> {
     ended.map_err(|e| Failure::internal(format!("the node broke: {e}")))?.map_err(Failure::from)
-}
-
-/// The signals that end a node in good order.
-struct Signals([Signal; 3]);
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals([
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::hangup())?,
-        ]))
-    }
-
-    async fn next(&mut self) {
-        let Signals([terminate, interrupt, hangup]) = self;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
 }
 
 #[cfg(test)]

@@ -62,14 +62,15 @@ impl Addresses {
 }
 
 /// An address with the peer id of whoever is met there at its end.
-pub(super) fn named(address: &Multiaddr, peer: &PeerId) -> String {
+pub(crate) fn named(address: &Multiaddr, peer: &PeerId) -> String {
     match address.iter().last() {
         Some(Protocol::P2p(at_end)) if at_end == *peer => address.to_string(),
         _ => format!("{address}/p2p/{peer}"),
     }
 }
 
-fn is_loopback(address: &Multiaddr) -> bool {
+/// Whether an address leads to this very machine.
+pub(crate) fn is_loopback(address: &Multiaddr) -> bool {
     match address.iter().next() {
         Some(Protocol::Ip4(ip)) => ip.is_loopback(),
         Some(Protocol::Ip6(ip)) => ip.is_loopback(),

@@ -19,7 +19,7 @@ use libp2p::gossipsub::{
 use libp2p::identity::Keypair;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{self, NetworkBehaviour, Swarm};
-use libp2p::{PeerId, SwarmBuilder, dcutr, dns, identify, mdns, noise, ping, quic, relay, tcp, yamux};
+use libp2p::{PeerId, SwarmBuilder, dcutr, dns, identify, mdns, noise, ping, relay, tcp, yamux};
 
 use super::{finding, streams};
 use crate::limits::{
@@ -28,8 +28,8 @@ use crate::limits::{
 };
 
 /// Told to every peer; the program's version is nobody's business.
-const IDENTIFY_PROTOCOL: &str = "/fourword/1";
-const IDENTIFY_AGENT: &str = "fourword";
+pub(crate) const IDENTIFY_PROTOCOL: &str = "/fourword/1";
+pub(crate) const IDENTIFY_AGENT: &str = "fourword";
 
 const _: () = assert!(ENVELOPE_BYTES_MAX < GOSSIP_BYTES_MAX);
 
@@ -127,6 +127,13 @@ fn gossip() -> anyhow::Result<Gossip> {
         .map_err(|reason| anyhow::anyhow!("gossip settings: {reason}"))
 }
 
+/// A dead path is noticed after ten seconds, and a quiet one kept open.
+pub(crate) fn quic(mut config: libp2p::quic::Config) -> libp2p::quic::Config {
+    config.max_idle_timeout = 10_000;
+    config.keep_alive_interval = Duration::from_secs(3);
+    config
+}
+
 /// A swarm under this key that does not listen yet.
 pub(super) fn build(keypair: Keypair, near: bool) -> anyhow::Result<Swarm<Behaviour>> {
     let configure = |config: swarm::Config| config.with_idle_connection_timeout(IDLE_TIMEOUT);
@@ -137,11 +144,7 @@ pub(super) fn build(keypair: Keypair, near: bool) -> anyhow::Result<Swarm<Behavi
         .with_tokio()
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
         .context("TCP transport")?
-        .with_quic_config(|mut config: quic::Config| {
-            config.max_idle_timeout = 10_000;
-            config.keep_alive_interval = Duration::from_secs(3);
-            config
-        });
+        .with_quic_config(quic);
     // Where the system has no resolver, names cannot be dialled, and all else works.
     let swarm = if Path::new("/etc/resolv.conf").exists() || cfg!(not(unix)) {
         let builder = builder.with_dns().map_err(io::Error::other).context("/etc/resolv.conf")?;

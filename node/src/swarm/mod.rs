@@ -7,11 +7,11 @@
 //! Invariant: `Connected` and `Disconnected` alternate for each device, and every frame arrives
 //! between them, in the order it was sent.
 
-mod addresses;
+pub(crate) mod addresses;
 mod behaviour;
 mod dial;
 mod events;
-mod finding;
+pub(crate) mod finding;
 mod frames;
 mod gossip;
 mod peer;
@@ -30,10 +30,11 @@ use libp2p::Multiaddr;
 use libp2p::core::transport::{ListenerId, TransportError};
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::Swarm;
+use libp2p::swarm::{NetworkBehaviour, Swarm};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinHandle;
 
+pub(crate) use self::behaviour::{IDENTIFY_AGENT, IDENTIFY_PROTOCOL, quic};
 pub use self::peer::{device_of, peer_of};
 use crate::limits::{ARRIVALS_MAX, ORDERS_MAX};
 
@@ -146,7 +147,11 @@ pub fn start(
     Ok(Network { orders, arrivals, task })
 }
 
-fn listen(swarm: &mut Swarm<behaviour::Behaviour>, address: &str) -> Result<ListenerId, ListenError> {
+/// Has a swarm listen on an address. Fails with words for a person.
+pub(crate) fn listen<B: NetworkBehaviour>(
+    swarm: &mut Swarm<B>,
+    address: &str,
+) -> Result<ListenerId, ListenError> {
     let failed = |reason: String| ListenError::Address { address: address.to_string(), reason };
     let parsed: Multiaddr = address.parse().map_err(|_| failed("this is not a multiaddr".to_string()))?;
     check_free(&parsed).map_err(|error| failed(reason_of(&error)))?;

@@ -10,6 +10,8 @@
     reason = "helpers of tests fail by panicking, as tests do"
 )]
 
+mod relays;
+
 use std::time::Duration;
 
 use fourword::swarm::{self, Arrival, ListenError, Listening, Network, Options, Order, peer_of};
@@ -38,16 +40,24 @@ struct Node {
 
 impl Node {
     fn try_start(seed: u8, listen: &[&str]) -> Result<Node, ListenError> {
+        Node::try_start_with(seed, listen, Options::default())
+    }
+
+    fn try_start_with(seed: u8, listen: &[&str], options: Options) -> Result<Node, ListenError> {
         let secret = DeviceSecret::from_seeds(&[seed; 32], &[seed; 32]);
         let listen = listen.iter().map(|address| address.to_string()).collect();
         let (told, listening) = watch::channel(Listening::default());
-        let options = Options { listen, ..Options::default() };
+        let options = Options { listen, ..options };
         let network = swarm::start(&secret.signing_seed(), &options, told)?;
         Ok(Node { device: secret.key(), network, listening })
     }
 
     async fn start(seed: u8, listen: &str) -> Node {
-        let mut node = Node::try_start(seed, &[listen]).unwrap();
+        Node::start_with(seed, &[listen], Options::default()).await
+    }
+
+    async fn start_with(seed: u8, listen: &[&str], options: Options) -> Node {
+        let mut node = Node::try_start_with(seed, listen, options).unwrap();
         timeout(DEADLINE, node.listening.wait_for(|listening| listening.ready)).await.unwrap().unwrap();
         node
     }
@@ -65,15 +75,21 @@ impl Node {
         event
     }
 
-    /// The next event other than a hint that gossip was missed.
+    /// The next event other than hints: that gossip was missed, or where a device can be reached.
     async fn expect(&mut self, expected: Event) {
-        let event = loop {
-            match self.next().await {
-                Event::Missed(_) => {}
-                event => break event,
-            }
-        };
+        let hint = |event: &Event| matches!(event, Event::Missed(_) | Event::Met { .. });
+        let event = self.until(|event| !hint(event)).await;
         assert_eq!(event, expected);
+    }
+
+    /// The next event that is looked for; the others are passed over.
+    async fn until(&mut self, looked_for: impl Fn(&Event) -> bool) -> Event {
+        loop {
+            let event = self.next().await;
+            if looked_for(&event) {
+                return event;
+            }
+        }
     }
 
     async fn stop(self) {
