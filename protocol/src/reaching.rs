@@ -173,6 +173,10 @@ impl Replicator {
             self.out.keep(MET, &gone.0, None, Vec::new());
         }
         self.out.keep(MET, &device.0, Some(write(&addresses)), Vec::new());
+        // Reached through a relay by now, it may be reached directly at one of them.
+        for address in &addresses {
+            self.out.push(Effect::Connect(address.clone()));
+        }
         self.reaching.met.insert(device, addresses);
     }
 

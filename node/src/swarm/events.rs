@@ -8,8 +8,9 @@ use std::sync::Arc;
 use fourword_protocol::event::Event;
 use fourword_protocol::limits::{ENVELOPE_BYTES_MAX, FOUND_DEVICES_MAX};
 use libp2p::gossipsub::{self, MessageAcceptance, MessageId};
+use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
-use libp2p::{PeerId, identify, kad, mdns, ping, relay};
+use libp2p::{Multiaddr, PeerId, identify, kad, mdns, ping, relay};
 use tokio::time::Instant;
 
 use super::behaviour::BehaviourEvent;
@@ -169,7 +170,9 @@ impl Task {
     fn on_identify(&mut self, event: identify::Event) {
         let identify::Event::Received { peer_id, info, .. } = event else { return };
         let Some(session) = self.sessions.get(&peer_id) else { return };
-        let addresses = info.listen_addrs.iter().take(TOLD_ADDRESSES_MAX);
+        // Some begin at a relay whose own address is left out: they lead nowhere from here.
+        let whole = |address: &&Multiaddr| !matches!(address.iter().next(), Some(Protocol::P2p(_)));
+        let addresses = info.listen_addrs.iter().filter(whole).take(TOLD_ADDRESSES_MAX);
         let addresses = addresses.map(|address| addresses::named(address, &peer_id)).collect();
         let device = session.device;
         self.tell(Event::Met { device, addresses }, None);

@@ -83,6 +83,14 @@ async fn a_direct_connection_takes_over_and_outlives_the_relay() {
         serves(&relay, 2, 1).await;
         find(&mut ben, &mut ada).await;
         talk(&mut ada, &mut ben, 1).await;
+        // Where the other one listens leads to a direct connection.
+        for node in [&mut ada, &mut ben] {
+            if let Event::Met { addresses, .. } = node.until(|event| matches!(event, Event::Met { .. })).await {
+                for address in addresses {
+                    node.order(Order::Connect(address)).await;
+                }
+            }
+        }
         // The circuit ends by itself once a direct connection has carried everything for a while.
         let ended = async {
             while relay.status().await.unwrap().circuits > 0 {
