@@ -54,7 +54,7 @@ impl Replicator {
                 self.invite(id, entity, role, uses, expires, addresses)
             }
             Command::Join { words, by, peers } => self.join(id, words, by, peers),
-            Command::Joins => self.joins_under_way(id),
+            Command::Joins => self.list_joins(id),
             Command::CancelJoin(words) => self.cancel_join(id, words),
             Command::Configure(words, setting) => self.configure(id, words, setting),
             Command::Member(words, command) => match command {

@@ -13,7 +13,7 @@ use crate::epoch::{self, EntitySecret, EpochKey};
 use crate::evidence::Faults;
 use crate::governing::{Asking, Rotation};
 use crate::identity::DeviceSecret;
-use crate::ids::{DeviceKey, DocumentKey, EntityId, LogId, StatementId, Topic};
+use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogId, StatementId, Topic};
 use crate::replica::{Author, Judged, Replica, Stands, Stored};
 use crate::roster::{Body, Role, Roster, Statement};
 use crate::schema::rights::Actor;
@@ -57,6 +57,8 @@ pub(crate) struct Entity {
     /// How often branches of a device's logs are kept: one that makes more and more of them must
     /// not make this node read its documents anew without end.
     pub(crate) branchings: BTreeMap<DeviceKey, Allowance>,
+    /// Which documents stood equal with a device when it was last connected in this run.
+    pub(crate) parted_equal: BTreeMap<DeviceKey, BTreeSet<DocumentKey>>,
     /// How many envelopes one peer may have kept of branches that the roster may mean.
     pub(crate) gatherings: BTreeMap<DeviceKey, Allowance>,
 }
@@ -116,6 +118,7 @@ impl Entity {
             asking: Asking::default(),
             faults: Faults::default(),
             branchings: BTreeMap::new(),
+            parted_equal: BTreeMap::new(),
             gatherings: BTreeMap::new(),
         }
     }
@@ -206,10 +209,17 @@ impl Entity {
     pub(crate) fn state(&self) -> State {
         let documents = self.replicas.values().map(|replica| DocumentState {
             document: replica.key,
-            vector: replica.vector_digest(),
-            content: replica.live().map(|live| live.content_digest()),
+            vector: replica.heads.digest(),
+            content: self.content_of(replica),
         });
         State { entity: self.id, roster: self.roster.digest(), documents: documents.collect() }
+    }
+
+    /// A digest of what a document shows; `None` while it is not in memory, or what is there must
+    /// be judged anew and so is nothing to compare by.
+    pub(crate) fn content_of(&self, replica: &Replica) -> Option<Digest> {
+        let live = replica.live().filter(|_| !self.rejudge && !replica.is_stale());
+        live.map(|live| live.content_digest())
     }
 
     /// Whether nothing is being written or read: the moment to begin documents anew.
@@ -375,6 +385,8 @@ impl Entity {
 
     fn wait(&mut self, envelope: Envelope, want: Want) -> Received {
         if let Some(replica) = self.replicas.get_mut(&envelope.header.log.document) {
+            let log = envelope.header.log;
+            replica.wants.raise(log.device, log, envelope.header.sequence);
             replica.waiting.keep(envelope, want);
         }
         Received::Waits(want)

@@ -302,7 +302,15 @@ impl Replicator {
     }
 
     /// Lists joins under way and those refused while nobody waited.
-    pub(crate) fn joins_under_way(&mut self, id: CommandId) -> Result<(), Refusal> {
+    pub(crate) fn list_joins(&mut self, id: CommandId) -> Result<(), Refusal> {
+        let mut joins = self.joins_under_way();
+        joins.extend(self.refused_joins.iter().cloned());
+        self.out.answer(id, Outcome::Done(Reply::Joins(joins)));
+        Ok(())
+    }
+
+    /// What this person wants to get into and is not in yet.
+    pub(crate) fn joins_under_way(&self) -> Vec<JoinView> {
         let join = |(id, join): (&EntityId, &Join)| {
             let words = join.words.or_else(|| self.names.entity(*id))?;
             let reason = join.refused.as_ref().map(|refusal| refusal.message.clone()).unwrap_or_default();
@@ -315,9 +323,7 @@ impl Replicator {
             state: JoinState::Unreachable,
             reason: "no device that was reached knows these words".to_owned(),
         }));
-        joins.extend(self.refused_joins.iter().cloned());
-        self.out.answer(id, Outcome::Done(Reply::Joins(joins)));
-        Ok(())
+        joins
     }
 
     /// Gives up whatever is under way to these words.

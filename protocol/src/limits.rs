@@ -124,6 +124,10 @@ pub const FRAME_STATEMENT_IDS_MAX: usize = 8192;
 /// Logs in one frame of vectors: 112 bytes each, about 450 KiB.
 pub const FRAME_LOGS_MAX: usize = 4096;
 
+/// Logs in one state vector, all its frames together: 16 of them. A device begins a log in a
+/// document when it did not stop cleanly, so this is a thousand such starts of 64 devices.
+pub const DOCUMENT_LOGS_MAX: usize = 65_536;
+
 /// Requests passed on in one frame, and denials likewise: all that a node keeps of an entity.
 pub const FRAME_REQUESTS_MAX: usize = 64;
 
@@ -163,6 +167,10 @@ pub const WAITING_ENVELOPES_MAX: usize = 1024;
 
 /// Bytes of all envelopes of one document that wait.
 pub const WAITING_ENVELOPE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Logs of one document of which one device showed more than is held here, and which are remembered
+/// as wanted: as many as fit a small value, with their names.
+pub const WANTED_LOGS_MAX: usize = 256;
 
 /// Envelopes of this device in one document that do not count and are kept at hand.
 pub const UNACCEPTED_ENVELOPES_MAX: usize = 1024;

@@ -63,6 +63,7 @@ impl Replicator {
         let children = locals.iter().filter(|(key, _)| key.kind == CHILD);
         self.restore_children(children.filter_map(|(key, value)| children::read(&key.of, value)).collect());
         self.restore_heads(&heads, &locals);
+        self.restore_wants(&locals);
         self.restore_evidence(&locals);
         self.ready();
     }
@@ -123,7 +124,7 @@ impl Replicator {
         for (entity, log, head) in heads {
             let replica = self.entities.get_mut(entity).and_then(|e| e.replicas.get_mut(&log.document));
             if let Some(replica) = replica {
-                replica.heads.insert(*log, *head);
+                replica.heads.set(*log, *head);
             }
         }
         let Some(device) = self.me.as_ref().map(Me::key).filter(|_| self.opening.clean) else { return };

@@ -100,12 +100,13 @@ impl Replicator {
         if at > now {
             return self.out.wake_at(at);
         }
-        for words in self.words_to_join().collect::<Vec<_>>() {
-            self.names.want_lookup_first(words, &mut self.out);
+        let wanted: Vec<FourWords> = self.words_to_join().collect();
+        for words in &wanted {
+            self.names.want_lookup_first(*words, &mut self.out);
         }
         let missed = self.keys().filter(|(_, entity)| self.misses_somebody(entity)).map(|(key, _)| key);
         let keys: BTreeSet<Digest> = missed.chain(self.keys_to_join()).collect();
-        if keys.is_empty() {
+        if keys.is_empty() && wanted.is_empty() {
             self.reaching.search_at = None;
             return;
         }
@@ -127,6 +128,11 @@ impl Replicator {
     /// Where the words are looked up of what this node wants to join, its own home included.
     fn keys_to_join(&self) -> impl Iterator<Item = Digest> {
         self.words_to_join().filter_map(|words| self.names.lookup(words))
+    }
+
+    /// Whether this node wants to join something that it may have to search for.
+    pub(crate) fn wants_in(&self) -> bool {
+        self.words_to_join().next().is_some()
     }
 
     fn words_to_join(&self) -> impl Iterator<Item = FourWords> {

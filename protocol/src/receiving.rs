@@ -93,9 +93,11 @@ impl Replicator {
         if returning {
             self.let_in_returned(from, id);
         }
+        let bytes = statements.iter().map(Vec::len).sum();
         if joining {
-            let bytes = statements.iter().map(Vec::len).sum();
             self.ask_for_the_rest(from, id, bytes);
+        } else {
+            self.ask_for_more_statements(from, id, bytes);
         }
     }
 
@@ -284,6 +286,9 @@ impl Replicator {
         self.store(id, taken);
         if more && self.sessions.contains_key(&from) {
             self.out.send(from, &Frame::Next { entity: id, document });
+        } else {
+            // A page before this one may have been lost.
+            self.ask_for_gaps(from, id);
         }
         self.touch(id);
     }

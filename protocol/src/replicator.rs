@@ -5,7 +5,7 @@
 //! peers, `gossip` is the fast path. `handle` never fails and never blocks; the same events with
 //! the same seed give the same effects, on every machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
@@ -27,6 +27,7 @@ use crate::record::{BatchId, LoadId, Record, StoreFailure};
 use crate::requests::Kept;
 use crate::session::{Allowance, Session};
 use crate::time::{Duration, Instant, Now};
+use crate::views::Said;
 use crate::wire::Frame;
 use crate::words::{FourWords, Naming};
 
@@ -81,8 +82,12 @@ pub struct Replicator {
     pub(crate) deferred: BTreeMap<DocumentKey, Vec<(CommandId, Command)>>,
     /// Entities of which peers must be told how we stand, since when.
     pub(crate) changed: BTreeMap<EntityId, Instant>,
-    /// When all peers are told even if nothing changed.
-    pub(crate) reassure_at: Option<Instant>,
+    /// When everything is compared with all peers again.
+    pub(crate) compare_at: Option<Instant>,
+    /// How documents were last said to stand with each device.
+    pub(crate) said: BTreeMap<EntityId, Said>,
+    /// Entities and children of which that changed in the event being handled.
+    pub(crate) sync_changed: BTreeSet<EntityId>,
     /// See [`Settings::compare_every`].
     pub(crate) compare_every: Option<Duration>,
     /// Why nothing is written any more.
@@ -126,7 +131,9 @@ impl Replicator {
             loads: BTreeMap::new(),
             deferred: BTreeMap::new(),
             changed: BTreeMap::new(),
-            reassure_at: None,
+            compare_at: None,
+            said: BTreeMap::new(),
+            sync_changed: BTreeSet::new(),
             compare_every: settings.compare_every,
             read_only: None,
             dropped: BTreeMap::new(),
@@ -157,6 +164,7 @@ impl Replicator {
             Event::Stretched(id, bytes) => self.stretched(id, &bytes),
             Event::Stopping => self.stop(),
         }
+        self.notify_sync();
         self.finish_stop();
         self.out.take()
     }
@@ -175,6 +183,9 @@ impl Replicator {
             self.try_seeks();
             self.seek_home();
             self.offer();
+            if self.wants_in() {
+                self.search_soon();
+            }
             if self.names.stretching().1 == 0 {
                 self.want_names();
             }
@@ -262,6 +273,7 @@ impl Replicator {
         let ended = replicas.filter(|r| !r.has_log()).map(|r| local(LOG, &r.key.0, None));
         let mut records: Vec<Record> = ended.collect();
         records.extend(self.grown_faults());
+        records.extend(self.grown_wants());
         self.out.write(records, Vec::new());
     }
 

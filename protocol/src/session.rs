@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::epoch::Greeting;
 use crate::ids::{Digest, DocumentKey, EntityId, LogHead, LogId, PersonId, StatementId};
 use crate::record::LoadId;
+use crate::sync::Coming;
 use crate::time::{Duration, Instant};
 use crate::wire::{State, Turned};
 
@@ -44,6 +45,10 @@ pub(crate) struct Session {
     pub(crate) listings: BTreeMap<EntityId, Listing>,
     /// How often it may ask for keys.
     pub(crate) key_asks: Allowance,
+    /// How often it may compare everything.
+    pub(crate) quiets: Allowance,
+    /// The number of the state that it was told last.
+    pub(crate) told: u64,
     penalties: u32,
 }
 
@@ -95,8 +100,9 @@ impl Allowance {
 pub(crate) struct Shared {
     /// How we last said we stand.
     pub(crate) told: Option<State>,
-    /// How it last said it stands.
+    /// How it last said it stands, and the number of that.
     pub(crate) theirs: Option<State>,
+    pub(crate) theirs_number: Option<u64>,
     /// The roster digests for which we have asked already.
     pub(crate) asked_roster: Option<(Digest, Digest)>,
     /// The vectors for which we have asked already.
@@ -109,8 +115,12 @@ pub(crate) struct Shared {
     pub(crate) told_requests: bool,
     /// How often it may pass requests on.
     pub(crate) requests: Allowance,
-    /// Its state vectors, as last told and since then advanced by what it sent and was sent.
+    /// Its state vectors, as it last showed them: the logs that are held here, and some others.
     pub(crate) vectors: BTreeMap<DocumentKey, BTreeMap<LogId, LogHead>>,
+    /// State vectors of which frames are still to come.
+    pub(crate) coming: BTreeMap<DocumentKey, Coming>,
+    /// Bytes of statements that it sent since it was last shown what is held here.
+    pub(crate) statement_bytes: usize,
     /// What we stream to it, one page at a time for each document.
     pub(crate) streams: BTreeMap<DocumentKey, Stream>,
 }
@@ -135,7 +145,41 @@ pub(crate) enum Paging {
     Sent,
 }
 
+impl Shared {
+    /// Takes the number of a state. False if one that was told later has come already.
+    pub(crate) fn takes_number(&mut self, number: u64) -> bool {
+        let is_older = |last: u64| last >> 32 == number >> 32 && number <= last;
+        if self.theirs_number.is_some_and(is_older) {
+            return false;
+        }
+        self.theirs_number = Some(number);
+        true
+    }
+
+    /// Gives up pages that wait for the peer to ask on, and says of which documents.
+    pub(crate) fn drop_hanging(&mut self) -> Vec<DocumentKey> {
+        let hanging = self.streams.iter_mut().filter(|(_, stream)| stream.page == Paging::Sent);
+        let dropped = hanging.map(|(document, stream)| {
+            stream.page = Paging::None;
+            *document
+        });
+        dropped.collect()
+    }
+
+    /// Forgets what was asked for: it may have been lost on the way, and is asked for once more.
+    pub(crate) fn ask_anew(&mut self) {
+        self.asked.clear();
+        self.branches.clear();
+        self.asked_roster = None;
+    }
+}
+
 impl Session {
+    /// A connection that was made just now. `salt` tells its numbers from those of others.
+    pub(crate) fn new(salt: u32) -> Session {
+        Session { told: u64::from(salt) << 32, ..Session::default() }
+    }
+
     /// Forgets what is known of the peer about one entity.
     pub(crate) fn forget(&mut self, entity: &EntityId) {
         self.shared.remove(entity);
@@ -164,6 +208,14 @@ mod tests {
         assert_eq!([0, 0, 0, 0].map(&mut granted), [true, true, true, false]);
         assert_eq!([99, 100, 100, 199, 200].map(&mut granted), [false, true, false, false, true]);
         assert_eq!([5_000; 4].map(&mut granted), [true, true, true, false], "it never saves up more");
+    }
+
+    #[test]
+    fn of_two_states_of_one_connection_the_later_counts_and_another_connection_begins_anew() {
+        let mut shared = Shared::default();
+        let mut takes = |numbers: [u64; 3]| numbers.map(|number| shared.takes_number(number));
+        assert_eq!(takes([7 << 32 | 2, 7 << 32 | 1, 7 << 32 | 2]), [true, false, false]);
+        assert_eq!(takes([7 << 32 | 3, 6 << 32 | 1, 6 << 32 | 2]), [true, true, true]);
     }
 
     #[test]

@@ -1,25 +1,25 @@
-//! Shows the machine's state to people: entities, members, messages, peers, and how each
-//! document stands.
+//! Shows the machine's state to people: entities, members, messages and peers.
 //!
 //! Only reads. Words are shown where this node has stretched them itself, else the id stands in.
-//! `InSync` is said only where both sides told equal rosters, vectors and content.
+//! `standing` says how each document stands.
+
+mod standing;
+
+pub(crate) use standing::{Line, Said};
 
 use std::collections::BTreeMap;
 
 use crate::command::{
-    CommandId, DocumentSync, EntityView, Kind, MemberView, MessageView, Outcome, PeerSync, PeerView,
-    PersonView, Refusal, RefusalCode, Reply, Status, SyncState,
+    EntityView, Kind, MemberView, MessageView, PeerView, PersonView, Refusal, RefusalCode, Status,
 };
 use crate::entity::Entity;
-use crate::ids::{DeviceKey, EntityId, LogHead, LogId, PersonId};
+use crate::ids::{DeviceKey, EntityId, PersonId};
 use crate::outbox::refusal;
 use crate::replica::{Live, Replica};
 use crate::replicator::Replicator;
 use crate::schema::chat::Chat;
 use crate::schema::key::{self, Owner};
-use crate::schema::{self, Concern, core};
-use crate::session::Shared;
-use crate::waiting::Want;
+use crate::schema::{Concern, core};
 use crate::words::{FourWords, WordsError};
 
 /// Digits of an id that name a person at least: fewer name too many.
@@ -46,7 +46,7 @@ impl Replicator {
     }
 
     /// Entities that people see: those this device holds the secret of, but the home.
-    fn shown(&self) -> impl Iterator<Item = &Entity> {
+    pub(super) fn shown(&self) -> impl Iterator<Item = &Entity> {
         self.entities.values().filter(|e| e.kind != Kind::Home && e.secret.is_some())
     }
 
@@ -157,7 +157,7 @@ impl Replicator {
         }
     }
 
-    fn person_view(&self, person: PersonId, names: &BTreeMap<Owner, String>) -> PersonView {
+    pub(super) fn person_view(&self, person: PersonId, names: &BTreeMap<Owner, String>) -> PersonView {
         let name = names.get(&key::owner(&person)).cloned().unwrap_or_default();
         PersonView { person, words: self.names.person(person), name }
     }
@@ -175,83 +175,6 @@ impl Replicator {
         };
         self.sessions.iter().map(view).collect()
     }
-
-    // -- how documents stand ------------------------------------------------------------------
-
-    pub(crate) fn sync_status(&mut self, id: CommandId, words: Option<FourWords>) -> Result<(), Refusal> {
-        let places: Vec<(&Entity, EntityId)> = match words {
-            Some(words) => vec![self.place(words).ok_or_else(|| crate::asking::unknown(words))?],
-            None => self.shown().flat_map(|e| e.places().map(move |place| (e, place))).collect(),
-        };
-        let documents = places
-            .into_iter()
-            .flat_map(|(e, place)| e.replicas.values().filter(move |r| r.of == place).map(move |r| (e, r)));
-        let stand = documents.filter_map(|(entity, replica)| self.document_sync(entity, replica));
-        let stand: Vec<DocumentSync> = stand.collect();
-        self.out.answer(id, Outcome::Done(Reply::Sync(stand)));
-        Ok(())
-    }
-
-    fn document_sync(&self, entity: &Entity, replica: &Replica) -> Option<DocumentSync> {
-        let me = self.me.as_ref()?.key();
-        let words = self.names.entity(replica.of)?;
-        let names = shown_names(entity);
-        let members = entity.roster.reading().members.iter();
-        let others = members.flat_map(|(person, member)| member.devices.iter().map(move |d| (*person, *d)));
-        let peers: Vec<PeerSync> = others
-            .filter(|(_, device)| *device != me)
-            .map(|(person, device)| {
-                let (state, behind) = self.peer_sync(entity, replica, device);
-                PeerSync { person: self.person_view(person, &names), device, state, behind }
-            })
-            .collect();
-        let state = peers
-            .iter()
-            .map(|peer| peer.state)
-            .filter(|s| *s != SyncState::Alone)
-            .max()
-            .unwrap_or(SyncState::Alone);
-        let id = schema::document_id(entity.kind_of(replica.of)?, words, &replica.concern, replica.segment);
-        let newer = replica.meets_newer.then_some(("for an update of this software", 1));
-        let waiting = replica.waiting.in_words().into_iter().chain(newer);
-        let waiting = waiting.map(|(what, count)| (what.to_owned(), count)).collect();
-        Some(DocumentSync { id, state, peers, waiting, unaccepted: replica.unaccepted.unwrap_or(0) })
-    }
-
-    /// How a document stands with one device, and how many envelopes both lack of each other.
-    fn peer_sync(&self, entity: &Entity, replica: &Replica, device: DeviceKey) -> (SyncState, u64) {
-        if replica.waiting.count(Want::Key) > 0 {
-            let waiting = u64::try_from(replica.waiting.count(Want::Key)).unwrap_or(u64::MAX);
-            return (SyncState::WaitingForKey, waiting);
-        }
-        let shared = self.sessions.get(&device).and_then(|s| s.shared.get(&entity.id));
-        let Some(shared) = shared else { return (SyncState::Alone, 0) };
-        let (Some(theirs), ours) = (&shared.theirs, entity.state()) else { return (SyncState::Behind, 0) };
-        let find =
-            |state: &crate::wire::State| state.documents.iter().find(|d| d.document == replica.key).copied();
-        match (find(&ours), find(theirs)) {
-            (Some(a), Some(b))
-                if a.vector == b.vector && ours.roster == theirs.roster && entity.is_sealed() =>
-            {
-                match (a.content, b.content) {
-                    (Some(a), Some(b)) if a == b => (SyncState::InSync, 0),
-                    (Some(_), Some(_)) => (SyncState::Diverged, 0),
-                    _ => (SyncState::Behind, 0),
-                }
-            }
-            _ if is_forked(replica, shared) => (SyncState::Diverged, behind(replica, shared)),
-            _ => (SyncState::Behind, behind(replica, shared)),
-        }
-    }
-}
-
-/// How many envelopes both lack of each other, by the vector the peer last showed.
-fn behind(replica: &Replica, shared: &Shared) -> u64 {
-    let none = BTreeMap::new();
-    let theirs = shared.vectors.get(&replica.key).unwrap_or(&none);
-    let logs = replica.heads.keys().chain(theirs.keys().filter(|log| !replica.heads.contains_key(log)));
-    let at = |heads: &BTreeMap<LogId, LogHead>, log| heads.get(log).map_or(0, |head: &LogHead| head.sequence);
-    logs.map(|log| at(&replica.heads, log).abs_diff(at(theirs, log))).fold(0, u64::saturating_add)
 }
 
 /// What the admins have settled: for children too, since they have its members.
@@ -263,14 +186,6 @@ pub(crate) fn settings(entity: &Entity) -> core::Settings {
 /// The first digits of a person's id: as many as tell people of one group apart.
 fn short(person: PersonId) -> String {
     person.to_string().chars().take(12).collect()
-}
-
-/// Whether the vector that the peer last showed names another branch of a log.
-fn is_forked(replica: &Replica, shared: &Shared) -> bool {
-    let theirs = shared.vectors.get(&replica.key).into_iter().flatten();
-    let mut heads =
-        replica.live().into_iter().flat_map(|live| theirs.clone().map(move |theirs| (live, theirs)));
-    heads.any(|(live, (log, head))| live.branches.contradicts(log, head))
 }
 
 /// The name that a person gave itself in an entity; empty if none.

@@ -134,6 +134,22 @@ impl Waiting {
         self.envelopes.values().filter(|(_, w)| *w == want).count()
     }
 
+    /// How many of a device's own envelopes wait for a key.
+    pub(crate) fn without_key(&self, device: &DeviceKey) -> u64 {
+        let awaited = self.keys_awaited().into_iter().filter(|((of, _), _)| of == device);
+        awaited.map(|(_, count)| count).fold(0, u64::saturating_add)
+    }
+
+    /// How many envelopes of which device wait for the key of which epoch.
+    pub(crate) fn keys_awaited(&self) -> BTreeMap<(DeviceKey, StatementId), u64> {
+        let mut counts = BTreeMap::new();
+        for (envelope, _) in self.envelopes.values().filter(|(_, want)| *want == Want::Key) {
+            let count = counts.entry((envelope.header.log.device, envelope.header.epoch)).or_insert(0u64);
+            *count = count.saturating_add(1);
+        }
+        counts
+    }
+
     /// The epochs whose keys are waited for.
     pub(crate) fn epochs(&self) -> impl Iterator<Item = StatementId> {
         let waits = self.envelopes.values().filter(|(_, want)| *want == Want::Key);

@@ -23,7 +23,13 @@ pub enum Frame {
     /// each entity the sender is in. At most `limits::GREETING_ENTITIES_MAX`.
     Hello(Vec<Greeting>),
     /// How the sender stands with a shared entity; sent after greeting and whenever it changed.
-    State(State),
+    State {
+        /// The upper half is drawn for the connection, the lower counts: of two of one connection
+        /// the greater was said later, whichever comes first.
+        number: u64,
+        /// How it stands.
+        state: State,
+    },
     /// All statements the sender has of a roster whose digest differs, or one frame of them.
     /// The receiver answers with `Statements` that are not among them. At most
     /// `limits::FRAME_STATEMENT_IDS_MAX`; `last` ends the list.
@@ -42,7 +48,8 @@ pub enum Frame {
         /// As they are signed.
         statements: Vec<Vec<u8>>,
     },
-    /// The sender's state vector of one document. The receiver streams what lies beyond it.
+    /// The sender's state vector of one document, or one frame of it. The receiver streams what
+    /// lies beyond it once the last frame has come.
     Vector(Vector),
     /// Envelopes of one document that the receiver lacks.
     Envelopes {
@@ -114,6 +121,20 @@ pub enum Frame {
         /// As `identity::Certificate::write` has it; empty if the code is not open there.
         certificate: Vec<u8>,
     },
+    /// What peers between whom nothing happens compare now and then: a digest of all that they told
+    /// each other.
+    Quiet(Quiet),
+}
+
+/// A digest of everything; both sides compute it over the same, or something was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Quiet {
+    /// Over the greetings of both and how the sender stands with what both share.
+    pub state: Digest,
+    /// Over the requests and denials that the sender keeps of what both are in.
+    pub requests: Digest,
+    /// It answers one that differed, and is not answered itself.
+    pub answers: bool,
 }
 
 /// How a replica stands: equal states mean that nothing is missing on either side.
@@ -138,15 +159,19 @@ pub struct DocumentState {
     pub content: Option<Digest>,
 }
 
-/// A state vector: every log of a document with its head, and of none twice.
+/// A state vector, or one frame of it: every log of a document with its head, and of none twice.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Vector {
     /// Which entity.
     pub entity: EntityId,
     /// Which document.
     pub document: DocumentKey,
-    /// At most `limits::FRAME_LOGS_MAX`.
+    /// Which frame of it, from 0. One that is not the next one is passed over, with all of it.
+    pub page: u32,
+    /// At most `limits::FRAME_LOGS_MAX`, and `limits::DOCUMENT_LOGS_MAX` in all frames together.
     pub logs: Vec<(DeviceKey, Incarnation, LogHead)>,
+    /// No more follow.
+    pub last: bool,
 }
 
 /// What a joiner shows.
@@ -238,10 +263,13 @@ mod tests {
             Frame::Vector(Vector {
                 entity,
                 document,
+                page: 0,
                 logs: vec![(DeviceKey([7; 32]), Incarnation(8), head)],
+                last: true,
             }),
             Frame::Envelopes { entity, document, envelopes: vec![vec![9; 1000]; 5], more: true },
             Frame::Turned { entity, why: Turned::Expired },
+            Frame::Quiet(Quiet { state: Digest([1; 32]), requests: Digest([2; 32]), answers: true }),
         ]
     }
 
@@ -280,7 +308,8 @@ mod tests {
         let entity = EntityId([1; 32]);
         let head = LogHead { sequence: u64::MAX, hash: crate::ids::EnvelopeHash([3; 32]) };
         let logs = vec![(DeviceKey([7; 32]), Incarnation(u64::MAX), head); FRAME_LOGS_MAX];
-        let vector = Frame::Vector(Vector { entity, document: DocumentKey([2; 32]), logs });
+        let document = DocumentKey([2; 32]);
+        let vector = Frame::Vector(Vector { entity, document, page: u32::MAX, logs, last: false });
         let ids = vec![StatementId([5; 32]); FRAME_STATEMENT_IDS_MAX];
         let have = Frame::Have { entity, ids, last: false };
         for frame in [vector, have] {

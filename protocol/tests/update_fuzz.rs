@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod writer;
+
 use std::collections::BTreeMap;
 
 use fourword_protocol::bytes::{Reader, Writer};
@@ -14,6 +16,7 @@ use fourword_protocol::update::index::BlockIndex;
 use fourword_protocol::update::parse::{Fault, parse};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use writer::{number, string};
 
 const ROOTS: &[&str] = &["cards", "notes"];
 const TEXTS: &[&str] = &["text", "more"];
@@ -28,19 +31,6 @@ fn cases() -> usize {
 
 fn roots(shape: Shape) -> &'static [&'static str] {
     if shape == Shape::Maps { ROOTS } else { TEXTS }
-}
-
-fn number(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn string(out: &mut Vec<u8>, text: &str) {
-    number(out, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
 }
 
 /// One document under attack, with all that it took in.
@@ -152,8 +142,8 @@ impl Maker<'_> {
         let mut end = clock;
         if blocks > 0 || self.shape == Shape::Maps {
             out.extend([1, blocks as u8]);
-            number(&mut out, client);
-            number(&mut out, u64::from(clock));
+            out.extend(number(client));
+            out.extend(number(u64::from(clock)));
         } else {
             out.push(0);
         }
@@ -186,8 +176,8 @@ impl Maker<'_> {
             3 => out.extend([1, 9]),
             7 => out.push(1),
             6 => {
-                string(out, "bold");
-                string(out, if self.chance(2) { "true" } else { "null" });
+                out.extend(string("bold"));
+                out.extend(string(if self.chance(2) { "true" } else { "null" }));
             }
             1 => {
                 let length = self.rng.random_range(1..4);
@@ -196,7 +186,7 @@ impl Maker<'_> {
             }
             _ => {
                 let text = ["a", "bcd", "é😀", "漢"][self.rng.random_range(0..4)];
-                string(out, text);
+                out.extend(string(text));
                 return text.encode_utf16().count() as u32;
             }
         }
@@ -208,13 +198,13 @@ impl Maker<'_> {
         match (self.shape, self.rng.random_range(0..6)) {
             (Shape::Maps, 0 | 1) => {
                 out.extend([0x20 | kind, 1]);
-                string(out, ROOTS[self.rng.random_range(0..2)]);
-                string(out, key);
+                out.extend(string(ROOTS[self.rng.random_range(0..2)]));
+                out.extend(string(key));
             }
             (Shape::Maps, 2) => {
                 out.extend([0x20 | kind, 0]);
                 self.id(out);
-                string(out, key);
+                out.extend(string(key));
             }
             (Shape::Maps, _) => {
                 out.push(0xa0 | kind);
@@ -222,7 +212,7 @@ impl Maker<'_> {
             }
             (Shape::Texts, 0) => {
                 out.extend([kind, 1]);
-                string(out, TEXTS[self.rng.random_range(0..2)]);
+                out.extend(string(TEXTS[self.rng.random_range(0..2)]));
             }
             (Shape::Texts, n) => {
                 out.push(kind | if n != 1 { 0x80 } else { 0 } | if n != 2 { 0x40 } else { 0 });
@@ -241,8 +231,8 @@ impl Maker<'_> {
         let known: Vec<_> = self.ends.iter().map(|(client, end)| (*client, *end)).collect();
         let (client, end) = known[self.rng.random_range(0..known.len())];
         let past = u32::from(self.chance(20));
-        number(out, client);
-        number(out, u64::from(self.rng.random_range(0..(end + past).max(1))));
+        out.extend(number(client));
+        out.extend(number(u64::from(self.rng.random_range(0..(end + past).max(1)))));
     }
 
     fn deletions(&mut self, out: &mut Vec<u8>) {
@@ -255,10 +245,10 @@ impl Maker<'_> {
         for (client, end) in known {
             let start = self.rng.random_range(0..end.max(1));
             let length = self.rng.random_range(1..=(end - start).clamp(1, 4));
-            number(out, client);
+            out.extend(number(client));
             out.push(1);
-            number(out, u64::from(start));
-            number(out, u64::from(length));
+            out.extend(number(u64::from(start)));
+            out.extend(number(u64::from(length)));
         }
     }
 }

@@ -2,37 +2,22 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod writer;
+
 use fourword_protocol::limits;
 use fourword_protocol::update::document::{Document, Put};
 use fourword_protocol::update::parse::{Fault, parse};
 use fourword_protocol::update::{BlockId, CLIENT_MAX, CLOCK_MAX, Shape};
+use writer::{gone, id, nested, number, record, string, update_of};
 
 const ROOTS: &[&str] = &["cards"];
 const TEXTS: &[&str] = &["text"];
 const ME: u64 = 7;
 const VICTIM: u64 = 5;
 
-fn number(mut value: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-    out
-}
-
-fn string(text: &str) -> Vec<u8> {
-    [number(text.len() as u64), text.into()].concat()
-}
-
-fn id(client: u64, clock: u64) -> Vec<u8> {
-    [number(client), number(clock)].concat()
-}
-
 /// Content: one byte string as a value.
 fn bytes(length: usize) -> Vec<u8> {
-    [vec![1, 116], number(length as u64), vec![b'x'; length]].concat()
+    record(&vec![b'x'; length])
 }
 
 /// A block of `kind` that names its root and key.
@@ -47,15 +32,6 @@ fn value(key: &str) -> Vec<u8> {
 /// A block of `kind` in a root text.
 fn stretch(kind: u8, content: Vec<u8>) -> Vec<u8> {
     [vec![kind, 1], string("text"), content].concat()
-}
-
-fn gone(length: u64) -> Vec<u8> {
-    [vec![0], number(length)].concat()
-}
-
-fn update_of(client: u64, clock: u64, blocks: &[Vec<u8>], deletions: &[u8]) -> Vec<u8> {
-    let head = [number(1), number(blocks.len() as u64), number(client), number(clock)].concat();
-    [head, blocks.concat(), deletions.to_vec()].concat()
 }
 
 fn mine(blocks: &[Vec<u8>]) -> Vec<u8> {
@@ -185,7 +161,6 @@ fn roots_and_keys_are_the_documents_own() {
 #[test]
 fn content_that_the_shape_does_not_hold_is_refused_and_its_clocks_are_read() {
     let document = maps();
-    let deep = |depth: usize| [vec![1], [117, 1].repeat(depth), vec![126]].concat();
     let contents: [(u8, Vec<u8>, u32); 12] = [
         (1, number(4), 4),
         (4, string("text"), 4),
@@ -198,7 +173,7 @@ fn content_that_the_shape_does_not_hold_is_refused_and_its_clocks_are_read() {
         (8, [vec![2, 116, 0], vec![116, 0]].concat(), 2),
         (8, [vec![1, 118, 1], string("k"), vec![126]].concat(), 1),
         (8, vec![1, 125, 5], 1),
-        (8, deep(16), 1),
+        (8, nested(16), 1),
     ];
     for (kind, content, length) in contents {
         let update = mine(&[value("l"), entry("cards", "k", kind, content)]);
@@ -209,8 +184,8 @@ fn content_that_the_shape_does_not_hold_is_refused_and_its_clocks_are_read() {
         (9, string("guid")),
         (7, vec![7, 0]),
         (7, vec![200]),
-        (8, deep(17)),
-        (8, deep(10_000)),
+        (8, nested(17)),
+        (8, nested(10_000)),
     ] {
         refused(&document, &mine(&[entry("cards", "k", kind, content)]), Fault::Unreadable, None);
     }

@@ -5,43 +5,18 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod writer;
+
 use fourword_protocol::limits::MAP_KEY_BYTES_MAX;
 use fourword_protocol::update::Shape;
 use fourword_protocol::update::document::Document;
 use fourword_protocol::update::parse::{Fault, parse};
+use writer::{Says, id, number, string, update_of, verdict};
 
 const ROOTS: &[&str] = &["text", "more"];
 const ME: u64 = 7;
 const ADA: u64 = 5;
 const NOBODY: u64 = 99;
-
-/// What the protocol says of one part of an update, taken alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Says {
-    Fine,
-    /// Void, once the ties are known.
-    Void,
-    /// Waits for another log.
-    Waits,
-    /// No document takes such content, whatever it is tied to.
-    Foreign,
-    /// The log ends.
-    Ends,
-}
-
-fn number(mut value: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-    out
-}
-
-fn string(text: &str) -> Vec<u8> {
-    [number(text.len() as u64), text.into()].concat()
-}
 
 /// A document in which ada wrote "honest" and another text, and this log "mine" and a void clock.
 fn document() -> Document {
@@ -49,7 +24,8 @@ fn document() -> Document {
     document.begin_log(ADA).unwrap();
     document.edit_text("text", 0..0, "honest").unwrap();
     document.edit_text("more", 0..0, "😀").unwrap();
-    let mine = [vec![1, 1], number(ME), vec![0, 4, 1], string("text"), string("mine"), vec![0]].concat();
+    let block = [vec![4, 1], string("text"), string("mine")].concat();
+    let mine = update_of(ME, 0, &[block], &[0]);
     document.apply(&parse(&mine, &document.expect(ME)).unwrap()).unwrap();
     document.reject(ME, 4..5).unwrap();
     document
@@ -91,7 +67,6 @@ fn contents() -> Vec<(u8, Vec<u8>, Says)> {
 
 /// A block's info and tie, without its content.
 fn ties(next: u64) -> Vec<(u8, Vec<u8>, Says)> {
-    let id = |client, clock| [number(client), number(clock)].concat();
     let left = |client, clock, says| (0x80, id(client, clock), says);
     let right = |client, clock, says| (0x40, id(client, clock), says);
     let between = |a: (u64, u64), b: (u64, u64), says| (0xc0, [id(a.0, a.1), id(b.0, b.1)].concat(), says);
@@ -148,18 +123,6 @@ fn heads(next: u64) -> Vec<(u64, u64)> {
     [ME, ADA, NOBODY, 1 << 53].iter().flat_map(|client| clocks.map(|clock| (*client, clock))).collect()
 }
 
-/// What becomes of an update of one block.
-fn verdict(content: Says, tie: Says, in_place: bool, ending: Says) -> Says {
-    match (content, tie, ending) {
-        _ if !in_place => Says::Ends,
-        (Says::Ends, ..) | (_, Says::Ends, _) => Says::Ends,
-        (Says::Foreign, ..) => Says::Void,
-        (_, Says::Waits, _) => Says::Waits,
-        (_, Says::Void, _) | (Says::Void, ..) => Says::Void,
-        (.., ending) => ending,
-    }
-}
-
 fn judged(document: &Document, update: &[u8]) -> Says {
     match parse(update, &document.expect(ME)) {
         Ok(_) => Says::Fine,
@@ -197,7 +160,7 @@ fn every_combination_of_content_tie_head_and_ending_of_a_text_is_judged_as_the_p
                 let (client, clock) = heads(next)[head];
                 let (deletions, ended) = &endings[ending];
                 let block = [vec![info | kind], tie.clone(), body.clone()].concat();
-                let update = [vec![1, 1], number(client), number(clock), block, deletions.clone()].concat();
+                let update = update_of(client, clock, &[block], deletions);
                 let says = verdict(content, tied, head == 0, *ended);
                 assert_eq!(
                     judged(&fixed, &update),

@@ -119,7 +119,7 @@ fn made() -> Vec<(&'static str, String)> {
     made.push(("envelope", to_hex(envelope.bytes())));
     made.push(("envelope hash", to_hex(&envelope.hash().0)));
     let logs = vec![(device().key(), Incarnation(300), envelope.head())];
-    let vector = Frame::Vector(Vector { entity, document: chat(), logs });
+    let vector = Frame::Vector(Vector { entity, document: chat(), page: 0, logs, last: true });
     made.push(("Vector", to_hex(&vector.encode())));
     made.push(("Turned", to_hex(&Frame::Turned { entity, why: Turned::UsedUp }.encode())));
     let addresses = vec!["/ip4/192.0.2.1/tcp/4001".to_owned()];
@@ -310,7 +310,7 @@ fn frames_are_written_as_printed() {
     let logs = vec![(device().key(), Incarnation(300), head)];
     let (entity, document) = (entity(), chat());
     assert_printed("Hello", &Frame::Hello(vec![greeting()]).encode());
-    assert_printed("Vector", &Frame::Vector(Vector { entity, document, logs }).encode());
+    assert_printed("Vector", &Frame::Vector(Vector { entity, document, page: 0, logs, last: true }).encode());
     assert_printed("Turned", &Frame::Turned { entity, why: Turned::UsedUp }.encode());
 }
 

@@ -1,48 +1,53 @@
-//! Nodes, the network between them, and the one queue ordered by time and sequence.
+//! Nodes, what travels between them, and the one queue ordered by time and sequence.
 //!
 //! A scenario reads as a story: nodes are named, asked, cut off, crashed and restarted, and
-//! `settle` runs the queue until nothing is left but timers.
+//! `settle` runs the queue until nothing is left but timers. What a link or a disk does is decided
+//! by `network` and `disk`; what is asked of the nodes is in `story`. Whoever wants to see every
+//! event with its effects runs the queue by [`Cluster::step_seen`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fourword_protocol::command::{
-    ChatCommand, Command, CommandId, JoinBy, JoinState, Kind, Notice, Outcome, Reply,
-};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::{Event, GossipId};
-use fourword_protocol::ids::{DeviceKey, Digest, LogId, Topic};
-use fourword_protocol::record::{Batch, Page, Query};
-use fourword_protocol::roster::Role;
-use fourword_protocol::roster::invite::InviteCode;
-use fourword_protocol::schema::chat::MessageId;
-use fourword_protocol::time::{Instant, Now, WallTime};
-use fourword_protocol::words::FourWords;
+use fourword_protocol::ids::{DeviceKey, LogId, Topic};
+use fourword_protocol::record::{Page, Query};
+use fourword_protocol::time::{Duration, Now};
 use fourword_storage::{Fault, MemoryStore, Store};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
+use crate::clock::Clock;
+use crate::disk::{DiskProfile, Work};
+use crate::draw;
+use crate::network::{LinkProfile, Network};
 use crate::node::Node;
+use crate::rendezvous::Rendezvous;
+use crate::tally::Tally;
 
-const WALL_START_MS: u64 = 1_800_000_000_000;
-const DAY_MS: u64 = 86_400_000;
 /// Events that one `settle` may take: more means that nodes keep each other busy for ever.
 const STEPS_MAX: u64 = 2_000_000;
 
 /// A whole cluster.
 #[derive(Debug)]
 pub struct Cluster {
-    nodes: BTreeMap<String, Node>,
+    pub(crate) nodes: BTreeMap<String, Node>,
     queue: BTreeMap<(u64, u64), Happening>,
     sequence: u64,
     now: u64,
-    random: ChaCha20Rng,
-    /// Pairs that cannot reach each other, both ways round.
-    cut: BTreeSet<(String, String)>,
-    /// Whether nodes find each other by the keys they offer, as through a relay that all can reach.
-    pub discovery: bool,
-    offers: BTreeMap<Digest, BTreeSet<String>>,
+    pub(crate) random: ChaCha20Rng,
+    pub(crate) network: Network,
+    /// How disks are.
+    pub disks: DiskProfile,
+    /// Who can be found by the keys they offer.
+    pub(crate) rendezvous: Rendezvous,
     /// Share of gossip that is lost, in percent.
     pub gossip_loss: u64,
+    /// How long quiet peers wait before they compare again, for nodes started from now on.
+    pub compare_every: Option<Duration>,
+    /// Whether the steady clock of a node begins anew with each start, as it does in a process.
+    pub clocks_begin_anew: bool,
+    /// What went wrong on the way, by kind.
+    pub faults: Tally,
     gossips: u64,
     /// Ids whose names were forged, and whose name each bears.
     pub(crate) forged: BTreeMap<[u8; 32], [u8; 32]>,
@@ -54,13 +59,33 @@ pub struct Cluster {
 struct Happening {
     to: String,
     run: u64,
+    /// Over which connection it came, and from whom: lost if that is gone.
+    over: Option<(String, u64)>,
     what: What,
 }
 
 #[derive(Debug, PartialEq)]
 enum What {
     Event(Event),
-    Write(Batch),
+    /// The disk has done what it began.
+    Disk,
+    /// The node finds that a connection is gone.
+    Parted { from: String },
+    /// A connection on which one hears nothing of the other is given up.
+    GiveUp { with: String, connection: u64 },
+}
+
+/// One event that a machine was given, and what it wants done.
+#[derive(Debug)]
+pub struct Happened {
+    /// At which node.
+    pub name: String,
+    /// When, by the cluster's clock.
+    pub at: u64,
+    /// What.
+    pub event: Event,
+    /// The effects, which are about to be carried out.
+    pub effects: Vec<Effect>,
 }
 
 impl Cluster {
@@ -72,14 +97,27 @@ impl Cluster {
             sequence: 0,
             now: 0,
             random: ChaCha20Rng::seed_from_u64(seed),
-            cut: BTreeSet::new(),
-            discovery: false,
-            offers: BTreeMap::new(),
+            network: Network::new(),
+            disks: DiskProfile::CALM,
+            rendezvous: Rendezvous::default(),
             gossip_loss: 0,
+            compare_every: Some(Duration::from_secs(60)),
+            clocks_begin_anew: false,
+            faults: Tally::default(),
             gossips: 0,
             forged: BTreeMap::new(),
             delivered: 0,
         }
+    }
+
+    /// How links are from now on; those in use keep their delay.
+    pub fn set_links(&mut self, profile: LinkProfile) {
+        self.network.profile = profile;
+    }
+
+    /// Milliseconds since the cluster began.
+    pub fn now(&self) -> u64 {
+        self.now
     }
 
     // -- nodes --------------------------------------------------------------------------------
@@ -87,14 +125,21 @@ impl Cluster {
     /// Starts a new node in an empty home and waits until it serves.
     pub fn add(&mut self, name: &str) {
         self.start(name, MemoryStore::new(), 0, false);
+        self.run_until(|c| c.node(name).device.is_some());
     }
 
-    fn start(&mut self, name: &str, store: MemoryStore, run: u64, clean: bool) {
+    /// Puts a node into the world that begins with this home; it serves once it listens.
+    pub(crate) fn start(&mut self, name: &str, store: MemoryStore, run: u64, clean: bool) {
         let mut seed = [0; 32];
         self.random.fill_bytes(&mut seed);
-        self.nodes.insert(name.to_owned(), Node::new(seed, store, run));
+        let skew_ms = self.nodes.get(name).map_or(0, |node| node.clock.skew_ms);
+        let began = if self.clocks_begin_anew { self.now } else { 0 };
+        let clock = Clock { began, skew_ms };
+        let mut node = Node::new(seed, store, run, clock, self.compare_every);
+        node.began_clean = clean;
+        self.nodes.insert(name.to_owned(), node);
+        self.rendezvous.forget(name);
         self.happen(name, Event::Started { clean });
-        self.run_until(|c| c.node(name).device.is_some());
     }
 
     /// A node by name.
@@ -113,74 +158,94 @@ impl Cluster {
 
     /// Ends a node at once: what was not durable is lost. Others see the connection close.
     pub fn crash(&mut self, name: &str) {
+        self.crash_keeping(name, 0);
+    }
+
+    /// Ends a node at once, when the first batches of the flush under way had reached its disk.
+    pub fn crash_keeping(&mut self, name: &str, kept: usize) {
         self.hang_up(name);
         let node = self.node_mut(name);
         node.up = false;
-        node.store.crash(0);
+        node.disk.crash(kept);
     }
 
     /// Asks a node to end and waits until it says that all is written.
     pub fn stop(&mut self, name: &str) {
         self.happen(name, Event::Stopping);
         self.run_until(|c| c.node(name).stopped);
+        self.take_down(name);
+    }
+
+    /// The process of a node that has said that all is written ends.
+    pub(crate) fn take_down(&mut self, name: &str) {
         self.hang_up(name);
         self.node_mut(name).up = false;
     }
 
-    /// Starts a node again in its home, after `stop` or `crash`.
+    /// Starts a node again in its home, after `stop` or `crash`, and waits until it serves.
     pub fn restart(&mut self, name: &str) {
-        let node = self.node(name);
-        let (store, run, clean) = (node.store.clone(), node.run + 1, node.stopped);
+        self.begin_again(name);
+        self.run_until(|c| c.node(name).device.is_some());
+    }
+
+    /// Starts a node again in its home, after `stop` or `crash`.
+    pub(crate) fn begin_again(&mut self, name: &str) {
+        let node = self.node_mut(name);
+        let (store, run, clean) = (std::mem::take(&mut node.disk.store), node.run + 1, node.stopped);
         self.start(name, store, run, clean);
     }
 
     /// Starts a node from a copy of another's home.
     pub fn restore_copy(&mut self, of: &str, name: &str) {
-        let store = self.node(of).store.clone();
+        let store = self.node(of).disk.store.clone();
         self.start(name, store, 0, false);
+        self.run_until(|c| c.node(name).device.is_some());
     }
 
     /// Starts a node from a copy of a home that was stopped, as if the copy were that home: its
     /// clean mark is believed.
     pub fn start_twin(&mut self, of: &str, name: &str) {
-        let (store, clean) = (self.node(of).store.clone(), self.node(of).stopped);
+        let (store, clean) = (self.node(of).disk.store.clone(), self.node(of).stopped);
         self.start(name, store, 0, clean);
+        self.run_until(|c| c.node(name).device.is_some());
     }
 
     /// Makes the next write of a node fail for want of room, and all after it until a restart.
     pub fn fill_disk(&mut self, name: &str) {
-        self.node_mut(name).store.fail_next(Fault::DiskFull);
+        self.node_mut(name).disk.fail_next(Fault::DiskFull);
     }
 
     /// All logs that a node holds on its disk.
     pub fn logs(&self, name: &str) -> BTreeSet<LogId> {
-        match self.node(name).store.read(&Query::Opening) {
+        match self.node(name).disk.store.read(&Query::Opening) {
             Ok(Page::Opening { heads, .. }) => heads.into_iter().map(|(_, log, _)| log).collect(),
             other => panic!("{other:?}"),
         }
     }
 
     fn hang_up(&mut self, name: &str) {
-        let others: Vec<String> = self.node(name).connected.iter().cloned().collect();
+        let others: Vec<String> = self.node(name).connected.keys().cloned().collect();
         for other in others {
             self.disconnect(name, &other);
         }
     }
 
-    // -- the network --------------------------------------------------------------------------
+    // -- connections --------------------------------------------------------------------------
 
     /// Connects two nodes, unless they are cut off from each other.
     pub fn connect(&mut self, a: &str, b: &str) {
-        let blocked = a == b || self.cut.contains(&(a.to_owned(), b.to_owned()));
         let (Some(of_a), Some(of_b)) = (self.device(a), self.device(b)) else { return };
-        if blocked || !self.node(a).up || !self.node(b).up || of_a == of_b {
+        let up = self.node(a).up && self.node(b).up;
+        // A device is known by its key alone, so of two copies of a home one is spoken with.
+        let apart = self.named(of_b, a).is_none() && self.named(of_a, b).is_none();
+        if a == b || of_a == of_b || !up || !apart || !self.network.joins(a, b) {
             return;
         }
-        if self.node_mut(a).connected.insert(b.to_owned()) {
-            self.node_mut(b).connected.insert(a.to_owned());
-            self.happen(a, Event::Connected(of_b));
-            self.happen(b, Event::Connected(of_a));
-        }
+        let connection = self.network.connection();
+        self.node_mut(a).connected.insert(b.to_owned(), connection);
+        self.node_mut(b).connected.insert(a.to_owned(), connection);
+        self.happen(a, Event::Connected(of_b));
+        self.happen(b, Event::Connected(of_a));
     }
 
     /// Connects every pair of nodes.
@@ -195,18 +260,30 @@ impl Cluster {
 
     /// Closes the connection between two nodes; what is under way is lost.
     pub fn disconnect(&mut self, a: &str, b: &str) {
-        let (Some(of_a), Some(of_b)) = (self.device(a), self.device(b)) else { return };
-        if self.node_mut(a).connected.remove(b) {
-            self.node_mut(b).connected.remove(a);
-            let lost = |h: &Happening| match &h.what {
-                What::Event(Event::Received(from, _)) => {
-                    (h.to == a && *from == of_b) || (h.to == b && *from == of_a)
-                }
-                _ => false,
-            };
-            self.queue.retain(|_, h| !lost(h));
+        self.close(a, b, 0);
+    }
+
+    /// Closes the connection between two nodes; the second sees it so much later.
+    pub(crate) fn close(&mut self, a: &str, b: &str, lag_ms: u64) {
+        let Some(of_b) = self.device(b) else { return };
+        if let Some(connection) = self.node_mut(a).connected.remove(b) {
             self.happen(a, Event::Disconnected(of_b));
-            self.happen(b, Event::Disconnected(of_a));
+            let what = What::Parted { from: a.to_owned() };
+            if self.node(b).connected.get(a) == Some(&connection) {
+                match lag_ms {
+                    0 => self.part(b, a),
+                    lag => self.happen_in(lag, b, Some((a.to_owned(), connection)), what),
+                }
+            }
+        }
+    }
+
+    fn part(&mut self, name: &str, from: &str) {
+        let of = self.device(from);
+        if self.node_mut(name).connected.remove(from).is_some()
+            && let Some(of) = of
+        {
+            self.happen(name, Event::Disconnected(of));
         }
     }
 
@@ -214,23 +291,37 @@ impl Cluster {
     pub fn isolate(&mut self, name: &str) {
         let others: Vec<String> = self.nodes.keys().filter(|n| *n != name).cloned().collect();
         for other in others {
-            self.cut.insert((name.to_owned(), other.clone()));
-            self.cut.insert((other.clone(), name.to_owned()));
+            self.network.cut(name, &other);
             self.disconnect(name, &other);
+        }
+    }
+
+    /// From now on nothing of what one node sends reaches another, and neither knows it until
+    /// their connection is given up after so much time.
+    pub fn mute(&mut self, from: &str, to: &str, until_ms: u64) {
+        self.network.mute(from, to);
+        if let Some(connection) = self.node(to).connected.get(from).copied() {
+            self.happen_in(until_ms, to, None, What::GiveUp { with: from.to_owned(), connection });
         }
     }
 
     /// Ends the cut between two nodes and connects them.
     pub fn reunite(&mut self, a: &str, b: &str) {
-        self.cut.remove(&(a.to_owned(), b.to_owned()));
-        self.cut.remove(&(b.to_owned(), a.to_owned()));
+        self.network.mend(a, b);
         self.connect(a, b);
     }
 
     /// Ends all cuts and connects everybody.
     pub fn heal(&mut self) {
-        self.cut.clear();
+        self.mend();
         self.connect_all();
+    }
+
+    /// Ends all cuts. A connection on which frames vanished does not outlive that.
+    pub(crate) fn mend(&mut self) {
+        for (from, to) in self.network.mend_all() {
+            self.disconnect(&from, &to);
+        }
     }
 
     /// A node's device, once it has listened.
@@ -238,85 +329,142 @@ impl Cluster {
         self.nodes.get(name)?.device
     }
 
-    fn named(&self, device: DeviceKey, seen_by: &str) -> Option<String> {
+    pub(crate) fn named(&self, device: DeviceKey, seen_by: &str) -> Option<String> {
         let connected = &self.node(seen_by).connected;
-        connected.iter().find(|name| self.device(name) == Some(device)).cloned()
+        connected.keys().find(|name| self.device(name) == Some(device)).cloned()
     }
 
     // -- the queue ----------------------------------------------------------------------------
 
     pub(crate) fn happen(&mut self, to: &str, event: Event) {
-        self.happen_in(0, to, What::Event(event));
+        self.happen_in(0, to, None, What::Event(event));
     }
 
-    fn happen_in(&mut self, delay_ms: u64, to: &str, what: What) {
+    pub(crate) fn happen_after(&mut self, delay_ms: u64, to: &str, event: Event) {
+        self.happen_in(delay_ms, to, None, What::Event(event));
+    }
+
+    fn happen_in(&mut self, delay_ms: u64, to: &str, over: Option<(String, u64)>, what: What) {
+        self.happen_at(self.now.saturating_add(delay_ms), to, over, what);
+    }
+
+    fn happen_at(&mut self, at: u64, to: &str, over: Option<(String, u64)>, what: What) {
         self.sequence += 1;
-        let happening = Happening { to: to.to_owned(), run: self.node(to).run, what };
-        self.queue.insert((self.now + delay_ms, self.sequence), happening);
+        let happening = Happening { to: to.to_owned(), run: self.node(to).run, over, what };
+        self.queue.insert((at, self.sequence), happening);
     }
 
-    /// Takes the next thing that happens. False if nothing is left.
+    /// When the next thing happens.
+    pub(crate) fn next_at(&self) -> Option<u64> {
+        self.queue.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// Lets time pass in which nothing happens.
+    pub(crate) fn pass_to(&mut self, at: u64) {
+        self.now = self.now.max(at);
+    }
+
+    /// Whether anything sent by one of two nodes is on its way to the other.
+    pub(crate) fn is_between(&self, a: &str, b: &str) -> bool {
+        self.queue.values().any(|h| {
+            let from = h.over.as_ref().map(|(from, _)| from.as_str());
+            (h.to == a && from == Some(b)) || (h.to == b && from == Some(a))
+        })
+    }
+
     fn step(&mut self) -> bool {
+        self.step_seen(&mut |_, _| {})
+    }
+
+    /// Takes the next thing that happens, and shows it before its effects are carried out. False
+    /// if nothing is left.
+    pub fn step_seen(&mut self, see: &mut dyn FnMut(&mut Cluster, &Happened)) -> bool {
         let Some(((at, _), happening)) = self.queue.pop_first() else { return false };
         self.now = at;
-        let name = happening.to;
+        let Happening { to: name, run, over, what } = happening;
         let node = self.node_mut(&name);
-        if !node.up || node.run != happening.run {
+        if !node.up || node.run != run {
             return true;
         }
-        if happening.what == What::Event(Event::Wake) && node.wake.take_if(|wake| *wake == at).is_none() {
-            // Another time was asked for since.
+        if over.is_some_and(|(from, connection)| node.connected.get(&from) != Some(&connection)) {
             return true;
         }
-        if node.taken_over {
-            if let What::Event(Event::Received(from, bytes)) = happening.what {
-                self.node_mut(&name).inbox.push((from, bytes));
+        match what {
+            What::Disk => {
+                for event in node.disk.end() {
+                    self.happen(&name, event);
+                }
+                self.start_disk(&name);
             }
-            return true;
-        }
-        match happening.what {
-            What::Write(batch) => {
-                let written = self.node_mut(&name).store.write(std::slice::from_ref(&batch));
-                let event = match written {
-                    Ok(()) => Event::Durable(batch.id),
-                    Err(error) => Event::WriteFailed(batch.id, error.failure()),
-                };
-                self.happen(&name, event);
+            What::Parted { from } => self.part(&name, &from),
+            What::GiveUp { with, connection } => {
+                if node.connected.get(&with) == Some(&connection) {
+                    let lag = draw::within(&mut self.random, (1, 2_000));
+                    self.close(&name, &with, lag);
+                }
+            }
+            What::Event(Event::Wake) if node.wake.take_if(|wake| *wake == at).is_none() => {
+                // Another time was asked for since.
             }
             What::Event(event) => {
-                let now = Now { instant: Instant(at), wall: WallTime(WALL_START_MS + at) };
-                let effects = self.node_mut(&name).machine.handle(now, event);
-                self.node_mut(&name).count(&effects);
-                for effect in effects {
-                    self.carry_out(&name, effect);
-                }
+                self.give(&name, event, see);
+                self.start_disk(&name);
             }
         }
         true
     }
 
-    fn carry_out(&mut self, name: &str, effect: Effect) {
+    /// Gives an event to a node's machine and carries out what it wants.
+    fn give(&mut self, name: &str, event: Event, see: &mut dyn FnMut(&mut Cluster, &Happened)) {
+        let at = self.now;
+        let node = self.node_mut(name);
+        if !node.up {
+            return;
+        }
+        if node.taken_over {
+            if let Event::Received(from, bytes) = event {
+                node.inbox.push((from, bytes));
+            }
+            return;
+        }
+        let now: Now = node.clock.at(at);
+        let effects = node.machine.handle(now, event.clone());
+        node.count(&effects);
+        let happened = Happened { name: name.to_owned(), at, event, effects };
+        see(self, &happened);
+        for effect in happened.effects {
+            self.carry_out(name, effect);
+        }
+    }
+
+    pub(crate) fn start_disk(&mut self, name: &str) {
+        let (flush, read) = (self.disks.flush_ms, self.disks.read_ms);
+        if let Some(work) = self.node_mut(name).disk.begin() {
+            let takes = match work {
+                Work::Flush => flush,
+                Work::Read => read,
+            };
+            let takes = if takes.0 == takes.1 { takes.0 } else { draw::within(&mut self.random, takes) };
+            self.happen_in(takes, name, None, What::Disk);
+        }
+    }
+
+    pub(crate) fn carry_out(&mut self, name: &str, effect: Effect) {
         match effect {
             Effect::Listen(secret) => {
                 let node = self.node_mut(name);
                 node.device = Some(secret.key());
                 node.secret = Some(secret);
             }
-            Effect::Write(batch) => self.happen_in(1, name, What::Write(batch)),
-            Effect::Load(load, query) => {
-                // Reads see all writes emitted before, as the store's thread takes both in order.
-                let page = self.node_after_writes(name).read(&query).map_err(|e| e.failure());
-                self.happen_in(1, name, What::Event(Event::Loaded(load, page)));
-            }
+            Effect::Write(batch) => self.node_mut(name).disk.write(batch),
+            Effect::Load(load, query) => self.node_mut(name).disk.load(load, query),
             Effect::Stretch(id, input) => {
                 let input = self.with_forgeries(input);
-                self.happen_in(5, name, What::Event(Event::Stretched(id, input.run())));
+                self.happen_in(5, name, None, What::Event(Event::Stretched(id, input.run())));
             }
             Effect::Connect(address) => self.dial(name, address),
-            Effect::Offer(key) => drop(self.offers.entry(key).or_default().insert(name.to_owned())),
-            Effect::Withdraw(key) => {
-                self.offers.entry(key).or_default().remove(name);
-            }
+            Effect::Offer(key) => self.rendezvous.offer(name, key),
+            Effect::Withdraw(key) => self.rendezvous.withdraw(name, key),
             Effect::Find(key) => self.find(name, key),
             Effect::Reach(device) => self.reach(name, device),
             Effect::Disconnect(device, _) => {
@@ -335,25 +483,13 @@ impl Cluster {
             }
             Effect::Report(..) => {}
             Effect::Notify(notice) => self.node_mut(name).notices.push(notice),
-            Effect::WakeAt(at) => {
-                let delay = at.0.saturating_sub(self.now);
-                self.node_mut(name).wake = Some(self.now + delay);
-                self.happen_in(delay, name, What::Event(Event::Wake));
+            Effect::WakeAt(instant) => {
+                let at = self.node(name).clock.when(instant).max(self.now);
+                self.node_mut(name).wake = Some(at);
+                self.happen_at(at, name, None, What::Event(Event::Wake));
             }
             Effect::Stopped => self.node_mut(name).stopped = true,
         }
-    }
-
-    /// The node's store with the writes under way applied, as a reader sees it.
-    fn node_after_writes(&self, name: &str) -> MemoryStore {
-        let node = self.node(name);
-        let mut store = node.store.clone();
-        for happening in self.queue.values().filter(|h| h.to == name && h.run == node.run) {
-            if let What::Write(batch) = &happening.what {
-                let _ = store.write(std::slice::from_ref(batch));
-            }
-        }
-        store
     }
 
     fn dial(&mut self, name: &str, address: String) {
@@ -361,52 +497,36 @@ impl Cluster {
         if self.nodes.contains_key(&target) {
             self.connect(name, &target);
         }
-        if !self.node(name).connected.contains(&target) {
+        if !self.node(name).connected.contains_key(&target) {
             let event = Event::Unreachable { address, reason: "no such node".into() };
-            self.happen_in(10, name, What::Event(event));
-        }
-    }
-
-    /// Tells who offers to be found under a key and runs.
-    fn find(&mut self, name: &str, key: Digest) {
-        let offering = self.offers.get(&key).into_iter().flatten().filter(|other| self.is_up(other));
-        let devices: Vec<DeviceKey> = offering.filter_map(|other| self.device(other)).collect();
-        if self.discovery && !devices.is_empty() {
-            self.happen_in(20, name, What::Event(Event::Located(key, devices)));
-        }
-    }
-
-    fn reach(&mut self, name: &str, device: DeviceKey) {
-        let other = self.nodes.keys().find(|other| self.device(other) == Some(device)).cloned();
-        if let Some(other) = other.filter(|_| self.discovery) {
-            self.connect(name, &other);
+            self.happen_in(10, name, None, What::Event(event));
         }
     }
 
     fn send(&mut self, name: &str, device: DeviceKey, bytes: Vec<u8>) {
         let (Some(to), Some(from)) = (self.named(device, name), self.device(name)) else { return };
         self.delivered += 1;
-        // One stream each way keeps its order, so all frames take the same time.
-        self.happen_in(10, &to, What::Event(Event::Received(from, bytes)));
+        let Some(connection) = self.node(name).connected.get(&to).copied() else { return };
+        let arrivals =
+            self.network.frame((name, &to), self.now, &mut self.random, &mut self.faults);
+        for at in arrivals {
+            let over = Some((name.to_owned(), connection));
+            self.happen_at(at, &to, over, What::Event(Event::Received(from, bytes.clone())));
+        }
     }
 
     fn publish(&mut self, name: &str, topic: Topic, bytes: &[u8]) {
         let Some(from) = self.device(name) else { return };
-        let listeners: Vec<String> = self.node(name).connected.iter().cloned().collect();
+        let listeners: Vec<String> = self.node(name).connected.keys().cloned().collect();
         for to in listeners {
-            let lost = self.random.next_u64() % 100 < self.gossip_loss;
-            if lost || !self.node(&to).topics.contains(&topic) {
-                continue;
-            }
+            let (now, loss) = (self.now, self.gossip_loss);
+            let arrives = self.network.gossip((name, &to), now, loss, &mut self.random);
+            let Some(at) = arrives.filter(|_| self.node(&to).topics.contains(&topic)) else { continue };
             self.gossips += 1;
             self.delivered += 1;
-            let delay = 5 + self.random.next_u64() % 40;
             let gossip = GossipId(self.gossips);
-            self.happen_in(
-                delay,
-                &to,
-                What::Event(Event::Heard { gossip, topic, from, bytes: bytes.to_vec() }),
-            );
+            let event = Event::Heard { gossip, topic, from, bytes: bytes.to_vec() };
+            self.happen_at(at, &to, None, What::Event(event));
         }
     }
 
@@ -437,7 +557,7 @@ impl Cluster {
     pub fn run_for(&mut self, ms: u64) {
         let end = self.now + ms;
         let mut steps = 0;
-        while self.queue.first_key_value().is_some_and(|((at, _), _)| *at <= end) {
+        while self.next_at().is_some_and(|at| at <= end) {
             self.step();
             steps += 1;
             assert!(steps < STEPS_MAX, "the nodes keep each other busy for ever");
@@ -448,113 +568,5 @@ impl Cluster {
     /// Runs long enough for everything to be told, asked for and sent, retries included.
     pub fn settle(&mut self) {
         self.run_for(10_000);
-    }
-
-    // -- asking -------------------------------------------------------------------------------
-
-    /// Asks a node and runs until it answers.
-    pub fn ask(&mut self, name: &str, command: Command) -> Outcome {
-        let id = self.begin(name, command);
-        self.run_until(|c| c.node(name).outcomes.contains_key(&id));
-        self.node_mut(name).outcomes.remove(&id).unwrap_or_else(|| panic!("an answer to {id:?}"))
-    }
-
-    /// Asks a node without waiting; see [`Cluster::answer`].
-    pub fn begin(&mut self, name: &str, command: Command) -> CommandId {
-        let id = self.node_mut(name).next_command();
-        self.happen(name, Event::Asked(id, command));
-        id
-    }
-
-    /// The answer to a command, if it has come.
-    pub fn answer(&self, name: &str, id: CommandId) -> Option<&Outcome> {
-        self.node(name).outcomes.get(&id)
-    }
-
-    /// Asks a node for something that must succeed.
-    pub fn must(&mut self, name: &str, command: Command) -> Reply {
-        match self.ask(name, command) {
-            Outcome::Done(reply) => reply,
-            Outcome::Refused(refusal) => panic!("{name} refused: {} ({:?})", refusal.message, refusal.code),
-        }
-    }
-
-    // -- stories ------------------------------------------------------------------------------
-
-    /// Makes a group.
-    pub fn create_group(&mut self, by: &str, name: &str) -> FourWords {
-        let command = Command::Create { kind: Kind::Group, name: name.to_owned(), parent: None };
-        match self.must(by, command) {
-            Reply::Entity(view) => view.words,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Makes a channel or project that belongs to another entity.
-    pub fn create_child(&mut self, by: &str, kind: Kind, name: &str, parent: FourWords) -> FourWords {
-        match self.must(by, Command::Create { kind, name: name.to_owned(), parent: Some(parent) }) {
-            Reply::Entity(view) => view.words,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Makes an invite that carries the inviter's address.
-    pub fn invite(&mut self, by: &str, group: FourWords, role: Role, uses: u32) -> InviteCode {
-        let expires = WallTime(WALL_START_MS + self.now + DAY_MS);
-        let addresses = vec![format!("sim:{by}")];
-        match self.must(by, Command::Invite { entity: group, role, uses, expires, addresses }) {
-            Reply::Invite(code) => code,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Joins by a code and waits until in.
-    pub fn join(&mut self, name: &str, group: FourWords, code: &InviteCode) {
-        let command = Command::Join { words: group, by: JoinBy::Code(code.clone()), peers: Vec::new() };
-        match self.must(name, command) {
-            Reply::Joined(_, JoinState::Joined) => {}
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// A group of these nodes, the first being its owner, all connected.
-    pub fn group_of(&mut self, names: &[&str]) -> FourWords {
-        for name in names {
-            self.add(name);
-        }
-        let owner = names.first().unwrap_or_else(|| panic!("a group has an owner"));
-        let group = self.create_group(owner, "team");
-        let code = self.invite(owner, group, Role::Member, 100);
-        for name in names.iter().skip(1) {
-            self.join(name, group, &code);
-        }
-        self.connect_all();
-        self.settle();
-        group
-    }
-
-    /// Writes a message and waits until it is saved.
-    pub fn send_message(&mut self, name: &str, group: FourWords, text: &str) -> MessageId {
-        let command = ChatCommand::Send { text: text.to_owned(), parent: None };
-        match self.must(name, Command::Chat(group, command)) {
-            Reply::Message(id) => id,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// The texts of a chat as a node shows them, oldest first; deleted ones as `(deleted)`.
-    pub fn read_chat(&mut self, name: &str, group: FourWords) -> Vec<String> {
-        match self.must(name, Command::Chat(group, ChatCommand::Read { last: 10_000 })) {
-            Reply::Messages(messages) => messages
-                .into_iter()
-                .map(|m| if m.message.deleted { "(deleted)".to_owned() } else { m.message.text })
-                .collect(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// What a node told its listeners since its start.
-    pub fn notices(&self, name: &str) -> &[Notice] {
-        &self.node(name).notices
     }
 }

@@ -1,14 +1,17 @@
-//! What a member that breaks the rules can make: statements, and envelopes on any branch of a log.
+//! One who breaks the rules with all that a member's device has: statements, keys, logs by hand.
 //!
-//! Everything in it was read from the member's own home, so it signs and seals what that member
-//! could, and nothing else.
+//! What an [`Insider`] has was read from the member's own home, so it signs and seals what that
+//! member could and nothing else; and it keeps what it has when the group removes it. Stories, the
+//! simulator and the attacks of tests/hostile all write through it.
+
+use std::collections::BTreeMap;
 
 use fourword_protocol::command::Kind;
 use fourword_protocol::envelope::{Envelope, Header};
 use fourword_protocol::epoch::{self, EntitySecret, EpochKey};
 use fourword_protocol::identity::DeviceSecret;
 use fourword_protocol::ids::{
-    DocumentKey, EntityId, EnvelopeHash, Incarnation, LogHead, LogId, PersonId, StatementId,
+    DeviceKey, DocumentKey, EntityId, EnvelopeHash, Incarnation, LogHead, LogId, PersonId, StatementId,
 };
 use fourword_protocol::roster::{Body, Role, Roster, Signer, Statement};
 use fourword_protocol::schema::chat::{Chat, ChatIndex, NewMessage};
@@ -24,9 +27,11 @@ use rand_chacha::ChaCha20Rng;
 
 use crate::cluster::Cluster;
 
-/// A member of a group, with all that its device has.
+/// A member of a group, or one who was, with all that its device has.
 #[derive(Clone, Debug)]
 pub struct Insider {
+    /// Its node.
+    pub name: String,
     /// Its device.
     pub device: DeviceSecret,
     /// Its person.
@@ -35,35 +40,46 @@ pub struct Insider {
     pub entity: EntityId,
     /// The group's roster as this member knows it.
     pub roster: Roster,
-    secret: EntitySecret,
-    epoch: (StatementId, EpochKey),
+    /// The group's secret.
+    pub secret: EntitySecret,
+    /// Every key that was ever sealed to it, by epoch.
+    pub keys: BTreeMap<StatementId, EpochKey>,
+    /// The epoch that it writes under, one of its keys.
+    pub epoch: StatementId,
+    /// What it draws keys from.
+    pub random: ChaCha20Rng,
 }
 
 impl Insider {
-    /// What a node has of the one group that it is in.
+    /// What a node has of the one group that it is in; the node goes on.
     pub fn of(c: &Cluster, name: &str) -> Insider {
         let statements = c.remembered(name).statements;
-        let group = |bytes: &[u8]| match Statement::read(bytes).ok()?.body() {
-            Body::Genesis(genesis) if genesis.kind == Kind::Group => Statement::read(bytes).ok(),
-            _ => None,
+        let is_group = |bytes: &[u8]| match Statement::read(bytes).as_ref().map(Statement::body) {
+            Ok(Body::Genesis(genesis)) => genesis.kind == Kind::Group,
+            _ => false,
         };
-        let genesis = statements.iter().find_map(|(_, _, bytes)| group(bytes));
-        let genesis = genesis.unwrap_or_else(|| panic!("{name} is in no group"));
-        let entity = genesis.entity();
-        let mut roster = Roster::new(genesis).unwrap_or_else(|error| panic!("{error}"));
-        for (_, _, bytes) in statements.iter().filter(|(of, _, _)| *of == entity) {
-            roster.insert(bytes);
-        }
-        let device = c.secret(name);
-        let person = roster.person_of(&device.key()).unwrap_or_else(|| panic!("{name} is not a member"));
-        let opened = roster.seals_for(&device.key()).into_iter().find_map(|(id, seal)| {
-            let Body::Epoch { commitment, .. } = roster.statement(&id)?.body() else { return None };
-            let of_secret = roster.genesis().secret_commitment;
-            let (key, secret) = epoch::open(entity, *commitment, of_secret, &seal.sealed, &device)?;
-            Some(((id, key), secret))
-        });
-        let (epoch, secret) = opened.unwrap_or_else(|| panic!("{name} has no key"));
-        Insider { device, person, entity, roster, secret, epoch }
+        let group = statements.iter().find(|(_, _, bytes)| is_group(bytes)).map(|(entity, ..)| *entity);
+        let group = group.unwrap_or_else(|| panic!("{name} is in no group"));
+        let insider = Insider::with(name, c.secret(name), roster_of(c, name, group));
+        insider.unwrap_or_else(|| panic!("{name} is not a member"))
+    }
+
+    /// What a node has of the one group that it is in; from now on the test speaks for it.
+    pub fn take_over(c: &mut Cluster, name: &str) -> Insider {
+        let insider = Insider::of(c, name);
+        c.take_over(name);
+        insider
+    }
+
+    /// What a device opens with a roster. None if it is no member's device or nothing was sealed to it.
+    pub fn with(name: &str, device: DeviceSecret, roster: Roster) -> Option<Insider> {
+        let person = roster.person_of(&device.key())?;
+        let (keys, secret) = keys_of(&roster, &device);
+        let current = roster.reading().epoch.filter(|epoch| keys.contains_key(epoch));
+        let epoch = current.or_else(|| keys.keys().next().copied())?;
+        let random = drawn_from(&[&device.key().0, &roster.entity().0]);
+        let (name, entity, secret) = (name.to_owned(), roster.entity(), secret?);
+        Some(Insider { name, device, person, entity, roster, secret, keys, epoch, random })
     }
 
     /// The document of a concern.
@@ -71,13 +87,44 @@ impl Insider {
         schema::document_key(self.secret.bytes(), concern, 1)
     }
 
+    /// Signs a statement that follows all that this member knows, and forgets it.
+    pub fn sign(&self, body: Body) -> Statement {
+        let statement = self.roster.draft(Signer::Device(&self.device), body);
+        statement.unwrap_or_else(|error| panic!("{error}"))
+    }
+
     /// Signs a statement that follows all that this member knows, and knows it from then on.
     pub fn state(&mut self, body: Body) -> (StatementId, Vec<u8>) {
-        let statement = self.roster.draft(Signer::Device(&self.device), body);
-        let statement = statement.unwrap_or_else(|error| panic!("{error}"));
+        let statement = self.sign(body);
         let (id, bytes) = (statement.id(), statement.bytes().to_vec());
         self.roster.add(statement);
         (id, bytes)
+    }
+
+    /// Takes the statements and keys out of what others sent, and writes under the newest epoch
+    /// from then on if it has the key. What it had it keeps.
+    pub fn hear(&mut self, inbox: &[(DeviceKey, Vec<u8>)]) {
+        for (_, bytes) in inbox {
+            if let Ok(Frame::Statements { entity, statements }) = Frame::decode(bytes)
+                && entity == self.entity
+            {
+                statements.iter().for_each(|bytes| drop(self.roster.insert(bytes)));
+            }
+        }
+        self.keys.extend(keys_of(&self.roster, &self.device).0);
+        let current = self.roster.reading().epoch.filter(|epoch| self.keys.contains_key(epoch));
+        self.epoch = current.unwrap_or(self.epoch);
+    }
+
+    /// Seals content under a header, whatever that says, as long as it names a log of its own
+    /// device. Where it has no key for the epoch, it takes the one it writes under.
+    pub fn seal(&self, header: Header, content: &[u8]) -> Envelope {
+        let key = self.keys.get(&header.epoch).or_else(|| self.keys.get(&self.epoch));
+        let key = key.unwrap_or_else(|| panic!("{} has no key", self.name));
+        // No two branches draw one nonce.
+        let mut random = drawn_from(&[content, &header.previous.0, &header.sequence.to_be_bytes()]);
+        let sealed = Envelope::seal(header, content, key, &self.device, &mut random);
+        sealed.unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Begins a log.
@@ -85,6 +132,23 @@ impl Insider {
         let document = self.document(&concern);
         let id = LogId { document, device: self.device.key(), incarnation: Incarnation(incarnation) };
         Log { insider: self.clone(), id, concern, content: content(concern, &id), written: Vec::new() }
+    }
+
+    /// Sends a frame to a node that it is connected to.
+    pub fn send(&self, c: &mut Cluster, to: &str, frame: &Frame) {
+        assert!(c.inject(&self.name, to, frame.encode()), "{} is connected to {to}", self.name);
+    }
+
+    /// Sends statements of the group to a node.
+    pub fn send_statements(&self, c: &mut Cluster, to: &str, statements: Vec<Vec<u8>>) {
+        self.send(c, to, &Frame::Statements { entity: self.entity, statements });
+    }
+
+    /// Shows a node that this one holds the group's secret.
+    pub fn greet(&self, c: &mut Cluster, to: &str) {
+        let device = c.device(to).unwrap_or_else(|| panic!("{to} does not listen"));
+        let hello = Frame::Hello(vec![self.secret.greeting(self.device.key(), device)]);
+        self.send(c, to, &hello);
     }
 }
 
@@ -96,7 +160,8 @@ pub struct Log {
     insider: Insider,
     concern: Concern,
     content: Document,
-    written: Vec<(Put, Envelope)>,
+    /// What was written, with the value where it was one.
+    written: Vec<(Option<Put>, Envelope)>,
 }
 
 fn content(concern: Concern, log: &LogId) -> Document {
@@ -109,41 +174,60 @@ fn content(concern: Concern, log: &LogId) -> Document {
 impl Log {
     /// Writes a message.
     pub fn say(&mut self, text: &str) -> Envelope {
-        let actor = Actor { person: self.insider.person, role: Role::Member };
+        let message = self.message(self.insider.person, text);
+        self.put(message)
+    }
+
+    /// A message in somebody's name, its own or another's, not yet written.
+    pub fn message(&self, person: PersonId, text: &str) -> Put {
+        let actor = Actor { person, role: Role::Member };
         let new = NewMessage { text: text.to_owned(), parent: None, attachments: Vec::new() };
         // The text draws the message's random part, so that one text is one message on any branch.
         let mut random = [0; 8];
         drawn_from(&[text.as_bytes()]).fill_bytes(&mut random);
-        let chat = ChatIndex::default();
-        let (_, put) = Chat::new(&self.content, &chat)
-            .send(&actor, random, &new, WallTime(5))
-            .unwrap_or_else(|error| panic!("{error}"));
-        self.put(put)
+        let index = ChatIndex::default();
+        let sent = Chat::new(&self.content, &index).send(&actor, random, &new, WallTime(5));
+        sent.unwrap_or_else(|error| panic!("{error}")).1
     }
 
     /// Writes a value.
     pub fn put(&mut self, put: Put) -> Envelope {
-        let edit = self.content.edit(std::slice::from_ref(&put)).unwrap_or_else(|error| panic!("{error}"));
+        let update = self.update(&put);
+        let envelope = self.insider.seal(self.header(), &update);
+        self.written.push((Some(put), envelope.clone()));
+        envelope
+    }
+
+    /// The update that writes a value in the place that comes next in this log.
+    pub fn update(&mut self, put: &Put) -> Vec<u8> {
+        let edit = self.content.edit(std::slice::from_ref(put));
+        edit.unwrap_or_else(|error| panic!("{error}")).update
+    }
+
+    /// Writes bytes that may be anything. No value that is written later builds on them.
+    pub fn write(&mut self, content: &[u8]) -> Envelope {
+        let envelope = self.insider.seal(self.header(), content);
+        self.written.push((None, envelope.clone()));
+        envelope
+    }
+
+    /// The header of what is written next.
+    pub fn header(&self) -> Header {
         let head = self.head();
-        let header = Header {
+        Header {
             log: self.id,
             sequence: head.sequence + 1,
             previous: head.hash,
             heads: self.insider.roster.heads(),
-            epoch: self.insider.epoch.0,
-        };
-        // No two branches draw one nonce.
-        let mut random = drawn_from(&[&put.value, put.key.as_bytes(), &head.hash.0]);
-        let key = &self.insider.epoch.1;
-        let sealed = Envelope::seal(header, &edit.update, key, &self.insider.device, &mut random);
-        let envelope = sealed.unwrap_or_else(|error| panic!("{error}"));
-        self.written.push((put, envelope.clone()));
-        envelope
+            epoch: self.insider.epoch,
+        }
     }
 
     /// Takes in what somebody else wrote, so that what is written next builds on it.
     pub fn take(&mut self, envelope: &Envelope) {
-        let update = envelope.open(&self.insider.epoch.1).unwrap_or_else(|error| panic!("{error}"));
+        let key = self.insider.keys.get(&envelope.header.epoch);
+        let key = key.unwrap_or_else(|| panic!("{} has no key for it", self.insider.name));
+        let update = envelope.open(key).unwrap_or_else(|error| panic!("{error}"));
         let log = envelope.header.log;
         let expect = self.content.expect(client_id(&log.device, &log.document, log.incarnation));
         let parsed = parse(&update, &expect).unwrap_or_else(|error| panic!("{error}"));
@@ -154,7 +238,7 @@ impl Log {
     pub fn branch(&self, after: usize) -> Log {
         let mut content = content(self.concern, &self.id);
         let written: Vec<_> = self.written.iter().take(after).cloned().collect();
-        for (put, _) in &written {
+        for put in written.iter().filter_map(|(put, _)| put.as_ref()) {
             content.edit(std::slice::from_ref(put)).unwrap_or_else(|error| panic!("{error}"));
         }
         Log { id: self.id, insider: self.insider.clone(), concern: self.concern, content, written }
@@ -173,10 +257,8 @@ impl Log {
 
     /// All envelopes of this branch, as one page.
     pub fn page(&self) -> Vec<u8> {
-        page(
-            self.insider.entity,
-            self.written.iter().map(|(_, envelope)| envelope.bytes().to_vec()).collect(),
-        )
+        let envelopes: Vec<Envelope> = self.written.iter().map(|(_, envelope)| envelope.clone()).collect();
+        frame(self.insider.entity, &envelopes).encode()
     }
 }
 
@@ -187,8 +269,65 @@ fn drawn_from(parts: &[&[u8]]) -> ChaCha20Rng {
 }
 
 /// Packs envelopes of one document into a frame.
+pub fn frame(entity: EntityId, envelopes: &[Envelope]) -> Frame {
+    let document = envelopes.first().map_or(DocumentKey([0; 32]), |first| first.header.log.document);
+    let envelopes = envelopes.iter().map(|envelope| envelope.bytes().to_vec()).collect();
+    Frame::Envelopes { entity, document, envelopes, more: false }
+}
+
+/// Packs bytes of which the first are an envelope into a frame, whatever the others are.
 pub fn page(entity: EntityId, envelopes: Vec<Vec<u8>>) -> Vec<u8> {
     let first = envelopes.first().and_then(|bytes| Envelope::read(bytes).ok());
     let document = first.map_or(DocumentKey([0; 32]), |envelope| envelope.header.log.document);
     Frame::Envelopes { entity, document, envelopes, more: false }.encode()
+}
+
+/// An envelope with another device in its header, whose signature it does not have.
+pub fn in_the_name_of(device: &DeviceKey, envelope: &Envelope) -> Vec<u8> {
+    let mut bytes = envelope.bytes().to_vec();
+    // Behind version and document.
+    bytes.splice(33..65, device.0);
+    bytes
+}
+
+/// Reads a roster from statements in any order. None if the first of them all is not there.
+pub fn roster_from<'a>(statements: impl IntoIterator<Item = &'a Vec<u8>> + Clone) -> Option<Roster> {
+    let read = statements.clone().into_iter().filter_map(|bytes| Statement::read(bytes).ok());
+    let genesis = read.into_iter().find(|statement| matches!(statement.body(), Body::Genesis(_)))?;
+    let mut roster = Roster::new(genesis).ok()?;
+    statements.into_iter().for_each(|bytes| drop(roster.insert(bytes)));
+    Some(roster)
+}
+
+/// The roster of an entity as a node's home has it.
+pub fn roster_of(c: &Cluster, at: &str, entity: EntityId) -> Roster {
+    let remembered = c.remembered(at).statements;
+    let statements = remembered.iter().filter(|(id, ..)| *id == entity).map(|(_, _, bytes)| bytes);
+    roster_from(statements).unwrap_or_else(|| panic!("{at} knows no such entity"))
+}
+
+/// Every key of a roster that a device's secrets open, and the entity's secret.
+pub fn keys_of(
+    roster: &Roster,
+    device: &DeviceSecret,
+) -> (BTreeMap<StatementId, EpochKey>, Option<EntitySecret>) {
+    let (mut keys, mut secret) = (BTreeMap::new(), None);
+    for (id, seal) in roster.seals_for(&device.key()) {
+        let Some(Body::Epoch { commitment, .. }) = roster.statement(&id).map(Statement::body) else {
+            continue;
+        };
+        let of = roster.genesis().secret_commitment;
+        if let Some((key, opened)) = epoch::open(roster.entity(), *commitment, of, &seal.sealed, device) {
+            keys.insert(id, key);
+            secret = Some(opened);
+        }
+    }
+    (keys, secret)
+}
+
+/// All envelopes of an entity in a node's store, by log and in order.
+pub fn envelopes(c: &Cluster, at: &str, entity: EntityId) -> Vec<Envelope> {
+    let heads = c.remembered(at).heads.into_iter().filter(|(id, ..)| *id == entity);
+    let bytes = heads.flat_map(|(_, log, _)| c.stored_log(at, log));
+    bytes.map(|bytes| Envelope::read(&bytes).unwrap_or_else(|error| panic!("{error:?}"))).collect()
 }

@@ -6,8 +6,17 @@
 
 #![allow(clippy::panic, reason = "a harness fails its test by panicking")]
 
+mod clock;
 pub mod cluster;
+pub mod disk;
+mod draw;
 pub mod insider;
+pub mod network;
 pub mod node;
 pub mod puppet;
+mod rendezvous;
 pub mod roster_json;
+pub mod simulation;
+pub mod story;
+pub mod tally;
+mod trace;

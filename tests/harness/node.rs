@@ -8,30 +8,39 @@ use fourword_protocol::event::GossipId;
 use fourword_protocol::identity::DeviceSecret;
 use fourword_protocol::ids::{DeviceKey, Topic};
 use fourword_protocol::replicator::{Replicator, Settings};
+use fourword_protocol::time::Duration;
 use fourword_protocol::words::Naming;
 use fourword_storage::MemoryStore;
+
+use crate::clock::Clock;
+use crate::disk::Disk;
 
 /// One simulated node.
 #[derive(Debug)]
 pub struct Node {
     pub(crate) machine: Replicator,
-    pub(crate) store: MemoryStore,
+    pub(crate) disk: Disk,
+    pub(crate) clock: Clock,
     /// Its device, once it listens.
     pub(crate) device: Option<DeviceKey>,
     /// Counts restarts: what was under way for an earlier run is lost.
     pub(crate) run: u64,
     pub(crate) up: bool,
-    /// When it is to be woken; a later wish replaces an earlier one.
+    /// When it is to be woken, by the cluster's clock; a later wish replaces an earlier one.
     pub(crate) wake: Option<u64>,
     pub(crate) topics: BTreeSet<Topic>,
-    /// Devices connected to, by name.
-    pub(crate) connected: BTreeSet<String>,
+    /// Nodes it believes itself connected to, each with the connection's number.
+    pub(crate) connected: BTreeMap<String, u64>,
     pub(crate) outcomes: BTreeMap<CommandId, Outcome>,
     /// Everything it told its listeners, in order.
     pub notices: Vec<Notice>,
     /// How it judged what came by gossip.
     pub verdicts: BTreeMap<GossipId, Verdict>,
+    /// Devices it wanted to reach by their names alone and that were not there to be reached.
+    pub tried: Vec<DeviceKey>,
     pub(crate) stopped: bool,
+    /// Its home was marked as cleanly stopped when it began.
+    pub(crate) began_clean: bool,
     /// Its device's secrets, as the machine gave them to its driver.
     pub(crate) secret: Option<DeviceSecret>,
     /// It no longer runs its machine: a test speaks in its place.
@@ -57,20 +66,30 @@ pub struct Cost {
 }
 
 impl Node {
-    pub(crate) fn new(seed: [u8; 32], store: MemoryStore, run: u64) -> Node {
+    pub(crate) fn new(
+        seed: [u8; 32],
+        store: MemoryStore,
+        run: u64,
+        clock: Clock,
+        compare_every: Option<Duration>,
+    ) -> Node {
+        let settings = Settings { compare_every, ..Settings::new(seed, Naming::Test) };
         Node {
-            machine: Replicator::new(Settings::new(seed, Naming::Test)),
-            store,
+            machine: Replicator::new(settings),
+            disk: Disk::new(store),
+            clock,
             device: None,
             run,
             up: true,
             wake: None,
             topics: BTreeSet::new(),
-            connected: BTreeSet::new(),
+            connected: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             notices: Vec::new(),
             verdicts: BTreeMap::new(),
+            tried: Vec::new(),
             stopped: false,
+            began_clean: false,
             secret: None,
             taken_over: false,
             inbox: Vec::new(),

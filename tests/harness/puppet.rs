@@ -40,7 +40,7 @@ impl Cluster {
 
     /// All that a node's home remembers.
     pub fn remembered(&self, name: &str) -> Remembered {
-        match self.node(name).store.read(&Query::Opening) {
+        match self.node(name).disk.store.read(&Query::Opening) {
             Ok(Page::Opening { locals, statements, heads }) => Remembered { locals, statements, heads },
             other => panic!("{other:?}"),
         }
@@ -48,7 +48,7 @@ impl Cluster {
 
     /// The stored envelopes of one log.
     pub fn stored_log(&self, name: &str, log: LogId) -> Vec<Vec<u8>> {
-        match self.node(name).store.read(&Query::Log {
+        match self.node(name).disk.store.read(&Query::Log {
             log,
             after: 0,
             bytes_max: usize::MAX,
@@ -62,7 +62,7 @@ impl Cluster {
     /// How many envelopes of a log a node has stored, on all branches of it.
     pub fn stored_log_branches(&self, name: &str, log: LogId) -> usize {
         let query = Query::Document { document: log.document, after: 0, bytes_max: usize::MAX };
-        let Ok(Page::Envelopes { envelopes, .. }) = self.node(name).store.read(&query) else { return 0 };
+        let Ok(Page::Envelopes { envelopes, .. }) = self.node(name).disk.store.read(&query) else { return 0 };
         let read = envelopes.iter().filter_map(|bytes| Envelope::read(bytes).ok());
         read.filter(|envelope| envelope.header.log == log).count()
     }
@@ -74,7 +74,7 @@ impl Cluster {
 
     /// Whether two nodes are connected.
     pub fn are_connected(&self, a: &str, b: &str) -> bool {
-        self.node(a).connected.contains(b)
+        self.node(a).connected.contains_key(b)
     }
 
     /// Gives a node a frame as if this one had sent it. False if they are not connected.
@@ -109,7 +109,7 @@ impl Cluster {
     /// Changes a small value in the home of a node that does not run.
     pub fn rewrite(&mut self, name: &str, key: LocalKey, value: Vec<u8>) {
         let batch = Batch { id: BatchId(u64::MAX), records: vec![Record::Local { key, value: Some(value) }] };
-        let written = self.node_mut(name).store.write(&[batch]);
+        let written = self.node_mut(name).disk.store.write(&[batch]);
         written.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 

@@ -3,26 +3,17 @@
 use std::collections::BTreeMap;
 
 use fourword_protocol::command::{ChatCommand, Command, Reply};
-use fourword_protocol::envelope::{Envelope, Header};
-use fourword_protocol::epoch::{self, EntitySecret, EpochKey};
 use fourword_protocol::identity::{Certificate, DeviceSecret, PersonCard, RootSecret};
-use fourword_protocol::ids::{
-    DeviceKey, DocumentKey, EntityId, EnvelopeHash, Incarnation, LogHead, LogId, PersonId, StatementId,
-};
+use fourword_protocol::ids::{DeviceKey, EntityId, EnvelopeHash, Incarnation, LogHead, LogId};
 use fourword_protocol::limits::{
     FRAME_LOGS_MAX, IN_FLIGHT_BYTES_MAX, STATE_DOCUMENTS_MAX, STRETCHES_MAX, STRETCHES_WAITING_MAX,
     WAITING_ENVELOPE_BYTES_MAX, WAITING_ENVELOPES_MAX, WAITING_STATEMENTS_MAX,
 };
-use fourword_protocol::roster::{Body, Role, Roster, Signer, Statement};
-use fourword_protocol::schema::chat::{Chat, ChatIndex, NewMessage};
-use fourword_protocol::schema::rights::Actor;
-use fourword_protocol::schema::{self, Concern, Put};
-use fourword_protocol::time::WallTime;
-use fourword_protocol::update::document::Document;
-use fourword_protocol::update::{Shape, client_id};
+use fourword_protocol::roster::Role;
 use fourword_protocol::wire::{Frame, Knock, Proof};
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
+use fourword_tests::insider::{Insider, roster_from};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
@@ -46,14 +37,6 @@ pub(crate) struct Attack {
     pub(crate) sent: BTreeMap<&'static str, u64>,
     pub(crate) disconnects: u64,
     written: Vec<String>,
-}
-
-/// What only a member has.
-pub(crate) struct Secrets {
-    pub(crate) roster: Roster,
-    pub(crate) person: PersonId,
-    pub(crate) secret: EntitySecret,
-    pub(crate) epoch: (StatementId, EpochKey),
 }
 
 impl Attack {
@@ -173,38 +156,18 @@ impl Attack {
 
     /// Shows a node that the attacker holds the group's secret, if it does.
     pub(crate) fn greet(&mut self, to: &str) {
-        let device = self.c.device(to).unwrap();
-        if let Some(secrets) = self.try_secrets() {
-            let hello = Frame::Hello(vec![secrets.secret.greeting(self.device.key(), device)]);
-            self.c.inject("mal", to, hello.encode());
+        if let Some(insider) = self.try_insider() {
+            insider.greet(&mut self.c, to);
         }
     }
 
     /// What the attacker has as a member.
-    pub(crate) fn secrets(&self) -> Secrets {
-        self.try_secrets().expect("a member")
+    pub(crate) fn insider(&self) -> Insider {
+        self.try_insider().expect("a member")
     }
 
-    fn try_secrets(&self) -> Option<Secrets> {
-        let genesis = self.statements.iter().filter_map(|bytes| Statement::read(bytes).ok());
-        let genesis = genesis.into_iter().find(|s| matches!(s.body(), Body::Genesis(_)))?;
-        let mut roster = Roster::new(genesis).ok()?;
-        for bytes in &self.statements {
-            roster.insert(bytes);
-        }
-        let person = roster.person_of(&self.device.key())?;
-        let commitment = |epoch: &StatementId| match roster.statement(epoch).map(Statement::body) {
-            Some(Body::Epoch { commitment, .. }) => Some(*commitment),
-            _ => None,
-        };
-        let opened = roster.seals_for(&self.device.key()).into_iter().find_map(|(id, seal)| {
-            let secret = roster.genesis().secret_commitment;
-            let (key, secret) =
-                epoch::open(self.entity, commitment(&id)?, secret, &seal.sealed, &self.device)?;
-            Some((id, key, secret))
-        });
-        let (id, key, secret) = opened?;
-        Some(Secrets { roster, person, secret, epoch: (id, key) })
+    fn try_insider(&self) -> Option<Insider> {
+        Insider::with("mal", self.device.clone(), roster_from(&self.statements)?)
     }
 
     /// What a node counted as dropped, by reason.
@@ -270,82 +233,6 @@ impl Attack {
         assert!(cost.sent_bytes <= 2 * IN_FLIGHT_BYTES_MAX, "{name} after {what}: {cost:?}");
         assert!(cost.loads <= 8, "{name} after {what}: {cost:?}");
     }
-}
-
-impl Secrets {
-    pub(crate) fn document(&self, concern: &Concern) -> DocumentKey {
-        schema::document_key(self.secret.bytes(), concern, 1)
-    }
-
-    pub(crate) fn sign(&self, device: &DeviceSecret, body: Body) -> Vec<u8> {
-        self.roster.draft(Signer::Device(device), body).unwrap().bytes().to_vec()
-    }
-}
-
-/// A log that the attacker writes by hand into the chat.
-pub(crate) struct Forger {
-    pub(crate) header: Header,
-    pub(crate) key: EpochKey,
-    device: DeviceSecret,
-    document: Document,
-}
-
-impl Forger {
-    /// A new log of the attacker's own device in the chat.
-    pub(crate) fn new(device: &DeviceSecret, secrets: &Secrets, incarnation: u64) -> Forger {
-        Forger::into(&Concern::Chat, device, secrets, incarnation)
-    }
-
-    /// A new log of the attacker's own device.
-    pub(crate) fn into(
-        concern: &Concern,
-        device: &DeviceSecret,
-        secrets: &Secrets,
-        incarnation: u64,
-    ) -> Forger {
-        let key = secrets.document(concern);
-        let log = LogId { document: key, device: device.key(), incarnation: Incarnation(incarnation) };
-        let mut document = Document::new(&key.to_string(), schema::roots(concern), Shape::Maps);
-        document.begin_log(client_id(&log.device, &log.document, log.incarnation)).unwrap();
-        let (epoch, key) = secrets.epoch.clone();
-        let header = Header {
-            log,
-            sequence: 1,
-            previous: EnvelopeHash([0; 32]),
-            heads: secrets.roster.heads(),
-            epoch,
-        };
-        Forger { header, key, device: device.clone(), document }
-    }
-
-    /// The update of a message in this person's name.
-    pub(crate) fn message(&mut self, person: PersonId, text: &str, random: [u8; 8]) -> Vec<u8> {
-        let index = ChatIndex::default();
-        let actor = Actor { person, role: Role::Member };
-        let new = NewMessage { text: text.to_owned(), parent: None, attachments: Vec::new() };
-        let chat = Chat::new(&self.document, &index);
-        let (_, put): (_, Put) = chat.send(&actor, random, &new, WallTime(5)).unwrap();
-        self.document.edit(&[put]).unwrap().update
-    }
-
-    /// Seals content under the header as it stands, whatever that says.
-    pub(crate) fn seal(&mut self, content: &[u8], random: &mut ChaCha20Rng) -> Envelope {
-        Envelope::seal(self.header.clone(), content, &self.key, &self.device, random).unwrap()
-    }
-
-    /// Seals content and moves on to the next position.
-    pub(crate) fn next(&mut self, content: &[u8], random: &mut ChaCha20Rng) -> Envelope {
-        let envelope = self.seal(content, random);
-        self.header.sequence += 1;
-        self.header.previous = envelope.hash();
-        envelope
-    }
-}
-
-/// Packs envelopes into a frame.
-pub(crate) fn page(entity: EntityId, document: DocumentKey, envelopes: &[Envelope]) -> Frame {
-    let envelopes = envelopes.iter().map(|e| e.bytes().to_vec()).collect();
-    Frame::Envelopes { entity, document, envelopes, more: false }
 }
 
 /// A log of some device in a document.

@@ -2,25 +2,27 @@
 
 use std::collections::BTreeSet;
 
-use crate::attack::{Attack, Forger, HONEST, page, some_log};
+use crate::attack::{Attack, HONEST, some_log};
 use fourword_protocol::command::{Command, Reply};
+use fourword_protocol::envelope::Header;
 use fourword_protocol::epoch::EpochKey;
 use fourword_protocol::identity::DeviceSecret;
 use fourword_protocol::ids::{Digest, DocumentKey, EnvelopeHash, Incarnation, LogHead, LogId, StatementId};
 use fourword_protocol::limits::STATE_DOCUMENTS_MAX;
-use fourword_protocol::roster::{Body, Role, Seal, Signer};
+use fourword_protocol::roster::{Body, Role, Seal};
 use fourword_protocol::schema::Concern;
 use fourword_protocol::wire::{DocumentState, Frame, State, Vector};
+use fourword_tests::insider::frame;
 
 #[test]
 fn an_epoch_that_is_sealed_to_nobody_silences_nobody() {
     let mut a = Attack::by_member(120);
     let before = a.c.remembered("ada").statements.len();
     for round in 0..5 {
-        let secrets = a.secrets();
+        let insider = a.insider();
         let commitment = EpochKey::generate(&mut a.random).commitment();
-        let body = Body::Epoch { counter: secrets.roster.next_counter(), commitment, seals: Vec::new() };
-        let statement = secrets.sign(&a.device.clone(), body);
+        let body = Body::Epoch { counter: insider.roster.next_counter(), commitment, seals: Vec::new() };
+        let statement = insider.sign(body).bytes().to_vec();
         a.statements.push(statement.clone());
         for name in HONEST {
             let frame = Frame::Statements { entity: a.entity, statements: vec![statement.clone()] };
@@ -36,8 +38,8 @@ fn an_epoch_that_is_sealed_to_nobody_silences_nobody() {
 #[test]
 fn a_lie_about_our_own_log_costs_no_edit_and_no_log_without_end() {
     let mut a = Attack::by_member(121);
-    let secrets = a.secrets();
-    let chat = secrets.document(&Concern::Chat);
+    let insider = a.insider();
+    let chat = insider.document(&Concern::Chat);
     let ada = a.c.device("ada").unwrap();
     for _ in 0..60 {
         // The lie comes while the first edit is on its way to the disk and the others wait.
@@ -62,19 +64,17 @@ fn a_lie_about_our_own_log_costs_no_edit_and_no_log_without_end() {
 #[test]
 fn early_envelopes_of_one_member_leave_room_for_those_of_others() {
     let mut a = Attack::by_member(122);
-    let secrets = a.secrets();
-    let chat = secrets.document(&Concern::Chat);
-    let device = a.device.clone();
-    let random = &mut a.random.clone();
+    let insider = a.insider();
+    let chat = insider.document(&Concern::Chat);
     for batch in 0..15 {
         let envelopes: Vec<_> = (0..100)
             .map(|number| {
-                let mut forger = Forger::new(&device, &secrets, 10_000 + batch * 100 + number);
-                forger.header.epoch = StatementId([8; 32]);
-                forger.next(b"never to be opened", random)
+                let log = insider.log(Concern::Chat, 10_000 + batch * 100 + number);
+                let header = Header { epoch: StatementId([8; 32]), ..log.header() };
+                insider.seal(header, b"never to be opened")
             })
             .collect();
-        a.send("cem", "waiting", &page(a.entity, chat, &envelopes));
+        a.send("cem", "waiting", &frame(a.entity, &envelopes));
     }
     a.c.settle();
     assert_eq!(a.c.queues("cem").waiting_envelopes, 1024);
@@ -90,14 +90,14 @@ fn early_envelopes_of_one_member_leave_room_for_those_of_others() {
     let later = a.c.stored_log("ada", log.unwrap());
     assert!(later.len() > stored.len() + 1);
     a.c.heal();
-    let frame = |bytes: &Vec<u8>| Frame::Envelopes {
+    let alone = |bytes: &Vec<u8>| Frame::Envelopes {
         entity: a.entity,
         document: chat,
         envelopes: vec![bytes.clone()],
         more: false,
     };
     let (last, rest) = later.split_last().unwrap();
-    let frames: Vec<Frame> = std::iter::once(last).chain(&rest[stored.len()..]).map(frame).collect();
+    let frames: Vec<Frame> = std::iter::once(last).chain(&rest[stored.len()..]).map(alone).collect();
     a.greet("cem");
     for frame in &frames {
         a.c.inject("mal", "cem", frame.encode());
@@ -112,7 +112,7 @@ fn early_envelopes_of_one_member_leave_room_for_those_of_others() {
 #[test]
 fn each_page_is_loaded_once_however_often_it_is_asked_for() {
     let mut a = Attack::by_member(123);
-    let chat = a.secrets().document(&Concern::Chat);
+    let chat = a.insider().document(&Concern::Chat);
     let entity = a.entity;
     a.c.take_inbox("mal");
     a.send("ada", "vector", &Frame::Vector(Vector { entity, document: chat, logs: Vec::new() }));
@@ -130,7 +130,7 @@ fn each_page_is_loaded_once_however_often_it_is_asked_for() {
 #[test]
 fn a_state_that_names_a_document_twice_is_a_fault_and_asks_nothing() {
     let mut a = Attack::by_member(124);
-    let chat = a.secrets().document(&Concern::Chat);
+    let chat = a.insider().document(&Concern::Chat);
     a.c.take_inbox("mal");
     a.c.take_cost("ada");
     let documents = (0..2000)
@@ -148,7 +148,7 @@ fn of_a_state_with_more_documents_than_may_be_those_known_here_are_remembered() 
     for (count, remembered) in [(STATE_DOCUMENTS_MAX, STATE_DOCUMENTS_MAX), (STATE_DOCUMENTS_MAX + 1, 1)] {
         let mut a = Attack::by_member(129);
         a.c.isolate("cem");
-        let chat = a.secrets().document(&Concern::Chat);
+        let chat = a.insider().document(&Concern::Chat);
         a.c.take_inbox("mal");
         let keys: BTreeSet<DocumentKey> = (1..count).map(|_| DocumentKey(a.name())).chain([chat]).collect();
         let other = Digest(a.name());
@@ -193,17 +193,15 @@ fn people_made_up_by_a_member_are_named_a_few_at_a_time() {
     a.c.settle();
     a.statements =
         a.c.remembered("ada").statements.into_iter().filter(|s| s.0 == a.entity).map(|s| s.2).collect();
-    let mut secrets = a.secrets();
-    let invite = secrets.roster.invite(&code.key()).unwrap().statement;
+    let mut insider = a.insider();
+    let invite = insider.roster.invite(&code.key()).unwrap().statement;
     let mut made = Vec::new();
     for _ in 0..400 {
         let device = DeviceSecret::generate(&mut a.random);
         let certificate = a.certificate(&device);
         let signature = code.sign_acceptance(&certificate);
         let body = Body::AcceptInvite { invite, certificate, signature };
-        let statement = secrets.roster.draft(Signer::Device(&a.device), body).unwrap();
-        made.push(statement.bytes().to_vec());
-        secrets.roster.add(statement);
+        made.push(insider.state(body).1);
     }
     for statements in made.chunks(100) {
         let frame = Frame::Statements { entity: a.entity, statements: statements.to_vec() };
@@ -224,20 +222,15 @@ fn people_made_up_by_a_member_are_named_a_few_at_a_time() {
 fn seals_that_do_not_open_are_tried_once() {
     let mut a = Attack::by_member(127);
     let ada = a.c.device("ada").unwrap();
-    let device = a.device.clone();
-    let mut secrets = a.secrets();
+    let mut insider = a.insider();
     let commitment = EpochKey::generate(&mut a.random).commitment();
-    let body = Body::Epoch { counter: secrets.roster.next_counter(), commitment, seals: Vec::new() };
-    let epoch = secrets.roster.draft(Signer::Device(&device), body).unwrap();
-    let mut made = vec![epoch.bytes().to_vec()];
-    let id = epoch.id();
-    secrets.roster.add(epoch);
+    let body = Body::Epoch { counter: insider.roster.next_counter(), commitment, seals: Vec::new() };
+    let (id, epoch) = insider.state(body);
+    let mut made = vec![epoch];
     for number in 0..300u64 {
         let sealed = [&number.to_be_bytes()[..], &[3; 104]].concat();
         let body = Body::SealKey { epoch: id, seals: vec![Seal { device: ada, sealed }] };
-        let statement = secrets.roster.draft(Signer::Device(&device), body).unwrap();
-        made.push(statement.bytes().to_vec());
-        secrets.roster.add(statement);
+        made.push(insider.state(body).1);
     }
     let began = std::time::Instant::now();
     for statement in made {
@@ -252,14 +245,13 @@ fn seals_that_do_not_open_are_tried_once() {
 #[test]
 fn repeated_faults_end_the_connection_and_are_counted() {
     let mut a = Attack::by_member(128);
-    let secrets = a.secrets();
-    let device = a.device.clone();
-    let random = &mut a.random.clone();
+    let insider = a.insider();
+    let log = insider.log(Concern::Chat, 77);
     let mut frames = 0;
     while a.c.are_connected("mal", "ada") {
-        let mut bytes = Forger::new(&device, &secrets, 77).next(b"x", random).bytes().to_vec();
+        let mut bytes = insider.seal(log.header(), &[frames]).bytes().to_vec();
         *bytes.last_mut().unwrap() ^= 1;
-        let chat = secrets.document(&Concern::Chat);
+        let chat = insider.document(&Concern::Chat);
         let envelopes = vec![bytes];
         a.send(
             "ada",
@@ -278,13 +270,11 @@ fn repeated_faults_end_the_connection_and_are_counted() {
 #[test]
 fn one_page_of_faults_costs_no_more_checks_than_are_forgiven() {
     let mut a = Attack::by_member(129);
-    let secrets = a.secrets();
-    let chat = secrets.document(&Concern::Chat);
-    let device = a.device.clone();
-    let random = &mut a.random.clone();
+    let insider = a.insider();
+    let chat = insider.document(&Concern::Chat);
     let envelopes = (0..500u64)
         .map(|number| {
-            let mut bytes = Forger::new(&device, &secrets, number).next(b"x", random).bytes().to_vec();
+            let mut bytes = insider.log(Concern::Chat, number).write(b"x").bytes().to_vec();
             *bytes.last_mut().unwrap() ^= 1;
             bytes
         })
@@ -310,7 +300,7 @@ fn gossip_that_no_honest_node_passes_on_is_a_fault_of_who_does() {
 #[test]
 fn hundreds_of_statements_one_at_a_time_are_taken_and_harm_nobody() {
     let mut a = Attack::by_member(131);
-    let mut secrets = a.secrets();
+    let mut insider = a.insider();
     let device = a.device.clone();
     let before = a.statements.len();
     let mut made = Vec::new();
@@ -320,10 +310,7 @@ fn hundreds_of_statements_one_at_a_time_are_taken_and_harm_nobody() {
             LogId { document: DocumentKey([1; 32]), device: device.key(), incarnation: Incarnation(number) },
             LogHead { sequence: 1, hash: EnvelopeHash([1; 32]) },
         )];
-        let statement =
-            secrets.roster.draft(Signer::Device(&device), Body::Held { removal, vectors }).unwrap();
-        made.push(statement.bytes().to_vec());
-        secrets.roster.add(statement);
+        made.push(insider.state(Body::Held { removal, vectors }).1);
     }
     let began = std::time::Instant::now();
     for statement in &made {
@@ -338,16 +325,13 @@ fn hundreds_of_statements_one_at_a_time_are_taken_and_harm_nobody() {
 
 /// Statements of the attacker beside each other, none knowing of the next, in chains of this depth.
 fn spread_out(a: &mut Attack, chains: u64, depth: u64) -> Vec<Vec<u8>> {
-    let device = a.device.clone();
     let mut made = Vec::new();
     for chain in 0..chains {
-        let mut secrets = a.secrets();
+        let mut insider = a.insider();
         for step in 0..depth {
             let removal = StatementId([(chain * depth + step) as u8; 32]);
             let body = Body::Held { removal, vectors: Vec::new() };
-            let statement = secrets.roster.draft(Signer::Device(&device), body).unwrap();
-            made.push(statement.bytes().to_vec());
-            secrets.roster.add(statement);
+            made.push(insider.state(body).1);
         }
     }
     made
@@ -383,9 +367,9 @@ fn more_open_heads_than_can_be_named_make_no_honest_write_void() {
 #[test]
 fn statements_without_right_have_no_document_read_anew() {
     let mut a = Attack::by_member(143);
-    let secrets = a.secrets();
-    let ada = secrets.roster.person_of(&a.c.device("ada").unwrap()).unwrap();
-    let statement = secrets.sign(&a.device.clone(), Body::Remove { person: ada, vectors: Vec::new() });
+    let insider = a.insider();
+    let ada = insider.roster.person_of(&a.c.device("ada").unwrap()).unwrap();
+    let statement = insider.sign(Body::Remove { person: ada, vectors: Vec::new() }).bytes().to_vec();
     a.send("ada", "removal", &Frame::Statements { entity: a.entity, statements: vec![statement] });
     a.c.run_for(100);
     assert_eq!(a.c.take_cost("ada").loads, 0);
@@ -396,17 +380,14 @@ fn statements_without_right_have_no_document_read_anew() {
 fn a_group_whose_roster_is_larger_than_one_answer_can_be_joined() {
     let mut a = Attack::by_member(144);
     let device = a.device.clone();
-    let mut secrets = a.secrets();
+    let mut insider = a.insider();
     for number in 0..60u64 {
         let log =
             |n| LogId { document: DocumentKey([1; 32]), device: device.key(), incarnation: Incarnation(n) };
         let vectors =
             (0..500).map(|n| (log(n), LogHead { sequence: 1, hash: EnvelopeHash([1; 32]) })).collect();
         let removal = StatementId([number as u8; 32]);
-        let statement =
-            secrets.roster.draft(Signer::Device(&device), Body::Held { removal, vectors }).unwrap();
-        let statements = vec![statement.bytes().to_vec()];
-        secrets.roster.add(statement);
+        let statements = vec![insider.state(Body::Held { removal, vectors }).1];
         a.send("ada", "large statement", &Frame::Statements { entity: a.entity, statements });
     }
     a.c.settle();

@@ -6,15 +6,17 @@
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::ids::{StatementId, to_base32};
 use fourword_protocol::limits::{PACK_RATIO_MAX, TEXT_BYTES_MAX, UPDATE_BLOCKS_MAX};
-use fourword_protocol::roster::{Body, Role, Signer};
+use fourword_protocol::roster::{Body, Role};
+use fourword_protocol::schema::Concern;
 use fourword_protocol::wire::Frame;
+use fourword_tests::insider::frame;
 use rand::{Rng, RngExt};
 
 use crate::alloc;
-use crate::attack::{Forger, page};
-use crate::grammar::{Block, Update, number};
+use crate::grammar::{Block, Update};
 use crate::mirror::Verdict;
 use crate::siege::{Log, Siege};
+use crate::writer::number;
 
 /// Writes blocks as one update that must be taken.
 fn write(siege: &mut Siege, log: &mut Log, blocks: Vec<Block>) {
@@ -83,22 +85,20 @@ fn keys() {
 }
 
 /// Different envelopes at one position of a log, of which one counts.
-fn forks(siege: &mut Siege, count: u64) -> Vec<Envelope> {
-    let (device, secrets) = (siege.a.device.clone(), siege.a.secrets());
-    let mut forger = Forger::new(&device, &secrets, 500);
-    (0..count).map(|number| forger.seal(&number.to_be_bytes(), &mut siege.rng)).collect()
+fn forks(siege: &Siege, count: u64) -> Vec<Envelope> {
+    let log = siege.insider.log(Concern::Chat, 500);
+    (0..count).map(|number| siege.insider.seal(log.header(), &number.to_be_bytes())).collect()
 }
 
 #[test]
 fn what_a_member_sends_in_vain_is_checked_a_few_thousand_times_and_then_at_a_slow_pace() {
     let mut siege = Siege::new(402, Role::Member);
-    let chat = siege.mirrors[0].key;
-    let forks = forks(&mut siege, 14_000);
+    let forks = forks(&siege, 14_000);
     let began = std::time::Instant::now();
     for part in forks.chunks(500) {
         // A new connection is no new allowance.
         siege.a.c.disconnect("mal", "ada");
-        siege.a.send("ada", "forks", &page(siege.a.entity, chat, part));
+        siege.a.send("ada", "forks", &frame(siege.a.entity, part));
         siege.a.c.run_for(10);
     }
     println!("{} forks: {:?}", forks.len(), began.elapsed());
@@ -107,7 +107,7 @@ fn what_a_member_sends_in_vain_is_checked_a_few_thousand_times_and_then_at_a_slo
     assert!(dropped["more in vain than is heard"] > 3, "{dropped:?}");
     // Not for ever, and what is not in vain is heard at once.
     siege.a.c.run_for(1000);
-    siege.a.send("ada", "forks", &page(siege.a.entity, chat, &forks[..50]));
+    siege.a.send("ada", "forks", &frame(siege.a.entity, &forks[..50]));
     siege.a.c.run_for(10);
     assert!(siege.a.dropped("ada")["forked log"] >= dropped["forked log"] + 49);
     siege.a.stands("a flood of forks");
@@ -124,15 +124,12 @@ fn statements_known_already_cost_no_check_and_those_that_wait_are_heard_a_few_th
     }
     siege.a.c.run_for(10);
     assert_eq!(siege.a.dropped("ada").get("more in vain than is heard"), None);
-    let mut secrets = siege.a.secrets();
-    let device = siege.a.device.clone();
-    let lost = Body::Held { removal: StatementId([1; 32]), vectors: Vec::new() };
-    let lost = secrets.roster.draft(Signer::Device(&device), lost).unwrap();
-    secrets.roster.add(lost);
+    let mut insider = siege.a.insider();
+    insider.state(Body::Held { removal: StatementId([1; 32]), vectors: Vec::new() });
     let waiting: Vec<Vec<u8>> = (0..5000u64)
         .map(|number| {
             let removal = StatementId([&number.to_be_bytes()[..], &[0; 24]].concat().try_into().unwrap());
-            secrets.sign(&device, Body::Held { removal, vectors: Vec::new() })
+            insider.sign(Body::Held { removal, vectors: Vec::new() }).bytes().to_vec()
         })
         .collect();
     for part in waiting.chunks(500) {

@@ -1,7 +1,9 @@
 //! Updates as a hostile member writes them: a grammar without any of the rules.
 //!
-//! Written from the layout in docs/PROTOCOL.md, section 9, and not with the code under attack, so
-//! that it can say what that code would never write. Whatever is put in is written as it is.
+//! The parts are written by the same hand that writes for the tests of the parser, and whatever is
+//! put in is written as it is.
+
+use crate::writer::{gone, id, number, record, string};
 
 /// A block by client and clock.
 pub(crate) type Id = (u64, u64);
@@ -44,17 +46,6 @@ pub(crate) enum Tie {
     Origins(Option<Id>, Option<Id>),
 }
 
-/// A number of any width.
-pub(crate) fn number(mut value: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-    out
-}
-
 /// Reads a number at a place; gives it and how many bytes it takes.
 pub(crate) fn number_at(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
     let mut value = 0u64;
@@ -65,15 +56,6 @@ pub(crate) fn number_at(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
         }
     }
     None
-}
-
-pub(crate) fn string(text: &str) -> Vec<u8> {
-    [number(text.len() as u64), text.into()].concat()
-}
-
-/// The body of a block of kind 8 with one byte string: a record.
-pub(crate) fn record(bytes: &[u8]) -> Vec<u8> {
-    [vec![1, 116], number(bytes.len() as u64), bytes.to_vec()].concat()
 }
 
 impl Update {
@@ -112,10 +94,7 @@ impl Block {
 
     fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Block::Gone(length) => {
-                out.push(0);
-                out.extend(number(*length));
-            }
+            Block::Gone(length) => out.extend(gone(*length)),
             Block::Skip(length) => {
                 out.push(10);
                 out.extend(number(*length));
@@ -131,7 +110,6 @@ impl Block {
 impl Tie {
     fn write(&self, kind: u8, out: &mut Vec<u8>) {
         let key = |key: &Option<String>| if key.is_some() { 0x20 } else { 0 };
-        let id = |id: &Id| [number(id.0), number(id.1)].concat();
         match self {
             Tie::Root(root, name) => {
                 out.extend([kind | key(name), 1]);
@@ -140,14 +118,14 @@ impl Tie {
             }
             Tie::Nested(block, name) => {
                 out.extend([kind | key(name), 0]);
-                out.extend(id(block));
+                out.extend(id(block.0, block.1));
                 name.iter().for_each(|name| out.extend(string(name)));
             }
             Tie::Origins(left, right) => {
                 let flags = u8::from(left.is_some()) << 7 | u8::from(right.is_some()) << 6;
                 // Writers of maps flag the key of a block that follows another, and do not write it.
                 out.push(kind | flags | 0x20);
-                left.iter().chain(right).for_each(|block| out.extend(id(block)));
+                left.iter().chain(right).for_each(|block| out.extend(id(block.0, block.1)));
             }
         }
     }

@@ -7,9 +7,10 @@ use fourword_protocol::ids::to_base32;
 use fourword_protocol::limits::MAP_KEY_BYTES_MAX;
 use fourword_protocol::roster::Role;
 
-use crate::grammar::{Block, Id, Section, Tie, Update, number, record, string};
+use crate::grammar::{Block, Id, Section, Tie, Update};
 use crate::mirror::Verdict;
 use crate::siege::{Log, Siege};
+use crate::writer::{Says, nested, number, record, string, verdict};
 
 /// A flag set: the record of a reaction or a pin.
 const FLAG: [u8; 2] = [1, 1];
@@ -17,24 +18,8 @@ const FLAG: [u8; 2] = [1, 1];
 /// A client that nobody writes as.
 const NOBODY: u64 = 99;
 
-/// What the protocol says of one part of an update, taken alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Says {
-    /// Nothing is wrong.
-    Fine,
-    /// The update is void.
-    Void,
-    /// It waits for another log.
-    Waits,
-    /// No document takes such content, whatever it is tied to.
-    Foreign,
-    /// Its clocks cannot be read, or are not the log's.
-    Ends,
-}
-
 /// Contents by kind and bytes. A pin's record is what the keys below take.
 fn contents() -> Vec<(u8, Vec<u8>, Says)> {
-    let deep = |depth: usize| [vec![1], [117, 1].repeat(depth), vec![126]].concat();
     vec![
         (8, record(&FLAG), Says::Fine),
         (3, [number(2), FLAG.to_vec()].concat(), Says::Fine),
@@ -59,8 +44,8 @@ fn contents() -> Vec<(u8, Vec<u8>, Says)> {
         (8, vec![2, 116, 0, 116, 0], Says::Foreign),
         (8, vec![1, 126], Says::Foreign),
         (8, [vec![1, 118, 1], string("k"), vec![126]].concat(), Says::Foreign),
-        (8, deep(16), Says::Foreign),
-        (8, deep(17), Says::Ends),
+        (8, nested(16), Says::Foreign),
+        (8, nested(17), Says::Ends),
         (8, [vec![1, 116], number(1 << 40)].concat(), Says::Ends),
         (2, vec![1, 4, b'n', b'u', b'l', b'l'], Says::Ends),
         (9, [string("guid"), vec![118, 0]].concat(), Says::Ends),
@@ -185,16 +170,13 @@ impl Bench {
     }
 }
 
-/// What becomes of an update whose only block has this content and tie, in place and well ended
-/// or not.
-fn verdict(content: Says, tie: Says, in_place: bool, ends_well: bool) -> Verdict {
-    match (content, tie) {
-        _ if !in_place => Verdict::Ended,
-        (Says::Ends, _) | (_, Says::Ends) => Verdict::Ended,
-        (Says::Foreign, _) => Verdict::Void,
-        (_, Says::Waits) => Verdict::Waits,
-        (Says::Fine, Says::Fine) if ends_well => Verdict::Applied,
-        _ => Verdict::Void,
+/// What a node does about what the protocol says.
+fn done(says: Says) -> Verdict {
+    match says {
+        Says::Fine => Verdict::Applied,
+        Says::Void | Says::Foreign => Verdict::Void,
+        Says::Waits => Verdict::Waits,
+        Says::Ends => Verdict::Ended,
     }
 }
 
@@ -216,7 +198,8 @@ fn every_combination_of_content_tie_head_and_ending_is_judged_as_the_protocol_sa
                 let chosen = bench.endings().swap_remove(ending);
                 let block = Block::Item { tie, kind, body: body.clone() };
                 let in_place = head == 0;
-                bench.attempt(block, claimed, chosen, verdict(content, tied, in_place, ending == 0));
+                let ended = if ending == 0 { Says::Fine } else { Says::Void };
+                bench.attempt(block, claimed, chosen, done(verdict(content, tied, in_place, ended)));
                 sent += 1;
                 if sent.is_multiple_of(100) {
                     bench.siege.deliver();

@@ -26,3 +26,5 @@ mod mutate;
 mod rights;
 mod siege;
 mod stranger;
+#[path = "../../protocol/tests/writer/mod.rs"]
+mod writer;

@@ -2,27 +2,27 @@
 
 use fourword_protocol::epoch::EpochKey;
 use fourword_protocol::identity::DeviceSecret;
-use fourword_protocol::ids::{Digest, DocumentKey, EnvelopeHash, StatementId};
+use fourword_protocol::ids::{Digest, DocumentKey, EnvelopeHash, PersonId, StatementId};
 use fourword_protocol::limits::{CONTENT_BYTES_MAX, FRAME_LOGS_MAX};
 use fourword_protocol::roster::invite::InviteCode;
 use fourword_protocol::roster::{Body, Role, Seal};
 use fourword_protocol::schema::Concern;
 use fourword_protocol::time::WallTime;
 use fourword_protocol::wire::{DocumentState, Frame, State, Vector};
+use fourword_tests::insider::{Insider, Log, frame, in_the_name_of};
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha20Rng;
+use rand::Rng;
 
-use crate::attack::{Attack, Forger, HONEST, Secrets, page, some_log};
+use crate::attack::{Attack, HONEST, some_log};
 
 /// One attack of any kind, sent to one node or to both, as a page or by gossip.
 fn attack(a: &mut Attack, number: u64) -> &'static str {
-    let secrets = a.secrets();
-    let chat = secrets.document(&Concern::Chat);
+    let insider = a.insider();
+    let chat = insider.document(&Concern::Chat);
     match a.draw(3) {
-        0 => control(a, &secrets, chat),
-        1 => statements(a, &secrets),
-        _ => envelopes(a, &secrets, number),
+        0 => control(a, &insider, chat),
+        1 => statements(a, &insider),
+        _ => envelopes(a, &insider, number),
     }
 }
 
@@ -46,7 +46,7 @@ fn deliver(a: &mut Attack, kind: &'static str, frame: &Frame) -> &'static str {
 }
 
 /// Frames about how things stand.
-fn control(a: &mut Attack, secrets: &Secrets, chat: DocumentKey) -> &'static str {
+fn control(a: &mut Attack, insider: &Insider, chat: DocumentKey) -> &'static str {
     let entity = a.entity;
     let ada = a.c.device("ada").unwrap();
     let own = a.heads.keys().find(|log| log.document == chat && log.device == ada).copied().unwrap();
@@ -87,7 +87,7 @@ fn control(a: &mut Attack, secrets: &Secrets, chat: DocumentKey) -> &'static str
             "next without a stream"
         }
         _ => {
-            let document = secrets.document(&Concern::Canvas);
+            let document = insider.document(&Concern::Canvas);
             let document = if a.draw(2) == 0 { DocumentKey(a.name()) } else { document };
             let envelopes = a.envelopes.clone();
             deliver(a, "page of no document", &Frame::Envelopes { entity, document, envelopes, more: true })
@@ -96,119 +96,109 @@ fn control(a: &mut Attack, secrets: &Secrets, chat: DocumentKey) -> &'static str
 }
 
 /// Statements without right, without sense or without a signature.
-fn statements(a: &mut Attack, secrets: &Secrets) -> &'static str {
+fn statements(a: &mut Attack, insider: &Insider) -> &'static str {
     let entity = a.entity;
-    let ada = secrets.roster.person_of(&a.c.device("ada").unwrap()).unwrap();
-    let device = a.device.clone();
-    let (kind, statement) = match a.draw(8) {
-        0 => (
-            "removal without right",
-            secrets.sign(&device, Body::Remove { person: ada, vectors: Vec::new() }),
-        ),
+    let ada = insider.roster.person_of(&a.c.device("ada").unwrap()).unwrap();
+    let counter = insider.roster.next_counter();
+    let (kind, body) = match a.draw(8) {
+        0 => ("removal without right", Body::Remove { person: ada, vectors: Vec::new() }),
         1 => {
-            let body = Body::SetRole { person: secrets.person, role: Role::Owner, vectors: Vec::new() };
-            ("promotion of itself", secrets.sign(&device, body))
+            let (person, role) = (insider.person, Role::Owner);
+            ("promotion of itself", Body::SetRole { person, role, vectors: Vec::new() })
         }
         2 => {
-            let key =
-                InviteCode { entity, secret: a.noise(16).try_into().unwrap(), addresses: Vec::new() }.key();
-            let body =
-                Body::OpenInvite { key, role: Role::Owner, expires: WallTime(u64::MAX >> 12), uses: 9 };
-            ("invite without right", secrets.sign(&device, body))
+            let secret = a.noise(16).try_into().unwrap();
+            let key = InviteCode { entity, secret, addresses: Vec::new() }.key();
+            let expires = WallTime(u64::MAX >> 12);
+            ("invite without right", Body::OpenInvite { key, role: Role::Owner, expires, uses: 9 })
         }
         3 => {
             let commitment = EpochKey::generate(&mut a.random).commitment();
-            let body = Body::Epoch { counter: secrets.roster.next_counter(), commitment, seals: Vec::new() };
-            ("epoch sealed to nobody", secrets.sign(&device, body))
+            ("epoch sealed to nobody", Body::Epoch { counter, commitment, seals: Vec::new() })
         }
         4 => {
             let commitment = EpochKey::generate(&mut a.random).commitment();
             let mut seals: Vec<Seal> =
                 HONEST.map(|name| Seal { device: a.c.device(name).unwrap(), sealed: vec![7; 112] }).into();
             seals.sort_by_key(|seal| seal.device);
-            let body = Body::Epoch { counter: secrets.roster.next_counter(), commitment, seals };
-            ("epoch with false seals", secrets.sign(&device, body))
+            ("epoch with false seals", Body::Epoch { counter, commitment, seals })
         }
         5 => {
+            let stranger = DeviceSecret::generate(&mut a.random);
+            let certificate = a.certificate(&stranger);
+            ("somebody let in without right", Body::Add { certificate, role: Role::Owner })
+        }
+        6 => {
             let mut bytes = a.one_of(&a.statements.clone());
             let at = a.draw(bytes.len() as u64) as usize;
             bytes[at] ^= 1;
-            ("altered statement", bytes)
-        }
-        6 => {
-            let stranger = DeviceSecret::generate(&mut a.random);
-            let certificate = a.certificate(&stranger);
-            (
-                "somebody let in without right",
-                secrets.sign(&device, Body::Add { certificate, role: Role::Owner }),
-            )
+            let statements = vec![bytes];
+            return deliver(a, "altered statement", &Frame::Statements { entity, statements });
         }
         _ => {
             let length = a.draw(500) as usize;
-            ("noise for a statement", a.noise(length))
+            let statements = vec![a.noise(length)];
+            return deliver(a, "noise for a statement", &Frame::Statements { entity, statements });
         }
     };
-    deliver(a, kind, &Frame::Statements { entity, statements: vec![statement] })
+    let statements = vec![insider.sign(body).bytes().to_vec()];
+    deliver(a, kind, &Frame::Statements { entity, statements })
 }
 
 /// Envelopes that no honest device makes: wrong in their header, their content or as bytes.
-fn envelopes(a: &mut Attack, secrets: &Secrets, number: u64) -> &'static str {
-    let mut random = ChaCha20Rng::seed_from_u64(a.draw(u64::MAX));
-    let forger = Forger::new(&a.device.clone(), secrets, number);
+fn envelopes(a: &mut Attack, insider: &Insider, number: u64) -> &'static str {
+    let log = insider.log(Concern::Chat, number);
     match a.draw(3) {
-        0 => misplaced(a, secrets, forger, &mut random),
-        1 => misfilled(a, secrets, forger, &mut random),
-        _ => misdirected(a, secrets, forger, &mut random),
+        0 => misplaced(a, insider, log),
+        1 => misfilled(a, insider, log),
+        _ => misdirected(a, insider, log),
     }
 }
 
+/// The update of a message in somebody's name.
+fn message(log: &mut Log, person: PersonId) -> Vec<u8> {
+    let message = log.message(person, "hostile");
+    log.update(&message)
+}
+
 /// Headers that name what is not there.
-fn misplaced(
-    a: &mut Attack,
-    secrets: &Secrets,
-    mut forger: Forger,
-    random: &mut ChaCha20Rng,
-) -> &'static str {
-    let good = forger.message(secrets.person, "hostile", [1; 8]);
+fn misplaced(a: &mut Attack, insider: &Insider, mut log: Log) -> &'static str {
+    let good = message(&mut log, insider.person);
+    let mut header = log.header();
     let kind = match a.draw(4) {
         0 => {
-            forger.header.sequence = 2 + a.draw(u64::MAX - 2);
-            forger.header.previous = EnvelopeHash([5; 32]);
+            header.sequence = 2 + a.draw(u64::MAX - 2);
+            header.previous = EnvelopeHash([5; 32]);
             "position far ahead"
         }
         1 => {
-            forger.header.epoch = StatementId(a.name());
+            header.epoch = StatementId(a.name());
             "unknown epoch"
         }
         2 => {
-            forger.header.heads = vec![StatementId(a.name())];
+            header.heads = vec![StatementId(a.name())];
             "unknown heads"
         }
         _ => {
-            forger.header.log.document = DocumentKey(a.name());
+            header.log.document = DocumentKey(a.name());
             "document that is none"
         }
     };
-    let envelope = forger.next(&good, random);
-    deliver(a, kind, &page(a.entity, forger.header.log.document, &[envelope]))
+    deliver(a, kind, &frame(a.entity, &[insider.seal(header, &good)]))
 }
 
 /// Content that nobody may write.
-fn misfilled(
-    a: &mut Attack,
-    secrets: &Secrets,
-    mut forger: Forger,
-    random: &mut ChaCha20Rng,
-) -> &'static str {
-    let ada = secrets.roster.person_of(&a.c.device("ada").unwrap()).unwrap();
+fn misfilled(a: &mut Attack, insider: &Insider, mut log: Log) -> &'static str {
+    let ada = insider.roster.person_of(&a.c.device("ada").unwrap()).unwrap();
+    let mut by = insider.clone();
     let (kind, content) = match a.draw(6) {
-        0 => ("message in another's name", forger.message(ada, "hostile", [2; 8])),
+        0 => ("message in another's name", message(&mut log, ada)),
         1 => {
-            let mut other = Forger::new(&a.device.clone(), secrets, a.draw(u64::MAX));
-            ("client of another log", other.message(secrets.person, "hostile", [1; 8]))
+            let mut other = insider.log(Concern::Chat, a.draw(u64::MAX));
+            ("client of another log", message(&mut other, insider.person))
         }
         2 => {
-            let mut update = forger.message(secrets.person, "hostile", [1; 8]);
+            let mut update = message(&mut log, insider.person);
             update.pop();
             update.extend([1, 7, 1, 0, 1]);
             ("update that deletes", update)
@@ -222,56 +212,41 @@ fn misfilled(
             let mut bomb = vec![0; CONTENT_BYTES_MAX];
             bomb.chunks_mut(100)
                 .filter_map(|chunk| chunk.get_mut(..16))
-                .for_each(|part| random.fill_bytes(part));
+                .for_each(|part| a.random.fill_bytes(part));
             ("bomb", bomb)
         }
         _ => {
-            forger.key = EpochKey::generate(&mut a.random);
-            ("seal that does not open", forger.message(secrets.person, "hostile", [1; 8]))
+            by.keys.insert(insider.epoch, EpochKey::generate(&mut a.random));
+            ("seal that does not open", message(&mut log, insider.person))
         }
     };
-    let envelope = forger.next(&content, random);
-    deliver(a, kind, &page(a.entity, forger.header.log.document, &[envelope]))
+    deliver(a, kind, &frame(a.entity, &[by.seal(log.header(), &content)]))
 }
 
 /// Envelopes at a position that is taken, in a log of somebody else, or altered on the way.
-fn misdirected(
-    a: &mut Attack,
-    secrets: &Secrets,
-    mut forger: Forger,
-    random: &mut ChaCha20Rng,
-) -> &'static str {
-    let (entity, document) = (a.entity, forger.header.log.document);
+fn misdirected(a: &mut Attack, insider: &Insider, mut log: Log) -> &'static str {
+    let (entity, document) = (a.entity, log.id.document);
     match a.draw(3) {
         0 => {
-            let fork = [forger.seal(b"one", random), forger.seal(b"two", random)];
+            let fork = [b"one", b"two"].map(|content| insider.seal(log.header(), content));
             for name in HONEST {
-                a.send(name, "fork", &page(entity, document, &fork));
+                a.send(name, "fork", &frame(entity, &fork));
             }
             "fork"
         }
         1 => {
-            let of_ada = a.heads.keys().find(|log| Some(log.device) == a.c.device("ada")).copied().unwrap();
-            let good = forger.message(secrets.person, "hostile", [1; 8]);
-            let mut bytes = forger.next(&good, random).bytes().to_vec();
-            // The header names ada's device, behind version and document; the signature does not.
-            bytes[33..65].copy_from_slice(&of_ada.device.0);
-            deliver(
-                a,
-                "another's log",
-                &Frame::Envelopes { entity, document, envelopes: vec![bytes], more: false },
-            )
+            let envelope = log.say("hostile");
+            let envelopes = vec![in_the_name_of(&a.c.device("ada").unwrap(), &envelope)];
+            let frame = Frame::Envelopes { entity, document, envelopes, more: false };
+            deliver(a, "another's log", &frame)
         }
         _ => {
             let mut bytes = a.one_of(&a.envelopes.clone());
             let at = a.draw(bytes.len() as u64) as usize;
             bytes[at] ^= 1;
-            let document = DocumentKey(a.name());
-            deliver(
-                a,
-                "altered envelope",
-                &Frame::Envelopes { entity, document, envelopes: vec![bytes], more: true },
-            )
+            let (document, envelopes) = (DocumentKey(a.name()), vec![bytes]);
+            let frame = Frame::Envelopes { entity, document, envelopes, more: true };
+            deliver(a, "altered envelope", &frame)
         }
     }
 }

@@ -19,10 +19,11 @@ use rand::{Rng, RngExt};
 use rand_chacha::ChaCha20Rng;
 
 use crate::alloc;
-use crate::grammar::{Block, Id, Tie, Update, number, number_at, record};
+use crate::grammar::{Block, Id, Tie, Update, number_at};
 use crate::mirror::Verdict;
 use crate::mutate;
 use crate::siege::{Log, Siege};
+use crate::writer::{number, record};
 
 /// Mutants in one group before the next is made, and between two looks at it.
 const ROUND: u64 = 4000;

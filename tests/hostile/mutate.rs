@@ -3,7 +3,8 @@
 use rand::RngExt;
 use rand_chacha::ChaCha20Rng;
 
-use crate::grammar::{Block, Section, Tie, Update, number, number_at, string};
+use crate::grammar::{Block, Section, Tie, Update, number_at};
+use crate::writer::{number, string};
 
 /// Numbers at which arithmetic goes wrong.
 const EDGES: [u64; 14] = [

@@ -7,9 +7,10 @@ use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::update::BlockId;
 
 use crate::attack::HONEST;
-use crate::grammar::{Block, Id, Tie, Update, number, record, string};
+use crate::grammar::{Block, Id, Tie, Update};
 use crate::mirror::Verdict;
 use crate::siege::{Log, Siege};
+use crate::writer::{number, record, string};
 
 const CHAT: usize = 0;
 const CORE: usize = 1;

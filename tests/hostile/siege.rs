@@ -12,12 +12,13 @@ use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::rights::Actor;
 use fourword_protocol::update::client_id;
 use fourword_protocol::wire::Frame;
+use fourword_tests::insider::{self, Insider};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
 use crate::alloc;
-use crate::attack::{Attack, Forger, HONEST, Secrets, page};
+use crate::attack::{Attack, HONEST};
 use crate::mirror::{Mirror, Verdict};
 
 /// Bytes of envelopes in one frame: what is sent at once, as far as a frame can hold it.
@@ -29,7 +30,7 @@ const FRAME_EXTRA: usize = 4 * 1024 * 1024;
 /// One group under attack.
 pub(crate) struct Siege {
     pub(crate) a: Attack,
-    pub(crate) secrets: Secrets,
+    pub(crate) insider: Insider,
     pub(crate) rng: ChaCha20Rng,
     pub(crate) mirrors: Vec<Mirror>,
     /// How many bytes handling a frame may allocate for each of its own: copies to keep and to
@@ -53,19 +54,19 @@ pub(crate) struct Log {
     pub(crate) client: u64,
     /// What became of what it wrote last.
     pub(crate) last: Verdict,
-    forger: Forger,
+    hand: insider::Log,
 }
 
 impl Siege {
     /// A group of two honest nodes and an attacker with this role.
     pub(crate) fn new(seed: u64, role: Role) -> Siege {
         let a = Attack::by(seed, role);
-        let secrets = a.secrets();
+        let insider = a.insider();
         let concerns = [Concern::Chat, Concern::Core];
-        let mirrors = concerns.map(|concern| Mirror::new(concern, secrets.document(&concern))).into();
+        let mirrors = concerns.map(|concern| Mirror::new(concern, insider.document(&concern))).into();
         let mut siege = Siege {
             a,
-            secrets,
+            insider,
             rng: ChaCha20Rng::seed_from_u64(seed),
             mirrors,
             frame_factor: 16,
@@ -86,8 +87,8 @@ impl Siege {
     }
 
     fn actor_of(&self, device: &fourword_protocol::ids::DeviceKey) -> Actor {
-        let person = self.secrets.roster.person_of(device).unwrap();
-        Actor { person, role: self.secrets.roster.reading().role_of(&person).unwrap() }
+        let person = self.insider.roster.person_of(device).unwrap();
+        Actor { person, role: self.insider.roster.reading().role_of(&person).unwrap() }
     }
 
     /// Who an honest node's person is.
@@ -100,15 +101,9 @@ impl Siege {
     /// A new log of the attacker.
     pub(crate) fn log(&mut self, of: usize) -> Log {
         self.incarnations += 1;
-        let concern = self.mirrors[of].concern;
-        let forger = Forger::into(&concern, &self.a.device, &self.secrets, self.incarnations);
-        let log = forger.header.log;
-        Log {
-            of,
-            client: client_id(&log.device, &log.document, log.incarnation),
-            last: Verdict::Applied,
-            forger,
-        }
+        let hand = self.insider.log(self.mirrors[of].concern, self.incarnations);
+        let client = client_id(&hand.id.device, &hand.id.document, hand.id.incarnation);
+        Log { of, client, last: Verdict::Applied, hand }
     }
 
     /// The clock that a log's next block must have.
@@ -120,7 +115,7 @@ impl Siege {
     /// next page.
     pub(crate) fn write(&mut self, log: &mut Log, content: &[u8]) -> Verdict {
         let actor = self.actor();
-        let envelope = log.forger.next(content, &mut self.rng);
+        let envelope = log.hand.write(content);
         let verdict = self.mirrors[log.of].take(&envelope.header.log, content, actor);
         self.batch.push((log.of, envelope));
         log.last = verdict;
@@ -148,8 +143,7 @@ impl Siege {
             bytes += envelope.bytes().len();
             let is_last = envelopes.get(number + 1).is_none_or(|(next, _)| next != of);
             if is_last || bytes > PAGE_BYTES {
-                let document = self.mirrors[*of].key;
-                self.frame(name, &page(self.a.entity, document, &std::mem::take(&mut gathered)));
+                self.frame(name, &insider::frame(self.a.entity, &std::mem::take(&mut gathered)));
                 bytes = 0;
             }
         }
@@ -269,7 +263,8 @@ impl Siege {
             let stored = self.a.c.stored_log("ada", log);
             let known = self.mirrored.insert(log, stored.len()).unwrap_or(0);
             for bytes in &stored[known..] {
-                let content = Envelope::read(bytes).unwrap().open(&self.secrets.epoch.1).unwrap();
+                let content =
+                    Envelope::read(bytes).unwrap().open(&self.insider.keys[&self.insider.epoch]).unwrap();
                 assert_eq!(self.mirrors[mirror].take(&log, &content, actor), Verdict::Applied);
             }
         }

@@ -127,7 +127,7 @@ fn status_says_in_sync_only_when_both_sides_are_equal() {
     let mut c = Cluster::new(8);
     let group = c.group_of(&["ada", "ben"]);
     let state = |c: &mut Cluster| match c.must("ada", Command::SyncStatus(Some(group))) {
-        Reply::Sync(documents) => documents.into_iter().map(|d| (d.id, d.state)).collect::<Vec<_>>(),
+        Reply::Sync { documents, .. } => documents.into_iter().map(|d| (d.id, d.state)).collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };
     assert!(state(&mut c).iter().all(|(_, state)| *state == SyncState::InSync));

@@ -61,7 +61,9 @@ fn faults(c: &mut Cluster, name: &str, kind: FaultKind) -> Vec<FaultView> {
 }
 
 fn chat_sync(c: &mut Cluster, name: &str, group: FourWords) -> DocumentSync {
-    let Reply::Sync(documents) = c.must(name, Command::SyncStatus(Some(group))) else { panic!("a status") };
+    let Reply::Sync { documents, .. } = c.must(name, Command::SyncStatus(Some(group))) else {
+        panic!("a status")
+    };
     documents.into_iter().find(|d| d.id.ends_with(":chat")).unwrap_or_else(|| panic!("a chat"))
 }
 
@@ -370,7 +372,9 @@ fn an_edit_that_builds_on_void_content_waits_and_is_let_in_by_who_held_it() {
     tell(&mut c, "ben", &["ada", "cem"], &of_mal.page());
     c.settle();
     let waiting = |c: &mut Cluster| {
-        let Reply::Sync(documents) = c.must("cem", Command::SyncStatus(None)) else { panic!("a status") };
+        let Reply::Sync { documents, .. } = c.must("cem", Command::SyncStatus(None)) else {
+            panic!("a status")
+        };
         documents.into_iter().flat_map(|document| document.waiting).collect::<Vec<_>>()
     };
     let visible = waiting(&mut c);

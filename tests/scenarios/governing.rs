@@ -7,8 +7,9 @@ use fourword_protocol::command::{Command, JoinBy, MemberCommand, RefusalCode, Re
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::core::Setting;
 use fourword_tests::cluster::Cluster;
+use fourword_tests::insider::roster_of;
 
-use crate::outcast::{id_of, members, refused, remove, roster_of, set_role, words_of};
+use crate::people::{id_of, members, refused, remove, set_role, words_of};
 
 fn act(group: fourword_protocol::words::FourWords, command: MemberCommand) -> Command {
     Command::Member(group, command)

@@ -11,13 +11,15 @@ use fourword_protocol::ids::{EntityId, StatementId};
 use fourword_protocol::limits::{
     KEYS_PUSHED_MAX, LACKING_EPOCHS_MAX, SEALS_FOR_ONE_PERSON_MAX, SEALS_REPEATED_MAX,
 };
-use fourword_protocol::roster::{Body, Role, Seal, Statement};
+use fourword_protocol::roster::{Body, Role, Seal};
+use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::core::Setting;
 use fourword_protocol::wire::Frame;
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
+use fourword_tests::insider::{Insider, envelopes, keys_of, roster_of};
 
-use crate::outcast::{Outcast, envelopes, id_of, keys_of, remove, roster_of, set_role};
+use crate::people::{id_of, remove, set_role};
 
 fn epochs(c: &Cluster, at: &str, id: EntityId) -> BTreeSet<StatementId> {
     roster_of(c, at, id).epochs().into_iter().collect()
@@ -30,7 +32,7 @@ fn signed(c: &Cluster, by: &str, id: EntityId) -> usize {
 }
 
 /// An epoch by hand: sealed well to some devices and to others not so that it opens.
-fn half_sealed(by: &mut Outcast, well: &[&DeviceSecret], ill: &[&DeviceSecret]) -> (StatementId, Vec<u8>) {
+fn half_sealed(by: &mut Insider, well: &[&DeviceSecret], ill: &[&DeviceSecret]) -> (StatementId, Vec<u8>) {
     let key = EpochKey::generate(&mut by.random);
     let mut seals: Vec<Seal> = Vec::new();
     for device in well {
@@ -41,8 +43,7 @@ fn half_sealed(by: &mut Outcast, well: &[&DeviceSecret], ill: &[&DeviceSecret]) 
     seals.extend(ill.iter().map(|device| Seal { device: device.key(), sealed: vec![7; 112] }));
     seals.sort_by_key(|seal| seal.device);
     let counter = by.roster.next_counter();
-    let bytes = by.say(Body::Epoch { counter, commitment: key.commitment(), seals });
-    let id = Statement::read(&bytes).unwrap().id();
+    let (id, bytes) = by.state(Body::Epoch { counter, commitment: key.commitment(), seals });
     by.keys.insert(id, key);
     (id, bytes)
 }
@@ -107,7 +108,7 @@ fn nobody_writes_under_an_epoch_that_somebody_opened_while_being_removed() {
     c.isolate("eve");
     // Junior to eve by its invite, so that eve may remove it and opens an epoch for it.
     remove(&mut c, "ada", group, "eve");
-    let mut eve = Outcast::take_over(&mut c, "eve", id);
+    let mut eve = Insider::take_over(&mut c, "eve");
     let [ada, ben, cem] = ["ada", "ben", "cem"].map(|name| c.secret(name));
     let own = eve.device.clone();
     let (by_eve, statement) = half_sealed(&mut eve, &[&ada, &ben, &cem, &own], &[]);
@@ -121,7 +122,7 @@ fn nobody_writes_under_an_epoch_that_somebody_opened_while_being_removed() {
     }
     c.settle();
     let (keys, _) = keys_of(&roster_of(&c, "ada", id), &eve.device);
-    let chat = eve.new_log(0).0.document;
+    let chat = eve.document(&Concern::Chat);
     let messages = envelopes(&c, "ada", id).into_iter().filter(|e| e.header.log.document == chat);
     let messages: Vec<_> = messages.collect();
     assert_eq!(messages.len(), 3);
@@ -163,7 +164,7 @@ fn a_device_whose_key_was_late_ends_with_everything() {
     let id = id_of(&mut c, "ada", group);
     c.isolate("dan");
     c.settle();
-    let mut mal = Outcast::take_over(&mut c, "mal", id);
+    let mut mal = Insider::take_over(&mut c, "mal");
     let [ada, ben, dan] = ["ada", "ben", "dan"].map(|name| c.secret(name));
     let own = mal.device.clone();
     let (ill, statement) = half_sealed(&mut mal, &[&ada, &ben, &own], &[&dan]);
@@ -180,7 +181,7 @@ fn a_device_whose_key_was_late_ends_with_everything() {
     }
     c.connect("dan", "ben");
     let waiting = |c: &mut Cluster| match c.must("dan", Command::SyncStatus(Some(group))) {
-        Reply::Sync(documents) => documents.iter().any(|d| d.state == SyncState::WaitingForKey),
+        Reply::Sync { documents, .. } => documents.iter().any(|d| d.state == SyncState::WaitingForKey),
         other => panic!("{other:?}"),
     };
     let mut waited = false;
@@ -205,7 +206,7 @@ fn who_asks_for_keys_without_end_is_not_given_them_without_end() {
     let mut c = Cluster::new(6);
     let group = c.group_of(&["ada", "ben", "mal"]);
     let id = id_of(&mut c, "ada", group);
-    let mut mal = Outcast::take_over(&mut c, "mal", id);
+    let mut mal = Insider::take_over(&mut c, "mal");
     let before = signed(&c, "ada", id);
     let own: Vec<StatementId> = mal.keys.keys().copied().collect();
     for _ in 0..300 {
@@ -219,7 +220,7 @@ fn who_asks_for_keys_without_end_is_not_given_them_without_end() {
     for number in 0..40 {
         let device = DeviceSecret::generate(&mut mal.random);
         let card = device.card(mal.person);
-        let certify = mal.say(Body::Certify { device: card });
+        let certify = mal.state(Body::Certify { device: card }).1;
         mal.send_statements(&mut c, "ada", vec![certify]);
         c.run_for(100 + number);
     }
@@ -246,7 +247,7 @@ fn of_very_many_keys_some_are_pushed_the_others_asked_for_and_nobody_gets_seals_
     let mut c = Cluster::new(11);
     let group = c.group_of(&["ada", "mal"]);
     let id = id_of(&mut c, "ada", group);
-    let mut mal = Outcast::take_over(&mut c, "mal", id);
+    let mut mal = Insider::take_over(&mut c, "mal");
     let (ada, device) = (c.secret("ada"), mal.device.key());
     let enough = SEALS_FOR_ONE_PERSON_MAX / SEALS_REPEATED_MAX + 1;
     let opened: Vec<(StatementId, Vec<u8>)> =
@@ -288,23 +289,18 @@ fn devices_that_come_and_go_do_not_make_others_open_epochs_without_end() {
     let mut c = Cluster::new(7);
     let group = c.group_of(&["ada", "ben", "mal"]);
     let id = id_of(&mut c, "ada", group);
-    let mut mal = Outcast::take_over(&mut c, "mal", id);
+    let mut mal = Insider::take_over(&mut c, "mal");
     let (before, began) = ([signed(&c, "ada", id), signed(&c, "ben", id)], 200);
     for _ in 0..began {
         // The newest key that mal can have, given to a device that is revoked at once.
-        for (_, bytes) in c.take_inbox("mal") {
-            if let Ok(Frame::Statements { statements, .. }) = Frame::decode(&bytes) {
-                statements.iter().for_each(|bytes| drop(mal.roster.insert(bytes)));
-            }
-        }
-        (mal.keys, _) = keys_of(&mal.roster, &mal.device);
+        mal.hear(&c.take_inbox("mal"));
         let device = DeviceSecret::generate(&mut mal.random);
-        let certify = mal.say(Body::Certify { device: device.card(mal.person) });
-        let epoch = mal.roster.reading().epoch.unwrap_or(*mal.keys.keys().next().unwrap());
+        let certify = mal.state(Body::Certify { device: device.card(mal.person) }).1;
+        let epoch = mal.roster.reading().epoch.unwrap_or(mal.epoch);
         let seals = vec![Seal { device: device.key(), sealed: vec![1; 112] }];
-        let seal = mal.say(Body::SealKey { epoch, seals });
+        let seal = mal.state(Body::SealKey { epoch, seals }).1;
         let person = mal.person;
-        let revoke = mal.say(Body::Revoke { person, key: device.key(), vectors: Vec::new() });
+        let revoke = mal.state(Body::Revoke { person, key: device.key(), vectors: Vec::new() }).1;
         mal.send_statements(&mut c, "ada", vec![certify, seal, revoke]);
         c.run_for(250);
     }
@@ -382,4 +378,22 @@ fn history_that_is_opened_later_comes_to_who_was_let_in_without_it() {
     c.send_message("dan", group, "I see");
     c.settle();
     assert_eq!(c.read_chat("ada", group), ["old", "I see"]);
+}
+
+// Found by the simulation.
+#[test]
+fn what_waited_for_a_new_key_is_sealed_when_another_write_brings_it() {
+    let mut c = Cluster::new(21);
+    let group = c.group_of(&["ada", "ben", "fay"]);
+    c.isolate("ben");
+    c.must("fay", Command::Leave(group));
+    c.run_for(100);
+    // The name waits for a key that nobody has opened yet; the message has it opened at once.
+    c.must("ada", Command::SetName("Ada".into()));
+    c.send_message("ada", group, "without fay");
+    c.settle();
+    c.stop("ada");
+    c.restart("ada");
+    let Reply::Members(members) = c.must("ada", Command::Members(group)) else { panic!("members") };
+    assert!(members.iter().any(|member| member.person.name == "Ada"), "{members:?}");
 }

@@ -5,17 +5,17 @@
 use std::collections::BTreeSet;
 
 use fourword_protocol::command::{Command, JoinBy, RefusalCode, Reply};
-use fourword_protocol::envelope::Envelope;
+use fourword_protocol::envelope::{Envelope, Header};
 use fourword_protocol::ids::{EnvelopeHash, StatementId};
 use fourword_protocol::limits::STATEMENTS_PER_DEVICE_MAX;
 use fourword_protocol::roster::{Body, Role};
+use fourword_protocol::schema::Concern;
 use fourword_protocol::time::WallTime;
 use fourword_protocol::wire::Frame;
 use fourword_tests::cluster::Cluster;
+use fourword_tests::insider::{Insider, envelopes, frame, keys_of, roster_of};
 
-use crate::outcast::{
-    Outcast, act_on, envelopes, id_of, keys_of, members, refused, remove, roster_of, set_role, words_of,
-};
+use crate::people::{act_on, id_of, members, refused, remove, set_role, words_of};
 
 /// How many of these envelopes some key of those opens.
 fn opened<'a>(
@@ -104,7 +104,7 @@ fn nothing_a_removed_member_sends_is_accepted_anywhere() {
     c.send_message("eve", group, "as a member");
     c.settle();
     let topics = c.topics("ada");
-    let mut eve = Outcast::take_over(&mut c, "eve", id);
+    let mut eve = Insider::take_over(&mut c, "eve");
     act_on(&mut c, "ada", group, &eve, None);
     c.settle();
 
@@ -117,25 +117,21 @@ fn nothing_a_removed_member_sends_is_accepted_anywhere() {
         Body::SetRole { person: ada, role: Role::Viewer, vectors: Vec::new() },
         Body::OpenInvite { key: key.key(), role: Role::Admin, expires: WallTime(u64::MAX >> 12), uses: 9 },
     ];
-    let statements = statements.map(|body| eve.say(body)).to_vec();
-    let (heads, epoch) = (eve.roster.heads(), *eve.keys.keys().next().unwrap());
+    let statements = statements.map(|body| eve.state(body).1).to_vec();
+    let heads = eve.roster.heads();
     let unaware = vec![eve.roster.ids().next().unwrap()];
     let later = roster_of(&c, "ada", id).heads();
     let mut forged = Vec::new();
     for (number, heads) in [heads, unaware, later].into_iter().enumerate() {
-        let place = eve.new_log(77 + number as u64);
-        forged.push(eve.message(place, epoch, heads, "from outside"));
+        let mut log = eve.log(Concern::Chat, 77 + number as u64);
+        let message = log.message(eve.person, "from outside");
+        let update = log.update(&message);
+        forged.push(eve.seal(Header { heads, ..log.header() }, &update));
     }
     for to in ["ada", "ben", "cem"] {
         eve.greet(&mut c, to);
         for envelope in &forged {
-            let page = Frame::Envelopes {
-                entity: id,
-                document: envelope.header.log.document,
-                envelopes: vec![envelope.bytes().to_vec()],
-                more: false,
-            };
-            eve.send(&mut c, to, &page);
+            eve.send(&mut c, to, &frame(id, std::slice::from_ref(envelope)));
             // By gossip on every topic that eve knew, also as if an honest node passed it on.
             for (topic, from) in topics.iter().flat_map(|t| [(t, "eve"), (t, "ben"), (t, "cem")]) {
                 c.inject_gossip(from, to, *topic, envelope.bytes().to_vec());
@@ -157,9 +153,9 @@ fn nothing_a_removed_member_sends_is_accepted_anywhere() {
     }
 }
 
-/// Epochs that were opened since the outcast last looked.
-fn later_epochs(c: &Cluster, id: fourword_protocol::ids::EntityId, outcast: &Outcast) -> Vec<StatementId> {
-    roster_of(c, "ada", id).epochs().into_iter().filter(|e| !outcast.keys.contains_key(e)).collect()
+/// Epochs that were opened since the insider last looked.
+fn later_epochs(c: &Cluster, id: fourword_protocol::ids::EntityId, insider: &Insider) -> Vec<StatementId> {
+    roster_of(c, "ada", id).epochs().into_iter().filter(|e| !insider.keys.contains_key(e)).collect()
 }
 
 #[test]
@@ -355,28 +351,19 @@ fn a_demotion_to_viewer_cuts_what_was_written_apart_from_it() {
 fn who_was_lowered_cannot_vouch_for_itself() {
     let mut c = Cluster::new(11);
     let group = c.group_of(&["ada", "ben", "eve"]);
-    let id = id_of(&mut c, "ada", group);
-    let mut eve = Outcast::take_over(&mut c, "eve", id);
+    let mut eve = Insider::take_over(&mut c, "eve");
     act_on(&mut c, "ada", group, &eve, Some(Role::Viewer));
     c.settle();
-    let heads = eve.roster.heads();
-    let epoch = *eve.keys.keys().next().unwrap();
-    let place = eve.new_log(5);
-    let envelope = eve.message(place, epoch, heads, "backdated");
-    for bytes in c.take_inbox("eve").into_iter().map(|(_, bytes)| bytes) {
-        if let Ok(Frame::Statements { statements, .. }) = Frame::decode(&bytes) {
-            statements.iter().for_each(|bytes| drop(eve.roster.insert(bytes)));
-        }
-    }
+    let envelope = eve.log(Concern::Chat, 5).say("backdated");
+    eve.hear(&c.take_inbox("eve"));
     let lowered = eve.roster.cutting();
     let [act] = lowered.into_iter().collect::<Vec<_>>()[..] else { panic!("one demotion") };
-    let held = eve.say(Body::Held { removal: act, vectors: vec![(place.0, envelope.head())] });
+    let vectors = vec![(envelope.header.log, envelope.head())];
+    let (_, held) = eve.state(Body::Held { removal: act, vectors });
     eve.greet(&mut c, "ada");
     eve.send_statements(&mut c, "ada", vec![held]);
     c.settle();
-    let document = envelope.header.log.document;
-    let envelopes = vec![envelope.bytes().to_vec()];
-    eve.send(&mut c, "ada", &Frame::Envelopes { entity: id, document, envelopes, more: false });
+    eve.send(&mut c, "ada", &frame(eve.entity, &[envelope]));
     c.settle();
     assert_eq!(c.read_chat("ada", group), Vec::<String>::new());
 }
@@ -403,8 +390,8 @@ fn adding_apart_from_a_removal_loses_and_adding_after_it_wins() {
     c.isolate("ben");
     remove(&mut c, "ben", group, "eve");
     // Both at once: ada adds eve a second time, by hand, while ben removes it.
-    let mut by_hand = Outcast::of(&c, "ada", id);
-    let add = by_hand.say(Body::Add { certificate: certificate.clone(), role: Role::Member });
+    let mut by_hand = Insider::of(&c, "ada");
+    let add = by_hand.state(Body::Add { certificate: certificate.clone(), role: Role::Member }).1;
     c.inject("ada", "eve", Frame::Statements { entity: id, statements: vec![add] }.encode());
     c.settle();
     c.heal();
@@ -412,8 +399,8 @@ fn adding_apart_from_a_removal_loses_and_adding_after_it_wins() {
     for name in ["ada", "ben", "eve"] {
         assert_eq!(members(&mut c, name, group, &["ada", "ben"]).len(), 2, "{name}");
     }
-    let mut by_hand = Outcast::of(&c, "ada", id);
-    let add = by_hand.say(Body::Add { certificate, role: Role::Member });
+    let mut by_hand = Insider::of(&c, "ada");
+    let add = by_hand.state(Body::Add { certificate, role: Role::Member }).1;
     c.inject("ada", "ben", Frame::Statements { entity: id, statements: vec![add] }.encode());
     c.settle();
     for name in ["ada", "ben", "eve"] {
@@ -431,16 +418,12 @@ fn a_member_with_very_many_logs_loses_none_of_them_when_it_is_removed() {
     let mut c = Cluster::new(13);
     let group = c.group_of(&["ada", "eve"]);
     let id = id_of(&mut c, "ada", group);
-    let mut eve = Outcast::take_over(&mut c, "eve", id);
-    let (heads, epoch) = (eve.roster.heads(), *eve.keys.keys().next().unwrap());
+    let eve = Insider::take_over(&mut c, "eve");
     let logs = 600;
     eve.greet(&mut c, "ada");
     for incarnation in 0..logs {
-        let place = eve.new_log(incarnation);
-        let envelope = eve.message(place, epoch, heads.clone(), &format!("{incarnation}"));
-        let document = envelope.header.log.document;
-        let envelopes = vec![envelope.bytes().to_vec()];
-        eve.send(&mut c, "ada", &Frame::Envelopes { entity: id, document, envelopes, more: false });
+        let envelope = eve.log(Concern::Chat, incarnation).say(&format!("{incarnation}"));
+        eve.send(&mut c, "ada", &frame(id, &[envelope]));
     }
     c.settle();
     let before = envelopes(&c, "ada", id).len();

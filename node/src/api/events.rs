@@ -76,6 +76,11 @@ pub enum Event {
         /// The group's four words.
         group: String,
     },
+    /// How documents of a group stand with some device changed.
+    SyncChanged {
+        /// The group's four words.
+        group: String,
+    },
     /// A device connected.
     PeerConnected {
         /// Which.
@@ -110,6 +115,7 @@ impl Event {
             Event::RequestsChanged { .. } => "requests_changed",
             Event::DevicesChanged => "devices_changed",
             Event::AcceptanceChanged { .. } => "acceptance_changed",
+            Event::SyncChanged { .. } => "sync_changed",
             Event::PeerConnected { .. } => "peer_connected",
             Event::PeerDisconnected { .. } => "peer_disconnected",
             Event::ReadOnly { .. } => "read_only",
@@ -136,6 +142,7 @@ impl From<Notice> for Event {
             Notice::RequestsChanged(group) => Event::RequestsChanged { group: group.to_string() },
             Notice::DevicesChanged => Event::DevicesChanged,
             Notice::AcceptanceChanged(group) => Event::AcceptanceChanged { group: group.to_string() },
+            Notice::SyncChanged(group) => Event::SyncChanged { group: group.to_string() },
             Notice::PeerChanged { device, connected } => {
                 let (peer_id, device) = (text::peer_id(&device), device.to_string());
                 if connected {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use fourword_protocol::command::{Command, DocumentSync, PeerSync, Reply, SyncState, UnacceptedView};
+use fourword_protocol::command::{
+    Command, DocumentSync, JoinState, JoinView, PeerSync, Reply, SyncState, UnacceptedView,
+};
 use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
@@ -22,6 +24,31 @@ pub struct SyncQuery {
 pub struct Sync {
     /// One entry for each.
     pub documents: Vec<Document>,
+    /// What this person wants to get into and is not in yet; none where one group was asked for.
+    pub joins: Vec<Awaited>,
+}
+
+/// What this person wants to get into.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaited {
+    /// Its four words.
+    pub words: String,
+    /// What the join waits for.
+    pub state: Awaits,
+    /// The same in words for people.
+    pub reason: String,
+}
+
+/// What a join waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Awaits {
+    /// An admin decides.
+    WaitingForApproval,
+    /// A member was reached and has not let this device in yet.
+    WaitingForKey,
+    /// Nobody who could let this device in was reached.
+    Unreachable,
 }
 
 /// How one document stands.
@@ -29,9 +56,11 @@ pub struct Sync {
 pub struct Document {
     /// `{kind}:{words}:{concern}`.
     pub id: String,
-    /// The worst of the peers' states, or `alone`.
+    /// The worst of what is so here and with each device; `alone` counts for less than the others.
     pub state: Standing,
-    /// One entry for each other device of a member that was met.
+    /// Why it is not in sync, in words for people; empty if it is.
+    pub reason: String,
+    /// One entry for each other device of a member.
     pub peers: Vec<Peer>,
     /// How many entries came and wait here, by what they wait for, in words for people.
     pub waiting: BTreeMap<String, u64>,
@@ -50,6 +79,8 @@ pub struct Peer {
     pub state: Standing,
     /// How many entries the two lack of each other, as far as is known.
     pub behind: u64,
+    /// Why it is not in sync, in words for people; empty if it is.
+    pub reason: String,
 }
 
 /// All that this person wrote in a group and that does not count.
@@ -80,20 +111,22 @@ pub struct Refused {
 pub enum Standing {
     /// Both hold the same.
     InSync,
-    /// No other device is connected.
+    /// It is not connected, and nothing is known to be missing.
     Alone,
     /// Something is missing on one side.
     Behind,
     /// Something waits for its key.
     WaitingForKey,
-    /// Equal logs, other content: a fault.
+    /// Equal logs with other content, or two branches of one log.
     Diverged,
+    /// This person is not a member any more.
+    NotMember,
 }
 
 impl Standing {
     /// Whether there is nothing to wait for.
     pub fn is_settled(self) -> bool {
-        matches!(self, Standing::InSync | Standing::Alone)
+        matches!(self, Standing::InSync | Standing::Alone | Standing::NotMember)
     }
 }
 
@@ -105,6 +138,7 @@ impl From<SyncState> for Standing {
             SyncState::Behind => Standing::Behind,
             SyncState::WaitingForKey => Standing::WaitingForKey,
             SyncState::Diverged => Standing::Diverged,
+            SyncState::NotMember => Standing::NotMember,
         }
     }
 }
@@ -116,6 +150,7 @@ impl From<PeerSync> for Peer {
             device: peer.device.to_string(),
             state: peer.state.into(),
             behind: peer.behind,
+            reason: peer.reason,
         }
     }
 }
@@ -125,10 +160,25 @@ impl From<DocumentSync> for Document {
         Document {
             id: document.id,
             state: document.state.into(),
+            reason: document.reason,
             peers: document.peers.into_iter().map(Peer::from).collect(),
             waiting: document.waiting.into_iter().collect(),
             unaccepted: document.unaccepted,
         }
+    }
+}
+
+impl From<JoinView> for Awaited {
+    fn from(join: JoinView) -> Awaited {
+        let (state, reason) = match join.state {
+            JoinState::Requested => (Awaits::WaitingForApproval, "you asked to be let in; an admin decides"),
+            JoinState::Pending | JoinState::Joined => {
+                (Awaits::WaitingForKey, "a member was reached; the keys have not come yet")
+            }
+            JoinState::Unreachable => (Awaits::Unreachable, "nobody who could let you in was reached yet"),
+        };
+        let reason = if join.reason.is_empty() { reason.to_owned() } else { join.reason };
+        Awaited { words: join.words.to_string(), state, reason }
     }
 }
 
@@ -158,8 +208,11 @@ pub async fn unaccepted(
 /// `GET /api/v1/sync?group=WORDS`
 pub async fn status(State(api): State<Api>, Query(query): Query<SyncQuery>) -> Result<Json<Sync>, Problem> {
     let words = query.group.as_deref().map(text::words).transpose()?;
-    let Reply::Sync(documents) = api.ask(Command::SyncStatus(words)).await? else {
+    let Reply::Sync { documents, joins } = api.ask(Command::SyncStatus(words)).await? else {
         return Err(Problem::mismatch());
     };
-    Ok(Json(Sync { documents: documents.into_iter().map(Document::from).collect() }))
+    Ok(Json(Sync {
+        documents: documents.into_iter().map(Document::from).collect(),
+        joins: joins.into_iter().map(Awaited::from).collect(),
+    }))
 }

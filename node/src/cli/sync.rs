@@ -6,7 +6,7 @@ use super::Context;
 use super::client::{escaped, path};
 use super::failure::{Exit, Failure};
 use super::output::{plain, plain_lines};
-use crate::api::sync::{Document, Refused, Standing, Sync, Unaccepted};
+use crate::api::sync::{Awaits, Document, Refused, Standing, Sync, Unaccepted};
 
 /// What can be asked of the sync.
 #[derive(Debug, clap::Subcommand)]
@@ -43,18 +43,18 @@ async fn status(words: Option<String>, context: &Context) -> Result<Exit, Failur
     let query = words.map(|words| format!("?group={}", escaped(&words))).unwrap_or_default();
     let sync: Sync = context.client().get(&format!("/api/v1/sync{query}")).await?;
     context.output.answer(&sync, text)?;
-    let settled = sync.documents.iter().all(|document| document.state.is_settled());
+    let settled = sync.joins.is_empty() && sync.documents.iter().all(|document| document.state.is_settled());
     Ok(if settled { Exit::Done } else { Exit::Pending })
 }
 
 fn text(sync: &Sync) -> String {
     let mut text = String::new();
     for document in &sync.documents {
-        let _ = writeln!(text, "{}  {}", document.id, word(document.state));
+        let _ = writeln!(text, "{}  {}", document.id, told(word(document.state), &document.reason));
         for peer in &document.peers {
-            let behind = if peer.behind > 0 { format!(", {} behind", peer.behind) } else { String::new() };
             let device: String = peer.device.chars().take(8).collect();
-            let _ = writeln!(text, "  {} ({device})  {}{behind}", peer.identity, word(peer.state));
+            let state = told(word(peer.state), &peer.reason);
+            let _ = writeln!(text, "  {} ({device})  {state}", peer.identity);
         }
         for (what, count) in &document.waiting {
             let _ = writeln!(text, "  waiting here for {}: {}", plain(what), entries(*count));
@@ -68,7 +68,20 @@ fn text(sync: &Sync) -> String {
             );
         }
     }
+    for join in &sync.joins {
+        let state = match join.state {
+            Awaits::WaitingForApproval => "waiting for approval",
+            Awaits::WaitingForKey => "waiting for the keys",
+            Awaits::Unreachable => "not reached yet",
+        };
+        let _ = writeln!(text, "{}  {}", join.words, told(state, &join.reason));
+    }
     if text.is_empty() { "There is nothing to sync yet.".into() } else { text.trim_end().into() }
+}
+
+/// A state and the reason for it, if there is one.
+fn told(state: &str, reason: &str) -> String {
+    if reason.is_empty() { state.to_owned() } else { format!("{state}: {}", plain(reason)) }
 }
 
 fn entries(count: u64) -> String {
@@ -97,29 +110,66 @@ fn unaccepted_text(unaccepted: &Unaccepted) -> String {
 fn word(state: Standing) -> &'static str {
     match state {
         Standing::InSync => "in sync",
-        Standing::Alone => "alone: no other device is connected",
+        Standing::Alone => "alone",
         Standing::Behind => "behind",
         Standing::WaitingForKey => "waiting for a key",
         Standing::Diverged => "diverged",
+        Standing::NotMember => "not a member",
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::api::sync::{Awaited, Peer};
 
     #[test]
     fn what_waits_and_what_does_not_count_is_told_below_its_document() {
         let document = Document {
             id: "group:a-b-c-d:chat".into(),
             state: Standing::WaitingForKey,
+            reason: "2 entries came without their key".into(),
             peers: Vec::new(),
             waiting: [("a key".into(), 2)].into(),
             unaccepted: 1,
         };
-        let expected = "group:a-b-c-d:chat  waiting for a key\n  waiting here for a key: 2 entries\n  \
+        let expected = "group:a-b-c-d:chat  waiting for a key: 2 entries came without their key\n  \
+                        waiting here for a key: 2 entries\n  \
                         not accepted: 1 entry of yours; see fourword sync unaccepted a-b-c-d";
-        assert_eq!(text(&Sync { documents: vec![document] }), expected);
+        assert_eq!(text(&Sync { documents: vec![document], joins: Vec::new() }), expected);
+    }
+
+    #[test]
+    fn each_device_and_each_join_has_a_line_that_says_why_it_is_not_settled() {
+        let peer = |state, reason: &str| Peer {
+            identity: "e-f-g-h".into(),
+            device: "0123456789abcdef".into(),
+            state,
+            behind: 0,
+            reason: reason.into(),
+        };
+        let document = Document {
+            id: "group:a-b-c-d:chat".into(),
+            state: Standing::Behind,
+            reason: "it lacks 2 entries".into(),
+            peers: vec![peer(Standing::Behind, "it lacks 2 entries"), peer(Standing::InSync, "")],
+            waiting: BTreeMap::new(),
+            unaccepted: 0,
+        };
+        let join = Awaited {
+            words: "i-j-k-l".into(),
+            state: Awaits::WaitingForApproval,
+            reason: "an admin decides".into(),
+        };
+        assert_eq!(
+            text(&Sync { documents: vec![document], joins: vec![join] }),
+            "group:a-b-c-d:chat  behind: it lacks 2 entries\n  \
+             e-f-g-h (01234567)  behind: it lacks 2 entries\n  \
+             e-f-g-h (01234567)  in sync\n\
+             i-j-k-l  waiting for approval: an admin decides"
+        );
     }
 
     #[test]

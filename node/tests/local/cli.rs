@@ -63,18 +63,25 @@ fn answer(command: &Command) -> Reply {
         Command::Join { .. } => Reply::Joined(group(), JoinState::Joined),
         Command::Chat(_, ChatCommand::Send { .. }) => Reply::Message(message_id()),
         Command::Chat(_, ChatCommand::Read { .. }) => Reply::Messages(vec![message()]),
-        Command::SyncStatus(_) => Reply::Sync(vec![DocumentSync {
-            id: format!("group:{WORDS}:chat"),
-            state: SyncState::InSync,
-            peers: vec![PeerSync { person: person(), device, state: SyncState::InSync, behind: 0 }],
-            waiting: vec![("a key".into(), 2)],
-            unaccepted: 1,
-        }]),
+        Command::SyncStatus(_) => Reply::Sync { documents: vec![document_sync(device)], joins: Vec::new() },
         Command::Peers => {
             Reply::Peers(vec![PeerView { device, person: Some(stranger()), shared: vec![words()] }])
         }
         Command::Phrase => Reply::Phrase("abandon ability".into()),
         _ => Reply::Ok,
+    }
+}
+
+/// How a document stands of which nothing is missing.
+fn document_sync(device: DeviceKey) -> DocumentSync {
+    let (state, reason) = (SyncState::InSync, String::new());
+    DocumentSync {
+        id: format!("group:{WORDS}:chat"),
+        state,
+        reason: reason.clone(),
+        peers: vec![PeerSync { person: person(), device, state, behind: 0, reason }],
+        waiting: vec![("a key".into(), 2)],
+        unaccepted: 1,
     }
 }
 
@@ -114,10 +121,10 @@ async fn every_verb_prints_one_json_value_of_the_promised_shape() {
         (
             vec!["sync", "status", WORDS],
             json!({"documents": [{
-                "id": format!("group:{WORDS}:chat"), "state": "in_sync",
-                "peers": [{"identity": WORDS, "device": device, "state": "in_sync", "behind": 0}],
+                "id": format!("group:{WORDS}:chat"), "state": "in_sync", "reason": "",
+                "peers": [{"identity": WORDS, "device": device, "state": "in_sync", "behind": 0, "reason": ""}],
                 "waiting": {"a key": 2}, "unaccepted": 1,
-            }]}),
+            }], "joins": []}),
         ),
         (
             vec!["peers"],
@@ -198,10 +205,10 @@ async fn what_is_not_there_yet_is_told_by_the_exit_code() {
         (SyncState::Behind, "behind", 7),
         (SyncState::WaitingForKey, "waiting_for_key", 7),
         (SyncState::Diverged, "diverged", 7),
+        (SyncState::NotMember, "not_member", 0),
     ] {
-        let document =
-            DocumentSync { id: "x".into(), state, peers: Vec::new(), waiting: Vec::new(), unaccepted: 0 };
-        let node = Node::replying(Reply::Sync(vec![document])).await;
+        let document = DocumentSync { state, ..document_sync(DeviceKey([7; 32])) };
+        let node = Node::replying(Reply::Sync { documents: vec![document], joins: Vec::new() }).await;
         let ran = run(&node, &["sync", "status", "--json"]).await;
         assert_eq!((&ran.json()["documents"][0]["state"], ran.code), (&json!(word), exit));
     }

@@ -222,7 +222,12 @@ pub enum Reply {
     /// Answers `Read`.
     Messages(Vec<MessageView>),
     /// Answers `SyncStatus`.
-    Sync(Vec<DocumentSync>),
+    Sync {
+        /// How each document stands.
+        documents: Vec<DocumentSync>,
+        /// What this person wants to get into and is not in yet.
+        joins: Vec<JoinView>,
+    },
     /// Answers `Peers`.
     Peers(Vec<PeerView>),
 }
@@ -310,6 +315,8 @@ pub enum Notice {
     DevicesChanged,
     /// Something this person wrote counts no more, or counts again.
     AcceptanceChanged(FourWords),
+    /// How documents of an entity stand with some device changed: see `Command::SyncStatus`.
+    SyncChanged(FourWords),
     /// A device connected or disconnected.
     PeerChanged {
         /// Which.

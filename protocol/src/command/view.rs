@@ -212,9 +212,11 @@ pub struct MessageView {
 pub struct DocumentSync {
     /// `{kind}:{words}:{concern}`.
     pub id: String,
-    /// The worst of the connected peers' states, or `Alone`.
+    /// The worst of what is so here and with each peer; `Alone` counts for less than the others.
     pub state: SyncState,
-    /// One entry for each other member's device; `Alone` while it is not connected.
+    /// Why it is not in sync, in words for people; empty if it is.
+    pub reason: String,
+    /// One entry for each other member's device; none where this person is no member.
     pub peers: Vec<PeerSync>,
     /// What came and waits here, by what it waits for, in words for people.
     pub waiting: Vec<(String, u64)>,
@@ -233,21 +235,25 @@ pub struct PeerSync {
     pub state: SyncState,
     /// How many envelopes the two lack of each other, as far as is known.
     pub behind: u64,
+    /// Why it is not in sync, in words for people; empty if it is.
+    pub reason: String,
 }
 
 /// The states a document can be in, of which only `InSync` says that nothing is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SyncState {
-    /// Roster digest, vectors and content digest are equal.
+    /// Roster digest, vectors and content digest are equal, and all of ours is sealed and read.
     InSync,
-    /// No other device is connected.
+    /// It is not connected, and nothing is known to be missing.
     Alone,
     /// Content or statements are missing on one side.
     Behind,
     /// Envelopes wait for an epoch key.
     WaitingForKey,
-    /// Equal logs, other content: a fault.
+    /// Equal logs with other content, or two branches of one log.
     Diverged,
+    /// This person is not a member any more.
+    NotMember,
 }
 
 /// One connected device.

@@ -133,6 +133,8 @@ impl Replicator {
     /// This person, where it is a member and a key to write under is held or can be made now.
     pub(crate) fn ready_to_write(&mut self, id: EntityId, words: FourWords) -> Result<Actor, Refusal> {
         self.rotate_if_needed(id, Haste::Now);
+        // What was written without haste waited for the same key.
+        self.seal_all(id);
         let me = self.me.as_ref().map(|me| me.key());
         let member = me.and_then(|me| self.entities.get(&id)?.member(me));
         let actor = member.ok_or_else(|| self.not_in(id, words))?;

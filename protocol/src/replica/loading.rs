@@ -219,10 +219,10 @@ impl Replica {
                 self.retire_log();
             }
             live.mine = mine;
-            self.heads = heads;
+            self.heads = heads.into();
             self.content = Content::Live(live);
             let heads = &self.heads;
-            self.waiting.drop_taken(|log| heads.get(log).map_or(0, |head| head.sequence));
+            self.waiting.drop_taken(|log| heads.length(log));
         }
         std::mem::take(&mut self.queued)
     }

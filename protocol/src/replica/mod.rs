@@ -6,6 +6,7 @@
 //! heads name exactly the envelopes that were applied or rejected here, in the order of their logs.
 
 mod branches;
+mod heads;
 mod live;
 mod loading;
 mod mine;
@@ -16,13 +17,15 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::envelope::Envelope;
-use crate::ids::{Digest, DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
+use crate::ids::{DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
 use crate::record::LoadId;
 use crate::schema::Concern;
 use crate::update::glean::{Earlier, glean};
 use crate::waiting::{Waiting, Want};
+use crate::wants::Wants;
 
 pub(crate) use branches::Stands;
+pub(crate) use heads::Heads;
 pub(crate) use live::{Author, Judged, Live, Void};
 pub(crate) use loading::Stored;
 pub(crate) use mine::Lost;
@@ -45,9 +48,11 @@ pub(crate) struct Replica {
     /// Which one of its series.
     pub(crate) segment: u32,
     /// The state vector.
-    pub(crate) heads: BTreeMap<LogId, LogHead>,
+    pub(crate) heads: Heads,
     /// What came too early.
     pub(crate) waiting: Waiting,
+    /// What others showed to exist and has not come.
+    pub(crate) wants: Wants,
     /// The content, if it is in memory.
     pub(crate) content: Content,
     /// The page of the content that is being read.
@@ -99,8 +104,9 @@ impl Replica {
             key,
             concern,
             segment,
-            heads: BTreeMap::new(),
+            heads: Heads::default(),
             waiting: Waiting::default(),
+            wants: Wants::default(),
             content: Content::Cold,
             reading: None,
             own: Own::default(),
@@ -132,16 +138,6 @@ impl Replica {
     /// Where the log stands here; the head of a log that is not known is all zero.
     pub(crate) fn head(&self, log: &LogId) -> LogHead {
         self.heads.get(log).copied().unwrap_or(LogHead { sequence: 0, hash: EnvelopeHash([0; 32]) })
-    }
-
-    /// A digest of the state vector: equal digests mean the same envelopes.
-    pub(crate) fn vector_digest(&self) -> Digest {
-        let mut hasher = blake3::Hasher::new();
-        for (log, head) in &self.heads {
-            hasher.update(&log.device.0).update(&log.incarnation.0.to_be_bytes());
-            hasher.update(&head.sequence.to_be_bytes()).update(&head.hash.0);
-        }
-        Digest(*hasher.finalize().as_bytes())
     }
 
     /// The roster heads that the last envelope of a log names; none before the first.
@@ -190,7 +186,7 @@ impl Replica {
         match judged {
             Judged::Applied(_) | Judged::Rejected(_) => {
                 live.advance(envelope);
-                self.heads.insert(log, envelope.head());
+                self.heads.set(log, envelope.head());
                 // What else waited at its place is of another branch, or the same.
                 self.waiting.take(log, envelope.header.sequence);
             }

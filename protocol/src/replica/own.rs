@@ -173,7 +173,7 @@ impl Replica {
         let head = self.head(&log);
         let header = Header { log, sequence: head.sequence + 1, previous: head.hash, heads, epoch: epoch.0 };
         let envelope = Envelope::seal(header, &content, epoch.1, device, random)?;
-        self.heads.insert(log, envelope.head());
+        self.heads.set(log, envelope.head());
         if let Content::Live(live) = &mut self.content {
             live.advance(&envelope);
         }

@@ -1,0 +1,79 @@
+//! Shows what a node holds and what it says of it, for who checks that both are true.
+//!
+//! For tests and measurements that see all nodes at once; the machine itself decides nothing by it.
+//! Claims come from the same lines as the status that people see.
+
+use std::collections::BTreeMap;
+
+use crate::command::SyncState;
+use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogHead, LogId};
+use crate::replicator::Replicator;
+
+/// What a node holds of one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// The entity whose roster counts for it.
+    pub entity: EntityId,
+    /// Which document.
+    pub document: DocumentKey,
+    /// Over the ids of all statements held of the entity.
+    pub roster: Digest,
+    /// The state vector.
+    pub heads: BTreeMap<LogId, LogHead>,
+    /// Over the visible content; `None` while it is not in memory or being read anew.
+    pub content: Option<Digest>,
+    /// How many envelopes came and wait.
+    pub waiting: usize,
+    /// Whether nothing of our own waits to be sealed.
+    pub is_sealed: bool,
+}
+
+/// What a node says of one document and one other member's device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The entity whose roster counts for the document.
+    pub entity: EntityId,
+    /// Which document.
+    pub document: DocumentKey,
+    /// With which device.
+    pub device: DeviceKey,
+    /// How they stand.
+    pub state: SyncState,
+}
+
+impl Replicator {
+    /// What this node holds of every document.
+    pub fn holdings(&self) -> Vec<Holding> {
+        let entities = self.entities.values();
+        let replicas = entities.flat_map(|entity| entity.replicas.values().map(move |r| (entity, r)));
+        let holding = |(entity, replica): (&crate::entity::Entity, &crate::replica::Replica)| Holding {
+            entity: entity.id,
+            document: replica.key,
+            roster: entity.roster.digest(),
+            heads: (*replica.heads).clone(),
+            content: entity.content_of(replica),
+            waiting: replica.waiting.size().0,
+            is_sealed: replica.is_sealed(),
+        };
+        replicas.map(holding).collect()
+    }
+
+    /// What this node says of every document and every other member's device: nothing where this
+    /// person is not a member.
+    pub fn claims(&self) -> Vec<Claim> {
+        let mut claims = Vec::new();
+        for entity in self.entities.values() {
+            for standing in self.standings(entity) {
+                let (entity, document) = (entity.id, standing.document);
+                let claim = |line: &crate::views::Line| Claim {
+                    entity,
+                    document,
+                    device: line.device,
+                    state: line.state,
+                };
+                claims.extend(standing.lines.iter().map(claim));
+            }
+        }
+        claims
+    }
+}

@@ -1,0 +1,155 @@
+//! Compares everything with a peer now and then by one digest, and mends what it finds.
+//!
+//! Whatever was lost, doubled or came out of turn on a live connection leaves the two with different
+//! ideas of what was said or of what they hold, and so with different digests: then both greet, tell
+//! and ask anew. Invariant: between two that agree, one small frame each way is all that is sent in
+//! each interval, and nothing is written.
+
+use std::collections::BTreeSet;
+
+use rand::Rng;
+
+use crate::entity::Entity;
+use crate::epoch::Greeting;
+use crate::ids::{DeviceKey, Digest, EntityId};
+use crate::limits::GREETING_ENTITIES_MAX;
+use crate::replicator::Replicator;
+use crate::time::{Duration, Instant};
+use crate::wire::{Frame, Quiet};
+
+const STATE: &str = "fourword v1 quiet state";
+const REQUESTS: &str = "fourword v1 quiet requests";
+
+/// How often a peer may compare: a burst, then one for each stretch of time.
+const QUIETS_BURST: u64 = 8;
+const QUIETS_EVERY: Duration = Duration::from_secs(5);
+
+impl Replicator {
+    /// Has itself woken for the next comparison: at a random moment, so that nodes which began
+    /// together do not compare together.
+    pub(super) fn schedule_comparison(&mut self) {
+        let Some(every) = self.compare_every.filter(|_| !self.sessions.is_empty()) else { return };
+        let at: Instant = *self.compare_at.get_or_insert_with(|| {
+            let spread = self.random.next_u64() % every.0.max(1);
+            self.now.instant + every + Duration(spread)
+        });
+        self.out.wake_at(at);
+    }
+
+    /// Compares with everybody, if it is time.
+    pub(super) fn compare_when_due(&mut self) {
+        if self.compare_at.is_some_and(|at| at <= self.now.instant) {
+            self.compare_at = None;
+            for device in self.sessions.keys().copied().collect::<Vec<_>>() {
+                self.send_quiet(device, false);
+            }
+        }
+        self.schedule_comparison();
+    }
+
+    fn send_quiet(&mut self, to: DeviceKey, answers: bool) {
+        if let Some(quiet) = self.quiet(to, answers) {
+            self.out.send(to, &Frame::Quiet(quiet));
+        }
+    }
+
+    /// A peer compares: where the two agree there is nothing to say.
+    pub(super) fn their_quiet(&mut self, from: DeviceKey, theirs: Quiet) {
+        let now = self.now.instant;
+        let Some(session) = self.sessions.get_mut(&from) else { return };
+        if !session.quiets.take(now, QUIETS_BURST, QUIETS_EVERY) {
+            return self.drop_counted("compared too often");
+        }
+        let Some(ours) = self.quiet(from, theirs.answers) else { return };
+        if ours == theirs {
+            return;
+        }
+        if !theirs.answers {
+            self.send_quiet(from, true);
+        }
+        if ours.state != theirs.state {
+            self.begin_anew(from);
+        }
+        if ours.requests != theirs.requests {
+            self.tell_requests(from, true);
+        }
+    }
+
+    /// Greets, tells and asks as if the peer had connected just now.
+    fn begin_anew(&mut self, device: DeviceKey) {
+        self.greet(device);
+        self.tell(device, true);
+        let Some(session) = self.sessions.get(&device) else { return };
+        let shared: Vec<EntityId> = session.shared.keys().copied().collect();
+        for id in shared {
+            self.compare(device, id);
+            self.resume_streams(device, id);
+        }
+    }
+
+    /// What both sides should have in common. It names greetings in the order of the two devices,
+    /// so that either computes the same.
+    fn quiet(&self, device: DeviceKey, answers: bool) -> Option<Quiet> {
+        let me = self.me.as_ref()?.key();
+        let session = self.sessions.get(&device)?;
+        let (ours, theirs) = (self.greetings_for(device), &session.greetings);
+        let mut state = blake3::Hasher::new_derive_key(STATE);
+        let mut requests = blake3::Hasher::new_derive_key(REQUESTS);
+        for greetings in if me < device { [&ours, theirs] } else { [theirs, &ours] } {
+            count(&mut state, greetings.len());
+            for greeting in greetings {
+                state.update(greeting);
+            }
+        }
+        for entity in session.shared.keys().filter_map(|id| self.entities.get(id)) {
+            let both_in = entity.member(me).is_some() && entity.member(device).is_some();
+            stand(&mut state, entity, both_in);
+            if both_in {
+                self.keep_of(&mut requests, entity);
+            }
+        }
+        let digest = |hasher: blake3::Hasher| Digest(*hasher.finalize().as_bytes());
+        Some(Quiet { state: digest(state), requests: digest(requests), answers })
+    }
+
+    /// The greetings that a device is sent.
+    pub(super) fn greetings_for(&self, device: DeviceKey) -> BTreeSet<Greeting> {
+        let Some(me) = self.me.as_ref().map(|me| me.key()) else { return BTreeSet::new() };
+        let secrets = self.entities.values().filter_map(|e| e.secret.as_ref());
+        secrets.map(|secret| secret.greeting(me, device)).take(GREETING_ENTITIES_MAX).collect()
+    }
+
+    /// Adds who asks to be let in, and who was turned away.
+    fn keep_of(&self, hasher: &mut blake3::Hasher, entity: &Entity) {
+        hasher.update(&entity.id.0);
+        let kept = self.requests.get(&entity.id);
+        let requests = kept.into_iter().flat_map(|kept| kept.requests()).map(|request| request.bytes());
+        let denials = kept.into_iter().flat_map(|kept| kept.denials()).map(|denial| denial.bytes());
+        for names in [hashes(requests), hashes(denials)] {
+            count(hasher, names.len());
+            for name in names {
+                hasher.update(&name);
+            }
+        }
+    }
+}
+
+/// Adds how an entity stands: all of it for members, else who is in alone.
+fn stand(hasher: &mut blake3::Hasher, entity: &Entity, both_in: bool) {
+    let state = entity.state();
+    hasher.update(&entity.id.0).update(&state.roster.0);
+    let documents = if both_in { state.documents } else { Vec::new() };
+    count(hasher, documents.len());
+    for document in documents {
+        let content = document.content.unwrap_or(Digest([0; 32]));
+        hasher.update(&document.document.0).update(&document.vector.0).update(&content.0);
+    }
+}
+
+fn hashes<'a>(of: impl Iterator<Item = &'a [u8]>) -> BTreeSet<[u8; 32]> {
+    of.map(|bytes| *blake3::hash(bytes).as_bytes()).collect()
+}
+
+fn count(hasher: &mut blake3::Hasher, count: usize) {
+    hasher.update(&u64::try_from(count).unwrap_or(u64::MAX).to_be_bytes());
+}

@@ -1,0 +1,151 @@
+//! Says how this replica stands with what it shares, and compares it with what peers say.
+//!
+//! A state is told after greeting and soon after a change; what differs is asked for, once for each
+//! pair of states. Invariant: the last state that a peer told is what is remembered of it, in
+//! whatever order its frames came.
+
+use crate::entity::Entity;
+use crate::ids::{DeviceKey, EntityId};
+use crate::limits::STATE_DOCUMENTS_MAX;
+use crate::replicator::{Replicator, TELL_AFTER};
+use crate::wire::{Frame, State};
+
+use super::vectors::vector_frames;
+use super::{ASKS_BURST, ASKS_EVERY, shared};
+
+impl Replicator {
+    // -- how we stand -------------------------------------------------------------------------
+
+    /// Does what waits until changes have gathered for a while: peers are told of the entities that
+    /// changed, what is wanted of them is written, and whoever listens hears how they stand.
+    pub(crate) fn tell_peers(&mut self) {
+        self.compare_when_due();
+        let now = self.now.instant;
+        let gathered: Vec<EntityId> =
+            self.changed.iter().filter(|(_, since)| **since + TELL_AFTER <= now).map(|(id, _)| *id).collect();
+        let entities = &self.entities;
+        self.changed.retain(|id, since| {
+            // Content that is ahead of its vector would look like a fault to others.
+            let sealed = entities.get(id).is_none_or(Entity::is_sealed);
+            if !sealed {
+                *since = now;
+            }
+            *since + TELL_AFTER > now
+        });
+        if let Some(earliest) = self.changed.values().min() {
+            self.out.wake_at(*earliest + TELL_AFTER);
+        }
+        let devices: Vec<DeviceKey> = self.sessions.keys().copied().collect();
+        for device in devices {
+            self.tell(device, false);
+            self.tell_requests(device, false);
+        }
+        for id in gathered {
+            self.keep_wants(id);
+            self.note_standing(id, None);
+        }
+    }
+
+    /// Tells one peer how we stand with each shared entity: what changed, or all of it.
+    pub(super) fn tell(&mut self, device: DeviceKey, all: bool) {
+        let Some(me) = self.me.as_ref().map(|me| me.key()) else { return };
+        let Some(session) = self.sessions.get_mut(&device) else { return };
+        for (id, shared) in &mut session.shared {
+            if all {
+                shared.ask_anew();
+            }
+            let gathering = self.changed.contains_key(id);
+            let Some(entity) = self.entities.get(id).filter(|e| e.is_sealed() && (all || !gathering)) else {
+                continue;
+            };
+            let mut state = entity.state();
+            if entity.member(me).is_none() || entity.member(device).is_none() {
+                // How documents stand is for members; all others may know who is in.
+                state.documents.clear();
+            }
+            if all || shared.told.as_ref() != Some(&state) {
+                session.told = session.told.wrapping_add(1);
+                self.out.send(device, &Frame::State { number: session.told, state: state.clone() });
+                shared.told = Some(state);
+            }
+        }
+    }
+
+    /// A peer says how it stands: what differs is asked for.
+    pub(super) fn their_state(&mut self, from: DeviceKey, number: u64, mut state: State) {
+        let id = state.entity;
+        let Some(entity) = self.entities.get_mut(&id) else { return };
+        let Some(shared) = shared(&mut self.sessions, from, id) else {
+            return self.drop_counted("state of what is not shared");
+        };
+        if !state.documents.iter().zip(state.documents.iter().skip(1)).all(|(a, b)| a.document < b.document) {
+            return self.blame(from, "state out of order");
+        }
+        if !shared.takes_number(number) {
+            return self.drop_counted("state that is older than one before it");
+        }
+        // Documents of children that this node has yet to open are remembered too, to be asked for
+        // then; an honest peer has no more of them than this.
+        if state.documents.len() > STATE_DOCUMENTS_MAX {
+            state.documents.retain(|document| entity.replicas.contains_key(&document.document));
+        }
+        let mut wanted = false;
+        for theirs in &state.documents {
+            let replica = entity.replicas.get_mut(&theirs.document);
+            if let Some(replica) = replica.filter(|replica| replica.heads.digest() == theirs.vector) {
+                wanted |= replica.wants.clear(&from);
+            }
+        }
+        shared.theirs = Some(state);
+        if shared.asks.take(self.now.instant, ASKS_BURST, ASKS_EVERY) {
+            self.compare(from, id);
+        } else {
+            self.drop_counted("state told too often");
+        }
+        if wanted {
+            self.touch(id);
+        }
+        self.tell(from, false);
+        self.tell_requests(from, false);
+        self.note_standing(id, Some(from));
+    }
+
+    /// Compares how a peer stands with how we stand, and asks for what differs: at most once for
+    /// each pair of states.
+    pub(super) fn compare(&mut self, from: DeviceKey, id: EntityId) {
+        let Some(entity) = self.entities.get(&id) else { return };
+        let Some(shared) = shared(&mut self.sessions, from, id) else { return };
+        let Some(theirs) = &shared.theirs else { return };
+        let differs = (entity.roster.digest(), theirs.roster);
+        if differs.0 != differs.1 && shared.asked_roster != Some(differs) {
+            shared.asked_roster = Some(differs);
+            self.show_statements(from, id);
+        }
+        self.compare_documents(from, id);
+    }
+
+    /// Asks for what documents lack: of members' devices alone, as only those are heard.
+    fn compare_documents(&mut self, from: DeviceKey, id: EntityId) {
+        let Some(entity) = self.entities.get(&id).filter(|e| e.member(from).is_some()) else { return };
+        let Some(shared) = shared(&mut self.sessions, from, id) else { return };
+        let Some(theirs) = &shared.theirs else { return };
+        for theirs in &theirs.documents {
+            let Some(replica) = entity.replicas.get(&theirs.document) else { continue };
+            let differs = (replica.heads.digest(), theirs.vector);
+            if differs.0 != differs.1 && shared.asked.get(&theirs.document) != Some(&differs) {
+                shared.asked.insert(theirs.document, differs);
+                for frame in vector_frames(id, replica) {
+                    self.out.send(from, &frame);
+                }
+            }
+        }
+    }
+
+    /// Looks again at how peers said their documents stand: who is a member may have changed.
+    pub(crate) fn compare_all(&mut self, id: EntityId) {
+        let sharing = self.sessions.iter().filter(|(_, session)| session.shared.contains_key(&id));
+        for device in sharing.map(|(device, _)| *device).collect::<Vec<_>>() {
+            self.compare_documents(device, id);
+        }
+    }
+}

@@ -1,0 +1,531 @@
+//! Safety: looks at every event of every honest machine, and says what must never be.
+//!
+//! Only what changed is looked at. What machines write and answer is held against their disks as
+//! the event comes; what they show is read from them, as a person would, once its effects are
+//! carried out. Invariant: nothing here asks a machine what another part of it decided, where the
+//! harness can know it from bytes that left the machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fourword_protocol::command::{
+    ChatCommand, Command, CommandId, FaultKind, MessageView, Notice, Outcome, Reply,
+};
+use fourword_protocol::effect::Effect;
+use fourword_protocol::envelope::Envelope;
+use fourword_protocol::event::Event;
+use fourword_protocol::ids::{EntityId, EnvelopeHash, LogHead, LogId, StatementId};
+use fourword_protocol::queues::Queues;
+use fourword_protocol::record::{BatchId, Page, Query, Record};
+use fourword_protocol::roster::{Body, Roster, Statement};
+use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::limits;
+use fourword_storage::Store;
+
+use super::claims::Claims;
+use super::truth;
+use super::verdict::{Rule, Violation, demand};
+use super::world::{Intent, Promise, Saved, World};
+use crate::cluster::{Cluster, Happened};
+
+/// What the checkers have seen.
+#[derive(Debug, Default)]
+pub struct Checker {
+    /// Which run of which node began each log.
+    began: BTreeMap<LogId, (String, u64)>,
+    /// What honest devices wrote at each position of their logs.
+    written: BTreeMap<(LogId, u64), EnvelopeHash>,
+    /// Envelopes of our own in batches that are on their way to the disk.
+    under_way: BTreeMap<(String, u64, BatchId), Vec<(LogId, u64)>>,
+    /// Where each log stands that a node stores, by what it wrote.
+    heads: BTreeMap<String, BTreeMap<LogId, LogHead>>,
+    /// Statements each run of a node has taken, in order.
+    pub(super) known: BTreeMap<(String, u64), Vec<(EntityId, StatementId)>>,
+    /// Every statement that any honest node has taken.
+    pub(super) statements: BTreeMap<StatementId, (EntityId, Statement)>,
+    /// Envelopes that honest devices wrote: by whom, and how many statements it knew.
+    pub(super) authored: Vec<Authored>,
+    /// Messages that a run of a node has shown as deleted.
+    deleted: BTreeMap<(String, u64), BTreeSet<MessageId>>,
+    /// What must be looked at once the effects are carried out.
+    shown: BTreeSet<(String, usize)>,
+    members: BTreeSet<(String, usize)>,
+    pub(super) claims: Claims,
+    /// A node to be crashed as soon as it says that something is saved.
+    pub(super) crash_at_answer: Option<String>,
+    /// A node to be crashed now, and how many batches have reached its disk.
+    pub(super) to_crash: Option<(String, usize)>,
+}
+
+/// An envelope that an honest device wrote.
+#[derive(Clone, Debug)]
+pub(super) struct Authored {
+    pub(super) node: String,
+    pub(super) entity: EntityId,
+    pub(super) epoch: StatementId,
+    /// How many of the statements that the node knows in the end it knew then.
+    pub(super) knew: usize,
+    pub(super) run: u64,
+    pub(super) log: LogId,
+    pub(super) sequence: u64,
+}
+
+impl Checker {
+    /// Looks at one event and its effects, before they are carried out.
+    pub(super) fn look(&mut self, c: &mut Cluster, world: &mut World, h: &Happened) -> Result<(), Violation> {
+        if !world.is_honest(&h.name) {
+            return Ok(());
+        }
+        match &h.event {
+            Event::Loaded(_, Ok(Page::Opening { statements, heads, .. })) => {
+                self.opened((&h.name, c.node(&h.name).run), statements, heads, world);
+            }
+            Event::Durable(batch) => self.durable(c, h, *batch)?,
+            Event::Loaded(..) => self.note_shown(&h.name, world),
+            Event::Received(from, bytes) => self.claims.received(c, &h.name, *from, bytes),
+            _ => {}
+        }
+        if let Some(Effect::Listen(secret)) = h.effects.iter().find(|e| matches!(e, Effect::Listen(_))) {
+            world.devices.entry(secret.key()).or_default().insert(h.name.clone());
+        }
+        let published: Vec<Envelope> = h
+            .effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Publish(_, bytes) => Envelope::read(bytes).ok(),
+                _ => None,
+            })
+            .collect();
+        for envelope in &published {
+            self.wrote(c, &h.name, envelope)?;
+        }
+        for effect in &h.effects {
+            match effect {
+                Effect::Write(batch) => {
+                    for record in &batch.records {
+                        self.record(c, world, (&h.name, batch.id), record, &published)?;
+                    }
+                }
+                Effect::Answer(id, outcome) => self.answer(c, world, h, *id, outcome)?,
+                Effect::Notify(Notice::ChatChanged { entity, .. }) => {
+                    if let Some(group) = world.group_of(*entity) {
+                        self.shown.insert((h.name.clone(), group));
+                    }
+                }
+                Effect::Notify(Notice::AcceptanceChanged(_)) => self.note_shown(&h.name, world),
+                Effect::Send(to, bytes) => self.claims.sent(c, world, &h.name, *to, bytes),
+                _ => {}
+            }
+        }
+        self.claims.changed(&h.name);
+        Ok(())
+    }
+
+    fn note_shown(&mut self, name: &str, world: &World) {
+        self.shown.extend((0..world.groups.len()).map(|group| (name.to_owned(), group)));
+    }
+
+    fn opened(
+        &mut self,
+        (name, run): (&str, u64),
+        statements: &[(EntityId, StatementId, Vec<u8>)],
+        heads: &[(EntityId, LogId, LogHead)],
+        world: &World,
+    ) {
+        self.heads.insert(name.to_owned(), heads.iter().map(|(_, log, head)| (*log, *head)).collect());
+        self.known.insert((name.to_owned(), run), statements.iter().map(|(of, id, _)| (*of, *id)).collect());
+        self.note_shown(name, world);
+        let roots = world.groups.iter().enumerate().filter(|(_, group)| group.parent.is_none());
+        self.members.extend(roots.map(|(at, _)| (name.to_owned(), at)));
+    }
+
+    // -- what is written ----------------------------------------------------------------------
+
+    /// An honest device has written an envelope: nowhere it wrote another one there.
+    fn wrote(&mut self, c: &Cluster, name: &str, envelope: &Envelope) -> Result<(), Violation> {
+        let (log, sequence, run) = (envelope.header.log, envelope.header.sequence, c.node(name).run);
+        let before = self.written.insert((log, sequence), envelope.hash());
+        let place = || format!("{name} at {sequence} of its log {:016x}", log.incarnation.0);
+        demand(before.is_none_or(|before| before == envelope.hash()), Rule::NoHonestFork, || {
+            format!("{} wrote twice", place())
+        })?;
+        let now = (name.to_owned(), run);
+        let of = self.began.entry(log).or_insert_with(|| now.clone());
+        if *of != now {
+            let follows = of.0 == name && of.1 + 1 == run && c.node(name).began_clean;
+            demand(follows, Rule::IncarnationIsNew, || {
+                format!("{} goes on with a log of run {} of {}", place(), of.1, of.0)
+            })?;
+            *of = now;
+        }
+        Ok(())
+    }
+
+    fn record(
+        &mut self,
+        c: &Cluster,
+        world: &World,
+        (name, batch): (&str, BatchId),
+        record: &Record,
+        published: &[Envelope],
+    ) -> Result<(), Violation> {
+        match record {
+            Record::Envelope { entity, log, sequence, hash, bytes } => {
+                if let Some(own) = published.iter().find(|envelope| envelope.hash() == *hash) {
+                    let run = c.node(name).run;
+                    self.under_way.entry((name.to_owned(), run, batch)).or_default().push((*log, *sequence));
+                    self.authored.push(Authored {
+                        node: name.to_owned(),
+                        entity: *entity,
+                        epoch: own.header.epoch,
+                        knew: self.known.get(&(name.to_owned(), run)).map_or(0, Vec::len),
+                        run,
+                        log: *log,
+                        sequence: *sequence,
+                    });
+                }
+                self.chain(world, name, (*log, *sequence), bytes)?;
+            }
+            Record::Statement { entity, id, bytes } => {
+                self.known.entry((name.to_owned(), c.node(name).run)).or_default().push((*entity, *id));
+                if !self.statements.contains_key(id)
+                    && let Ok(statement) = Statement::read(bytes)
+                {
+                    self.statements.insert(*id, (*entity, statement));
+                }
+                if let Some(group) = world.groups.iter().position(|group| group.id == *entity) {
+                    self.members.insert((name.to_owned(), group));
+                }
+            }
+            Record::Local { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// What a node stores of an honest device's log follows what it stored before.
+    fn chain(
+        &mut self,
+        world: &World,
+        name: &str,
+        (log, sequence): (LogId, u64),
+        bytes: &[u8],
+    ) -> Result<(), Violation> {
+        if !world.is_device_honest(&log.device) {
+            return Ok(());
+        }
+        let Ok(envelope) = Envelope::read(bytes) else {
+            return Err(Violation::new(Rule::LogIsWhole, format!("{name} stores what is no envelope")));
+        };
+        let heads = self.heads.entry(name.to_owned()).or_default();
+        let head = heads.get(&log).copied();
+        let (at, hash) = head.map_or((0, EnvelopeHash([0; 32])), |head| (head.sequence, head.hash));
+        if sequence <= at {
+            return Ok(());
+        }
+        let follows = sequence == at + 1 && envelope.header.previous == hash;
+        demand(follows, Rule::LogIsWhole, || {
+            format!("{name} stores {sequence} of a log of {:?}, of which it has {at}, or not what follows that", world.devices.get(&log.device))
+        })?;
+        heads.insert(log, envelope.head());
+        Ok(())
+    }
+
+    /// A batch is on disk: what it holds of our own can be read there.
+    fn durable(&mut self, c: &Cluster, h: &Happened, batch: BatchId) -> Result<(), Violation> {
+        let key = (h.name.clone(), c.node(&h.name).run, batch);
+        for (log, sequence) in self.under_way.get(&key).into_iter().flatten() {
+            demand(is_stored(c, &h.name, log, *sequence), Rule::SavedIsDurable, || {
+                format!("{} was told that {sequence} of a log is on disk, and it is not", h.name)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What is answered as saved is on disk at that moment.
+    fn answer(
+        &mut self,
+        c: &Cluster,
+        world: &mut World,
+        h: &Happened,
+        id: CommandId,
+        outcome: &Outcome,
+    ) -> Result<(), Violation> {
+        let Some(intent) = world.asked.remove(&(h.name.clone(), id)) else { return Ok(()) };
+        let is_done = matches!(outcome, Outcome::Done(_));
+        let message = match (&intent, outcome) {
+            (Intent::Send { .. }, Outcome::Done(Reply::Message(message))) => Some(*message),
+            (Intent::Delete { message }, Outcome::Done(_)) => Some(*message),
+            _ => None,
+        };
+        let writes = message.is_some() || (is_done && matches!(intent, Intent::Remove { .. } | Intent::Leave { .. }));
+        demand(!(writes && c.node(&h.name).disk.failed), Rule::ReadOnlyAfterFailure, || {
+            format!("{} calls something saved although its disk has failed", h.name)
+        })?;
+        if let Some(message) = message {
+            let promise = self.promise(c, h)?;
+            match &intent {
+                Intent::Send { group, text } => {
+                    let author = world.owner(&h.name).unwrap_or(0);
+                    let (text, group) = (text.clone(), *group);
+                    world.saved.insert(message, Saved { text, group, author, promise });
+                }
+                _ => {
+                    world.deleted.entry(message).or_default().push(promise);
+                    world.done.count("messages deleted");
+                }
+            }
+            if self.crash_at_answer.as_ref() == Some(&h.name) {
+                self.crash_at_answer = None;
+                self.to_crash = Some((h.name.clone(), 0));
+            }
+        }
+        world.answered(&h.name, &intent, outcome);
+        Ok(())
+    }
+
+    /// The envelope that holds what is being answered, which this very event says is on disk.
+    fn promise(&self, c: &Cluster, h: &Happened) -> Result<Promise, Violation> {
+        let none = || {
+            let what = format!("{} calls something saved at {:?}, which put nothing on its disk", h.name, kind(&h.event));
+            Violation::new(Rule::SavedIsDurable, what)
+        };
+        let Event::Durable(batch) = &h.event else { return Err(none()) };
+        let of_batch = self.under_way.get(&(h.name.clone(), c.node(&h.name).run, *batch));
+        let (log, sequence) = of_batch.and_then(|all| all.first()).copied().ok_or_else(none)?;
+        demand(is_stored(c, &h.name, &log, sequence), Rule::SavedIsDurable, || {
+            format!("{} calls saved what is not on its disk", h.name)
+        })?;
+        Ok(Promise { node: h.name.clone(), log, sequence, given_up: false })
+    }
+
+    /// The roster that a node knew when it wrote an envelope.
+    pub(super) fn roster_when(&self, entity: EntityId, written: &Authored) -> Option<Roster> {
+        let known = self.known.get(&(written.node.clone(), written.run))?.iter().take(written.knew);
+        let of_entity = known.filter(|(of, _)| *of == entity);
+        let mut statements = of_entity.filter_map(|(_, id)| self.statements.get(id)).map(|(_, s)| s.clone());
+        let mut roster = Roster::new(statements.next()?).ok()?;
+        for statement in statements {
+            roster.add(statement);
+        }
+        Some(roster)
+    }
+
+    // -- homes --------------------------------------------------------------------------------
+
+    /// A node is about to be started again: all it promised is in its home.
+    pub(super) fn restarts(&self, c: &Cluster, world: &World, name: &str) -> Result<(), Violation> {
+        let deleted = world.deleted.values().flatten();
+        let promises = world.saved.values().map(|saved| &saved.promise).chain(deleted);
+        for promise in promises.filter(|promise| promise.node == name && !promise.given_up) {
+            demand(is_stored(c, name, &promise.log, promise.sequence), Rule::SavedIsDurable, || {
+                format!("{name} called saved what its disk does not hold after a crash")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A home is lost: what nobody else holds of what was promised is lost with it.
+    pub(super) fn loses_home(&self, c: &Cluster, world: &mut World, name: &str) {
+        let others: Vec<String> =
+            world.nodes.keys().filter(|of| *of != name && world.is_honest(of)).cloned().collect();
+        let World { saved, deleted, .. } = world;
+        let promises = saved.values_mut().map(|saved| &mut saved.promise).chain(deleted.values_mut().flatten());
+        for promise in promises {
+            let held = others.iter().find(|of| is_stored(c, of, &promise.log, promise.sequence));
+            match held {
+                // From now on it is whoever else has it that must keep it.
+                Some(other) if promise.node == name => promise.node.clone_from(other),
+                Some(_) => {}
+                None => promise.given_up |= promise.node == name,
+            }
+        }
+    }
+
+    // -- what is shown ------------------------------------------------------------------------
+
+    /// Looks at what changed in what machines show, once effects are carried out.
+    pub(super) fn look_after(&mut self, c: &mut Cluster, world: &World) -> Result<(), Violation> {
+        for (name, group) in std::mem::take(&mut self.shown) {
+            if c.is_up(&name) && !c.node(&name).taken_over {
+                self.look_at_chat(c, world, &name, group)?;
+            }
+        }
+        for (name, group) in std::mem::take(&mut self.members) {
+            if c.is_up(&name) && !c.node(&name).taken_over {
+                self.look_at_members(c, world, &name, group)?;
+            }
+        }
+        self.claims.look(c, world)
+    }
+
+    fn look_at_chat(
+        &mut self,
+        c: &mut Cluster,
+        world: &World,
+        name: &str,
+        group: usize,
+    ) -> Result<(), Violation> {
+        let Some(shown) = chat(c, world, name, group) else { return Ok(()) };
+        let run = c.node(name).run;
+        let mut seen = self.deleted.remove(&(name.to_owned(), run)).unwrap_or_default();
+        for view in &shown {
+            let message = &view.message;
+            if message.deleted {
+                seen.insert(message.id);
+                continue;
+            }
+            // What a disk did not take is forgotten, and was never said to be done.
+            if seen.contains(&message.id) && !c.node(name).disk.failed {
+                let void = truth::deletion_is_void(c, world, name, group, &message.id);
+                demand(void, Rule::DeletedStaysDeleted, || {
+                    format!("{name} showed {:?} as deleted, and now shows it again", message.text)
+                })?;
+                seen.remove(&message.id);
+            }
+            judge_author(world, name, group, view)?;
+            self.judge_beyond(c, world, name, &message.text)?;
+        }
+        self.deleted.insert((name.to_owned(), run), seen);
+        Ok(())
+    }
+
+    /// What was written beyond a removal is not shown to who knows of that removal.
+    fn judge_beyond(&self, c: &Cluster, world: &World, name: &str, text: &str) -> Result<(), Violation> {
+        let Some((removal, log, sequence)) = world.texts.get(text).and_then(|text| text.beyond) else {
+            return Ok(());
+        };
+        let known = self.known.get(&(name.to_owned(), c.node(name).run)).into_iter().flatten();
+        let known: BTreeSet<StatementId> = known.map(|(_, id)| *id).collect();
+        let spared = known.iter().filter_map(|id| self.statements.get(id)).any(|(_, statement)| {
+            vectors(statement.body()).iter().any(|(of, head)| *of == log && head.sequence >= sequence)
+        });
+        demand(spared || !known.contains(&removal), Rule::RemovedWritesNothing, || {
+            format!("{name} knows of the removal and shows {text:?}, written beyond it")
+        })
+    }
+
+    fn look_at_members(
+        &mut self,
+        c: &mut Cluster,
+        world: &World,
+        name: &str,
+        at: usize,
+    ) -> Result<(), Violation> {
+        let Some(group) = world.groups.get(at) else { return Ok(()) };
+        let Some(Reply::Members(members)) = c.peek(name, Command::Members(group.words)) else { return Ok(()) };
+        let founder = world.people.get(group.founder).map(|person| person.id);
+        let is_in = members.iter().any(|member| Some(member.person.person) == founder);
+        demand(is_in, Rule::SeniorStays, || format!("{name} does not show who founded the group as a member"))?;
+        for member in members {
+            let person = member.person.person;
+            let given = group.given.get(&person).is_some_and(|roles| roles.contains(&member.role));
+            demand(given, Rule::RoleIsGiven, || {
+                let who = world.person_of(&person).map(|p| world.people[p].nodes.clone());
+                format!("{name} shows {who:?} as {:?}, which nobody with the right made it", member.role)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What is looked at between two steps: queues, and evidence against the honest.
+    pub(super) fn look_around(&mut self, c: &mut Cluster, world: &mut World) -> Result<(), Violation> {
+        let names: Vec<String> = world.nodes.keys().filter(|name| world.is_honest(name)).cloned().collect();
+        for name in names {
+            if !c.is_up(&name) {
+                continue;
+            }
+            queues(&name, &c.queues(&name))?;
+            let Some(Reply::Status(status)) = c.peek(&name, Command::Status) else { continue };
+            for fault in status.faults {
+                let is_fork = fault.kind != FaultKind::UnknownVersion;
+                let honest = world.is_device_honest(&fault.device);
+                demand(!(is_fork && honest), Rule::NoHonestFork, || {
+                    format!("{name} has evidence against an honest device: {:?} {}", fault.kind, fault.detail)
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn kind(event: &Event) -> String {
+    format!("{event:?}").chars().take_while(char::is_ascii_alphabetic).collect()
+}
+
+/// What a statement says of how far logs were held.
+pub(super) fn vectors(body: &Body) -> &[(LogId, LogHead)] {
+    match body {
+        Body::Remove { vectors, .. }
+        | Body::SetRole { vectors, .. }
+        | Body::Leave { vectors }
+        | Body::Revoke { vectors, .. }
+        | Body::Held { vectors, .. } => vectors,
+        _ => &[],
+    }
+}
+
+/// Whether a disk holds this position of a log.
+pub(super) fn is_stored(c: &Cluster, name: &str, log: &LogId, sequence: u64) -> bool {
+    let query = Query::Log { log: *log, after: sequence - 1, bytes_max: 1, except: Vec::new() };
+    let page = c.node(name).disk.store.read(&query);
+    let Ok(Page::Envelopes { envelopes, .. }) = page else { return false };
+    let first = envelopes.first().and_then(|bytes| Envelope::read(bytes).ok());
+    first.is_some_and(|envelope| envelope.header.sequence == sequence)
+}
+
+/// A chat as a node shows it, if it is in memory there.
+pub(super) fn chat(c: &mut Cluster, world: &World, name: &str, group: usize) -> Option<Vec<MessageView>> {
+    let words = world.groups.get(group)?.words;
+    match c.peek(name, Command::Chat(words, ChatCommand::Read { last: 10_000 }))? {
+        Reply::Messages(messages) => Some(messages),
+        _ => None,
+    }
+}
+
+/// Whoever a message is shown of has written it, in this group.
+pub(super) fn judge_author(
+    world: &World,
+    name: &str,
+    group: usize,
+    view: &MessageView,
+) -> Result<(), Violation> {
+    let text = &view.message.text;
+    let Some(known) = world.texts.get(text) else {
+        return Err(Violation::new(Rule::AuthorIsTrue, format!("{name} shows {text:?}, which nobody wrote")));
+    };
+    let author = world.people.get(known.author).map(|person| person.id);
+    let right = author == Some(view.author.person) && known.group == group && !known.forged;
+    demand(right, Rule::AuthorIsTrue, || {
+        format!("{name} shows {text:?} as written by somebody who did not write it, or elsewhere")
+    })
+}
+
+/// What others cause is held within the limits.
+pub(super) fn queues(name: &str, held: &Queues) -> Result<(), Violation> {
+    let bounds = [
+        ("waiting envelopes", held.waiting_envelopes, limits::WAITING_ENVELOPES_MAX),
+        ("bytes of waiting envelopes", held.waiting_envelope_bytes, limits::WAITING_ENVELOPE_BYTES_MAX),
+        ("waiting statements", held.waiting_statements, limits::WAITING_STATEMENTS_MAX),
+        ("names that wait", held.stretches_waiting, limits::STRETCHES_WAITING_MAX),
+        ("requests", held.requests, limits::REQUESTS_MAX),
+        ("denials", held.denials, limits::REQUESTS_MAX),
+        ("documents of one peer", held.peer_documents, 4 * limits::STATE_DOCUMENTS_MAX),
+        ("logs of one peer", held.peer_logs, 16 * limits::FRAME_LOGS_MAX),
+    ];
+    for (what, count, most) in bounds {
+        demand(count <= most, Rule::QueueIsBounded, || format!("{name} holds {count} {what}; {most} are the most"))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_past_its_limit_is_found() {
+        let held = Queues { waiting_envelopes: limits::WAITING_ENVELOPES_MAX, ..Queues::default() };
+        assert_eq!(queues("ada", &held), Ok(()));
+        let held = Queues { waiting_envelopes: limits::WAITING_ENVELOPES_MAX + 1, ..Queues::default() };
+        assert_eq!(queues("ada", &held).map_err(|v| v.rule), Err(Rule::QueueIsBounded));
+    }
+}

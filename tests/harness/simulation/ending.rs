@@ -1,0 +1,418 @@
+//! Liveness: ends all faults, heals the world, and demands that all honest members agree.
+//!
+//! Within a bound of simulated time and of events every honest node says that all is in sync, and
+//! then all show, hold and know the same, what was saved and what was deleted included. Settled
+//! nodes are quiet: they compare now and then, and write nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fourword_protocol::command::{Command, MemberView, MessageView, Outcome, Reply, SyncState};
+use fourword_protocol::effect::Effect;
+use fourword_protocol::event::Event;
+use fourword_protocol::ids::{DeviceKey, DocumentKey, LogHead, LogId};
+use fourword_protocol::roster::{Body, Role, Roster, Statement};
+
+use super::check::{chat, is_stored, vectors};
+use super::schedule::Schedule;
+use super::truth;
+use super::verdict::{Rule, Violation, demand};
+use super::world::Intent;
+use crate::insider::keys_of;
+
+/// Simulated time within which a healed world must have settled.
+const SETTLE_MS: u64 = 900_000;
+/// How often it is looked at meanwhile.
+const LOOK_MS: u64 = 5_000;
+/// How long a settled world must be quiet.
+const QUIET_MS: u64 = 600_000;
+
+/// Which node holds what of which documents.
+type Held = BTreeMap<DocumentKey, BTreeMap<LogId, LogHead>>;
+
+impl Schedule {
+    /// Heals the world and demands what must then be so.
+    pub(super) fn finish(&mut self) -> Result<(), Violation> {
+        self.end_faults()?;
+        self.end_twins()?;
+        self.settle()?;
+        self.write_once_more()?;
+        self.settle()?;
+        self.look_at_end()?;
+        self.stay_quiet()
+    }
+
+    fn end_faults(&mut self) -> Result<(), Violation> {
+        self.c.gossip_loss = match self.profile {
+            super::Profile::Silent => 100,
+            super::Profile::Harsh | super::Profile::Untimed => 0,
+        };
+        let profile = &mut self.c.network.profile;
+        (profile.lost, profile.doubled, profile.overtaken) = (0, 0, 0);
+        self.checker.crash_at_answer = None;
+        self.c.mend();
+        // What was to fail at its next flush never does.
+        for name in self.world.nodes.keys().cloned().collect::<Vec<_>>() {
+            self.c.node_mut(&name).disk.spare();
+        }
+        self.run_for(500)?;
+        self.repair();
+        self.raise(true)?;
+        self.run_for(2_000)
+    }
+
+    /// Copies of homes speak with the others until all they wrote is known, and end for good.
+    fn end_twins(&mut self) -> Result<(), Violation> {
+        let twins: Vec<String> = self.world.nodes.keys().filter(|name| name.ends_with('\'')).cloned().collect();
+        if twins.is_empty() {
+            return Ok(());
+        }
+        for name in self.world.nodes.keys().cloned().collect::<Vec<_>>() {
+            let original = twins.iter().find(|twin| twin.trim_end_matches('\'') == name);
+            if original.is_some() {
+                self.c.isolate(&name);
+            }
+        }
+        for _ in 0..6 {
+            self.c.connect_all();
+            self.run_for(20_000)?;
+        }
+        for twin in twins {
+            self.checker.loses_home(&self.c, &mut self.world, &twin);
+            self.c.crash(&twin);
+            self.world.asked.retain(|(of, _), _| *of != twin);
+            self.world.nodes.remove(&twin);
+        }
+        self.c.mend();
+        Ok(())
+    }
+
+    /// The nodes that are judged: those of honest people.
+    pub(super) fn honest(&self) -> Vec<String> {
+        self.world.nodes.keys().filter(|name| self.world.is_honest(name)).cloned().collect()
+    }
+
+    /// Runs until every honest node says that all is in sync with every other one.
+    fn settle(&mut self) -> Result<(), Violation> {
+        let end = self.c.now() + SETTLE_MS;
+        loop {
+            self.c.connect_all();
+            self.run_for(LOOK_MS)?;
+            let Some(open) = self.unsettled() else { return Ok(()) };
+            demand(self.c.now() < end, Rule::StatusSettles, || open)?;
+            self.repair();
+            self.raise(true)?;
+        }
+    }
+
+    /// Something that is not in sync yet, in words.
+    fn unsettled(&mut self) -> Option<String> {
+        let honest = self.honest();
+        let devices: BTreeMap<DeviceKey, String> =
+            honest.iter().filter_map(|name| Some((self.c.device(name)?, name.clone()))).collect();
+        for name in &honest {
+            if !self.c.is_up(name) || self.c.node(name).disk.failed {
+                return Some(format!("{name} does not run"));
+            }
+            let claims = self.c.node(name).machine.claims();
+            for claim in claims {
+                let Some(other) = devices.get(&claim.device) else { continue };
+                let settled = matches!(claim.state, SyncState::InSync | SyncState::NotMember);
+                if !settled {
+                    let why = self.why_not(name, claim.device);
+                    return Some(format!("{name} is {:?} with {other}: {why}", claim.state));
+                }
+            }
+        }
+        None
+    }
+
+    /// What a node says of why it is not in sync with a device.
+    fn why_not(&mut self, name: &str, device: DeviceKey) -> String {
+        let Some(Reply::Sync { documents, .. }) = self.c.peek(name, Command::SyncStatus(None)) else {
+            return "no status".into();
+        };
+        let lines = documents.into_iter().flat_map(|document| {
+            let lines = document.peers.into_iter().filter(move |peer| peer.device == device);
+            lines.map(move |peer| format!("{} {} {:?}", document.id, peer.reason, document.waiting))
+        });
+        lines.collect::<Vec<_>>().join("; ")
+    }
+
+    /// Everybody who may writes once more: all can, under one key, and all can read it.
+    fn write_once_more(&mut self) -> Result<(), Violation> {
+        for name in self.honest() {
+            let Some(person) = self.world.owner(&name) else { continue };
+            for group in 0..self.world.groups.len() {
+                let root = self.world.root_of(group);
+                let Some(roster) = self.roster_at(&name, root) else { continue };
+                let Some(device) = self.c.device(&name) else { continue };
+                let reading = roster.reading();
+                let role = reading.member_of(&device).and_then(|(person, _)| reading.role_of(&person));
+                if role.is_some_and(|role| role > Role::Viewer) {
+                    let (words, text) = (self.world.groups[group].words, self.world.new_text(person, group, 0));
+                    let send = fourword_protocol::command::ChatCommand::Send { text: text.clone(), parent: None };
+                    self.must(&name, Command::Chat(words, send), Intent::Send { group, text })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn roster_at(&self, name: &str, group: usize) -> Option<Roster> {
+        truth::roster(&self.c, name, self.world.groups.get(group)?.id)
+    }
+
+    // -- what must be so at the end -----------------------------------------------------------
+
+    fn look_at_end(&mut self) -> Result<(), Violation> {
+        self.look_at_askers()?;
+        for group in 0..self.world.groups.len() {
+            self.look_at_group(group)?;
+        }
+        let mut world = std::mem::take(&mut self.world);
+        let looked = self.checker.look_around(&mut self.c, &mut world);
+        self.world = world;
+        looked
+    }
+
+    /// All that was asked of nodes that still run was answered, but for joins, which go on.
+    fn look_at_askers(&self) -> Result<(), Violation> {
+        let waits = |intent: &Intent| matches!(intent, Intent::Join { .. } | Intent::Link { .. });
+        let open = self.world.asked.iter().find(|((name, _), intent)| {
+            !waits(intent) && self.world.is_honest(name) && self.c.is_up(name)
+        });
+        demand(open.is_none(), Rule::EveryAskerIsAnswered, || format!("{open:?} was never answered"))
+    }
+
+    fn look_at_group(&mut self, at: usize) -> Result<(), Violation> {
+        let root = self.world.root_of(at);
+        let founder = self.world.groups[root].founder;
+        let founder = self.world.people[founder].nodes[0].clone();
+        let Some(roster) = self.roster_at(&founder, root) else { return Ok(()) };
+        let active: BTreeSet<DeviceKey> = roster.reading().devices().map(|(device, _)| device).collect();
+        let nodes: Vec<String> = self
+            .honest()
+            .into_iter()
+            .filter(|name| self.c.device(name).is_some_and(|device| active.contains(&device)))
+            .collect();
+        let shown = self.look_at_agreement(at, root, &nodes)?;
+        self.look_at_promises(at, &roster, &nodes, &shown)?;
+        self.look_at_removed(root, &roster, &shown)?;
+        if at == root { self.look_at_keys(root, &roster) } else { Ok(()) }
+    }
+
+    /// All members' nodes show one chat and the same members, and hold the same logs.
+    fn look_at_agreement(
+        &mut self,
+        at: usize,
+        root: usize,
+        nodes: &[String],
+    ) -> Result<Vec<MessageView>, Violation> {
+        let mut first: Option<(Vec<MessageView>, Vec<MemberView>, Held)> = None;
+        for name in nodes {
+            let chat = chat(&mut self.c, &self.world, name, at);
+            let Some(chat) = chat else {
+                return Err(Violation::new(Rule::AllAgree, format!("{name} does not show the chat of group {at}")));
+            };
+            let command = Command::Members(self.world.groups[at].words);
+            let Some(Reply::Members(mut members)) = self.c.peek(name, command) else {
+                return Err(Violation::new(Rule::AllAgree, format!("{name} does not show the members of group {at}")));
+            };
+            members.iter_mut().for_each(|member| member.online = true);
+            let id = self.world.groups[root].id;
+            let holdings = self.c.node(name).machine.holdings().into_iter().filter(|h| h.entity == id);
+            let held: Held = holdings.map(|h| (h.document, h.heads)).collect();
+            let now = (chat, members, held);
+            match &first {
+                None => first = Some(now),
+                Some(first) => {
+                    let differs = differing(first, &now);
+                    demand(differs.is_none(), Rule::AllAgree, || {
+                        format!("{name} and {} differ in group {at}: {}", nodes[0], differs.unwrap_or_default())
+                    })?;
+                }
+            }
+        }
+        Ok(first.map(|(chat, _, _)| chat).unwrap_or_default())
+    }
+
+    /// What was saved is there and what was deleted is gone, but for what counts for nobody; then
+    /// its author is told.
+    fn look_at_promises(
+        &mut self,
+        at: usize,
+        roster: &Roster,
+        nodes: &[String],
+        shown: &[MessageView],
+    ) -> Result<(), Violation> {
+        let shown: BTreeMap<_, _> = shown.iter().map(|view| (view.message.id, view)).collect();
+        let saved: Vec<_> = self.world.saved.iter().filter(|(_, saved)| saved.group == at).collect();
+        for (_, saved) in saved.iter().filter(|(id, _)| !shown.contains_key(id)) {
+            let promise = &saved.promise;
+            let envelope = truth::envelope_at(&self.c, &promise.node, &promise.log, promise.sequence);
+            let void = envelope.as_ref().is_some_and(|envelope| truth::is_void(roster, envelope));
+            demand(void || promise.given_up, Rule::SavedIsShown, || {
+                let (incarnation, sequence) = (promise.log.incarnation.0, promise.sequence);
+                let place = format!("at {sequence} of log {incarnation:016x}");
+                let holds = |name: &&String| is_stored(&self.c, name, &promise.log, sequence);
+                let holders: Vec<&String> = nodes.iter().filter(holds).collect();
+                format!("{:?} was called saved at {}, {place}; {holders:?} hold it and {nodes:?} do not show it", saved.text, promise.node)
+            })?;
+        }
+        for (id, promises) in &self.world.deleted {
+            let Some(view) = shown.get(id).filter(|view| !view.message.deleted) else { continue };
+            let stands = promises.iter().filter(|promise| !promise.given_up).any(|promise| {
+                let envelope = truth::envelope_at(&self.c, &promise.node, &promise.log, promise.sequence);
+                envelope.is_some_and(|envelope| !truth::is_void(roster, &envelope))
+            });
+            demand(!stands, Rule::DeletedStaysDeleted, || {
+                format!("{:?} was deleted and is shown to {nodes:?}", view.message.text)
+            })?;
+        }
+        let void: Vec<(String, String)> = saved
+            .iter()
+            .filter(|(id, saved)| !shown.contains_key(id) && !saved.promise.given_up)
+            .map(|(_, saved)| (saved.promise.node.clone(), saved.text.clone()))
+            .collect();
+        for (node, text) in void {
+            self.look_at_told(at, &node, &text)?;
+        }
+        Ok(())
+    }
+
+    /// The author of something that counts for nobody is told so.
+    fn look_at_told(&mut self, at: usize, node: &str, text: &str) -> Result<(), Violation> {
+        let device = self.c.device(node);
+        let own = self.world.saved.values().find(|saved| saved.text == text).map(|saved| saved.promise.log.device);
+        if !self.world.is_honest(node) || device != own {
+            return Ok(());
+        }
+        let words = self.world.groups[self.world.root_of(at)].words;
+        let told = match self.ask(node, Command::Unaccepted(words))? {
+            Outcome::Done(Reply::Unaccepted(views)) => views.iter().any(|view| view.text == text),
+            _ => false,
+        };
+        demand(told, Rule::SavedIsShown, || {
+            format!("{text:?} counts for nobody, and its author's {node} does not say so")
+        })
+    }
+
+    /// Nothing that somebody wrote beyond the cut of its removal is shown.
+    fn look_at_removed(&self, root: usize, roster: &Roster, shown: &[MessageView]) -> Result<(), Violation> {
+        let mut reach: BTreeMap<LogId, u64> = BTreeMap::new();
+        for statement in roster.ids().filter_map(|id| roster.statement(&id).map(Statement::body)) {
+            for (log, head) in vectors(statement) {
+                let furthest = reach.entry(*log).or_default();
+                *furthest = head.sequence.max(*furthest);
+            }
+        }
+        let _ = root;
+        for view in shown {
+            let person = view.author.person;
+            let was_removed = roster.ids().filter_map(|id| roster.statement(&id)).any(|statement| {
+                let body = statement.body();
+                let named = matches!(body, Body::Remove { person: whom, .. } if *whom == person);
+                named && !roster.reading().ignored.contains_key(&statement.id())
+            });
+            let Some(saved) = self.world.saved.get(&view.message.id) else { continue };
+            let (log, sequence) = (saved.promise.log, saved.promise.sequence);
+            let beyond = reach.get(&log).copied().unwrap_or(0) < sequence;
+            let out = was_removed && !roster.reading().is_member(&person);
+            demand(!(out && beyond), Rule::RemovedWritesNothing, || {
+                format!("{:?} is shown, which its author wrote beyond its removal", saved.text)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Nothing that was written by who knew of a removal is under a key that the removed can open.
+    fn look_at_keys(&mut self, root: usize, roster: &Roster) -> Result<(), Violation> {
+        let id = self.world.groups[root].id;
+        let reading = roster.reading();
+        let active: BTreeSet<DeviceKey> = reading.devices().map(|(device, _)| device).collect();
+        let mut outside = BTreeMap::new();
+        for nodes in self.world.devices.values() {
+            let Some(secret) = nodes.iter().find_map(|name| self.c.nodes.get(name)?.secret.clone()) else { continue };
+            if !active.contains(&secret.key()) && roster.person_of(&secret.key()).is_some() {
+                outside.insert(secret.key(), keys_of(roster, &secret).0);
+            }
+        }
+        for written in self.checker.authored.iter().filter(|written| written.entity == id) {
+            for (device, keys) in &outside {
+                if !keys.contains_key(&written.epoch) {
+                    continue;
+                }
+                let knew = self.checker.roster_when(id, written);
+                // Who comes back is given the keys of what was written meanwhile.
+                let out = knew.as_ref().is_some_and(|knew| {
+                    let was_out = knew.person_of(device).is_some() && knew.reading().member_of(device).is_none();
+                    was_out && truth::lettings_in(knew, device) == truth::lettings_in(roster, device)
+                });
+                demand(!out, Rule::RemovedReadsNothing, || {
+                    let who = self.world.devices.get(device);
+                    format!("{} wrote for {who:?}, which it knew to be out", written.node)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    // -- quiet --------------------------------------------------------------------------------
+
+    /// Settled nodes write nothing and send nothing but comparisons.
+    fn stay_quiet(&mut self) -> Result<(), Violation> {
+        // What was told last may still be on its way.
+        self.run_for(5_000)?;
+        let end = self.c.now() + QUIET_MS;
+        let honest: BTreeSet<String> = self.honest().into_iter().collect();
+        let joining = self.world.asked.values().any(|intent| matches!(intent, Intent::Join { .. }));
+        if joining {
+            // Who still wants in goes on knocking.
+            return Ok(());
+        }
+        while self.c.next_at().is_some_and(|at| at <= end) {
+            let mut loud = None;
+            self.c.step_seen(&mut |_, h| {
+                let is_news = |effect: &&Effect| match effect {
+                    Effect::Write(batch) => !batch.records.is_empty(),
+                    Effect::Publish(..) => true,
+                    _ => false,
+                };
+                if honest.contains(&h.name) && !matches!(h.event, Event::Stopping) {
+                    loud = h.effects.iter().find(is_news).map(|effect| {
+                        let kind: String = format!("{effect:?}").chars().take(60).collect();
+                        format!("{} is settled and does {kind}", h.name)
+                    });
+                }
+            });
+            if let Some(loud) = loud {
+                return Err(Violation::new(Rule::SettledIsQuiet, loud));
+            }
+        }
+        self.c.pass_to(end);
+        Ok(())
+    }
+}
+
+/// What two nodes do not agree on, in words.
+fn differing(
+    a: &(Vec<MessageView>, Vec<MemberView>, Held),
+    b: &(Vec<MessageView>, Vec<MemberView>, Held),
+) -> Option<String> {
+    let lines = |chat: &[MessageView]| -> Vec<_> {
+        chat.iter().map(|view| (view.message.clone(), view.author.person, view.reactions.len())).collect()
+    };
+    let people = |members: &[MemberView]| -> Vec<_> {
+        members.iter().map(|member| (member.person.person, member.role, member.devices.clone())).collect()
+    };
+    if lines(&a.0) != lines(&b.0) {
+        let extra = |a: &[MessageView], b: &[MessageView]| {
+            a.iter().find(|view| !b.contains(view)).map(|view| view.message.text.clone())
+        };
+        return Some(format!("what the chat shows: {:?} and {:?}", extra(&b.0, &a.0), extra(&a.0, &b.0)));
+    }
+    if people(&a.1) != people(&b.1) {
+        return Some("who is in".into());
+    }
+    (a.2 != b.2).then(|| "which logs they hold".into())
+}
