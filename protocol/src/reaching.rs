@@ -14,7 +14,11 @@ use crate::command::Kind;
 use crate::effect::Effect;
 use crate::entity::Entity;
 use crate::ids::{DeviceKey, Digest};
-use crate::limits::{ADDRESS_BYTES_MAX, FOUND_DEVICES_MAX, MET_ADDRESSES_MAX, MET_DEVICES_MAX, OFFERED_KEYS_MAX};
+use crate::limits::{
+    ADDRESS_BYTES_MAX, FOUND_DEVICES_MAX, MET_ADDRESSES_MAX, MET_DEVICES_MAX, OFFERED_KEYS_MAX,
+};
+use crate::outbox::local;
+use crate::record::Record;
 use crate::replicator::Replicator;
 use crate::time::{Duration, Instant};
 use crate::words::FourWords;
@@ -35,8 +39,7 @@ const SEARCH_SOON: Duration = Duration(1_000);
 pub(crate) struct Reaching {
     /// The keys under which this node offers to be found. At most `OFFERED_KEYS_MAX`.
     offered: BTreeSet<Digest>,
-    /// Where fellow members' devices were met. At most `MET_DEVICES_MAX`.
-    met: BTreeMap<DeviceKey, Vec<String>>,
+    met: Met,
     /// When the next search is due; `None` while nobody is missed.
     search_at: Option<Instant>,
     pause: Duration,
@@ -67,9 +70,10 @@ impl Replicator {
     /// Where the entities that this device is a member of are looked up.
     fn keys(&self) -> impl Iterator<Item = (Digest, &Entity)> {
         let me = self.me.as_ref();
-        let inside = self.entities.values().filter(move |e| {
-            e.secret.is_some() && me.is_some_and(|me| e.member(me.key()).is_some())
-        });
+        let inside = self
+            .entities
+            .values()
+            .filter(move |e| e.secret.is_some() && me.is_some_and(|me| e.member(me.key()).is_some()));
         inside.filter_map(move |e| {
             let words = match e.kind {
                 Kind::Home => self.names.person(me?.person()),
@@ -136,7 +140,8 @@ impl Replicator {
     }
 
     fn words_to_join(&self) -> impl Iterator<Item = FourWords> {
-        let joined = self.joins.iter().filter_map(|(id, join)| join.words().or_else(|| self.names.entity(*id)));
+        let joined =
+            self.joins.iter().filter_map(|(id, join)| join.words().or_else(|| self.names.entity(*id)));
         let home = self.me.as_ref().filter(|_| self.devices.seeks_home);
         let home = home.and_then(|me| self.names.person(me.person()));
         joined.chain(self.seeks.keys().copied()).chain(home)
@@ -149,7 +154,8 @@ impl Replicator {
         let offering = devices.iter().take(FOUND_DEVICES_MAX).copied();
         let absent = offering.filter(|device| Some(*device) != me && !self.sessions.contains_key(device));
         // Anybody can offer anything: of those found under our own keys only members are tried.
-        let tried: BTreeSet<DeviceKey> = absent.filter(|device| wants_in || self.is_fellow(*device)).collect();
+        let tried: BTreeSet<DeviceKey> =
+            absent.filter(|device| wants_in || self.is_fellow(*device)).collect();
         for device in tried {
             self.out.push(Effect::Reach(device));
         }
@@ -169,36 +175,62 @@ impl Replicator {
         }
         let fit = addresses.into_iter().filter(|address| address.len() <= ADDRESS_BYTES_MAX);
         let addresses: Vec<String> = fit.take(MET_ADDRESSES_MAX).collect();
-        if addresses.is_empty() || self.reaching.met.get(&device) == Some(&addresses) {
-            return;
+        let mut met = std::mem::take(&mut self.reaching.met);
+        let records = met.keep(device, &addresses, |device| self.is_fellow(device));
+        self.reaching.met = met;
+        if !records.is_empty() {
+            self.out.write(records, Vec::new());
+            // Reached through a relay by now, it may be reached directly at one of them.
+            self.dial(addresses);
         }
-        if !self.reaching.met.contains_key(&device) && self.reaching.met.len() >= MET_DEVICES_MAX {
-            let gone = self.reaching.met.keys().copied().find(|device| !self.is_fellow(*device));
-            let Some(gone) = gone else { return };
-            self.reaching.met.remove(&gone);
-            self.out.keep(MET, &gone.0, None, Vec::new());
-        }
-        self.out.keep(MET, &device.0, Some(write(&addresses)), Vec::new());
-        // Reached through a relay by now, it may be reached directly at one of them.
-        for address in &addresses {
-            self.out.push(Effect::Connect(address.clone()));
-        }
-        self.reaching.met.insert(device, addresses);
     }
 
     /// Takes where a device was met in an earlier run; what cannot be read is met anew.
     pub(crate) fn restore_met(&mut self, of: &[u8], value: &[u8]) {
         if let (Ok(device), Ok(addresses)) = (<[u8; 32]>::try_from(of), read(value)) {
-            self.reaching.met.insert(DeviceKey(device), addresses);
+            self.reaching.met.0.insert(DeviceKey(device), addresses);
         }
     }
 
     /// Dials fellow members where they were met: once, as the driver goes on by itself.
     pub(crate) fn dial_met(&mut self) {
-        let fellows = self.reaching.met.iter().filter(|(device, _)| self.is_fellow(**device));
-        for address in fellows.flat_map(|(_, addresses)| addresses.clone()).collect::<Vec<_>>() {
+        let fellows = self.reaching.met.0.iter().filter(|(device, _)| self.is_fellow(**device));
+        let addresses = fellows.flat_map(|(_, addresses)| addresses.clone()).collect();
+        self.dial(addresses);
+    }
+
+    fn dial(&mut self, addresses: Vec<String>) {
+        for address in addresses {
             self.out.push(Effect::Connect(address));
         }
+    }
+}
+
+/// Where fellow members' devices were met. At most `MET_DEVICES_MAX`.
+#[derive(Debug, Default)]
+struct Met(BTreeMap<DeviceKey, Vec<String>>);
+
+impl Met {
+    /// Keeps the addresses of a device; gives what is to be written, which is nothing where nothing
+    /// changed or there is no room. Whoever is no fellow member any more makes room.
+    fn keep(
+        &mut self,
+        device: DeviceKey,
+        addresses: &[String],
+        is_fellow: impl Fn(DeviceKey) -> bool,
+    ) -> Vec<Record> {
+        if addresses.is_empty() || self.0.get(&device).is_some_and(|known| known == addresses) {
+            return Vec::new();
+        }
+        let mut records = Vec::new();
+        if !self.0.contains_key(&device) && self.0.len() >= MET_DEVICES_MAX {
+            let Some(gone) = self.0.keys().copied().find(|known| !is_fellow(*known)) else { return records };
+            self.0.remove(&gone);
+            records.push(local(MET, &gone.0, None));
+        }
+        records.push(local(MET, &device.0, Some(write(addresses))));
+        self.0.insert(device, addresses.to_vec());
+        records
     }
 }
 
@@ -215,4 +247,33 @@ fn read(value: &[u8]) -> Result<Vec<String>, Malformed> {
     let addresses = reader.list(MET_ADDRESSES_MAX, |r| r.text(ADDRESS_BYTES_MAX).map(str::to_owned))?;
     reader.finish()?;
     Ok(addresses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(number: usize) -> DeviceKey {
+        DeviceKey(*blake3::hash(&number.to_be_bytes()).as_bytes())
+    }
+
+    #[test]
+    fn as_many_fellows_are_remembered_as_may_be_and_who_is_none_any_more_makes_room() {
+        let (mut met, here) = (Met::default(), ["/ip4/192.0.2.1/tcp/1".to_owned()]);
+        for number in 0..MET_DEVICES_MAX {
+            assert_eq!(met.keep(device(number), &here, |_| true).len(), 1);
+            assert!(met.keep(device(number), &here, |_| true).is_empty(), "nothing is new");
+        }
+        let next = device(MET_DEVICES_MAX);
+        assert!(met.keep(next, &here, |_| true).is_empty());
+        assert_eq!(met.keep(next, &here, |known| known != device(3)).len(), 2);
+        assert!(met.0.len() == MET_DEVICES_MAX && !met.0.contains_key(&device(3)));
+    }
+
+    #[test]
+    fn what_is_written_of_a_device_is_read_again() {
+        let addresses: Vec<String> = (0..MET_ADDRESSES_MAX).map(|number| "x".repeat(number)).collect();
+        assert_eq!(read(&write(&addresses)), Ok(addresses));
+        assert!(read(&[255]).is_err());
+    }
 }

@@ -70,9 +70,14 @@ enum What {
     /// The disk has done what it began.
     Disk,
     /// The node finds that a connection is gone.
-    Parted { from: String },
+    Parted {
+        from: String,
+    },
     /// A connection on which one hears nothing of the other is given up.
-    GiveUp { with: String, connection: u64 },
+    GiveUp {
+        with: String,
+        connection: u64,
+    },
 }
 
 /// One event that a machine was given, and what it wants done.
@@ -507,8 +512,7 @@ impl Cluster {
         let (Some(to), Some(from)) = (self.named(device, name), self.device(name)) else { return };
         self.delivered += 1;
         let Some(connection) = self.node(name).connected.get(&to).copied() else { return };
-        let arrivals =
-            self.network.frame((name, &to), self.now, &mut self.random, &mut self.faults);
+        let arrivals = self.network.frame((name, &to), self.now, &mut self.random, &mut self.faults);
         for at in arrivals {
             let over = Some((name.to_owned(), connection));
             self.happen_at(at, &to, over, What::Event(Event::Received(from, bytes.clone())));

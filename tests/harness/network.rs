@@ -139,7 +139,8 @@ impl Network {
         }
         let LinkProfile { stream_ms, jitter_ms, lost, doubled, overtaken, .. } = self.profile;
         let link = self.links.entry(way(from, to)).or_insert_with(|| {
-            let delay_ms = if stream_ms.0 == stream_ms.1 { stream_ms.0 } else { draw::within(random, stream_ms) };
+            let delay_ms =
+                if stream_ms.0 == stream_ms.1 { stream_ms.0 } else { draw::within(random, stream_ms) };
             Link { delay_ms, busy_until: 0 }
         });
         let jitter = if jitter_ms == 0 { 0 } else { random.next_u64() % jitter_ms };

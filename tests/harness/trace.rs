@@ -15,8 +15,12 @@ pub(crate) fn line(at: u64, name: &str, event: &Event, effects: &[Effect]) -> St
     let effects: Vec<String> = effects.iter().map(effect_in_words).collect();
     let event = match event {
         Event::Received(from, bytes) => format!("received {} from {}", frame_in_words(bytes), short(&from.0)),
-        Event::Heard { bytes, from, .. } => format!("heard {} from {}", envelope_in_words(bytes), short(&from.0)),
-        Event::Loaded(load, page) => format!("loaded {} ({})", load.0, if page.is_ok() { "a page" } else { "nothing" }),
+        Event::Heard { bytes, from, .. } => {
+            format!("heard {} from {}", envelope_in_words(bytes), short(&from.0))
+        }
+        Event::Loaded(load, page) => {
+            format!("loaded {} ({})", load.0, if page.is_ok() { "a page" } else { "nothing" })
+        }
         other => format!("{other:?}").chars().take(160).collect(),
     };
     format!("{at:>8} {name}: {event} -> {}", effects.join(", "))
@@ -35,16 +39,27 @@ fn frame_in_words(bytes: &[u8]) -> String {
         Ok(Frame::State { state, .. }) => {
             let digest = |digest: &[u8; 32]| short(digest);
             let documents = state.documents.iter().map(|d| {
-                format!("{}:{}/{:?}", digest(&d.document.0), digest(&d.vector.0), d.content.map(|c| digest(&c.0)))
+                format!(
+                    "{}:{}/{:?}",
+                    digest(&d.document.0),
+                    digest(&d.vector.0),
+                    d.content.map(|c| digest(&c.0))
+                )
             });
             let documents: Vec<String> = documents.collect();
-            format!("State {} roster {} {}", short(&state.entity.0), short(&state.roster.0), documents.join(" "))
+            format!(
+                "State {} roster {} {}",
+                short(&state.entity.0),
+                short(&state.roster.0),
+                documents.join(" ")
+            )
         }
         Ok(Frame::Statements { statements, .. }) => {
             let names = statements.iter().filter_map(|bytes| Statement::read(bytes).ok());
             let names: Vec<String> = names
                 .map(|s| {
-                    let body: String = format!("{:?}", s.body()).chars().take_while(char::is_ascii_alphabetic).collect();
+                    let body: String =
+                        format!("{:?}", s.body()).chars().take_while(char::is_ascii_alphabetic).collect();
                     format!("{body} {}", short(&s.id().0))
                 })
                 .collect();

@@ -2,9 +2,7 @@
 
 use fourword_protocol::command::{Command, Kind, MemberCommand, Reply};
 use fourword_protocol::ids::{DeviceKey, Digest};
-use fourword_protocol::limits::{
-    ADDRESS_BYTES_MAX, FOUND_DEVICES_MAX, MET_ADDRESSES_MAX, MET_DEVICES_MAX, OFFERED_KEYS_MAX,
-};
+use fourword_protocol::limits::{ADDRESS_BYTES_MAX, FOUND_DEVICES_MAX, MET_ADDRESSES_MAX};
 use fourword_protocol::roster::Role;
 use fourword_tests::cluster::Cluster;
 use fourword_tests::insider::Insider;
@@ -164,7 +162,6 @@ fn a_node_remembers_so_many_addresses_of_a_device_and_none_that_is_too_long() {
     let bytes = MET_ADDRESSES_MAX * ADDRESS_BYTES_MAX;
     assert!(kept.len() > bytes && kept.len() < bytes + ADDRESS_BYTES_MAX, "{}", kept.len());
     assert!(String::from_utf8_lossy(&kept).contains(&fitting(MET_ADDRESSES_MAX)));
-    assert!(MET_DEVICES_MAX * (bytes + 64) < 2 * 1024 * 1024, "all of them are read at each start");
 }
 
 #[test]
@@ -182,5 +179,4 @@ fn a_node_is_found_by_its_groups_and_its_person_and_by_nothing_that_it_left() {
     assert!(matches!(other, Reply::Entity(_)));
     c.settle();
     assert_eq!(c.offered("ben").len(), 2);
-    assert!(OFFERED_KEYS_MAX >= 2);
 }

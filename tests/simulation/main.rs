@@ -16,7 +16,10 @@ fn whatever_happens() {
     let (mut failed, mut events, mut ms) = (0, 0, 0);
     let started = std::time::Instant::now();
     for seed in first..first + count {
-        match simulation::run(seed, std::env::var("FOURWORD_PROFILE").map_or(Profile::Harsh, |p| p.parse().unwrap())) {
+        match simulation::run(
+            seed,
+            std::env::var("FOURWORD_PROFILE").map_or(Profile::Harsh, |p| p.parse().unwrap()),
+        ) {
             Ok(report) => {
                 faults.merge(&report.faults);
                 done.merge(&report.done);

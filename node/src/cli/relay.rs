@@ -69,7 +69,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     match args.verb {
         None => serve(args, &paths, context).await,
         Some(Verb::Status) => {
-            let status: Status = Client::new(&paths, context.timeout).get(STATUS).await.map_err(not_running)?;
+            let status: Status =
+                Client::new(&paths, context.timeout).get(STATUS).await.map_err(not_running)?;
             context.output.answer(&status, text)?;
             Ok(Exit::Done)
         }
@@ -101,7 +102,8 @@ async fn serve(args: Args, paths: &Paths, context: &Context) -> Result<Exit, Fai
     let mut signals = Signals::new().map_err(|e| Failure::internal(e.to_string()))?;
     let options = Options { listen: args.listen, external: args.external };
     let mut relay = Relay::start(relay::key(paths.home())?, &options).map_err(anyhow::Error::from)?;
-    let socket = server::bind(paths).map_err(|e| Failure::internal(format!("{}: {e}", paths.socket().display())))?;
+    let socket =
+        server::bind(paths).map_err(|e| Failure::internal(format!("{}: {e}", paths.socket().display())))?;
     let router = Router::new().route(STATUS, get(status)).with_state(relay.asker());
     let served = tokio::spawn(async move { axum::serve(socket, router).await });
     // Without all its addresses it still serves those it has.
@@ -135,8 +137,13 @@ fn text(status: &Status) -> String {
         let _ = writeln!(text, "Reached at {address}");
     }
     let _ = writeln!(text, "Running for {} s", status.uptime_s);
-    let _ = writeln!(text, "Devices: {}   Connections: {} of {}", status.devices, status.connections, limits.connections);
-    let _ = writeln!(text, "Places: {} of {}, {} refused", status.places, limits.places, status.places_refused);
+    let _ = writeln!(
+        text,
+        "Devices: {}   Connections: {} of {}",
+        status.devices, status.connections, limits.connections
+    );
+    let _ =
+        writeln!(text, "Places: {} of {}, {} refused", status.places, limits.places, status.places_refused);
     let _ = writeln!(
         text,
         "Circuits: {} of {}, {} since the start, {} refused",

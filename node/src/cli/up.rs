@@ -64,8 +64,7 @@ impl Args {
     /// The arguments again, for another process.
     pub(super) fn to_arguments(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = Vec::new();
-        let flags =
-            [("--listen", &self.listen), ("--bootstrap", &self.bootstrap), ("--relay", &self.relay)];
+        let flags = [("--listen", &self.listen), ("--bootstrap", &self.bootstrap), ("--relay", &self.relay)];
         for (flag, values) in flags {
             arguments.extend(values.iter().flat_map(|value| [flag.into(), value.into()]));
         }

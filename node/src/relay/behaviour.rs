@@ -17,8 +17,8 @@ use libp2p::{PeerId, SwarmBuilder, identify, memory_connection_limits, noise, pi
 
 use crate::limits::{
     CIRCUIT_BYTES_MAX, CIRCUIT_TIME_MAX, CIRCUITS_MAX, CIRCUITS_PER_DEVICE_MAX, CONNECTIONS_PER_DEVICE_MAX,
-    IDLE_TIMEOUT, OFFERS_MAX, OFFERS_PER_KEY_MAX, PENDING_INBOUND_MAX, PING_INTERVAL, PING_TIMEOUT, PLACES_MAX,
-    RELAY_CONNECTIONS_MAX, RELAY_MEMORY_BYTES_MAX,
+    IDLE_TIMEOUT, OFFERS_MAX, OFFERS_PER_KEY_MAX, PENDING_INBOUND_MAX, PING_INTERVAL, PING_TIMEOUT,
+    PLACES_MAX, RELAY_CONNECTIONS_MAX, RELAY_MEMORY_BYTES_MAX,
 };
 use crate::swarm::finding::{self, Table};
 use crate::swarm::{IDENTIFY_AGENT, IDENTIFY_PROTOCOL};
@@ -50,7 +50,9 @@ impl Behaviour {
             limits: connection_limits::Behaviour::new(limits),
             memory: memory_connection_limits::Behaviour::with_max_bytes(RELAY_MEMORY_BYTES_MAX),
             identify: identify::Behaviour::new(identify),
-            ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
+            ping: ping::Behaviour::new(
+                ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT),
+            ),
             table: table(own),
             circuits: relay::Behaviour::new(own, circuits()),
         }
@@ -100,5 +102,8 @@ pub(super) fn build(keypair: Keypair) -> anyhow::Result<Swarm<Behaviour>> {
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
         .context("TCP transport")?
         .with_quic_config(crate::swarm::quic);
-    Ok(builder.with_behaviour(|keypair: &Keypair| Behaviour::new(keypair))?.with_swarm_config(configure).build())
+    Ok(builder
+        .with_behaviour(|keypair: &Keypair| Behaviour::new(keypair))?
+        .with_swarm_config(configure)
+        .build())
 }

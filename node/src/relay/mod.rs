@@ -103,9 +103,9 @@ impl Asker {
 pub fn key(home: &Path) -> anyhow::Result<Keypair> {
     let path = home.join(KEY);
     let seed: [u8; 32] = match std::fs::read(&path) {
-        Ok(bytes) => bytes
-            .try_into()
-            .map_err(|_| anyhow::anyhow!("{} is damaged: restore it, or remove it to be another relay", path.display()))?,
+        Ok(bytes) => bytes.try_into().map_err(|_| {
+            anyhow::anyhow!("{} is damaged: restore it, or remove it to be another relay", path.display())
+        })?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let mut seed = [0; 32];
             SysRng.try_fill_bytes(&mut seed).context("drawing a key from the system")?;

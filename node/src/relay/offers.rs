@@ -74,7 +74,8 @@ mod tests {
     #[test]
     fn all_devices_together_offer_as_much_as_there_is_room_for() {
         let mut offers = Offers::default();
-        let devices: Vec<PeerId> = (0..OFFERS_MAX.div_ceil(OFFERED_PER_DEVICE_MAX)).map(|_| PeerId::random()).collect();
+        let devices: Vec<PeerId> =
+            (0..OFFERS_MAX.div_ceil(OFFERED_PER_DEVICE_MAX)).map(|_| PeerId::random()).collect();
         for number in 0..OFFERS_MAX {
             assert!(offers.take(devices[number / OFFERED_PER_DEVICE_MAX], &key(number)));
         }

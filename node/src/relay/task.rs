@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use futures::StreamExt;
 use libp2p::kad::store::RecordStore;
 use libp2p::kad::{self, InboundRequest};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, ping, relay};
-use futures::StreamExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 

@@ -161,10 +161,10 @@ pub(super) fn build(keypair: Keypair, near: bool) -> anyhow::Result<Swarm<Behavi
 
 #[cfg(test)]
 mod tests {
+    use libp2p::Multiaddr;
     use libp2p::core::transport::PortUse;
     use libp2p::core::{ConnectedPoint, Endpoint};
     use libp2p::swarm::{ConnectionId, FromSwarm, behaviour::ConnectionEstablished};
-    use libp2p::Multiaddr;
 
     use super::*;
 

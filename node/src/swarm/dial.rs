@@ -146,11 +146,7 @@ impl DialBook {
     }
 
     /// The addresses to dial now, as they were given and as they were read.
-    pub(super) fn due(
-        &self,
-        now: Instant,
-        reached: impl Fn(&PeerId) -> Reached,
-    ) -> Vec<(String, Multiaddr)> {
+    pub(super) fn due(&self, now: Instant, reached: impl Fn(&PeerId) -> Reached) -> Vec<(String, Multiaddr)> {
         let due = self.waiting(&reached).filter(|(_, entry)| entry.due <= now);
         due.map(|(text, entry)| (text.clone(), entry.address.clone())).collect()
     }

@@ -14,10 +14,10 @@ use libp2p::{Multiaddr, PeerId, identify, kad, mdns, ping, relay};
 use tokio::time::Instant;
 
 use super::behaviour::BehaviourEvent;
+use super::dial::{SOUND_AFTER, Why};
 use super::session::Session;
 use super::streams::{self, Opened};
 use super::task::Task;
-use super::dial::{SOUND_AFTER, Why};
 use super::{addresses, device_of, dial, gossip};
 use crate::limits::TOLD_ADDRESSES_MAX;
 

@@ -103,9 +103,11 @@ impl Relays {
     /// The connected relays at which a place is to be asked for now, and the addresses to listen on.
     pub(super) fn to_reserve(&self, now: Instant) -> Vec<(PeerId, Multiaddr)> {
         let held = self.known.values().filter(|relay| relay.reservation.is_some()).count();
-        let free = self.known.iter().filter(|(_, relay)| relay.connections > 0 && relay.reservation.is_none());
+        let free =
+            self.known.iter().filter(|(_, relay)| relay.connections > 0 && relay.reservation.is_none());
         let due = free.filter(|(_, relay)| relay.due <= now);
-        let own = due.filter_map(|(peer, relay)| Some((*peer, relay.address.clone()?.with(Protocol::P2pCircuit))));
+        let own =
+            due.filter_map(|(peer, relay)| Some((*peer, relay.address.clone()?.with(Protocol::P2pCircuit))));
         own.take(RESERVATIONS_MAX.saturating_sub(held)).collect()
     }
 
@@ -133,9 +135,10 @@ impl Relays {
     /// When a place is to be asked for, if one is missing.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let held = self.known.values().filter(|relay| relay.reservation.is_some()).count();
-        let open = self.known.values().filter(|relay| {
-            relay.connections > 0 && relay.reservation.is_none() && relay.address.is_some()
-        });
+        let open = self
+            .known
+            .values()
+            .filter(|relay| relay.connections > 0 && relay.reservation.is_none() && relay.address.is_some());
         open.map(|relay| relay.due).min().filter(|_| held < RESERVATIONS_MAX)
     }
 

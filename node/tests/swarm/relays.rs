@@ -14,7 +14,8 @@ async fn start_relay(seed: u8, listen: &str) -> (Relay, String) {
     let keypair = Keypair::ed25519_from_bytes([seed; 32]).unwrap();
     let options = relay::Options { listen: vec![listen.to_string()], external: Vec::new() };
     let mut relay = Relay::start(keypair, &options).unwrap();
-    let addresses = timeout(DEADLINE, relay.addresses.wait_for(|all| !all.is_empty())).await.unwrap().unwrap();
+    let addresses =
+        timeout(DEADLINE, relay.addresses.wait_for(|all| !all.is_empty())).await.unwrap().unwrap();
     let address = addresses.first().unwrap().clone();
     drop(addresses);
     (relay, address)
@@ -22,7 +23,8 @@ async fn start_relay(seed: u8, listen: &str) -> (Relay, String) {
 
 async fn node(seed: u8, listen: &[&str], relays: &[&String]) -> Node {
     let relays = relays.iter().map(|relay| relay.to_string()).collect();
-    let mut node = Node::start_with(seed, listen, swarm::Options { relays, ..swarm::Options::default() }).await;
+    let mut node =
+        Node::start_with(seed, listen, swarm::Options { relays, ..swarm::Options::default() }).await;
     node.until(|event| matches!(event, Event::Online)).await;
     node
 }
@@ -85,7 +87,8 @@ async fn a_direct_connection_takes_over_and_outlives_the_relay() {
         talk(&mut ada, &mut ben, 1).await;
         // Where the other one listens leads to a direct connection.
         for node in [&mut ada, &mut ben] {
-            if let Event::Met { addresses, .. } = node.until(|event| matches!(event, Event::Met { .. })).await {
+            if let Event::Met { addresses, .. } = node.until(|event| matches!(event, Event::Met { .. })).await
+            {
                 for address in addresses {
                     node.order(Order::Connect(address)).await;
                 }

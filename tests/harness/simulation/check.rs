@@ -14,11 +14,11 @@ use fourword_protocol::effect::Effect;
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::event::Event;
 use fourword_protocol::ids::{EntityId, EnvelopeHash, LogHead, LogId, StatementId};
+use fourword_protocol::limits;
 use fourword_protocol::queues::Queues;
 use fourword_protocol::record::{BatchId, Page, Query, Record};
 use fourword_protocol::roster::{Body, Roster, Statement};
 use fourword_protocol::schema::chat::MessageId;
-use fourword_protocol::limits;
 use fourword_storage::Store;
 
 use super::claims::Claims;
@@ -223,7 +223,10 @@ impl Checker {
         }
         let follows = sequence == at + 1 && envelope.header.previous == hash;
         demand(follows, Rule::LogIsWhole, || {
-            format!("{name} stores {sequence} of a log of {:?}, of which it has {at}, or not what follows that", world.devices.get(&log.device))
+            format!(
+                "{name} stores {sequence} of a log of {:?}, of which it has {at}, or not what follows that",
+                world.devices.get(&log.device)
+            )
         })?;
         heads.insert(log, envelope.head());
         Ok(())
@@ -256,7 +259,8 @@ impl Checker {
             (Intent::Delete { message }, Outcome::Done(_)) => Some(*message),
             _ => None,
         };
-        let writes = message.is_some() || (is_done && matches!(intent, Intent::Remove { .. } | Intent::Leave { .. }));
+        let writes =
+            message.is_some() || (is_done && matches!(intent, Intent::Remove { .. } | Intent::Leave { .. }));
         demand(!(writes && c.node(&h.name).disk.failed), Rule::ReadOnlyAfterFailure, || {
             format!("{} calls something saved although its disk has failed", h.name)
         })?;
@@ -285,7 +289,11 @@ impl Checker {
     /// The envelope that holds what is being answered, which this very event says is on disk.
     fn promise(&self, c: &Cluster, h: &Happened) -> Result<Promise, Violation> {
         let none = || {
-            let what = format!("{} calls something saved at {:?}, which put nothing on its disk", h.name, kind(&h.event));
+            let what = format!(
+                "{} calls something saved at {:?}, which put nothing on its disk",
+                h.name,
+                kind(&h.event)
+            );
             Violation::new(Rule::SavedIsDurable, what)
         };
         let Event::Durable(batch) = &h.event else { return Err(none()) };
@@ -328,7 +336,8 @@ impl Checker {
         let others: Vec<String> =
             world.nodes.keys().filter(|of| *of != name && world.is_honest(of)).cloned().collect();
         let World { saved, deleted, .. } = world;
-        let promises = saved.values_mut().map(|saved| &mut saved.promise).chain(deleted.values_mut().flatten());
+        let promises =
+            saved.values_mut().map(|saved| &mut saved.promise).chain(deleted.values_mut().flatten());
         for promise in promises {
             let held = others.iter().find(|of| is_stored(c, of, &promise.log, promise.sequence));
             match held {
@@ -411,10 +420,14 @@ impl Checker {
         at: usize,
     ) -> Result<(), Violation> {
         let Some(group) = world.groups.get(at) else { return Ok(()) };
-        let Some(Reply::Members(members)) = c.peek(name, Command::Members(group.words)) else { return Ok(()) };
+        let Some(Reply::Members(members)) = c.peek(name, Command::Members(group.words)) else {
+            return Ok(());
+        };
         let founder = world.people.get(group.founder).map(|person| person.id);
         let is_in = members.iter().any(|member| Some(member.person.person) == founder);
-        demand(is_in, Rule::SeniorStays, || format!("{name} does not show who founded the group as a member"))?;
+        demand(is_in, Rule::SeniorStays, || {
+            format!("{name} does not show who founded the group as a member")
+        })?;
         for member in members {
             let person = member.person.person;
             let given = group.given.get(&person).is_some_and(|roles| roles.contains(&member.role));
@@ -512,7 +525,9 @@ pub(super) fn queues(name: &str, held: &Queues) -> Result<(), Violation> {
         ("logs of one peer", held.peer_logs, 16 * limits::FRAME_LOGS_MAX),
     ];
     for (what, count, most) in bounds {
-        demand(count <= most, Rule::QueueIsBounded, || format!("{name} holds {count} {what}; {most} are the most"))?;
+        demand(count <= most, Rule::QueueIsBounded, || {
+            format!("{name} holds {count} {what}; {most} are the most")
+        })?;
     }
     Ok(())
 }

@@ -62,7 +62,8 @@ impl Schedule {
 
     /// Copies of homes speak with the others until all they wrote is known, and end for good.
     fn end_twins(&mut self) -> Result<(), Violation> {
-        let twins: Vec<String> = self.world.nodes.keys().filter(|name| name.ends_with('\'')).cloned().collect();
+        let twins: Vec<String> =
+            self.world.nodes.keys().filter(|name| name.ends_with('\'')).cloned().collect();
         if twins.is_empty() {
             return Ok(());
         }
@@ -149,8 +150,10 @@ impl Schedule {
                 let reading = roster.reading();
                 let role = reading.member_of(&device).and_then(|(person, _)| reading.role_of(&person));
                 if role.is_some_and(|role| role > Role::Viewer) {
-                    let (words, text) = (self.world.groups[group].words, self.world.new_text(person, group, 0));
-                    let send = fourword_protocol::command::ChatCommand::Send { text: text.clone(), parent: None };
+                    let (words, text) =
+                        (self.world.groups[group].words, self.world.new_text(person, group, 0));
+                    let send =
+                        fourword_protocol::command::ChatCommand::Send { text: text.clone(), parent: None };
                     self.must(&name, Command::Chat(words, send), Intent::Send { group, text })?;
                 }
             }
@@ -178,9 +181,10 @@ impl Schedule {
     /// All that was asked of nodes that still run was answered, but for joins, which go on.
     fn look_at_askers(&self) -> Result<(), Violation> {
         let waits = |intent: &Intent| matches!(intent, Intent::Join { .. } | Intent::Link { .. });
-        let open = self.world.asked.iter().find(|((name, _), intent)| {
-            !waits(intent) && self.world.is_honest(name) && self.c.is_up(name)
-        });
+        let open =
+            self.world.asked.iter().find(|((name, _), intent)| {
+                !waits(intent) && self.world.is_honest(name) && self.c.is_up(name)
+            });
         demand(open.is_none(), Rule::EveryAskerIsAnswered, || format!("{open:?} was never answered"))
     }
 
@@ -212,11 +216,17 @@ impl Schedule {
         for name in nodes {
             let chat = chat(&mut self.c, &self.world, name, at);
             let Some(chat) = chat else {
-                return Err(Violation::new(Rule::AllAgree, format!("{name} does not show the chat of group {at}")));
+                return Err(Violation::new(
+                    Rule::AllAgree,
+                    format!("{name} does not show the chat of group {at}"),
+                ));
             };
             let command = Command::Members(self.world.groups[at].words);
             let Some(Reply::Members(mut members)) = self.c.peek(name, command) else {
-                return Err(Violation::new(Rule::AllAgree, format!("{name} does not show the members of group {at}")));
+                return Err(Violation::new(
+                    Rule::AllAgree,
+                    format!("{name} does not show the members of group {at}"),
+                ));
             };
             members.iter_mut().for_each(|member| member.online = true);
             let id = self.world.groups[root].id;
@@ -228,7 +238,11 @@ impl Schedule {
                 Some(first) => {
                     let differs = differing(first, &now);
                     demand(differs.is_none(), Rule::AllAgree, || {
-                        format!("{name} and {} differ in group {at}: {}", nodes[0], differs.unwrap_or_default())
+                        format!(
+                            "{name} and {} differ in group {at}: {}",
+                            nodes[0],
+                            differs.unwrap_or_default()
+                        )
                     })?;
                 }
             }
@@ -256,7 +270,10 @@ impl Schedule {
                 let place = format!("at {sequence} of log {incarnation:016x}");
                 let holds = |name: &&String| is_stored(&self.c, name, &promise.log, sequence);
                 let holders: Vec<&String> = nodes.iter().filter(holds).collect();
-                format!("{:?} was called saved at {}, {place}; {holders:?} hold it and {nodes:?} do not show it", saved.text, promise.node)
+                format!(
+                    "{:?} was called saved at {}, {place}; {holders:?} hold it and {nodes:?} do not show it",
+                    saved.text, promise.node
+                )
             })?;
         }
         for (id, promises) in &self.world.deleted {
@@ -283,7 +300,8 @@ impl Schedule {
     /// The author of something that counts for nobody is told so.
     fn look_at_told(&mut self, at: usize, node: &str, text: &str) -> Result<(), Violation> {
         let device = self.c.device(node);
-        let own = self.world.saved.values().find(|saved| saved.text == text).map(|saved| saved.promise.log.device);
+        let own =
+            self.world.saved.values().find(|saved| saved.text == text).map(|saved| saved.promise.log.device);
         if !self.world.is_honest(node) || device != own {
             return Ok(());
         }
@@ -332,7 +350,9 @@ impl Schedule {
         let active: BTreeSet<DeviceKey> = reading.devices().map(|(device, _)| device).collect();
         let mut outside = BTreeMap::new();
         for nodes in self.world.devices.values() {
-            let Some(secret) = nodes.iter().find_map(|name| self.c.nodes.get(name)?.secret.clone()) else { continue };
+            let Some(secret) = nodes.iter().find_map(|name| self.c.nodes.get(name)?.secret.clone()) else {
+                continue;
+            };
             if !active.contains(&secret.key()) && roster.person_of(&secret.key()).is_some() {
                 outside.insert(secret.key(), keys_of(roster, &secret).0);
             }
@@ -345,7 +365,8 @@ impl Schedule {
                 let knew = self.checker.roster_when(id, written);
                 // Who comes back is given the keys of what was written meanwhile.
                 let out = knew.as_ref().is_some_and(|knew| {
-                    let was_out = knew.person_of(device).is_some() && knew.reading().member_of(device).is_none();
+                    let was_out =
+                        knew.person_of(device).is_some() && knew.reading().member_of(device).is_none();
                     was_out && truth::lettings_in(knew, device) == truth::lettings_in(roster, device)
                 });
                 demand(!out, Rule::RemovedReadsNothing, || {

@@ -169,7 +169,8 @@ impl Schedule {
 
     /// Restarts a node whose disk failed, as its person would.
     pub(super) fn repair(&mut self) {
-        let broken: Vec<String> = self.world.nodes.keys().filter(|n| self.c.node(n).disk.failed).cloned().collect();
+        let broken: Vec<String> =
+            self.world.nodes.keys().filter(|n| self.c.node(n).disk.failed).cloned().collect();
         for name in broken {
             if self.c.is_up(&name) {
                 self.c.crash(&name);

@@ -222,7 +222,12 @@ impl Schedule {
         self.run_for(2_000)
     }
 
-    pub(super) fn make_group(&mut self, by: &str, name: &str, parent: Option<usize>) -> Result<(), Violation> {
+    pub(super) fn make_group(
+        &mut self,
+        by: &str,
+        name: &str,
+        parent: Option<usize>,
+    ) -> Result<(), Violation> {
         let words = parent.and_then(|parent| self.world.groups.get(parent)).map(|group| group.words);
         let kind = match words {
             Some(_) => fourword_protocol::command::Kind::Channel,

@@ -65,11 +65,7 @@ impl Violation {
 }
 
 /// `Err` with these words unless a condition holds.
-pub(super) fn demand(
-    holds: bool,
-    rule: Rule,
-    what: impl FnOnce() -> String,
-) -> Result<(), Violation> {
+pub(super) fn demand(holds: bool, rule: Rule, what: impl FnOnce() -> String) -> Result<(), Violation> {
     if holds { Ok(()) } else { Err(Violation::new(rule, what())) }
 }
 
