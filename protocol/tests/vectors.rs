@@ -9,8 +9,8 @@ use fourword_protocol::envelope::{Envelope, Header};
 use fourword_protocol::epoch::{self, EntitySecret, EpochKey, Greeting};
 use fourword_protocol::identity::{DeviceSecret, PersonCard, RootSecret};
 use fourword_protocol::ids::{
-    DocumentKey, EntityId, EnvelopeHash, Incarnation, LogHead, LogId, PersonId, StatementId, to_base32,
-    to_hex,
+    Digest, DocumentKey, EntityId, EnvelopeHash, Incarnation, LogHead, LogId, PersonId, StatementId,
+    to_base32, to_hex,
 };
 use fourword_protocol::link::LinkCode;
 use fourword_protocol::request::{Denial, Draft, Request};
@@ -22,7 +22,7 @@ use fourword_protocol::time::WallTime;
 use fourword_protocol::update::document::{Document, Put};
 use fourword_protocol::update::parse::{Content, parse};
 use fourword_protocol::update::{Shape, client_id};
-use fourword_protocol::wire::{Frame, Turned, Vector};
+use fourword_protocol::wire::{DocumentState, Frame, Quiet, State, Turned, Vector};
 use fourword_protocol::words::{FourWords, Naming, StretchInput};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
@@ -121,6 +121,8 @@ fn made() -> Vec<(&'static str, String)> {
     let logs = vec![(device().key(), Incarnation(300), envelope.head())];
     let vector = Frame::Vector(Vector { entity, document: chat(), page: 0, logs, last: true });
     made.push(("Vector", to_hex(&vector.encode())));
+    made.push(("State", to_hex(&told(&roster, entity, envelope.head()).encode())));
+    made.push(("Quiet", to_hex(&quiet().encode())));
     made.push(("Turned", to_hex(&Frame::Turned { entity, why: Turned::UsedUp }.encode())));
     let addresses = vec!["/ip4/192.0.2.1/tcp/4001".to_owned()];
     made.push(("invite code", InviteCode { entity, secret: [0xab; 16], addresses }.to_string()));
@@ -136,6 +138,21 @@ fn made() -> Vec<(&'static str, String)> {
     made.extend(made_of_requests(entity));
     made.push(("invite key", to_hex(&InviteCode { entity, secret: [0xab; 16], addresses: vec![] }.key().0)));
     made
+}
+
+/// How a replica with that one log stands.
+fn told(roster: &Roster, entity: EntityId, head: LogHead) -> Frame {
+    let mut vector = blake3::Hasher::new();
+    vector.update(&device().key().0).update(&300u64.to_be_bytes());
+    vector.update(&head.sequence.to_be_bytes()).update(&head.hash.0);
+    let content = Digest(bytes("content digest").try_into().unwrap());
+    let vector = Digest(*vector.finalize().as_bytes());
+    let documents = vec![DocumentState { document: chat(), vector, content: Some(content) }];
+    Frame::State { number: 7 << 32 | 1, state: State { entity, roster: roster.digest(), documents } }
+}
+
+fn quiet() -> Frame {
+    Frame::Quiet(Quiet { state: Digest([1; 32]), requests: Digest([2; 32]), answers: true })
 }
 
 /// The other person's request to a group, and the creator's denial. The work is a second's in a
@@ -311,6 +328,8 @@ fn frames_are_written_as_printed() {
     let (entity, document) = (entity(), chat());
     assert_printed("Hello", &Frame::Hello(vec![greeting()]).encode());
     assert_printed("Vector", &Frame::Vector(Vector { entity, document, page: 0, logs, last: true }).encode());
+    assert_printed("State", &told(&roster(), entity, head).encode());
+    assert_printed("Quiet", &quiet().encode());
     assert_printed("Turned", &Frame::Turned { entity, why: Turned::UsedUp }.encode());
 }
 

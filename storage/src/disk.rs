@@ -84,31 +84,7 @@ impl DiskStore {
 
     /// Opens the store as [`DiskStore::open`] does, with other sizes or another disk.
     pub fn open_with(home: &Path, passphrase: Option<&str>, settings: Settings) -> Result<Opened, OpenError> {
-        let unwritable = |cause| OpenError::NotWritable { home: home.to_owned(), cause };
-        durable::make_directory(home).map_err(unwritable)?;
-        let lock = Lock::take(home)?;
-        let holds_data = Journal::holds_data(&home.join("journal")).map_err(unwritable)?;
-        let (key, new) = key_file::open(home, passphrase, holds_data)?;
-        let keys = Arc::new(HomeKeys::new(&key));
-        let Recovered { journal, catalog, report } = recover(home, &keys, settings.medium)?;
-        let store = DiskStore {
-            home: home.to_owned(),
-            keys,
-            journal,
-            catalog,
-            settings: Sizes {
-                file_bytes: settings.file_bytes,
-                rewrite_bytes_min: settings.rewrite_bytes_min,
-            },
-            report,
-            broken: None,
-            is_suspect: Cell::new(false),
-            _lock: lock,
-        };
-        // Before anybody can write: an envelope must never leave while the mark still stands.
-        let marked = mark::take(home, &store.keys, &store.end()).map_err(unwritable)?;
-        let clean = marked && !store.report.is_fresh;
-        Ok(Opened { store, clean, new })
+        open_in(home, passphrase, settings).map_err(|error| error.told_for(home))
     }
 
     /// Closes the store and leaves the mark of a clean stop.
@@ -290,6 +266,31 @@ impl Store for DiskStore {
         };
         page.inspect_err(|error| self.distrust_if_damaged(error))
     }
+}
+
+fn open_in(home: &Path, passphrase: Option<&str>, settings: Settings) -> Result<Opened, OpenError> {
+    let unwritable = |cause| OpenError::NotWritable { home: home.to_owned(), cause };
+    durable::make_directory(home).map_err(unwritable)?;
+    let lock = Lock::take(home)?;
+    let holds_data = Journal::holds_data(&home.join("journal")).map_err(unwritable)?;
+    let (key, new) = key_file::open(home, passphrase, holds_data)?;
+    let keys = Arc::new(HomeKeys::new(&key));
+    let Recovered { journal, catalog, report } = recover(home, &keys, settings.medium)?;
+    let store = DiskStore {
+        home: home.to_owned(),
+        keys,
+        journal,
+        catalog,
+        settings: Sizes { file_bytes: settings.file_bytes, rewrite_bytes_min: settings.rewrite_bytes_min },
+        report,
+        broken: None,
+        is_suspect: Cell::new(false),
+        _lock: lock,
+    };
+    // Before anybody can write: an envelope must never leave while the mark still stands.
+    let marked = mark::take(home, &store.keys, &store.end()).map_err(unwritable)?;
+    let clean = marked && !store.report.is_fresh;
+    Ok(Opened { store, clean, new })
 }
 
 /// The record that a row points to; another one in its place is damage.

@@ -3,7 +3,7 @@
 //! Every message names the thing and, where the user can act, says what to do.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fourword_protocol::record::StoreFailure;
 
@@ -53,10 +53,15 @@ impl StoreError {
     /// The failure as the machine is told of it.
     pub fn failure(&self) -> StoreFailure {
         match &self.cause {
-            Cause::Disk(error) if is_full(error) => StoreFailure::DiskFull,
+            Cause::Disk(_) if self.is_full() => StoreFailure::DiskFull,
             Cause::Damaged(_) => StoreFailure::Damaged(self.to_string()),
             Cause::Disk(_) | Cause::Refused(_) => StoreFailure::Failed(self.to_string()),
         }
+    }
+
+    /// Whether there was no room, so that nothing else is known to be wrong.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(&self.cause, Cause::Disk(error) if is_full(error))
     }
 }
 
@@ -75,6 +80,9 @@ pub enum OpenError {
         /// What the operating system said.
         cause: io::Error,
     },
+    /// There is no room to open the home in. Nothing in it was set aside.
+    #[error("the disk that {0} lies on is full: make room, then start again")]
+    DiskFull(PathBuf),
     /// Another process holds the home.
     #[error("{home} is in use by process {pid}: stop it first, or choose another home")]
     InUse {
@@ -115,6 +123,17 @@ pub enum OpenError {
     Store(#[from] StoreError),
 }
 
+impl OpenError {
+    /// The same, with all that comes from a full disk told as that and not as its many symptoms.
+    pub(crate) fn told_for(self, home: &Path) -> OpenError {
+        match &self {
+            OpenError::NotWritable { cause, .. } if is_full(cause) => OpenError::DiskFull(home.to_owned()),
+            OpenError::Store(error) if error.is_full() => OpenError::DiskFull(home.to_owned()),
+            _ => self,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,5 +147,19 @@ mod tests {
         }
         let error = StoreError::disk("write", "journal", io::Error::from_raw_os_error(5));
         assert!(matches!(error.failure(), StoreFailure::Failed(text) if text.contains("journal")));
+    }
+
+    #[test]
+    fn a_home_on_a_full_disk_is_told_as_that_whatever_was_tried_first() {
+        let (home, full) = (Path::new("/home"), || io::Error::from_raw_os_error(28));
+        let errors = [
+            OpenError::NotWritable { home: home.to_owned(), cause: full() },
+            OpenError::Store(StoreError::disk("open", "the index", full())),
+        ];
+        for error in errors {
+            assert!(matches!(error.told_for(home), OpenError::DiskFull(of) if of == home));
+        }
+        let other = OpenError::Store(StoreError::damaged("open", "the index", "a row has changed"));
+        assert!(matches!(other.told_for(home), OpenError::Store(error) if error.is_damage()));
     }
 }

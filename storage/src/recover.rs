@@ -99,6 +99,8 @@ fn open_index(
                 lost
             }
         },
+        // Nothing is wrong with an index for which there is no room; another one would find none.
+        Err(error) if error.is_full() => return Err(error),
         Err(error) => error.to_string(),
     };
     let aside = set_index_aside(home)?;

@@ -12,6 +12,7 @@ use fourword_protocol::event::{Event, GossipId};
 use fourword_protocol::ids::{DeviceKey, LogId, Topic};
 use fourword_protocol::record::{Page, Query};
 use fourword_protocol::time::{Duration, Now};
+use fourword_protocol::wire::Frame;
 use fourword_storage::{Fault, MemoryStore, Store};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -310,6 +311,16 @@ impl Cluster {
         }
     }
 
+    /// Loses the next so many frames of a kind that one node sends to another.
+    pub fn lose(&mut self, from: &str, to: &str, kind: fn(&Frame) -> bool, count: u64) {
+        self.network.lose(from, to, kind, count);
+    }
+
+    /// Loses no more of the frames that were to be lost.
+    pub fn lose_no_more(&mut self) {
+        self.network.lose_no_more();
+    }
+
     /// Ends the cut between two nodes and connects them.
     pub fn reunite(&mut self, a: &str, b: &str) {
         self.network.mend(a, b);
@@ -512,6 +523,9 @@ impl Cluster {
         let (Some(to), Some(from)) = (self.named(device, name), self.device(name)) else { return };
         self.delivered += 1;
         let Some(connection) = self.node(name).connected.get(&to).copied() else { return };
+        if self.network.loses(name, &to, &bytes) {
+            return;
+        }
         let arrivals = self.network.frame((name, &to), self.now, &mut self.random, &mut self.faults);
         for at in arrivals {
             let over = Some((name.to_owned(), connection));

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fourword_protocol::wire::Frame;
 use rand::Rng;
 use rand_chacha::ChaCha20Rng;
 
@@ -59,6 +60,16 @@ pub(crate) struct Network {
     muted: BTreeSet<(String, String)>,
     /// How many connections there ever were.
     connections: u64,
+    /// Frames that a test wants to be lost.
+    losing: Vec<Losing>,
+}
+
+/// So many frames of a kind that are to be lost on one way.
+#[derive(Debug)]
+struct Losing {
+    way: (String, String),
+    kind: fn(&Frame) -> bool,
+    count: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +90,7 @@ impl Network {
             cut: BTreeSet::new(),
             muted: BTreeSet::new(),
             connections: 0,
+            losing: Vec::new(),
         }
     }
 
@@ -124,6 +136,28 @@ impl Network {
     }
 
     // -- what travels -------------------------------------------------------------------------
+
+    pub(crate) fn lose(&mut self, from: &str, to: &str, kind: fn(&Frame) -> bool, count: u64) {
+        self.losing.push(Losing { way: way(from, to), kind, count });
+    }
+
+    pub(crate) fn lose_no_more(&mut self) {
+        self.losing.clear();
+    }
+
+    /// Whether this frame is one of those that are to be lost.
+    pub(crate) fn loses(&mut self, from: &str, to: &str, bytes: &[u8]) -> bool {
+        if self.losing.is_empty() {
+            return false;
+        }
+        let Ok(frame) = Frame::decode(bytes) else { return false };
+        let (on, mut losing) = (way(from, to), self.losing.iter_mut());
+        let Some(fits) = losing.find(|l| l.count > 0 && l.way == on && (l.kind)(&frame)) else {
+            return false;
+        };
+        fits.count -= 1;
+        true
+    }
 
     /// When a frame that is sent now arrives: once, twice or never.
     pub(crate) fn frame(

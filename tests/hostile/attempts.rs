@@ -46,7 +46,11 @@ fn a_lie_about_our_own_log_costs_no_edit_and_no_log_without_end() {
         a.write_many("ada", 3);
         let logs = a.c.logs("ada").into_iter().filter(|log| log.device == ada && log.document == chat);
         let logs = logs.map(|log| some_log(ada, log.incarnation.0, 1 << 40)).collect();
-        a.send("ada", "lie", &Frame::Vector(Vector { entity: a.entity, document: chat, logs }));
+        a.send(
+            "ada",
+            "lie",
+            &Frame::Vector(Vector { entity: a.entity, document: chat, page: 0, logs, last: true }),
+        );
         a.c.run_for(15);
     }
     a.c.settle();
@@ -115,7 +119,11 @@ fn each_page_is_loaded_once_however_often_it_is_asked_for() {
     let chat = a.insider().document(&Concern::Chat);
     let entity = a.entity;
     a.c.take_inbox("mal");
-    a.send("ada", "vector", &Frame::Vector(Vector { entity, document: chat, logs: Vec::new() }));
+    a.send(
+        "ada",
+        "vector",
+        &Frame::Vector(Vector { entity, document: chat, page: 0, logs: Vec::new(), last: true }),
+    );
     for _ in 0..500 {
         a.send("ada", "next", &Frame::Next { entity, document: chat });
     }
@@ -137,7 +145,7 @@ fn a_state_that_names_a_document_twice_is_a_fault_and_asks_nothing() {
         .map(|_| DocumentState { document: chat, vector: Digest(a.name()), content: None })
         .collect();
     let state = State { entity: a.entity, roster: Digest([0; 32]), documents };
-    a.send("ada", "state", &Frame::State(state));
+    a.send("ada", "state", &Frame::State { number: 1 << 63, state });
     a.c.run_for(10);
     assert!(a.c.take_cost("ada").effects < 10);
     assert_eq!(a.dropped("ada").get("state out of order"), Some(&1));
@@ -155,7 +163,7 @@ fn of_a_state_with_more_documents_than_may_be_those_known_here_are_remembered() 
         let documents =
             keys.into_iter().map(|document| DocumentState { document, vector: other, content: None });
         let state = State { entity: a.entity, roster: Digest([0; 32]), documents: documents.collect() };
-        a.send("ada", "state", &Frame::State(state));
+        a.send("ada", "state", &Frame::State { number: 1 << 63, state });
         a.c.run_for(20);
         assert_eq!(a.c.queues("ada").peer_documents, remembered, "of {count}");
         let answers = a.c.take_inbox("mal").into_iter().filter_map(|(_, bytes)| Frame::decode(&bytes).ok());

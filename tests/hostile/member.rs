@@ -53,11 +53,19 @@ fn control(a: &mut Attack, insider: &Insider, chat: DocumentKey) -> &'static str
     match a.draw(7) {
         0 => {
             let logs = (0..FRAME_LOGS_MAX as u64).map(|n| some_log(ada, n, u64::MAX)).collect();
-            deliver(a, "endless vector", &Frame::Vector(Vector { entity, document: chat, logs }))
+            deliver(
+                a,
+                "endless vector",
+                &Frame::Vector(Vector { entity, document: chat, page: 0, logs, last: true }),
+            )
         }
         1 => {
             let logs = vec![some_log(ada, own.incarnation.0, 1 << 40)];
-            deliver(a, "vector ahead of our log", &Frame::Vector(Vector { entity, document: chat, logs }))
+            deliver(
+                a,
+                "vector ahead of our log",
+                &Frame::Vector(Vector { entity, document: chat, page: 0, logs, last: true }),
+            )
         }
         2 => {
             for _ in 0..20 {
@@ -78,7 +86,8 @@ fn control(a: &mut Attack, insider: &Insider, chat: DocumentKey) -> &'static str
                 .collect();
             documents.truncate(1 + a.draw(500) as usize);
             let state = State { entity, roster: Digest(a.name()), documents };
-            deliver(a, "false state", &Frame::State(state))
+            let number = a.draw(u64::MAX);
+            deliver(a, "false state", &Frame::State { number, state })
         }
         5 => {
             for _ in 0..50 {

@@ -243,7 +243,7 @@ impl Siege {
         let mut states =
             inbox.iter().rev().filter(|(from, _)| *from == device).filter_map(
                 |(_, bytes)| match Frame::decode(bytes) {
-                    Ok(Frame::State(state)) => Some(state),
+                    Ok(Frame::State { state, .. }) => Some(state),
                     _ => None,
                 },
             );

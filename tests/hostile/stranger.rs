@@ -20,7 +20,8 @@ fn frame(a: &mut Attack) -> Frame {
         1 => {
             let digest = fourword_protocol::ids::Digest(a.name());
             let state = DocumentState { document, vector: digest, content: None };
-            Frame::State(State { entity, roster: digest, documents: vec![state; a.draw(4000) as usize] })
+            let documents = vec![state; a.draw(4000) as usize];
+            Frame::State { number: a.draw(u64::MAX), state: State { entity, roster: digest, documents } }
         }
         2 => {
             let ids = (0..a.draw(9000)).map(|_| StatementId(a.name())).collect();
@@ -39,7 +40,7 @@ fn frame(a: &mut Attack) -> Frame {
             let mut logs = logs.clone();
             let device = logs[0].0;
             logs.extend((0..a.draw(4000)).map(|n| some_log(device, n, u64::MAX)));
-            Frame::Vector(Vector { entity, document, logs })
+            Frame::Vector(Vector { entity, document, page: 0, logs, last: true })
         }
         5 => {
             let mut envelopes = a.envelopes.clone();

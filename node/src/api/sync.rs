@@ -123,10 +123,15 @@ pub enum Standing {
     NotMember,
 }
 
-impl Standing {
-    /// Whether there is nothing to wait for.
-    pub fn is_settled(self) -> bool {
-        matches!(self, Standing::InSync | Standing::Alone | Standing::NotMember)
+impl Document {
+    /// Whether there is nothing to wait for. Who is cut off from all others knows of nothing that
+    /// is missing, and waits to meet them; who has no others does not.
+    pub fn is_settled(&self) -> bool {
+        match self.state {
+            Standing::InSync | Standing::NotMember => true,
+            Standing::Alone => self.peers.is_empty(),
+            Standing::Behind | Standing::WaitingForKey | Standing::Diverged => false,
+        }
     }
 }
 

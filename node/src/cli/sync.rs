@@ -43,7 +43,7 @@ async fn status(words: Option<String>, context: &Context) -> Result<Exit, Failur
     let query = words.map(|words| format!("?group={}", escaped(&words))).unwrap_or_default();
     let sync: Sync = context.client().get(&format!("/api/v1/sync{query}")).await?;
     context.output.answer(&sync, text)?;
-    let settled = sync.joins.is_empty() && sync.documents.iter().all(|document| document.state.is_settled());
+    let settled = sync.joins.is_empty() && sync.documents.iter().all(Document::is_settled);
     Ok(if settled { Exit::Done } else { Exit::Pending })
 }
 
@@ -53,7 +53,11 @@ fn text(sync: &Sync) -> String {
         let _ = writeln!(text, "{}  {}", document.id, told(word(document.state), &document.reason));
         for peer in &document.peers {
             let device: String = peer.device.chars().take(8).collect();
-            let state = told(word(peer.state), &peer.reason);
+            let state = match peer.state {
+                // The line names the device already, and there is no more to say of it.
+                Standing::Alone => "not connected".to_owned(),
+                state => told(word(state), &peer.reason),
+            };
             let _ = writeln!(text, "  {} ({device})  {state}", peer.identity);
         }
         for (what, count) in &document.waiting {
@@ -154,7 +158,11 @@ mod tests {
             id: "group:a-b-c-d:chat".into(),
             state: Standing::Behind,
             reason: "it lacks 2 entries".into(),
-            peers: vec![peer(Standing::Behind, "it lacks 2 entries"), peer(Standing::InSync, "")],
+            peers: vec![
+                peer(Standing::Behind, "it lacks 2 entries"),
+                peer(Standing::InSync, ""),
+                peer(Standing::Alone, "it is not connected"),
+            ],
             waiting: BTreeMap::new(),
             unaccepted: 0,
         };
@@ -167,7 +175,8 @@ mod tests {
             text(&Sync { documents: vec![document], joins: vec![join] }),
             "group:a-b-c-d:chat  behind: it lacks 2 entries\n  \
              e-f-g-h (01234567)  behind: it lacks 2 entries\n  \
-             e-f-g-h (01234567)  in sync\n\
+             e-f-g-h (01234567)  in sync\n  \
+             e-f-g-h (01234567)  not connected\n\
              i-j-k-l  waiting for approval: an admin decides"
         );
     }

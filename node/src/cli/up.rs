@@ -286,6 +286,7 @@ fn text(event: &Event) -> String {
         Event::RequestsChanged { group } => format!("{group}: requests to join changed"),
         Event::DevicesChanged => "your devices changed".into(),
         Event::AcceptanceChanged { group } => format!("{group}: what counts of yours changed"),
+        Event::SyncChanged { group } => format!("{group}: how far it is in sync changed"),
         Event::PeerConnected { device: key, peer_id } => format!("connected to {}", device(key, peer_id)),
         Event::PeerDisconnected { device: key, peer_id } => {
             format!("disconnected from {}", device(key, peer_id))

@@ -199,15 +199,17 @@ async fn what_is_not_there_yet_is_told_by_the_exit_code() {
         let ran = run(&node, &["join", WORDS, "--code", &code, "--wait", "1", "--json"]).await;
         assert_eq!((&ran.json()["state"], ran.code), (&json!(word), exit));
     }
-    for (state, word, exit) in [
-        (SyncState::InSync, "in_sync", 0),
-        (SyncState::Alone, "alone", 0),
-        (SyncState::Behind, "behind", 7),
-        (SyncState::WaitingForKey, "waiting_for_key", 7),
-        (SyncState::Diverged, "diverged", 7),
-        (SyncState::NotMember, "not_member", 0),
+    let others = document_sync(DeviceKey([7; 32])).peers;
+    for (state, peers, word, exit) in [
+        (SyncState::InSync, &others, "in_sync", 0),
+        (SyncState::Alone, &others, "alone", 7),
+        (SyncState::Alone, &Vec::new(), "alone", 0),
+        (SyncState::Behind, &others, "behind", 7),
+        (SyncState::WaitingForKey, &others, "waiting_for_key", 7),
+        (SyncState::Diverged, &others, "diverged", 7),
+        (SyncState::NotMember, &Vec::new(), "not_member", 0),
     ] {
-        let document = DocumentSync { state, ..document_sync(DeviceKey([7; 32])) };
+        let document = DocumentSync { state, peers: peers.clone(), ..document_sync(DeviceKey([7; 32])) };
         let node = Node::replying(Reply::Sync { documents: vec![document], joins: Vec::new() }).await;
         let ran = run(&node, &["sync", "status", "--json"]).await;
         assert_eq!((&ran.json()["documents"][0]["state"], ran.code), (&json!(word), exit));

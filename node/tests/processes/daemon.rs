@@ -51,7 +51,11 @@ impl Home {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fourword"));
+        self.command_as(Command::new(env!("CARGO_BIN_EXE_fourword")), arguments)
+    }
+
+    /// The same by a command that begins with something else and ends with the program.
+    pub(crate) fn command_as(&self, mut command: Command, arguments: &[&str]) -> Command {
         command.args(arguments).arg("--json").arg("--home").arg(self.path());
         command.env_remove("FOURWORD_PASSPHRASE").env_remove("XDG_RUNTIME_DIR");
         command.env("FOURWORD_NAMING", "test").stdin(Stdio::null());
@@ -141,11 +145,25 @@ impl Daemon {
 
     /// Asks it to end, and waits until it has.
     pub(crate) fn stop(mut self) {
-        let id = i32::try_from(self.process.id()).expect("a process id");
-        let asked = Command::new("kill").arg("-TERM").arg(id.to_string()).status().expect("kill runs");
-        assert!(asked.success());
+        self.signal("-TERM");
         let status = self.process.wait().expect("it ends");
         assert!(status.success(), "an asked-for end is no failure: {status}");
+    }
+
+    /// Has it do nothing more, with all its connections open, until it may go on.
+    pub(crate) fn hang(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status().expect("kill runs");
+        assert!(sent.success(), "{signal} {id}");
     }
 
     /// The first address at which it can be dialled.

@@ -8,10 +8,14 @@
     reason = "a test that goes wrong shall stop"
 )]
 
+mod apart;
 mod daemon;
 mod durable;
+mod full;
+mod parted;
 mod refusing;
 mod secrets;
+mod standing;
 mod story;
 mod surviving;
 mod trust;

@@ -60,6 +60,8 @@ impl Replicator {
                 replica.wants.show(from, beyond.map(|(log, head)| (*log, head.sequence)));
                 shared.vectors.insert(document, heads);
                 self.touch(id);
+                // The other side learns how much it lacks too, and not only what comes.
+                self.compare_documents(from, id);
                 self.stream(from, id, document);
             }
             (Ok(()), None) => {}
@@ -161,16 +163,8 @@ impl Replicator {
         }
     }
 
-    /// Goes on with pages that hang: what was sent last, or the peer's request for more, was lost.
-    pub(super) fn resume_streams(&mut self, to: DeviceKey, id: EntityId) {
-        let Some(shared) = shared(&mut self.sessions, to, id) else { return };
-        for document in shared.drop_hanging() {
-            self.next_page(to, id, document);
-        }
-    }
-
     /// Loads the next page of a stream, if any is left.
-    fn next_page(&mut self, to: DeviceKey, entity: EntityId, document: DocumentKey) {
+    pub(super) fn next_page(&mut self, to: DeviceKey, entity: EntityId, document: DocumentKey) {
         let Some(shared) = shared(&mut self.sessions, to, entity) else { return };
         let Some(stream) = shared.streams.get_mut(&document) else { return };
         let Some((log, after)) = stream.logs.front().copied() else {
@@ -224,6 +218,9 @@ impl Replicator {
         let more = !stream.logs.is_empty();
         stream.page = if more { Paging::Sent } else { Paging::None };
         self.out.send(to, &Frame::Envelopes { entity, document, envelopes, more });
+        if !more {
+            self.compare_documents(to, entity);
+        }
     }
 }
 

@@ -11,11 +11,14 @@ use rand::Rng;
 
 use crate::entity::Entity;
 use crate::epoch::Greeting;
-use crate::ids::{DeviceKey, Digest, EntityId};
+use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId};
 use crate::limits::GREETING_ENTITIES_MAX;
 use crate::replicator::Replicator;
+use crate::session::Shared;
 use crate::time::{Duration, Instant};
 use crate::wire::{Frame, Quiet};
+
+use super::shared;
 
 const STATE: &str = "fourword v1 quiet state";
 const REQUESTS: &str = "fourword v1 quiet requests";
@@ -40,6 +43,9 @@ impl Replicator {
     pub(super) fn compare_when_due(&mut self) {
         if self.compare_at.is_some_and(|at| at <= self.now.instant) {
             self.compare_at = None;
+            for id in self.requests.keys().copied().collect::<Vec<EntityId>>() {
+                self.tidy_requests(id);
+            }
             for device in self.sessions.keys().copied().collect::<Vec<_>>() {
                 self.send_quiet(device, false);
             }
@@ -82,9 +88,17 @@ impl Replicator {
         let Some(session) = self.sessions.get(&device) else { return };
         let shared: Vec<EntityId> = session.shared.keys().copied().collect();
         for id in shared {
+            let hanging = self.drop_hanging(device, id);
             self.compare(device, id);
-            self.resume_streams(device, id);
+            for document in hanging {
+                self.next_page(device, id, document);
+            }
         }
+    }
+
+    /// Gives up pages that hang: what was sent last, or the peer's request for more, was lost.
+    fn drop_hanging(&mut self, device: DeviceKey, id: EntityId) -> Vec<DocumentKey> {
+        shared(&mut self.sessions, device, id).map(Shared::drop_hanging).unwrap_or_default()
     }
 
     /// What both sides should have in common. It names greetings in the order of the two devices,

@@ -8,6 +8,7 @@ use crate::entity::Entity;
 use crate::ids::{DeviceKey, EntityId};
 use crate::limits::STATE_DOCUMENTS_MAX;
 use crate::replicator::{Replicator, TELL_AFTER};
+use crate::session::Paging;
 use crate::wire::{Frame, State};
 
 use super::vectors::vector_frames;
@@ -125,12 +126,16 @@ impl Replicator {
     }
 
     /// Asks for what documents lack: of members' devices alone, as only those are heard.
-    fn compare_documents(&mut self, from: DeviceKey, id: EntityId) {
+    pub(super) fn compare_documents(&mut self, from: DeviceKey, id: EntityId) {
         let Some(entity) = self.entities.get(&id).filter(|e| e.member(from).is_some()) else { return };
         let Some(shared) = shared(&mut self.sessions, from, id) else { return };
         let Some(theirs) = &shared.theirs else { return };
         for theirs in &theirs.documents {
             let Some(replica) = entity.replicas.get(&theirs.document) else { continue };
+            // A peer that is being given what it lacks differs all the while; it is asked after that.
+            if shared.streams.get(&theirs.document).is_some_and(|stream| stream.page != Paging::None) {
+                continue;
+            }
             let differs = (replica.heads.digest(), theirs.vector);
             if differs.0 != differs.1 && shared.asked.get(&theirs.document) != Some(&differs) {
                 shared.asked.insert(theirs.document, differs);
