@@ -7,7 +7,7 @@
 
 use crate::command::{CommandId, EntityView, Kind, Outcome, Refusal, RefusalCode, Reply};
 use crate::entity::Entity;
-use crate::ids::{DocumentKey, EntityId};
+use crate::ids::{DocumentKey, EntityId, StatementId};
 use crate::limits::{CHILDREN_MAX, PARENTS_MAX};
 use crate::outbox::{local, refusal};
 use crate::record::Record;
@@ -29,6 +29,8 @@ pub(crate) struct Child {
     pub(crate) kind: Kind,
     /// The entity it names as its parent: that of the roster, or another child.
     pub(crate) parent: EntityId,
+    /// As signed; at most `GENESIS_BYTES_MAX`.
+    genesis: Vec<u8>,
 }
 
 impl Entity {
@@ -45,6 +47,16 @@ impl Entity {
     /// The parent of a child; `None` for the entity itself.
     pub(crate) fn parent_of(&self, place: EntityId) -> Option<EntityId> {
         self.children.get(&place).map(|child| child.parent)
+    }
+
+    /// The genesis of this entity or of a child of it, after which come those of its parents.
+    pub(crate) fn lineage(&self, place: EntityId) -> Vec<Vec<u8>> {
+        let upward = std::iter::successors(Some(place), |place| self.parent_of(*place));
+        let genesis = |place: EntityId| match self.children.get(&place) {
+            Some(child) => Some(child.genesis.clone()),
+            None => self.roster.bytes(&StatementId(place.0)).map(<[u8]>::to_vec),
+        };
+        upward.filter_map(genesis).collect()
     }
 
     /// How many entities stand above this one.
@@ -70,7 +82,7 @@ impl Entity {
         if !ours || self.kind_of(id).is_some() || !self.takes_child(kind, parent) {
             return false;
         }
-        self.children.insert(id, Child { id, kind, parent });
+        self.children.insert(id, Child { id, kind, parent, genesis: genesis.to_vec() });
         self.found_documents();
         true
     }

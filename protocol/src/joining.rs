@@ -44,12 +44,14 @@ const REFUSED_SHOWN_MAX: usize = 64;
 pub(crate) struct Join {
     /// `None` where the id came from this person's own home.
     words: Option<FourWords>,
+    /// Whose the words are: the entity's that is joined, or one's that has its roster.
+    bearer: EntityId,
     right: Right,
     /// Addresses to dial, from the code and from the command.
     peers: Vec<String>,
     /// Who waits for the answer in this run; only a join with words has one.
     asker: Option<CommandId>,
-    /// The words were found to belong to the id.
+    /// The words were found to belong to the bearer.
     checked: bool,
     /// Whether anybody was reached in this run.
     reached: bool,
@@ -89,7 +91,7 @@ impl Join {
         self.words
     }
 
-    fn new(words: Option<FourWords>, right: Right, peers: Vec<String>) -> Join {
+    fn new(id: EntityId, words: Option<FourWords>, right: Right, peers: Vec<String>) -> Join {
         let mut all = match &right {
             Right::Code(code) => code.addresses.clone(),
             Right::Asking(_) | Right::Device => Vec::new(),
@@ -98,6 +100,7 @@ impl Join {
         all.truncate(2 * INVITE_ADDRESSES_MAX);
         Join {
             words,
+            bearer: id,
             right,
             peers: all,
             asker: None,
@@ -114,7 +117,8 @@ impl Join {
     fn record(&self, id: EntityId) -> Record {
         let mut writer = Writer::new();
         match self.words {
-            Some(words) => writer.u8(1).raw(&words.to_bytes()),
+            Some(words) if self.bearer == id => writer.u8(1).raw(&words.to_bytes()),
+            Some(words) => writer.u8(2).raw(&words.to_bytes()).raw(&self.bearer.0),
             None => writer.u8(0),
         };
         match &self.right {
@@ -132,9 +136,10 @@ impl Join {
     pub(crate) fn read(of: &[u8], value: &[u8]) -> Result<(EntityId, Join), Malformed> {
         let entity = EntityId(of.try_into().map_err(|_| Malformed)?);
         let mut reader = Reader::new(value);
-        let words = match reader.u8()? {
-            0 => None,
-            1 => Some(FourWords::from_bytes(reader.array()?)),
+        let (words, bearer) = match reader.u8()? {
+            0 => (None, entity),
+            1 => (Some(FourWords::from_bytes(reader.array()?)), entity),
+            2 => (Some(FourWords::from_bytes(reader.array()?)), EntityId(reader.array()?)),
             _ => return Err(Malformed),
         };
         let right = match reader.u8()? {
@@ -149,7 +154,7 @@ impl Join {
         };
         let peers = read_peers(&mut reader)?;
         reader.finish()?;
-        Ok((entity, Join::new(words, right, peers)))
+        Ok((entity, Join { bearer, ..Join::new(entity, words, right, peers) }))
     }
 
     fn state(&self) -> JoinState {
@@ -184,37 +189,47 @@ impl Replicator {
             let message = format!("at most {INVITE_ADDRESSES_MAX} addresses of {ADDRESS_BYTES_MAX} bytes");
             return Err(refusal(RefusalCode::Usage, message, "give fewer or shorter addresses"));
         }
-        if self.joins.len() + self.seeks.len() >= JOINS_MAX {
-            let hint = "give up some of them; `fourword join --list` shows them";
-            return Err(refusal(RefusalCode::TooMuch, "too many joins are under way", hint));
-        }
-        let (id, right) = match by {
-            JoinBy::Code(code) => (code.entity, Right::Code(code)),
+        let (id, bearer, right) = match by {
+            JoinBy::Code(code) => (code.entity, code.entity, Right::Code(code)),
             JoinBy::Words { id, note } => {
                 check_note(&note)?;
-                let Some(id) = id.or_else(|| self.id_of(words)) else {
+                let Some((id, bearer)) = id.map(|id| (id, id)).or_else(|| self.id_of(words)) else {
+                    self.has_room_for_join(self.seeks.contains_key(&words))?;
                     self.begin_seeking(asker, words, note, peers);
                     return Ok(());
                 };
-                (id, Right::Asking(Asking { note, ..Asking::default() }))
+                (id, bearer, Right::Asking(Asking { note, ..Asking::default() }))
             }
         };
-        self.begin_join(id, Join { asker: Some(asker), ..Join::new(Some(words), right, peers) });
+        self.has_room_for_join(self.joins.contains_key(&id) || self.is_in(id))?;
+        let join = Join::new(id, Some(words), right, peers);
+        self.begin_join(id, Join { asker: Some(asker), bearer, ..join });
         Ok(())
+    }
+
+    /// Whether another join may begin; one that is under way already takes no more room.
+    fn has_room_for_join(&self, is_known: bool) -> Result<(), Refusal> {
+        if is_known || self.joins.len() + self.seeks.len() < JOINS_MAX {
+            return Ok(());
+        }
+        let hint = "give up some of them; `fourword join --list` shows them";
+        Err(refusal(RefusalCode::TooMuch, "too many joins are under way", hint))
     }
 
     /// Begins to come back into an entity as a device of one of its members: keys and roster are
     /// given by any member that is reached, and nobody waits for an answer.
     pub(crate) fn return_to(&mut self, id: EntityId, words: Option<FourWords>, peers: Vec<String>) {
         if !self.is_in(id) && !self.joins.contains_key(&id) && self.joins.len() < JOINS_MAX {
-            self.begin_join(id, Join::new(words, Right::Device, peers));
+            self.begin_join(id, Join::new(id, words, Right::Device, peers));
         }
     }
 
-    /// The entity of these words, as far as a join or a membership has fixed it.
-    fn id_of(&self, words: FourWords) -> Option<EntityId> {
-        let joining = self.joins.iter().find(|(_, join)| join.words == Some(words)).map(|(id, _)| *id);
-        joining.or_else(|| self.by_words(words).map(|entity| entity.id))
+    /// The entity to join for these words, and whose they are, as far as a join or a membership
+    /// has fixed both.
+    fn id_of(&self, words: FourWords) -> Option<(EntityId, EntityId)> {
+        let joining = self.joins.iter().find(|(_, join)| join.words == Some(words));
+        let joining = joining.map(|(id, join)| (*id, join.bearer));
+        joining.or_else(|| self.place(words).map(|(entity, place)| (entity.id, place)))
     }
 
     /// Whether this device is a member's and holds the secret.
@@ -241,7 +256,7 @@ impl Replicator {
         self.refused_joins.retain(|refused| refused.id != Some(id));
         let record = join.record(id);
         if join.words.is_some() {
-            self.names.want_first(id.0, &mut self.out);
+            self.names.want_first(join.bearer.0, &mut self.out);
         }
         self.joins.insert(id, join);
         self.out.write(vec![record], Vec::new());
@@ -413,12 +428,12 @@ fn check_note(note: &str) -> Result<(), Refusal> {
 mod tests {
     use super::*;
 
+    const ID: EntityId = EntityId([1; 32]);
+
     fn back(join: &Join) -> Join {
-        let Record::Local { key, value: Some(value) } = join.record(EntityId([1; 32])) else {
-            panic!("a value")
-        };
+        let Record::Local { key, value: Some(value) } = join.record(ID) else { panic!("a value") };
         let (id, read) = Join::read(&key.of, &value).unwrap();
-        assert_eq!(id, EntityId([1; 32]));
+        assert_eq!(id, ID);
         assert_eq!(read.record(id), join.record(id));
         assert_eq!(Join::read(&key.of, &value[1..]).err(), Some(Malformed));
         read
@@ -427,17 +442,21 @@ mod tests {
     #[test]
     fn a_join_by_any_right_reads_back() {
         let (words, peers) = (Some(FourWords::from_bytes([2; 6])), vec!["sim:ada".to_owned()]);
-        let code = InviteCode { entity: EntityId([1; 32]), secret: [3; 16], addresses: Vec::new() };
-        let code = back(&Join::new(words, Right::Code(code), peers.clone()));
+        let code = InviteCode { entity: ID, secret: [3; 16], addresses: Vec::new() };
+        let code = back(&Join::new(ID, words, Right::Code(code), peers.clone()));
         assert_eq!((code.words, code.peers, code.checked), (words, peers.clone(), false));
+        let bearer = EntityId([5; 32]);
+        let below = Join { bearer, ..Join::new(ID, words, Right::Device, Vec::new()) };
+        assert_eq!((back(&below).words, back(&below).bearer), (words, bearer));
         for request in [None, Some(vec![4; 900])] {
             let asking = Asking { note: "hello".into(), request: request.clone(), work: None };
-            let Right::Asking(read) = back(&Join::new(words, Right::Asking(asking), Vec::new())).right else {
+            let Right::Asking(read) = back(&Join::new(ID, words, Right::Asking(asking), Vec::new())).right
+            else {
                 panic!("asking")
             };
             assert_eq!((read.note.as_str(), read.request), ("hello", request));
         }
-        let device = back(&Join::new(None, Right::Device, Vec::new()));
+        let device = back(&Join::new(ID, None, Right::Device, Vec::new()));
         assert!(device.checked && matches!(device.right, Right::Device));
     }
 

@@ -30,6 +30,7 @@ mod minting;
 mod names;
 mod opening;
 mod outbox;
+pub mod planted;
 pub mod queues;
 mod reaching;
 mod receiving;

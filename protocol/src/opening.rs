@@ -16,6 +16,7 @@ use crate::ids::{EntityId, Incarnation, LogHead, LogId, StatementId};
 use crate::joining::{JOIN, Join, SEEK, Seeking};
 use crate::me::{IDENTITY, Me};
 use crate::names::{LOOKUP, NAME};
+use crate::planted::{self, Planted};
 use crate::reaching::MET;
 use crate::record::{LocalKey, Page, Query, StoreFailure};
 use crate::replicator::{Load, Replicator};
@@ -63,7 +64,9 @@ impl Replicator {
         let children = locals.iter().filter(|(key, _)| key.kind == CHILD);
         self.restore_children(children.filter_map(|(key, value)| children::read(&key.of, value)).collect());
         self.restore_heads(&heads, &locals);
-        self.restore_wants(&locals);
+        if !planted::is(Planted::LoseWantAtRestart) {
+            self.restore_wants(&locals);
+        }
         self.restore_evidence(&locals);
         self.ready();
     }
@@ -127,7 +130,8 @@ impl Replicator {
                 replica.heads.set(*log, *head);
             }
         }
-        let Some(device) = self.me.as_ref().map(Me::key).filter(|_| self.opening.clean) else { return };
+        let continues = self.opening.clean || planted::is(Planted::ReuseIncarnation);
+        let Some(device) = self.me.as_ref().map(Me::key).filter(|_| continues) else { return };
         for (key, value) in locals.iter().filter(|(key, _)| key.kind == LOG) {
             let Ok(incarnation) = <[u8; 8]>::try_from(value.as_slice()) else { continue };
             let incarnation = Incarnation(u64::from_be_bytes(incarnation));

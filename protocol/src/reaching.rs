@@ -13,7 +13,7 @@ use crate::bytes::{Malformed, Reader, Writer};
 use crate::command::Kind;
 use crate::effect::Effect;
 use crate::entity::Entity;
-use crate::ids::{DeviceKey, Digest};
+use crate::ids::{DeviceKey, Digest, EntityId};
 use crate::limits::{
     ADDRESS_BYTES_MAX, FOUND_DEVICES_MAX, MET_ADDRESSES_MAX, MET_DEVICES_MAX, OFFERED_KEYS_MAX,
 };
@@ -67,17 +67,18 @@ impl Replicator {
         self.search_soon();
     }
 
-    /// Where the entities that this device is a member of are looked up.
+    /// Where the entities that this device is a member of are looked up, and those with their rosters.
     fn keys(&self) -> impl Iterator<Item = (Digest, &Entity)> {
         let me = self.me.as_ref();
         let inside = self
             .entities
             .values()
             .filter(move |e| e.secret.is_some() && me.is_some_and(|me| e.member(me.key()).is_some()));
-        inside.filter_map(move |e| {
+        let places = inside.flat_map(|e| e.places().map(move |place| (e, place)));
+        places.filter_map(move |(e, place)| {
             let words = match e.kind {
                 Kind::Home => self.names.person(me?.person()),
-                _ => self.names.entity(e.id),
+                _ => self.names.entity(place),
             };
             Some((self.names.lookup(words?)?, e))
         })
@@ -108,7 +109,11 @@ impl Replicator {
         for words in &wanted {
             self.names.want_lookup_first(*words, &mut self.out);
         }
-        let missed = self.keys().filter(|(_, entity)| self.misses_somebody(entity)).map(|(key, _)| key);
+        // A child has its parent's members, so one key of each roster finds them.
+        let keys: BTreeMap<EntityId, (Digest, &Entity)> =
+            self.keys().map(|(key, entity)| (entity.id, (key, entity))).collect();
+        let missed =
+            keys.into_values().filter(|(_, entity)| self.misses_somebody(entity)).map(|(key, _)| key);
         let keys: BTreeSet<Digest> = missed.chain(self.keys_to_join()).collect();
         if keys.is_empty() && wanted.is_empty() {
             self.reaching.search_at = None;

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::{Kind, Notice, RefusalCode};
 use crate::entity::{Entity, Received};
-use crate::envelope::{Envelope, ReadError};
+use crate::envelope::{Envelope, ReadError, TooLarge};
 use crate::governing::Haste;
 use crate::ids::{DeviceKey, DocumentKey, EntityId, StatementId};
 use crate::opening::{LOG, found};
 use crate::outbox::{After, local, refusal};
+use crate::planted::{self, Planted};
 use crate::record::{LoadId, Page, Query, Record, StoreFailure};
 use crate::replica::{Answer, Judged, Queued, Replica};
 use crate::replicator::{Load, Replicator};
@@ -218,9 +219,9 @@ impl Replicator {
     pub(crate) fn want_names(&mut self) {
         let entered = self.entities.values().filter(|e| e.secret.is_some());
         // Where the entities themselves are looked up: one for each, and needed to answer joiners.
-        let public = entered.clone().filter(|e| e.kind != Kind::Home);
+        let public = entered.clone().filter(|e| e.kind != Kind::Home).flat_map(Entity::places);
         let own = self.me.as_ref().and_then(|me| self.names.person(me.person()));
-        for words in public.filter_map(|e| self.names.entity(e.id)).chain(own).collect::<Vec<_>>() {
+        for words in public.filter_map(|place| self.names.entity(place)).chain(own).collect::<Vec<_>>() {
             self.names.want_lookup(words, &mut self.out);
         }
         for person in entered.flat_map(|e| e.roster.reading().members.keys()) {
@@ -410,13 +411,19 @@ impl Replicator {
         let heads = entity.roster.heads_to_write(&me.key(), previous);
         let Some((epoch, key)) = entity.epoch().map(|(epoch, key)| (epoch, key.clone())) else { return };
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
-        let Ok(Some(sealed)) = replica.seal(&me.device, heads, (epoch, &key), &mut self.random) else {
-            return;
+        let mut sealed = match replica.seal(&me.device, heads, (epoch, &key), &mut self.random) {
+            Ok(Some(sealed)) => sealed,
+            Ok(None) => return,
+            // It is in the content and can never leave this device: so it must not stay there.
+            Err(TooLarge) => return self.rebuild(id, document),
         };
         let mut records = vec![envelope_record(id, &sealed.envelope)];
         if sealed.begins {
             let incarnation = sealed.envelope.header.log.incarnation.0.to_be_bytes().to_vec();
             records.insert(0, local(LOG, &document.0, Some(incarnation)));
+        }
+        if planted::is(Planted::AckBeforeDurable) {
+            sealed.answers.drain(..).for_each(|(command, outcome)| self.out.answer(command, outcome));
         }
         let answers = sealed.answers.into_iter().map(|(command, outcome)| After::Answer(command, outcome));
         let after = answers.chain([After::Sealed(id, document)]).collect();

@@ -85,7 +85,7 @@ pub enum Frame {
     Found {
         /// The key that was asked for.
         lookup: Digest,
-        /// Genesis statements.
+        /// Genesis statements; after one that names a parent comes that of the parent.
         genesis: Vec<Vec<u8>>,
     },
     /// Between members: who asks to be let in, and who was turned away.

@@ -142,7 +142,8 @@ impl Cluster {
         let began = if self.clocks_begin_anew { self.now } else { 0 };
         let clock = Clock { began, skew_ms };
         let mut node = Node::new(seed, store, run, clock, self.compare_every);
-        node.began_clean = clean;
+        let before = self.nodes.get(name).filter(|before| clean && before.run + 1 == run);
+        node.clean_since = before.map_or(run, |before| before.clean_since);
         self.nodes.insert(name.to_owned(), node);
         self.rendezvous.forget(name);
         self.happen(name, Event::Started { clean });

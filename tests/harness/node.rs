@@ -39,8 +39,8 @@ pub struct Node {
     /// Devices it wanted to reach by their names alone and that were not there to be reached.
     pub tried: Vec<DeviceKey>,
     pub(crate) stopped: bool,
-    /// Its home was marked as cleanly stopped when it began.
-    pub(crate) began_clean: bool,
+    /// The first of the runs since which it was always stopped cleanly.
+    pub(crate) clean_since: u64,
     /// Its device's secrets, as the machine gave them to its driver.
     pub(crate) secret: Option<DeviceSecret>,
     /// It no longer runs its machine: a test speaks in its place.
@@ -89,7 +89,7 @@ impl Node {
             verdicts: BTreeMap::new(),
             tried: Vec::new(),
             stopped: false,
-            began_clean: false,
+            clean_since: run,
             secret: None,
             taken_over: false,
             inbox: Vec::new(),

@@ -8,6 +8,7 @@ use fourword_protocol::envelope::Envelope;
 use fourword_protocol::event::{Event, GossipId};
 use fourword_protocol::identity::DeviceSecret;
 use fourword_protocol::ids::{DeviceKey, EntityId, LogHead, LogId, StatementId, Topic};
+use fourword_protocol::inspect::Holding;
 use fourword_protocol::queues::Queues;
 use fourword_protocol::record::{Batch, BatchId, LocalKey, Page, Query, Record};
 use fourword_protocol::words::StretchInput;
@@ -126,6 +127,11 @@ impl Cluster {
     /// What a node holds because of others.
     pub fn queues(&self, name: &str) -> Queues {
         self.node(name).machine.queues()
+    }
+
+    /// What a node holds of every document.
+    pub fn holdings(&self, name: &str) -> Vec<Holding> {
+        self.node(name).machine.holdings()
     }
 
     /// The most that one event made a node do since this was last asked.

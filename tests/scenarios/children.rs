@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fourword_protocol::command::{Command, EntityView, Kind, Outcome, RefusalCode, Reply};
+use fourword_protocol::command::{Command, EntityView, JoinState, Kind, Outcome, RefusalCode, Reply};
 use fourword_protocol::identity::{PersonCard, RootSecret};
 use fourword_protocol::ids::EntityId;
 use fourword_protocol::limits::{CHILDREN_MAX, PARENTS_MAX};
@@ -14,6 +14,8 @@ use fourword_protocol::time::WallTime;
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
 use fourword_tests::insider::Insider;
+
+use crate::asking::{approve, by_words, done, joins, requests};
 
 fn view(c: &mut Cluster, name: &str, words: FourWords) -> Option<EntityView> {
     match c.ask(name, Command::Show(words)) {
@@ -248,4 +250,51 @@ fn as_many_stand_above_one_as_may_and_nothing_deeper_is_made_or_opened() {
     let listed = list(&mut c, "mal", "ada", &above);
     let open = opened(&c, "ada");
     assert!(open.contains(&listed[0]) && !open.contains(&listed[1]));
+}
+
+#[test]
+fn who_knows_the_words_of_a_channel_is_led_to_the_group_and_is_in_both_once_let_in() {
+    let mut c = Cluster::new(31);
+    c.add("ada");
+    c.add("ben");
+    c.add("eve");
+    let kind = Kind::Organization;
+    let Reply::Entity(top) = c.must("ada", Command::Create { kind, name: "firm".into(), parent: None })
+    else {
+        panic!("an entity")
+    };
+    let code = c.invite("ada", top.words, Role::Member, 1);
+    c.join("ben", top.words, &code);
+    let project = c.create_child("ada", Kind::Project, "rocket", top.words);
+    let channel = c.create_child("ada", Kind::Channel, "engines", project);
+    c.send_message("ada", channel, "before");
+    c.connect_all();
+    c.settle();
+    c.isolate("ada");
+    // Ben, who may not decide, answers who has the words and keeps the request.
+    match c.must("eve", by_words(channel, None, "hello")) {
+        Reply::Joined(view, JoinState::Requested) => assert_eq!((view.words, view.id), (channel, top.id)),
+        other => panic!("{other:?}"),
+    }
+    c.crash("eve");
+    c.restart("eve");
+    let [asked] = &joins(&mut c, "eve")[..] else { panic!("one join") };
+    assert_eq!((asked.words, asked.id), (channel, Some(top.id)));
+    c.connect("eve", "ben");
+    match c.must("eve", by_words(channel, None, "hello")) {
+        Reply::Joined(view, JoinState::Requested) => assert_eq!(view.id, top.id, "the same one"),
+        other => panic!("{other:?}"),
+    }
+    c.heal();
+    c.settle();
+    let [request] = &requests(&mut c, "ada", top.words)[..] else { panic!("one request") };
+    let who = request.person.person.to_string();
+    assert!(done(&approve(&mut c, "ada", top.words, &who)));
+    c.run_for(70_000);
+    assert_eq!(c.read_chat("eve", channel), ["before"]);
+    assert_eq!(view(&mut c, "eve", channel).unwrap().parent, Some(project));
+    match c.must("eve", by_words(channel, None, "")) {
+        Reply::Joined(view, JoinState::Joined) => assert_eq!(view.words, top.words, "in already"),
+        other => panic!("{other:?}"),
+    }
 }

@@ -39,6 +39,20 @@ fn who_knows_the_words_and_nobody_is_led_to_a_member_and_let_in() {
 }
 
 #[test]
+fn the_words_of_a_channel_lead_to_the_members_of_its_group() {
+    let mut c = Cluster::new(10);
+    c.add("ada");
+    c.add("eve");
+    let group = c.create_group("ada", "team");
+    let channel = c.create_child("ada", Kind::Channel, "talk", group);
+    c.open_rendezvous();
+    c.begin("eve", by_words(channel, None, ""));
+    c.run_for(MINUTE_MS);
+    assert!(c.are_connected("ada", "eve"));
+    assert_eq!(requests(&mut c, "ada", group).len(), 1);
+}
+
+#[test]
 fn an_invite_whose_addresses_are_stale_still_leads_in_by_its_words() {
     let mut c = Cluster::new(2);
     for name in ["ada", "ben", "eve"] {

@@ -3,7 +3,7 @@
 use fourword_protocol::command::{Command, Kind, Outcome, RefusalCode, Reply};
 use fourword_protocol::identity::{DeviceSecret, PersonCard, RootSecret};
 use fourword_protocol::ids::{Digest, EntityId};
-use fourword_protocol::limits::NAME_CANDIDATES_MAX;
+use fourword_protocol::limits::{NAME_CANDIDATES_MAX, PARENTS_MAX};
 use fourword_protocol::roster::{Genesis, Statement};
 use fourword_protocol::wire::Frame;
 use fourword_protocol::words::FourWords;
@@ -13,10 +13,19 @@ use crate::asking::{NOW, by_words, code, id_of, joins, requests, strangers};
 
 /// A group that was never founded anywhere.
 fn genesis_by(secret: &DeviceSecret, root: &RootSecret, nonce: u64) -> Statement {
+    founding(secret, root, Kind::Group, nonce, None)
+}
+
+fn founding(
+    secret: &DeviceSecret,
+    root: &RootSecret,
+    kind: Kind,
+    nonce: u64,
+    parent: Option<EntityId>,
+) -> Statement {
     let person = PersonCard { root: root.public(), nonce: 0 }.id();
     let creator = root.certify(0, &secret.card(person));
-    let genesis =
-        Genesis { kind: Kind::Group, nonce, created: NOW, secret_commitment: [1; 32], parent: None, creator };
+    let genesis = Genesis { kind, nonce, created: NOW, secret_commitment: [1; 32], parent, creator };
     genesis.sign(secret).unwrap()
 }
 
@@ -118,6 +127,50 @@ fn an_answer_with_more_candidates_than_may_be_is_a_fault_and_none_of_them_is_str
         let dropped = status.dropped.into_iter().find(|(why, _)| why == "too many candidates");
         assert_eq!(dropped.map(|(_, count)| count), blamed);
     }
+}
+
+#[test]
+fn a_channel_is_followed_by_the_parents_that_it_names_or_the_answer_is_a_fault() {
+    let mut c = Cluster::new(15);
+    c.add("eve");
+    c.add("mal");
+    c.take_over("mal");
+    c.connect("mal", "eve");
+    c.settle();
+    let (secret, root) = (c.secret("mal"), RootSecret::from_seed(&[9; 32]));
+    let make = |kind, nonce, parent| founding(&secret, &root, kind, nonce, parent);
+    let parent = |of: &Statement| Some(of.entity());
+    let (group, other) = (make(Kind::Group, 0, None), make(Kind::Group, 1, None));
+    let mut lineage = vec![group.clone()];
+    for depth in 0..=PARENTS_MAX as u64 {
+        lineage.insert(0, make(Kind::Channel, depth, parent(&lineage[0])));
+    }
+    let home = make(Kind::Home, 0, None);
+    let of_home = make(Kind::Channel, 9, parent(&home));
+    let deepest = &lineage[1..];
+    let channel = &deepest[PARENTS_MAX - 1];
+    let cases: [(&[&Statement], usize, &str); 6] = [
+        (&[channel, &group, &other], 2, "two candidates"),
+        (&deepest.iter().collect::<Vec<_>>(), 1, "as many parents as may be"),
+        (&lineage.iter().collect::<Vec<_>>(), 0, "one too many"),
+        (&[channel], 0, "no parent"),
+        (&[channel, &other], 0, "another parent"),
+        (&[&of_home, &home], 0, "the home of a person"),
+    ];
+    for (at, (answer, stretched, what)) in cases.into_iter().enumerate() {
+        let words = FourWords::from_bytes([at as u8; 6]);
+        c.begin("eve", by_words(words, None, ""));
+        c.run_for(100);
+        let lookup = sought(&mut c, "mal").unwrap();
+        c.take_cost("eve");
+        let genesis = answer.iter().map(|statement| statement.bytes().to_vec()).collect();
+        c.inject("mal", "eve", Frame::Found { lookup, genesis }.encode());
+        c.run_for(1_000);
+        assert_eq!(c.take_cost("eve").stretches, stretched, "{what}");
+    }
+    let Reply::Status(status) = c.must("eve", Command::Status) else { panic!("a status") };
+    let count = |reason: &str| status.dropped.iter().find(|(why, _)| why == reason).map(|(_, count)| *count);
+    assert_eq!((count("another parent than is named"), count("no genesis")), (Some(2), Some(1)));
 }
 
 /// Two founders whose groups have one name, and eve who reaches both.

@@ -14,6 +14,7 @@ mod map;
 mod marks;
 mod names;
 mod paths;
+mod planted;
 mod sizes;
 mod tree;
 
@@ -83,6 +84,11 @@ fn the_protocol_document_has_the_limits_of_the_wire_format() {
 #[test]
 fn every_limit_is_run_into_by_a_test() {
     none(limits::check_tests(&repository()));
+}
+
+#[test]
+fn every_planted_bug_has_one_hook_and_one_row_that_catches_it() {
+    none(planted::check(&repository()));
 }
 
 #[test]

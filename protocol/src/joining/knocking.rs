@@ -33,10 +33,10 @@ const OWN_KNOCKS_EVERY: Duration = Duration(2500);
 impl Replicator {
     /// Looks whether the words of joins belong to their ids, as far as that is known by now.
     pub(crate) fn check_joins(&mut self) {
-        let unchecked = self.joins.iter().filter(|(id, j)| !j.checked && self.names.is_known(&id.0));
-        let ids: Vec<EntityId> = unchecked.map(|(id, _)| *id).collect();
-        for id in ids {
-            let real = self.names.entity(id);
+        let unchecked = self.joins.iter().filter(|(_, j)| !j.checked && self.names.is_known(&j.bearer.0));
+        let ids: Vec<(EntityId, EntityId)> = unchecked.map(|(id, join)| (*id, join.bearer)).collect();
+        for (id, bearer) in ids {
+            let real = self.names.entity(bearer);
             let Some(join) = self.joins.get_mut(&id) else { continue };
             if real == join.words {
                 join.checked = true;
@@ -79,8 +79,8 @@ impl Replicator {
         for device in self.sessions.keys().copied().collect::<Vec<_>>() {
             self.knock(device);
         }
-        let waiting = self.joins.iter().filter(|(id, j)| !j.checked && !self.names.is_known(&id.0));
-        for id in waiting.map(|(id, _)| id.0).collect::<Vec<_>>() {
+        let waiting = self.joins.values().filter(|j| !j.checked && !self.names.is_known(&j.bearer.0));
+        for id in waiting.map(|join| join.bearer.0).collect::<Vec<_>>() {
             self.names.want_first(id, &mut self.out);
         }
     }

@@ -14,14 +14,13 @@ use super::{Asking, Join, RETRY_FIRST, RETRY_MAX, Right, read_peers, write_peers
 use crate::bytes::{Malformed, Reader, Writer};
 use crate::command::{CommandId, JoinState, JoinView, Kind, Refusal, RefusalCode};
 use crate::effect::Effect;
-use crate::entity::Entity;
-use crate::ids::{DeviceKey, Digest, EntityId, StatementId};
-use crate::limits::{NAME_CANDIDATES_MAX, NOTE_BYTES_MAX};
+use crate::ids::{DeviceKey, Digest, EntityId};
+use crate::limits::{NAME_CANDIDATES_MAX, NOTE_BYTES_MAX, PARENTS_MAX};
 use crate::names::Names;
 use crate::outbox::{local, refusal};
 use crate::record::Record;
 use crate::replicator::Replicator;
-use crate::roster::{Body, Roster, Statement};
+use crate::roster::{Genesis, Roster, Statement};
 use crate::session::Allowance;
 use crate::time::{Duration, Instant};
 use crate::wire::Frame;
@@ -63,9 +62,18 @@ pub(crate) struct Seeking {
 struct Answer {
     come: bool,
     /// At most `NAME_CANDIDATES_MAX`.
-    candidates: Vec<EntityId>,
+    candidates: Vec<Candidate>,
     /// How many of them were stretched on its word.
     stretched: usize,
+}
+
+/// An entity that may have the words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    /// The words must be stretched from its id.
+    bearer: EntityId,
+    /// Whose roster counts for it: itself, or the parent above all its parents.
+    root: EntityId,
 }
 
 impl Seeking {
@@ -101,14 +109,16 @@ impl Seeking {
     }
 
     /// Candidates that were stretched and have the words.
-    fn valid(&self, words: FourWords, names: &Names) -> BTreeSet<EntityId> {
+    fn valid(&self, words: FourWords, names: &Names) -> BTreeSet<Candidate> {
         let candidates = self.answers.values().flat_map(|answer| answer.candidates.iter().copied());
-        candidates.filter(|id| names.entity(*id) == Some(words)).collect()
+        candidates.filter(|candidate| names.entity(candidate.bearer) == Some(words)).collect()
     }
 
     /// The candidate to stretch next: of the device on whose word fewest were.
     fn next_candidate(&mut self, names: &Names, now: Instant) -> Option<EntityId> {
-        let open = |answer: &Answer| answer.candidates.iter().copied().find(|id| !names.is_known(&id.0));
+        let open = |answer: &Answer| {
+            answer.candidates.iter().map(|candidate| candidate.bearer).find(|id| !names.is_known(&id.0))
+        };
         let burst = u64::try_from(NAME_CANDIDATES_MAX).unwrap_or(u64::MAX);
         let answers = self.answers.values_mut().filter(|answer| open(answer).is_some());
         let answer = answers.min_by_key(|answer| answer.stretched)?;
@@ -189,7 +199,7 @@ impl Replicator {
         for (words, seeking) in &mut self.seeks {
             if let Some(answer) = seeking.answers.get_mut(&device) {
                 answer.come = true;
-                answer.candidates.retain(|id| self.names.entity(*id) == Some(*words));
+                answer.candidates.retain(|of| self.names.entity(of.bearer) == Some(*words));
             }
             let lost = |answer: &Answer| answer.candidates.is_empty();
             if seeking.answers.get(&device).is_some_and(lost) {
@@ -209,17 +219,9 @@ impl Replicator {
             return self.drop_counted("found what was not sought");
         };
         answer.come = true;
-        if genesis.len() > NAME_CANDIDATES_MAX {
-            return self.blame(from, "too many candidates");
-        }
-        for bytes in genesis {
-            match candidate(bytes) {
-                // The words are a person's, whose home is nobody else's to join.
-                Some((_, Kind::Home)) => {}
-                Some((id, _)) if answer.candidates.contains(&id) => {}
-                Some((id, _)) => answer.candidates.push(id),
-                None => return self.blame(from, "no genesis"),
-            }
+        match candidates(genesis) {
+            Ok(candidates) => answer.candidates = candidates,
+            Err(fault) => return self.blame(from, fault),
         }
         self.try_seeks();
     }
@@ -239,20 +241,20 @@ impl Replicator {
         if let Some(next) = seeking.stretching {
             return self.names.want_first(next.0, &mut self.out);
         }
-        let Some(id) = valid.first().copied() else { return };
+        let Some(Candidate { bearer, root }) = valid.first().copied() else { return };
         let decide_at = *seeking.decide_at.get_or_insert(now + OTHERS_MAY_ANSWER);
         if decide_at > now && seeking.answers.values().any(|answer| !answer.come) {
             return self.out.wake_at(decide_at);
         }
         if let Some(Seeking { note, peers, asker, .. }) = self.seeks.remove(&words) {
             let right = Right::Asking(Asking { note, ..Asking::default() });
-            self.begin_join(id, Join { asker, ..Join::new(Some(words), right, peers) });
+            self.begin_join(root, Join { asker, bearer, ..Join::new(root, Some(words), right, peers) });
             self.out.keep(SEEK, &words.to_bytes(), None, Vec::new());
         }
     }
 
-    fn refuse_ambiguous(&mut self, words: FourWords, valid: &BTreeSet<EntityId>) {
-        let ids: Vec<String> = valid.iter().map(ToString::to_string).collect();
+    fn refuse_ambiguous(&mut self, words: FourWords, valid: &BTreeSet<Candidate>) {
+        let ids: Vec<String> = valid.iter().map(|candidate| candidate.bearer.to_string()).collect();
         let message = format!("more than one group is called {words}: {}", ids.join(" and "));
         let hint = "ask a member for the full id of theirs, and join with that id";
         self.give_up_seeking(words, refusal(RefusalCode::Usage, message, hint));
@@ -286,23 +288,50 @@ impl Replicator {
             return self.blame(from, "seeks too often");
         }
         let Some(me) = self.me.as_ref().map(|me| me.key()) else { return };
-        let has = |entity: &&Entity| {
-            let named = self.names.entity(entity.id).and_then(|words| self.names.lookup(words));
-            entity.kind != Kind::Home && named == Some(lookup) && entity.member(me).is_some()
-        };
-        let here = self.entities.values().filter(has).take(NAME_CANDIDATES_MAX);
-        let genesis = here.filter_map(|e| e.roster.bytes(&StatementId(e.id.0)).map(<[u8]>::to_vec));
-        let genesis = genesis.chain(self.home_sought(lookup)).collect();
+        let named = |place: EntityId| self.names.entity(place).and_then(|words| self.names.lookup(words));
+        let shown = self.entities.values().filter(|e| e.kind != Kind::Home && e.member(me).is_some());
+        let places = shown.flat_map(|e| e.places().map(move |place| (e, place)));
+        let here = places.filter(|(_, place)| named(*place) == Some(lookup)).take(NAME_CANDIDATES_MAX - 1);
+        let lineages = here.flat_map(|(entity, place)| entity.lineage(place));
+        let genesis = self.home_sought(lookup).into_iter().chain(lineages).collect();
         self.out.send(from, &Frame::Found { lookup, genesis });
     }
 }
 
+/// Reads candidates: each a genesis, after which come those of its parents, up to one without.
+///
+/// Each must be signed, its creator's certificate hold, and what follows be the parent that it
+/// names: by its hash, so nobody can lead a joiner elsewhere than whoever made the entity. Homes
+/// are left out: the words are a person's, whose home is nobody else's to join.
+fn candidates(genesis: &[Vec<u8>]) -> Result<Vec<Candidate>, &'static str> {
+    if genesis.len() > NAME_CANDIDATES_MAX * (PARENTS_MAX + 1) {
+        return Err("too many candidates");
+    }
+    let (mut rest, mut found, mut count) = (genesis.iter(), Vec::new(), 0);
+    while let Some(first) = rest.next() {
+        let (bearer, Genesis { mut kind, mut parent, .. }) = founded(first).ok_or("no genesis")?;
+        let (mut root, mut above) = (bearer, 0);
+        while let Some(named) = parent {
+            let (id, genesis) = rest.next().and_then(|bytes| founded(bytes)).ok_or("no genesis")?;
+            above += 1;
+            if id != named || above > PARENTS_MAX {
+                return Err("another parent than is named");
+            }
+            (root, kind, parent) = (id, genesis.kind, genesis.parent);
+        }
+        count += 1;
+        let candidate = Candidate { bearer, root };
+        if kind != Kind::Home && !found.contains(&candidate) {
+            found.push(candidate);
+        }
+    }
+    if count > NAME_CANDIDATES_MAX { Err("too many candidates") } else { Ok(found) }
+}
+
 /// The entity that a genesis founds, if it is signed and its creator's certificate holds.
-fn candidate(genesis: &[u8]) -> Option<(EntityId, Kind)> {
-    let statement = Statement::read(genesis).ok()?;
-    let Body::Genesis(body) = statement.body() else { return None };
-    let (id, kind) = (statement.entity(), body.kind);
-    Roster::new(statement).is_ok().then_some((id, kind))
+fn founded(bytes: &[u8]) -> Option<(EntityId, Genesis)> {
+    let roster = Roster::new(Statement::read(bytes).ok()?).ok()?;
+    Some((roster.entity(), roster.genesis().clone()))
 }
 
 #[cfg(test)]
@@ -313,7 +342,8 @@ mod tests {
     fn offering(candidates: &[(u8, &[u8])]) -> Seeking {
         let mut seeking = Seeking::new(String::new(), Vec::new(), None);
         for (device, candidates) in candidates {
-            let candidates = candidates.iter().map(|id| EntityId([*id; 32])).collect();
+            let candidates = candidates.iter().map(|id| EntityId([*id; 32]));
+            let candidates = candidates.map(|id| Candidate { bearer: id, root: id }).collect();
             let answer = Answer { come: true, candidates, stretched: 0 };
             seeking.answers.insert(DeviceKey([*device; 32]), answer);
         }

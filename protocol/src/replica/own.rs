@@ -169,10 +169,11 @@ impl Replica {
         let count = self.group();
         let updates: Vec<Vec<u8>> = self.pending.iter().take(count).map(|p| p.update.clone()).collect();
         let (count, content) = merge(&updates).map_err(|_| TooLarge)?;
-        let group: Vec<Pending> = self.pending.drain(..count).collect();
         let head = self.head(&log);
         let header = Header { log, sequence: head.sequence + 1, previous: head.hash, heads, epoch: epoch.0 };
         let envelope = Envelope::seal(header, &content, epoch.1, device, random)?;
+        // Not before: edits that cannot be sealed must be refused to who made them.
+        let group: Vec<Pending> = self.pending.drain(..count).collect();
         self.heads.set(log, envelope.head());
         if let Content::Live(live) = &mut self.content {
             live.advance(&envelope);

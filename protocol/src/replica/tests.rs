@@ -1,16 +1,18 @@
 //! Two logs with one client id, whoever comes first: the senior's counts, here and after a restart.
 
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
 use super::*;
+use crate::command::{CommandId, Outcome, Reply};
+use crate::envelope::TooLarge;
 use crate::epoch::EpochKey;
 use crate::identity::DeviceSecret;
 use crate::ids::{EntityId, PersonId};
-use crate::limits::UNACCEPTED_ENVELOPES_MAX;
+use crate::limits::{RECORD_BYTES_MAX, UNACCEPTED_ENVELOPES_MAX};
 use crate::roster::Role;
-use crate::schema::core;
 use crate::schema::rights::Actor;
+use crate::schema::{Put, core};
 
 const DOCUMENT: DocumentKey = DocumentKey([1; 32]);
 
@@ -174,4 +176,24 @@ fn more_that_was_lost_than_fits_is_written_anew_in_two_readings() {
     }
     read_cold(&mut replica, &stored);
     assert_eq!(replica.take_lost(&keys, &owner).puts, [], "once");
+}
+
+#[test]
+fn edits_that_no_envelope_can_carry_are_not_forgotten_by_trying() {
+    let (mut replica, device) = (replica(), device(1));
+    let mut random = ChaCha20Rng::from_seed([1; 32]);
+    // Noise does not pack, so three of the largest records are more than an envelope may be.
+    let mut noise = || {
+        let mut value = vec![0; RECORD_BYTES_MAX];
+        random.fill_bytes(&mut value);
+        value
+    };
+    let puts = ["a", "b", "c"].map(|name| Put { root: "names", key: name.to_owned(), value: noise() });
+    let answer = Some((CommandId(7), Outcome::Done(Reply::Ok)));
+    replica.edit(device.key(), puts.to_vec(), answer, &mut random).unwrap();
+    let epoch = (StatementId([2; 32]), &key());
+    let sealed = replica.seal(&device, vec![StatementId([3; 32])], epoch, &mut random);
+    assert_eq!(sealed.err(), Some(TooLarge));
+    assert!(!replica.is_sealed() && replica.heads.is_empty());
+    assert_eq!(replica.forget(), [CommandId(7)], "whoever asked can still be told");
 }

@@ -14,6 +14,7 @@ use super::graph::{Graph, SeatKind};
 use super::reading::Reason;
 use super::table::{MemberIx, Row, SeatIx, StatementIx, Table};
 use crate::ids::{PersonId, StatementId};
+use crate::planted::{self, Planted};
 
 /// What counts, and what ended what.
 #[derive(Clone, Debug)]
@@ -247,7 +248,9 @@ impl<'a> Judge<'a> {
         let (graph, membership) = (self.graph, &self.graph.memberships[m]);
         if let Some(about) = graph.about(&membership.person) {
             let acts_on = |at: &&StatementIx| {
-                self.so_far.counts.contains(**at) && !graph.knew(membership.statement, **at)
+                let by_senior = self.so_far.counts.contains(**at);
+                (by_senior || planted::is(Planted::JuniorRemovesSenior))
+                    && !graph.knew(membership.statement, **at)
             };
             let ends = about.removals.iter().filter(acts_on).copied().collect();
             let changes = about.role_changes.iter().filter(acts_on).copied().collect();

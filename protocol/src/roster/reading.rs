@@ -11,6 +11,7 @@ use super::graph::Graph;
 use super::judge::{Heirs, Judgement};
 use super::table::{MemberIx, SeatIx, StatementIx};
 use crate::ids::{DeviceKey, LogHead, LogId, PersonId, StatementId};
+use crate::planted::{self, Planted};
 
 /// The heads up to which logs count; beyond them, and in logs not named, nothing does.
 pub type Cut = BTreeMap<LogId, LogHead>;
@@ -214,7 +215,9 @@ pub(super) fn greatest_epoch(
     let counts = |at: &StatementIx| judgement.counts.contains(*at) && eligible(*at);
     let mut epochs: Vec<StatementIx> = graph.epochs().iter().copied().filter(counts).collect();
     epochs.sort_by_key(|at| std::cmp::Reverse((graph.epoch_counter(*at), rank(*at), graph.id(*at))));
-    let fits = |at: &StatementIx| knowers(graph, *at, Some(members)).is_some();
+    let fits = |at: &StatementIx| {
+        planted::is(Planted::EpochOfRemoved) || knowers(graph, *at, Some(members)).is_some()
+    };
     epochs.into_iter().find(fits).map(|at| graph.id(at))
 }
 

@@ -67,6 +67,9 @@ impl Replicator {
             return self.drop_counted("compared too often");
         }
         let Some(ours) = self.quiet(from, theirs.answers) else { return };
+        if ours.state == theirs.state {
+            self.note_agreement(from);
+        }
         if ours == theirs {
             return;
         }
@@ -78,6 +81,28 @@ impl Replicator {
         }
         if ours.requests != theirs.requests {
             self.tell_requests(from, true);
+        }
+    }
+
+    /// A peer stands with everything as we do: what it told before may be older than that, where
+    /// what it told since was lost.
+    fn note_agreement(&mut self, device: DeviceKey) {
+        let Some(me) = self.me.as_ref().map(|me| me.key()) else { return };
+        let Some(session) = self.sessions.get_mut(&device) else { return };
+        let mut wanted = Vec::new();
+        for (id, shared) in &mut session.shared {
+            let both_in =
+                |entity: &&mut Entity| entity.member(me).is_some() && entity.member(device).is_some();
+            let Some(entity) = self.entities.get_mut(id).filter(both_in) else { continue };
+            shared.theirs = Some(entity.state());
+            for replica in entity.replicas.values_mut() {
+                if replica.wants.clear(&device) {
+                    wanted.push(*id);
+                }
+            }
+        }
+        for id in wanted {
+            self.touch(id);
         }
     }
 

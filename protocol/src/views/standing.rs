@@ -11,6 +11,7 @@ use crate::command::SyncState::{self, Alone, Behind, Diverged, InSync, NotMember
 use crate::command::{CommandId, DocumentSync, Kind, Notice, Outcome, PeerSync, Refusal, Reply};
 use crate::entity::Entity;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogHead, LogId, PersonId};
+use crate::planted::{self, Planted};
 use crate::replica::Replica;
 use crate::replicator::Replicator;
 use crate::schema;
@@ -155,6 +156,9 @@ impl Replicator {
         let Some(there) = there.ok().and_then(|at| theirs.documents.get(at)) else {
             return (Behind, Why::Unopened);
         };
+        if planted::is(Planted::InSyncOnEqualLength) && lacking(replica, shared) == Why::Differing {
+            return (InSync, Why::Equal);
+        }
         if replica.heads.digest() != there.vector {
             return if is_forked(replica, shared) {
                 (Diverged, Why::Forked)

@@ -24,6 +24,7 @@ use fourword_storage::Store;
 use super::claims::Claims;
 use super::truth;
 use super::verdict::{Rule, Violation, demand};
+use super::wanted::{self, Wanted};
 use super::world::{Intent, Promise, Saved, World};
 use crate::cluster::{Cluster, Happened};
 
@@ -50,6 +51,8 @@ pub struct Checker {
     shown: BTreeSet<(String, usize)>,
     members: BTreeSet<(String, usize)>,
     pub(super) claims: Claims,
+    /// What nodes that were just started have on their disks as wanted.
+    wanted: BTreeMap<String, BTreeSet<Wanted>>,
     /// A node to be crashed as soon as it says that something is saved.
     pub(super) crash_at_answer: Option<String>,
     /// A node to be crashed now, and how many batches have reached its disk.
@@ -76,7 +79,8 @@ impl Checker {
             return Ok(());
         }
         match &h.event {
-            Event::Loaded(_, Ok(Page::Opening { statements, heads, .. })) => {
+            Event::Loaded(_, Ok(Page::Opening { locals, statements, heads })) => {
+                self.wanted.insert(h.name.clone(), wanted::wanted(locals, heads));
                 self.opened((&h.name, c.node(&h.name).run), statements, heads, world);
             }
             Event::Durable(batch) => self.durable(c, h, *batch)?,
@@ -151,7 +155,7 @@ impl Checker {
         let now = (name.to_owned(), run);
         let of = self.began.entry(log).or_insert_with(|| now.clone());
         if *of != now {
-            let follows = of.0 == name && of.1 + 1 == run && c.node(name).began_clean;
+            let follows = of.0 == name && of.1 >= c.node(name).clean_since;
             demand(follows, Rule::IncarnationIsNew, || {
                 format!("{} goes on with a log of run {} of {}", place(), of.1, of.0)
             })?;
@@ -363,6 +367,9 @@ impl Checker {
                 self.look_at_members(c, world, &name, group)?;
             }
         }
+        for (name, wanted) in std::mem::take(&mut self.wanted) {
+            wanted::judge(c, &name, &wanted)?;
+        }
         self.claims.look(c, world)
     }
 
@@ -410,6 +417,12 @@ impl Checker {
         demand(spared || !known.contains(&removal), Rule::RemovedWritesNothing, || {
             format!("{name} knows of the removal and shows {text:?}, written beyond it")
         })
+    }
+
+    /// Whether a node has taken a statement.
+    pub(super) fn knows(&self, c: &Cluster, name: &str, id: &StatementId) -> bool {
+        let known = self.known.get(&(name.to_owned(), c.node(name).run)).into_iter().flatten();
+        known.into_iter().any(|(_, known)| known == id)
     }
 
     fn look_at_members(
@@ -506,9 +519,16 @@ pub(super) fn judge_author(
         return Err(Violation::new(Rule::AuthorIsTrue, format!("{name} shows {text:?}, which nobody wrote")));
     };
     let author = world.people.get(known.author).map(|person| person.id);
-    let right = author == Some(view.author.person) && known.group == group && !known.forged;
+    // A node that was linked meanwhile writes as whoever it was linked to.
+    let shown = world.person_of(&view.author.person);
+    let linked = world
+        .people
+        .get(known.author)
+        .is_some_and(|person| shown.is_some() && person.nodes.iter().any(|node| world.owner(node) == shown));
+    let by_author = author == Some(view.author.person) || linked;
+    let right = by_author && known.group == group && !known.forged;
     demand(right, Rule::AuthorIsTrue, || {
-        format!("{name} shows {text:?} as written by somebody who did not write it, or elsewhere")
+        format!("{name} shows {text:?} as written by {:?}, in group {group}, but: {known:?}", shown)
     })
 }
 

@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fourword_protocol::command::{Command, MemberView, MessageView, Outcome, Reply, SyncState};
+use fourword_protocol::command::{Command, JoinBy, MemberView, MessageView, Outcome, Reply, SyncState};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::Event;
-use fourword_protocol::ids::{DeviceKey, DocumentKey, LogHead, LogId};
+use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId};
 use fourword_protocol::roster::{Body, Role, Roster, Statement};
 
 use super::check::{chat, is_stored, vectors};
@@ -57,7 +57,29 @@ impl Schedule {
         self.run_for(500)?;
         self.repair();
         self.raise(true)?;
+        self.come_back();
         self.run_for(2_000)
+    }
+
+    /// Whose home was replaced by a copy from before it joined asks for the group by its words: a
+    /// member's device is let in by any member.
+    fn come_back(&mut self) {
+        let honest = self.honest();
+        let groups = (0..self.world.groups.len()).filter(|group| self.world.root_of(*group) == *group);
+        for group in groups.collect::<Vec<_>>() {
+            let rosters: Vec<Roster> = honest.iter().filter_map(|name| self.roster_at(name, group)).collect();
+            for name in &honest {
+                let Some(device) = self.c.device(name) else { continue };
+                let is_in = rosters.iter().any(|roster| roster.reading().member_of(&device).is_some());
+                let words = self.world.groups[group].words;
+                let shows = matches!(self.c.peek(name, Command::Show(words)), Some(Reply::Entity(_)));
+                if is_in && !shows && self.c.is_up(name) {
+                    let by = JoinBy::Words { id: None, note: String::new() };
+                    let join = Command::Join { words, by, peers: Vec::new() };
+                    self.begin(name, join, Intent::Join { group });
+                }
+            }
+        }
     }
 
     /// Copies of homes speak with the others until all they wrote is known, and end for good.
@@ -117,7 +139,9 @@ impl Schedule {
             let claims = self.c.node(name).machine.claims();
             for claim in claims {
                 let Some(other) = devices.get(&claim.device) else { continue };
-                let settled = matches!(claim.state, SyncState::InSync | SyncState::NotMember);
+                let may_forget = self.world.forgetful.contains(other) || self.world.linking.contains(other);
+                let forgot = may_forget && !self.has_entered(other, claim.entity);
+                let settled = forgot || matches!(claim.state, SyncState::InSync | SyncState::NotMember);
                 if !settled {
                     let why = self.why_not(name, claim.device);
                     return Some(format!("{name} is {:?} with {other}: {why}", claim.state));
@@ -125,6 +149,11 @@ impl Schedule {
             }
         }
         None
+    }
+
+    /// Whether a node knows that it is in an entity.
+    fn has_entered(&self, name: &str, entity: EntityId) -> bool {
+        self.c.node(name).machine.holdings().iter().any(|holding| holding.entity == entity)
     }
 
     /// What a node says of why it is not in sync with a device.
@@ -198,6 +227,10 @@ impl Schedule {
             .honest()
             .into_iter()
             .filter(|name| self.c.device(name).is_some_and(|device| active.contains(&device)))
+            .filter(|name| {
+                let may_forget = self.world.forgetful.contains(name) || self.world.linking.contains(name);
+                !may_forget || self.has_entered(name, roster.entity())
+            })
             .collect();
         let shown = self.look_at_agreement(at, root, &nodes)?;
         self.look_at_promises(at, &roster, &nodes, &shown)?;
@@ -265,7 +298,10 @@ impl Schedule {
             let promise = &saved.promise;
             let envelope = truth::envelope_at(&self.c, &promise.node, &promise.log, promise.sequence);
             let void = envelope.as_ref().is_some_and(|envelope| truth::is_void(roster, envelope));
-            demand(void || promise.given_up, Rule::SavedIsShown, || {
+            let left = truth::left_with(roster, &promise.log, promise.sequence);
+            let taken_along =
+                left && !nodes.iter().any(|name| is_stored(&self.c, name, &promise.log, promise.sequence));
+            demand(void || promise.given_up || taken_along, Rule::SavedIsShown, || {
                 let (incarnation, sequence) = (promise.log.incarnation.0, promise.sequence);
                 let place = format!("at {sequence} of log {incarnation:016x}");
                 let holds = |name: &&String| is_stored(&self.c, name, &promise.log, sequence);
@@ -280,7 +316,10 @@ impl Schedule {
             let Some(view) = shown.get(id).filter(|view| !view.message.deleted) else { continue };
             let stands = promises.iter().filter(|promise| !promise.given_up).any(|promise| {
                 let envelope = truth::envelope_at(&self.c, &promise.node, &promise.log, promise.sequence);
-                envelope.is_some_and(|envelope| !truth::is_void(roster, &envelope))
+                let left = truth::left_with(roster, &promise.log, promise.sequence);
+                let taken_along = left
+                    && !nodes.iter().any(|name| is_stored(&self.c, name, &promise.log, promise.sequence));
+                !taken_along && envelope.is_some_and(|envelope| !truth::is_void(roster, &envelope))
             });
             demand(!stands, Rule::DeletedStaysDeleted, || {
                 format!("{:?} was deleted and is shown to {nodes:?}", view.message.text)
@@ -289,6 +328,7 @@ impl Schedule {
         let void: Vec<(String, String)> = saved
             .iter()
             .filter(|(id, saved)| !shown.contains_key(id) && !saved.promise.given_up)
+            .filter(|(_, saved)| !truth::left_with(roster, &saved.promise.log, saved.promise.sequence))
             .map(|(_, saved)| (saved.promise.node.clone(), saved.text.clone()))
             .collect();
         for (node, text) in void {

@@ -199,6 +199,7 @@ impl Schedule {
             self.forget_askers(name);
         }
         self.checker.loses_home(&self.c, &mut self.world, name);
+        self.world.forgetful.insert(name.to_owned());
         let node = self.c.node_mut(name);
         node.disk = crate::disk::Disk::new(copy);
         node.stopped = false;

@@ -11,9 +11,11 @@ mod ending;
 mod faults;
 mod hostility;
 mod profile;
+mod renegades;
 mod schedule;
 mod truth;
 mod verdict;
+mod wanted;
 mod workload;
 mod world;
 
@@ -48,6 +50,11 @@ pub fn run_steps(seed: u64, profile: Profile, steps: u64) -> Result<Report, Fail
         }
     };
     Err(Failure { seed, profile, steps, step: at.0, at_ms: at.1, violation })
+}
+
+/// A hash in words, over the traces of many schedules.
+pub fn hash_of(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
 }
 
 fn play(seed: u64, profile: Profile, steps: u64, at: &mut (u64, u64)) -> Result<Report, Violation> {

@@ -13,6 +13,7 @@ use rand_chacha::ChaCha20Rng;
 use super::check::Checker;
 use super::hostility::Hostility;
 use super::profile::Profile;
+use super::renegades::Renegades;
 use super::verdict::{Report, Rule, Violation, demand};
 use super::world::{Intent, Person, World};
 use crate::cluster::Cluster;
@@ -36,6 +37,7 @@ pub struct Schedule {
     pub(super) world: World,
     pub(super) checker: Checker,
     pub(super) hostility: Hostility,
+    pub(super) renegades: Renegades,
     /// What people and the world did, by kind.
     pub(super) faults: Tally,
     trace: Trace,
@@ -60,6 +62,7 @@ impl Schedule {
             world: World::default(),
             checker: Checker::default(),
             hostility: Hostility::default(),
+            renegades: Renegades::new(seed),
             faults: Tally::default(),
             trace: Trace::default(),
             events: 0,
@@ -80,6 +83,7 @@ impl Schedule {
         for step in 1..=steps {
             *at = (step, self.c.now());
             self.act()?;
+            self.betray(step)?;
             let pause = draw::within(&mut self.random, (1, 1_200));
             self.run_for(pause)?;
             self.checker.look_around(&mut self.c, &mut self.world)?;
@@ -137,6 +141,7 @@ impl Schedule {
             let busy = self.events - before > EVENTS_MAX;
             demand(!busy, Rule::SettledIsQuiet, || "the nodes keep each other busy for ever".into())?;
             if let Some((name, kept)) = self.checker.to_crash.take() {
+                self.faults.count("crash at the moment something is called saved");
                 self.crash(&name, kept);
             }
         }

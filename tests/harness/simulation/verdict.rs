@@ -14,6 +14,8 @@ pub enum Rule {
     SavedIsShown,
     /// A document that is said to be in sync with a peer is equal to that peer's.
     InSyncIsEqual,
+    /// What was wanted before a restart is said to be missing after it.
+    WantIsKept,
     /// Whatever is shown was written by whom it is shown of.
     AuthorIsTrue,
     /// What was seen deleted stays deleted.

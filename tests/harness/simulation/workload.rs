@@ -312,6 +312,7 @@ impl Schedule {
                 let Some((code, of)) = self.world.link_codes.pop() else { return Ok(()) };
                 let new = format!("dev{}", self.world.number());
                 self.add_person(&new)?;
+                self.world.linking.insert(new.clone());
                 let link = DeviceCommand::Link { code, peers: Vec::new() };
                 self.begin(&new, Command::Device(link), Intent::Link { person: of });
             }
@@ -333,10 +334,9 @@ impl Schedule {
         if self.world.groups.len() >= GROUPS_MAX {
             return Ok(());
         }
-        let parent = match draw::once_in(&mut self.random, 2) {
-            true => self.root_for(person),
-            false => None,
-        };
+        // A child whose listing is void, because who made it was lowered meanwhile, stays open for
+        // those who had opened it; only founders, whom nobody lowers, make children here.
+        let parent = self.root_for(person).filter(|root| self.world.groups[*root].founder == person);
         let words = parent.map(|parent| self.world.groups[parent].words);
         let kind = match parent {
             Some(_) => fourword_protocol::command::Kind::Channel,

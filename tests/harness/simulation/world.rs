@@ -107,6 +107,11 @@ pub(super) struct World {
     pub(super) link_codes: Vec<(LinkCode, usize)>,
     /// The nodes of each device: several where a home was copied.
     pub(super) devices: BTreeMap<DeviceKey, BTreeSet<String>>,
+    /// Nodes whose home was replaced by an older copy: they may not know of what they had entered.
+    pub(super) forgetful: BTreeSet<String>,
+    /// Nodes that were to be linked and were not told yet that they are: a crash ends that, though
+    /// the other side may have done its part.
+    pub(super) linking: BTreeSet<String>,
     /// Older copies of homes.
     pub(super) copies: BTreeMap<String, MemoryStore>,
     pub(super) done: Tally,
@@ -218,6 +223,7 @@ impl World {
             (Intent::LinkCode, Reply::Link(code)) => self.link_codes.push((code.clone(), by)),
             (Intent::Link { person }, Reply::Ok) => {
                 self.nodes.insert(node.to_owned(), *person);
+                self.linking.remove(node);
                 if let Some(person) = self.people.get_mut(*person) {
                     person.nodes.push(node.to_owned());
                 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::MessageId;
 use super::layout::{Key, MessageRecord, ROOTS};
+use crate::planted::{self, Planted};
 use crate::schema::key::Owner;
 use crate::schema::{Maps, record};
 use crate::time::WallTime;
@@ -45,6 +46,7 @@ impl ChatIndex {
         match key {
             Key::Message(id) => self.note_message(id, value),
             Key::Edit(_) => {}
+            Key::Deleted(actor, id) if planted::is(Planted::DropDelete) && actor != id.owner => {}
             Key::Deleted(actor, id) => set(&mut self.deleted, (id, actor), value.is_some()),
             Key::Reaction(member, id, emoji) => {
                 set(&mut self.reactions, (id, emoji.to_owned(), member), on);

@@ -1,0 +1,258 @@
+//! Two members that turn: one is put out and goes on writing, the other stays and helps it.
+//!
+//! From some step on the test speaks for both, with all that their devices have. What they try is
+//! what nobody outside could: bad signatures on good envelopes, statements against their seniors,
+//! logs in two branches, and the exile's later words under its old key. `check` holds what honest
+//! nodes make of it against the texts that are written here.
+
+use std::collections::BTreeSet;
+
+use fourword_protocol::command::{Command, MemberCommand, SyncState};
+use fourword_protocol::ids::{DeviceKey, LogId, StatementId};
+use fourword_protocol::roster::{Body, Role};
+use fourword_protocol::schema::Concern;
+use fourword_protocol::wire::Frame;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+
+use super::schedule::Schedule;
+use super::truth;
+use super::verdict::{Rule, Violation, demand};
+use super::world::Intent;
+use crate::draw;
+use crate::insider::{Insider, Log, frame, page};
+
+/// In which step they turn.
+const TURNING: (u64, u64) = (30, 90);
+/// Honest people that are left at least.
+const HONEST_MIN: usize = 3;
+/// They try something once in so many steps.
+const TRIES: u64 = 3;
+/// How often two nodes that were given two branches are looked at, and how far apart.
+const LOOKS: u64 = 20;
+const LOOK_MS: u64 = 40;
+
+/// Who turns, and when.
+#[derive(Debug)]
+pub(super) struct Renegades {
+    random: ChaCha20Rng,
+    turning: u64,
+    turned: Option<Turned>,
+}
+
+/// Both, once they have turned.
+#[derive(Clone, Debug)]
+struct Turned {
+    helper: Insider,
+    exile: Insider,
+    whom: usize,
+    by: usize,
+}
+
+impl Renegades {
+    pub(super) fn new(seed: u64) -> Renegades {
+        let mut random = ChaCha20Rng::seed_from_u64(seed ^ 0x0bad_0000_0000);
+        let turning = draw::within(&mut random, TURNING);
+        Renegades { random, turning, turned: None }
+    }
+}
+
+impl Schedule {
+    /// What the renegades do in a step.
+    pub(super) fn betray(&mut self, step: u64) -> Result<(), Violation> {
+        if step < self.renegades.turning {
+            return Ok(());
+        }
+        let Some(turned) = self.renegades.turned.clone() else {
+            self.turn();
+            return Ok(());
+        };
+        if !draw::once_in(&mut self.renegades.random, TRIES) {
+            return Ok(());
+        }
+        match self.renegades.random.next_u64() % 4 {
+            0 => self.forge(&turned),
+            1 => self.oust(&turned),
+            2 => return self.part(&turned),
+            _ => self.write_beyond(&turned),
+        }
+        Ok(())
+    }
+
+    /// Two members of the first group turn, once there are two and enough others.
+    fn turn(&mut self) {
+        let Some(group) = self.world.groups.first() else { return };
+        let id = group.id;
+        let honest = self.world.people.iter().filter(|person| person.honest).count();
+        let insider = |place: usize| {
+            let [name] = &self.world.people.get(place)?.nodes[..] else { return None };
+            // A node that was linked meanwhile is somebody else's now.
+            let ready =
+                self.world.owner(name) == Some(place) && self.c.is_up(name) && self.c.device(name).is_some();
+            let founded = self.world.groups.iter().any(|group| group.founder == place);
+            if founded || !ready || self.world.nodes.contains_key(&format!("{name}'")) {
+                return None;
+            }
+            let roster = truth::roster(&self.c, name, id)?;
+            let insider = Insider::with(name, self.c.secret(name), roster)?;
+            let role = insider.roster.reading().role_of(&insider.person)?;
+            (role >= Role::Member).then_some((place, insider))
+        };
+        let mut able: Vec<(usize, Insider)> = (0..self.world.people.len()).filter_map(insider).collect();
+        let (Some((whom, exile)), Some((by, helper))) = (able.pop(), able.pop()) else { return };
+        if honest < HONEST_MIN + 2 {
+            return;
+        }
+        for (place, insider) in [(whom, &exile), (by, &helper)] {
+            let name = &insider.name;
+            if let Some(person) = self.world.people.get_mut(place) {
+                person.honest = false;
+            }
+            self.world.copies.remove(name);
+            self.world.asked.retain(|(of, _), _| of != name);
+            self.c.take_over(name);
+            self.checker.loses_home(&self.c, &mut self.world, name);
+        }
+        self.faults.count("members that turn");
+        self.renegades.turned = Some(Turned { helper, exile, whom, by });
+    }
+
+    /// Honest nodes that a node reaches.
+    fn reached(&self, name: &str) -> Vec<String> {
+        let honest = self.honest().into_iter().filter(|to| self.c.is_up(to) && !self.c.node(to).taken_over);
+        honest.filter(|to| self.c.are_connected(name, to)).collect()
+    }
+
+    fn give(&mut self, by: &Insider, to: &str, frame: Vec<u8>) {
+        if self.c.is_up(&by.name) && self.c.are_connected(&by.name, to) {
+            by.greet(&mut self.c, to);
+            self.c.inject(&by.name, to, frame);
+        }
+    }
+
+    fn begin_log(&mut self, of: &Insider) -> Log {
+        of.log(Concern::Chat, self.renegades.random.next_u64())
+    }
+
+    // -- what they try ------------------------------------------------------------------------
+
+    /// A good envelope but for its signature: nobody may show what it says.
+    fn forge(&mut self, turned: &Turned) {
+        let text = self.world.new_text(turned.by, 0, 0);
+        if let Some(text) = self.world.texts.get_mut(&text) {
+            text.forged = true;
+        }
+        let mut bytes = self.begin_log(&turned.helper).say(&text).bytes().to_vec();
+        if let Some(last) = bytes.last_mut() {
+            *last ^= 1;
+        }
+        self.faults.count("hostile: bad signature");
+        for to in self.reached(&turned.helper.name) {
+            self.give(&turned.helper, &to, page(turned.helper.entity, vec![bytes.clone()]));
+        }
+    }
+
+    /// A statement that puts out the founder, by somebody junior.
+    fn oust(&mut self, turned: &Turned) {
+        let Some(founder) = self.world.groups.first().and_then(|group| self.world.people.get(group.founder))
+        else {
+            return;
+        };
+        let helper = &turned.helper;
+        let statement = helper.sign(Body::Remove { person: founder.id, vectors: Vec::new() });
+        let statements = vec![statement.bytes().to_vec()];
+        self.faults.count("hostile: removal of a senior");
+        for to in self.reached(&helper.name) {
+            let frame = Frame::Statements { entity: helper.entity, statements: statements.clone() };
+            self.give(helper, &to, frame.encode());
+        }
+    }
+
+    /// A log in two branches of one length, given to two who are connected with each other.
+    fn part(&mut self, turned: &Turned) -> Result<(), Violation> {
+        let reached = self.reached(&turned.helper.name);
+        let pairs = reached.iter().flat_map(|a| reached.iter().map(move |b| (a, b)));
+        let pairs: Vec<(String, String)> = pairs
+            .filter(|(a, b)| a < b && self.c.are_connected(a, b))
+            .map(|(a, b)| (a.clone(), b.clone()))
+            .collect();
+        let Some((a, b)) = draw::one_of(&mut self.renegades.random, &pairs).cloned() else { return Ok(()) };
+        let texts = [0; 3].map(|_| self.world.new_text(turned.by, 0, 0));
+        let mut log = self.begin_log(&turned.helper);
+        log.say(&texts[0]);
+        self.faults.count("hostile: two branches");
+        for (to, text) in [&a, &b].into_iter().zip(&texts[1..]) {
+            let mut branch = log.branch(1);
+            branch.say(text);
+            self.give(&turned.helper, to, branch.page());
+        }
+        for _ in 0..LOOKS {
+            self.run_for(LOOK_MS)?;
+            self.look_at_pair(&a, &b)?;
+        }
+        Ok(())
+    }
+
+    /// Where two say of each other that a document is in sync, it is equal.
+    fn look_at_pair(&self, a: &str, b: &str) -> Result<(), Violation> {
+        let runs = |name: &str| self.c.is_up(name) && !self.c.node(name).taken_over;
+        if !runs(a) || !runs(b) {
+            return Ok(());
+        }
+        let says = |name: &str, of: &str| -> BTreeSet<_> {
+            let claims = self.c.node(name).machine.claims().into_iter();
+            let device: Option<DeviceKey> = self.c.device(of);
+            let equal =
+                claims.filter(|claim| Some(claim.device) == device && claim.state == SyncState::InSync);
+            equal.map(|claim| claim.document).collect()
+        };
+        let mutual: BTreeSet<_> = says(a, b).intersection(&says(b, a)).copied().collect();
+        let holds = |name: &str| -> Vec<_> {
+            let holdings = self.c.holdings(name).into_iter();
+            let claimed = holdings.filter(|holding| mutual.contains(&holding.document));
+            claimed.map(|holding| (holding.document, holding.heads, holding.content)).collect()
+        };
+        demand(holds(a) == holds(b), Rule::InSyncIsEqual, || {
+            format!("{a} and {b} say that they are in sync with each other, and hold different things")
+        })
+    }
+
+    /// The exile writes on under its old key, and its helper passes that on to who knows better.
+    fn write_beyond(&mut self, turned: &Turned) {
+        let exile = &turned.exile;
+        let Some(removal) = self.removal_of(exile) else { return self.put_out(turned) };
+        let mut log = self.begin_log(exile);
+        let text = self.world.new_text(turned.whom, 0, 0);
+        let envelope = log.say(&text);
+        let of: LogId = log.id;
+        if let Some(text) = self.world.texts.get_mut(&text) {
+            text.beyond = Some((removal, of, 1));
+        }
+        self.faults.count("hostile: writing beyond a removal");
+        for to in self.reached(&turned.helper.name) {
+            if self.checker.knows(&self.c, &to, &removal) {
+                let page = frame(exile.entity, std::slice::from_ref(&envelope));
+                self.give(&turned.helper, &to, page.encode());
+            }
+        }
+    }
+
+    fn removal_of(&self, exile: &Insider) -> Option<StatementId> {
+        let removes = |body: &Body| matches!(body, Body::Remove { person, .. } if *person == exile.person);
+        let all = self.checker.statements.iter();
+        let of_group = all.filter(|(_, (entity, _))| *entity == exile.entity);
+        of_group.filter(|(_, (_, statement))| removes(statement.body())).map(|(id, _)| *id).next()
+    }
+
+    fn put_out(&mut self, turned: &Turned) {
+        let Some(group) = self.world.groups.first() else { return };
+        let (words, founder) = (group.words, group.founder);
+        let name = self.world.people.get(founder).and_then(|person| person.nodes.first()).cloned();
+        let Some(name) = name.filter(|name| self.c.is_up(name) && self.c.device(name).is_some()) else {
+            return;
+        };
+        let who = turned.exile.person.to_string();
+        let intent = Intent::Remove { group: 0, whom: turned.whom };
+        self.begin(&name, Command::Member(words, MemberCommand::Remove { who }), intent);
+    }
+}
