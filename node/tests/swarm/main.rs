@@ -76,10 +76,12 @@ impl Node {
     }
 
     /// The next event other than hints: that gossip was missed, or where a device can be reached.
+    async fn news(&mut self) -> Event {
+        self.until(|event| !matches!(event, Event::Missed(_) | Event::Met { .. })).await
+    }
+
     async fn expect(&mut self, expected: Event) {
-        let hint = |event: &Event| matches!(event, Event::Missed(_) | Event::Met { .. });
-        let event = self.until(|event| !hint(event)).await;
-        assert_eq!(event, expected);
+        assert_eq!(self.news().await, expected);
     }
 
     /// The next event that is looked for; the others are passed over.
@@ -202,7 +204,7 @@ async fn a_dial_that_leads_nowhere_is_told_once_with_a_reason() {
     let address = ben.address();
     ben.stop().await;
     ada.order(Order::Connect(address.clone())).await;
-    match ada.next().await {
+    match ada.news().await {
         Event::Unreachable { address: told, reason } => {
             assert_eq!(told, address);
             assert!(reason.to_lowercase().contains("refused"), "{reason}");
@@ -210,7 +212,7 @@ async fn a_dial_that_leads_nowhere_is_told_once_with_a_reason() {
         event => panic!("{event:?}"),
     }
     ada.order(Order::Connect("nonsense".to_string())).await;
-    match ada.next().await {
+    match ada.news().await {
         Event::Unreachable { address, .. } => assert_eq!(address, "nonsense"),
         event => panic!("{event:?}"),
     }
@@ -253,7 +255,7 @@ async fn publish_until_heard(from: &Node, to: &mut Node, topic: Topic, bytes: &[
                     assert_eq!((on, heard.as_slice()), (topic, bytes));
                     break gossip;
                 }
-                Ok(Event::Missed(_)) | Err(_) => {}
+                Ok(Event::Missed(_) | Event::Met { .. }) | Err(_) => {}
                 Ok(event) => panic!("{event:?}"),
             }
         }
@@ -279,7 +281,7 @@ async fn gossip_is_passed_on_once_if_accepted_and_not_if_rejected() {
     publish_until_heard(&ada, &mut ben, topic(0), b"good", Verdict::Accept).await;
     publish_until_heard(&ada, &mut ben, topic(0), b"also good", Verdict::Accept).await;
     for expected in [&b"good"[..], b"also good"] {
-        match eve.next().await {
+        match eve.news().await {
             Event::Heard { bytes, from, .. } => assert_eq!((bytes.as_slice(), from), (expected, ben.device)),
             event => panic!("{event:?}"),
         }
@@ -361,7 +363,7 @@ async fn an_oversized_length_closes_the_connection_and_its_sender_is_refused() {
     };
     timeout(DEADLINE, refused).await.unwrap();
     ada.order(Order::Connect("nonsense".to_string())).await;
-    let next = ada.next().await;
+    let next = ada.news().await;
     assert!(matches!(next, Event::Unreachable { .. }), "a refused device connected: {next:?}");
 }
 
@@ -449,6 +451,6 @@ async fn a_second_connection_without_streams_is_closed_by_the_smaller_peer() {
     timeout(DEADLINE, watching).await.unwrap();
     ada.expect(Event::Connected(DeviceSecret::from_seeds(&[100; 32], &[100; 32]).key())).await;
     ada.order(Order::Connect("nonsense".to_string())).await;
-    let next = ada.next().await;
+    let next = ada.news().await;
     assert!(matches!(next, Event::Unreachable { .. }), "the device is connected all the while: {next:?}");
 }
