@@ -39,6 +39,10 @@ listen = ["/ip4/0.0.0.0/udp/0/quic-v1", "/ip4/0.0.0.0/tcp/0"]
 # Nodes dialled first, as multiaddrs that end with /p2p/ and a peer id.
 bootstrap = []
 
+# Relays, as multiaddrs that end with /p2p/ and a peer id. They lead nodes to each other that cannot
+# reach each other by themselves, and can read nothing. Two are enough; one is used if the other fails.
+relays = []
+
 # Where programs on this device reach the API over TCP. Loopback only.
 api = "127.0.0.1:0"
 
@@ -61,6 +65,8 @@ pub struct Settings {
     pub listen: Vec<String>,
     /// Multiaddrs to dial first.
     pub bootstrap: Vec<String>,
+    /// Multiaddrs of relays.
+    pub relays: Vec<String>,
     /// Where the API listens, loopback only.
     pub api: SocketAddr,
     /// Whether nodes in the local network are found by mDNS.
@@ -95,6 +101,7 @@ struct File {
     schema: Option<Spanned<u32>>,
     listen: Option<Spanned<Vec<String>>>,
     bootstrap: Option<Spanned<Vec<String>>>,
+    relays: Option<Spanned<Vec<String>>>,
     api: Option<Spanned<String>>,
     mdns: Option<bool>,
     log: Option<Spanned<String>>,
@@ -108,6 +115,7 @@ impl Default for Settings {
             schema: SCHEMA,
             listen: listen.map(String::from).into(),
             bootstrap: Vec::new(),
+            relays: Vec::new(),
             api: SocketAddr::from(([127, 0, 0, 1], 0)),
             mdns: true,
             log: "info,libp2p_swarm=warn,libp2p_gossipsub=error".into(),
@@ -144,9 +152,11 @@ impl Settings {
             message: format!("{name}: {reason}"),
             hint: format!("change or unset {name}"),
         };
-        for (name, addresses) in
-            [("FOURWORD_LISTEN", &mut self.listen), ("FOURWORD_BOOTSTRAP", &mut self.bootstrap)]
-        {
+        for (name, addresses) in [
+            ("FOURWORD_LISTEN", &mut self.listen),
+            ("FOURWORD_BOOTSTRAP", &mut self.bootstrap),
+            ("FOURWORD_RELAYS", &mut self.relays),
+        ] {
             if let Some(value) = variable(name) {
                 *addresses = value.split(',').map(|address| address.trim().to_owned()).collect();
                 check_addresses(addresses).map_err(|reason| wrong(name, reason))?;
@@ -182,9 +192,11 @@ impl Settings {
             let reason = format!("schema {} is not known to this version", schema.get_ref());
             return Err(wrong(Some(schema.span()), &reason));
         }
-        for (given, setting) in
-            [(file.listen, &mut settings.listen), (file.bootstrap, &mut settings.bootstrap)]
-        {
+        for (given, setting) in [
+            (file.listen, &mut settings.listen),
+            (file.bootstrap, &mut settings.bootstrap),
+            (file.relays, &mut settings.relays),
+        ] {
             if let Some(given) = given {
                 check_addresses(given.get_ref()).map_err(|e| wrong(Some(given.span()), &e))?;
                 *setting = given.into_inner();
@@ -248,7 +260,7 @@ pub fn set(path: &Path, key: &str, value: &str) -> Result<(), ConfigError> {
 
 fn read_value(key: &str, value: &str) -> Result<toml_edit::Value, ConfigError> {
     Ok(match key {
-        "listen" | "bootstrap" => {
+        "listen" | "bootstrap" | "relays" => {
             let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
             items.collect::<toml_edit::Array>().into()
         }
@@ -282,6 +294,7 @@ pub fn schema() -> Value {
                 "The version of the file's shape."),
             "listen": property("listen", addresses(), "Multiaddrs where other nodes may dial this one."),
             "bootstrap": property("bootstrap", addresses(), "Multiaddrs of nodes dialled first."),
+            "relays": property("relays", addresses(), "Multiaddrs of relays."),
             "api": property("api", text(), "Loopback address and port of the API."),
             "mdns": property("mdns", json!({"type": "boolean"}), "Find nodes in the local network."),
             "log": property("log", text(), "Filter of the log."),
@@ -314,7 +327,7 @@ fn unusable(path: &Path, error: &io::Error) -> ConfigError {
 fn unknown_key(key: &str) -> ConfigError {
     ConfigError {
         message: format!("there is no setting \"{key}\""),
-        hint: "the settings are listen, bootstrap, api, mdns, log and name".into(),
+        hint: "the settings are listen, bootstrap, relays, api, mdns, log and name".into(),
     }
 }
 

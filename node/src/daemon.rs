@@ -27,6 +27,10 @@ pub struct Options {
     pub listen: Vec<String>,
     /// Multiaddrs to dial from the start.
     pub bootstrap: Vec<String>,
+    /// Multiaddrs of relays.
+    pub relays: Vec<String>,
+    /// Whether nodes in the local network are found by themselves.
+    pub mdns: bool,
     /// Opens a home that was made with one.
     pub passphrase: Option<String>,
     /// How names are stretched; `Naming::Test` meets nobody but other tests.
@@ -61,7 +65,7 @@ pub async fn start(options: Options) -> anyhow::Result<Node> {
 }
 
 async fn launch(options: Options, machine: impl Machine) -> anyhow::Result<Node> {
-    let Options { home, listen, bootstrap, passphrase, .. } = options;
+    let Options { home, listen, bootstrap, relays, mdns, passphrase, .. } = options;
     // Opening stretches the passphrase and may read the whole journal.
     let opening = tokio::task::spawn_blocking(move || DiskStore::open(&home, passphrase.as_deref()));
     let Opened { store, clean, new } = opening.await.context("opening the home")??;
@@ -71,7 +75,7 @@ async fn launch(options: Options, machine: impl Machine) -> anyhow::Result<Node>
     for repair in store.repairs() {
         tracing::info!(repair, "the store was put right");
     }
-    let network = swarm::Options { listen, bootstrap };
+    let network = swarm::Options { listen, bootstrap, relays, mdns };
     let running = driver::start(machine, store, clean, network).context("starting the node's threads")?;
     let handle = running.handle.clone();
     let ended = tokio::spawn(running.wait(|store| store.close().context("closing the store")));
@@ -112,6 +116,8 @@ mod tests {
             home: home.path().join("home"),
             listen: vec![listen.to_string()],
             bootstrap: Vec::new(),
+            relays: Vec::new(),
+            mdns: false,
             passphrase: None,
             naming: Naming::Test,
         }

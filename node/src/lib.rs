@@ -14,4 +14,5 @@ pub mod driver;
 pub mod limits;
 pub mod logging;
 pub mod paths;
+pub mod relay;
 pub mod swarm;

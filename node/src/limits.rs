@@ -51,6 +51,64 @@ pub const REDIAL_FIRST: Duration = Duration::from_millis(250);
 /// The longest wait before an address is dialled again.
 pub const REDIAL_LAST: Duration = Duration::from_secs(30);
 
+// -- relays and discovery ---------------------------------------------------------------------
+
+/// Relays known at once: those of the settings, and those in addresses that were dialled.
+pub const RELAYS_MAX: usize = 64;
+
+/// Relays at which a place is held, so that the loss of one cuts nobody off.
+pub const RESERVATIONS_MAX: usize = 2;
+
+/// The first wait before a relay is asked for a place again; it doubles with each refusal.
+pub const RESERVE_FIRST: Duration = Duration::from_millis(500);
+
+/// Searches under way at once; more wait for their turn.
+pub const SEARCHES_MAX: usize = 16;
+
+/// How long a search may take.
+pub const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often offers to be found are renewed at the relays, which forget them after three times this.
+pub const OFFER_EVERY: Duration = Duration::from_secs(600);
+
+/// Nodes of the local network that are dialled because they were seen there.
+pub const NEAR_MAX: usize = 64;
+
+/// Addresses taken of what a peer says of itself.
+pub const TOLD_ADDRESSES_MAX: usize = 16;
+
+// -- what a relay spends ----------------------------------------------------------------------
+
+/// Connections to a relay.
+pub const RELAY_CONNECTIONS_MAX: u32 = 4096;
+
+/// Bytes of memory beyond which a relay takes no more connections.
+pub const RELAY_MEMORY_BYTES_MAX: usize = 1024 * 1024 * 1024;
+
+/// Devices that hold a place at a relay.
+pub const PLACES_MAX: usize = 2048;
+
+/// Circuits through a relay: each is two streams and a buffer.
+pub const CIRCUITS_MAX: usize = 8192;
+
+/// Circuits of one device: a member of large groups has one to each fellow device.
+pub const CIRCUITS_PER_DEVICE_MAX: usize = 256;
+
+/// Bytes of one circuit; 0 is no limit, since a first sync through a relay may be of any size.
+pub const CIRCUIT_BYTES_MAX: u64 = 0;
+
+/// How long one circuit may last; then it is opened anew.
+pub const CIRCUIT_TIME_MAX: Duration = Duration::from_secs(86_400);
+
+/// Keys under which one device offers to be found.
+pub const OFFERED_PER_DEVICE_MAX: usize = 1024;
+
+/// Keys under which all devices of a relay offer to be found: about 300 bytes each.
+pub const OFFERS_MAX: usize = 100_000;
+
+/// Devices that a relay names for one key.
+pub const OFFERS_PER_KEY_MAX: usize = 64;
+
 // -- the sync stream --------------------------------------------------------------------------
 
 /// Streams of one device that are read or wait to be read: the old and the new one of a handover.

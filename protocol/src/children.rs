@@ -189,6 +189,7 @@ impl Replicator {
         let view = view.map(|view| EntityView { name: name.to_owned(), ..view });
         let answer = view.map(|view| (command, Outcome::Done(Reply::Entity(view))));
         self.put_own((root, parent), &Concern::Core, Some(put), answer);
+        self.want_names();
     }
 }
 

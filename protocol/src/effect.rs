@@ -6,7 +6,7 @@
 use crate::command::{CommandId, Notice, Outcome, Progress};
 use crate::event::{GossipId, StretchId};
 use crate::identity::DeviceSecret;
-use crate::ids::{DeviceKey, Topic};
+use crate::ids::{DeviceKey, Digest, Topic};
 use crate::record::{Batch, LoadId, Query};
 use crate::time::Instant;
 use crate::words::StretchInput;
@@ -24,6 +24,16 @@ pub enum Effect {
     Stretch(StretchId, StretchInput),
     /// Dial a multiaddr, at most once at a time each. Answered by `Connected` or `Unreachable`.
     Connect(String),
+    /// Offer to be found under this key from now on, wherever others search.
+    Offer(Digest),
+    /// Offer it no more.
+    Withdraw(Digest),
+    /// Search once for devices that offer to be found under this key. What is found is told by
+    /// `Located`, perhaps several times, perhaps never.
+    Find(Digest),
+    /// Find a way to a device by its name alone: through relays, or where it was met. Answered by
+    /// `Connected`, or by nothing.
+    Reach(DeviceKey),
     /// Close all connections to a device and refuse it for a while.
     Disconnect(DeviceKey, Reason),
     /// Send one frame on the sync stream; dropped if the device is not connected.

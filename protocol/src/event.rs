@@ -3,7 +3,7 @@
 //! No event carries a channel, a callback or a future: the driver keeps who waits for what.
 
 use crate::command::{Command, CommandId};
-use crate::ids::{DeviceKey, Topic};
+use crate::ids::{DeviceKey, Digest, Topic};
 use crate::record::{BatchId, LoadId, Page, StoreFailure};
 
 /// Numbers one stretch of a name, so that its answer finds its asker.
@@ -40,6 +40,17 @@ pub enum Event {
         /// Why, in words for a person.
         reason: String,
     },
+    /// A connected device says where it can be reached.
+    Met {
+        /// Which device.
+        device: DeviceKey,
+        /// Multiaddrs, best first; the driver bounds their number.
+        addresses: Vec<String>,
+    },
+    /// A search asked for by `Effect::Find` found devices that offer to be found under the key.
+    Located(Digest, Vec<DeviceKey>),
+    /// Others can be found that could not before: a relay is connected, or a network is back.
+    Online,
     /// Gossip brought a message of a subscribed topic. Answered by `Effect::Judge`.
     Heard {
         /// Names the message until it is judged.

@@ -86,6 +86,11 @@ struct Asking {
 }
 
 impl Join {
+    /// The words that the person typed, if the join began with words.
+    pub(crate) fn words(&self) -> Option<FourWords> {
+        self.words
+    }
+
     fn new(id: EntityId, words: Option<FourWords>, right: Right, peers: Vec<String>) -> Join {
         let mut all = match &right {
             Right::Code(code) => code.addresses.clone(),
@@ -257,6 +262,7 @@ impl Replicator {
         self.out.write(vec![record], Vec::new());
         self.forget_answers(id);
         self.check_joins();
+        self.search_soon();
     }
 
     /// Has every connected device knocked at anew.

@@ -32,6 +32,7 @@ mod opening;
 mod outbox;
 pub mod planted;
 pub mod queues;
+mod reaching;
 mod receiving;
 pub mod record;
 mod replica;

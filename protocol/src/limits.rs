@@ -122,6 +122,20 @@ pub const FRAME_REQUESTS_MAX: usize = 64;
 /// Epochs named at once as lacking a key.
 pub const LACKING_EPOCHS_MAX: usize = 64;
 
+// -- how nodes find each other ----------------------------------------------------------------
+
+/// Addresses kept of one device that was met: those of two networks over QUIC and TCP, and relayed.
+pub const MET_ADDRESSES_MAX: usize = 8;
+
+/// Devices of fellow members of which it is kept where they were met.
+pub const MET_DEVICES_MAX: usize = 256;
+
+/// Keys under which a node offers to be found: one for each entity that it greets with.
+pub const OFFERED_KEYS_MAX: usize = 1024;
+
+/// Devices tried of those that one search found: anybody may offer to be found under any key.
+pub const FOUND_DEVICES_MAX: usize = 16;
+
 // -- what one node says -----------------------------------------------------------------------
 
 /// `Held` statements about one act: 4,096 logs, which is what a frame of vectors holds.

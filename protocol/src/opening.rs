@@ -17,6 +17,7 @@ use crate::joining::{JOIN, Join, SEEK, Seeking};
 use crate::me::{IDENTITY, Me};
 use crate::names::{LOOKUP, NAME};
 use crate::planted::{self, Planted};
+use crate::reaching::MET;
 use crate::record::{LocalKey, Page, Query, StoreFailure};
 use crate::replicator::{Load, Replicator};
 use crate::requests::{DENIAL, REQUEST};
@@ -90,6 +91,7 @@ impl Replicator {
                         self.seeks.insert(words, seeking);
                     }
                 }
+                MET => self.restore_met(&key.of, value),
                 LOOKUP => self.names.restore_lookup(&key.of, value),
                 REQUEST => self.restore_request(value),
                 DENIAL => self.restore_denial(value),
@@ -163,6 +165,9 @@ impl Replicator {
         self.check_joins();
         self.try_seeks();
         self.look_home();
+        self.offer();
+        self.dial_met();
+        self.search_soon();
     }
 }
 

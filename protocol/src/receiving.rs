@@ -201,6 +201,7 @@ impl Replicator {
         self.compare_all(id);
         self.tidy_requests(id);
         self.ask_for_keys(id);
+        self.offer();
         if entered {
             self.entered(id);
         }

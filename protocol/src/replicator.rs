@@ -22,6 +22,7 @@ use crate::minting::Minting;
 use crate::names::Names;
 use crate::opening::{LOG, Opening};
 use crate::outbox::{After, Outbox, local, refusal};
+use crate::reaching::Reaching;
 use crate::record::{BatchId, LoadId, Record, StoreFailure};
 use crate::requests::Kept;
 use crate::session::{Allowance, Session};
@@ -72,6 +73,7 @@ pub struct Replicator {
     /// Who asks to be let into the entities this person is in.
     pub(crate) requests: BTreeMap<EntityId, Kept>,
     pub(crate) sessions: BTreeMap<DeviceKey, Session>,
+    pub(crate) reaching: Reaching,
     /// What devices sent in vain of late. Outlives the connection, which costs less than the burst.
     pub(crate) vain: BTreeMap<DeviceKey, Allowance>,
     /// What each load under way is for.
@@ -124,6 +126,7 @@ impl Replicator {
             refused_joins: Vec::new(),
             requests: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            reaching: Reaching::default(),
             vain: BTreeMap::new(),
             loads: BTreeMap::new(),
             deferred: BTreeMap::new(),
@@ -150,6 +153,9 @@ impl Replicator {
             Event::Disconnected(device) => self.disconnected(device),
             Event::Received(device, bytes) => self.received(device, &bytes),
             Event::Unreachable { address, .. } => self.unreachable(&address),
+            Event::Met { device, addresses } => self.met(device, addresses),
+            Event::Located(key, devices) => self.located(key, &devices),
+            Event::Online => self.search_soon(),
             Event::Heard { gossip, topic, from, bytes } => self.heard(gossip, topic, from, &bytes),
             Event::Missed(device) => self.missed(device),
             Event::Durable(batch) => self.durable(batch),
@@ -176,6 +182,10 @@ impl Replicator {
             self.check_joins();
             self.try_seeks();
             self.seek_home();
+            self.offer();
+            if self.wants_in() {
+                self.search_soon();
+            }
             if self.names.stretching().1 == 0 {
                 self.want_names();
             }
@@ -200,6 +210,7 @@ impl Replicator {
             self.look_home();
         }
         self.rotate_when_due();
+        self.search();
         self.ask_for_all_keys();
     }
 

@@ -58,6 +58,9 @@ impl Replicator {
                 self.note_standing(id, Some(device));
             }
             self.lose_answers(device);
+            if self.is_fellow(device) {
+                self.search_soon();
+            }
             self.out.notify(crate::command::Notice::PeerChanged { device, connected: false });
         }
     }

@@ -22,6 +22,7 @@ use crate::disk::{DiskProfile, Work};
 use crate::draw;
 use crate::network::{LinkProfile, Network};
 use crate::node::Node;
+use crate::rendezvous::Rendezvous;
 use crate::tally::Tally;
 
 /// Events that one `settle` may take: more means that nodes keep each other busy for ever.
@@ -38,6 +39,8 @@ pub struct Cluster {
     pub(crate) network: Network,
     /// How disks are.
     pub disks: DiskProfile,
+    /// Who can be found by the keys they offer.
+    pub(crate) rendezvous: Rendezvous,
     /// Share of gossip that is lost, in percent.
     pub gossip_loss: u64,
     /// How long quiet peers wait before they compare again, for nodes started from now on.
@@ -102,6 +105,7 @@ impl Cluster {
             random: ChaCha20Rng::seed_from_u64(seed),
             network: Network::new(),
             disks: DiskProfile::CALM,
+            rendezvous: Rendezvous::default(),
             gossip_loss: 0,
             compare_every: Some(Duration::from_secs(60)),
             clocks_begin_anew: false,
@@ -141,6 +145,7 @@ impl Cluster {
         let before = self.nodes.get(name).filter(|before| clean && before.run + 1 == run);
         node.clean_since = before.map_or(run, |before| before.clean_since);
         self.nodes.insert(name.to_owned(), node);
+        self.rendezvous.forget(name);
         self.happen(name, Event::Started { clean });
     }
 
@@ -357,6 +362,10 @@ impl Cluster {
         self.happen_in(0, to, None, What::Event(event));
     }
 
+    pub(crate) fn happen_after(&mut self, delay_ms: u64, to: &str, event: Event) {
+        self.happen_in(delay_ms, to, None, What::Event(event));
+    }
+
     fn happen_in(&mut self, delay_ms: u64, to: &str, over: Option<(String, u64)>, what: What) {
         self.happen_at(self.now.saturating_add(delay_ms), to, over, what);
     }
@@ -476,6 +485,10 @@ impl Cluster {
                 self.happen_in(5, name, None, What::Event(Event::Stretched(id, input.run())));
             }
             Effect::Connect(address) => self.dial(name, address),
+            Effect::Offer(key) => self.rendezvous.offer(name, key),
+            Effect::Withdraw(key) => self.rendezvous.withdraw(name, key),
+            Effect::Find(key) => self.find(name, key),
+            Effect::Reach(device) => self.reach(name, device),
             Effect::Disconnect(device, _) => {
                 if let Some(other) = self.named(device, name) {
                     self.disconnect(name, &other);

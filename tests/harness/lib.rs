@@ -14,6 +14,7 @@ pub mod insider;
 pub mod network;
 pub mod node;
 pub mod puppet;
+mod rendezvous;
 pub mod roster_json;
 pub mod simulation;
 pub mod story;

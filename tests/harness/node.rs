@@ -36,6 +36,8 @@ pub struct Node {
     pub notices: Vec<Notice>,
     /// How it judged what came by gossip.
     pub verdicts: BTreeMap<GossipId, Verdict>,
+    /// Devices it wanted to reach by their names alone and that were not there to be reached.
+    pub tried: Vec<DeviceKey>,
     pub(crate) stopped: bool,
     /// The first of the runs since which it was always stopped cleanly.
     pub(crate) clean_since: u64,
@@ -85,6 +87,7 @@ impl Node {
             outcomes: BTreeMap::new(),
             notices: Vec::new(),
             verdicts: BTreeMap::new(),
+            tried: Vec::new(),
             stopped: false,
             clean_since: run,
             secret: None,

@@ -16,6 +16,7 @@ mod keys;
 mod people;
 mod pressing;
 mod promises;
+mod reaching;
 mod removed;
 mod returning;
 mod seeking;

@@ -116,7 +116,8 @@ where
         .await
 }
 
-fn bind(paths: &Paths) -> io::Result<UnixListener> {
+/// Opens the socket of a home, in place of one that was left there.
+pub(crate) fn bind(paths: &Paths) -> io::Result<UnixListener> {
     match fs::remove_file(paths.socket()) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}

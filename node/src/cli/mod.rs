@@ -15,6 +15,8 @@ mod join;
 mod member;
 mod node;
 mod output;
+mod relay;
+mod signals;
 mod silent;
 mod start;
 mod sync;
@@ -137,6 +139,8 @@ enum Verb {
     /// Show how far everything is in sync.
     #[command(subcommand)]
     Sync(sync::Verb),
+    /// Run a relay, which leads nodes to each other, or show how it does.
+    Relay(relay::Args),
     /// Show where the node keeps its things.
     #[command(after_help = "Example:\n  fourword paths")]
     Paths,
@@ -244,7 +248,7 @@ fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
         log_format: cli.global.log_format,
     };
     let mut runtime = match cli.verb {
-        Verb::Up(_) => tokio::runtime::Builder::new_multi_thread(),
+        Verb::Up(_) | Verb::Relay(_) => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = runtime.enable_all().build();
@@ -274,6 +278,7 @@ async fn act(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Identity(verb) => identity::run(verb, context).await,
         Verb::Chat(verb) => chat::run(verb, context).await,
         Verb::Sync(verb) => sync::run(verb, context).await,
+        Verb::Relay(args) => relay::run(args, context).await,
         Verb::Paths => node::paths(context),
         Verb::Config(verb) => config::run(verb, context),
         Verb::Completions { .. } => Ok(Exit::Done),

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use fourword_protocol::words::Naming;
 use serde::Serialize;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::Context;
 use super::failure::{Exit, Failure};
 use super::output::{Output, plain};
+use super::signals::Signals;
 use crate::api::Api;
 use crate::api::error::Code;
 use crate::api::events::{Event, Reader};
@@ -49,6 +49,9 @@ pub(super) struct Args {
     /// A node to dial first; may be given more than once.
     #[arg(long, value_name = "MULTIADDR")]
     bootstrap: Vec<String>,
+    /// A relay; may be given more than once.
+    #[arg(long, value_name = "MULTIADDR")]
+    relay: Vec<String>,
     /// Do not look for nodes in the local network.
     #[arg(long)]
     no_mdns: bool,
@@ -61,7 +64,8 @@ impl Args {
     /// The arguments again, for another process.
     pub(super) fn to_arguments(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = Vec::new();
-        for (flag, values) in [("--listen", &self.listen), ("--bootstrap", &self.bootstrap)] {
+        let flags = [("--listen", &self.listen), ("--bootstrap", &self.bootstrap), ("--relay", &self.relay)];
+        for (flag, values) in flags {
             arguments.extend(values.iter().flat_map(|value| [flag.into(), value.into()]));
         }
         if self.no_mdns {
@@ -77,9 +81,11 @@ impl Args {
     pub(super) fn settings(&self, context: &Context) -> Result<Settings, Failure> {
         let path = context.paths.config();
         let mut settings = Settings::load(&path)?.outranked_by(|name| std::env::var(name).ok())?;
-        for (given, setting) in
-            [(&self.listen, &mut settings.listen), (&self.bootstrap, &mut settings.bootstrap)]
-        {
+        for (given, setting) in [
+            (&self.listen, &mut settings.listen),
+            (&self.bootstrap, &mut settings.bootstrap),
+            (&self.relay, &mut settings.relays),
+        ] {
             if !given.is_empty() {
                 config::check_addresses(given).map_err(Failure::usage)?;
                 setting.clone_from(given);
@@ -150,6 +156,8 @@ fn options(settings: &Settings, context: &Context) -> Result<Options, Failure> {
         home: context.paths.home().into(),
         listen: settings.listen.clone(),
         bootstrap: settings.bootstrap.clone(),
+        relays: settings.relays.clone(),
+        mdns: settings.mdns,
         passphrase: passphrase(|name| std::env::var_os(name))?,
         naming: naming(std::env::var_os("FOURWORD_NAMING"))?,
     })
@@ -301,28 +309,6 @@ fn finished(ended: Result<anyhow::Result<()>, tokio::task::JoinError>) -> Result
     ended.map_err(|e| Failure::internal(format!("the node broke: {e}")))?.map_err(Failure::from)
 }
 
-/// The signals that end a node in good order.
-struct Signals([Signal; 3]);
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals([
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::hangup())?,
-        ]))
-    }
-
-    async fn next(&mut self) {
-        let Signals([terminate, interrupt, hangup]) = self;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -351,6 +337,7 @@ mod tests {
         let args = Args {
             listen: vec!["/ip4/127.0.0.1/tcp/0".into()],
             bootstrap: Vec::new(),
+            relay: Vec::new(),
             no_mdns: true,
             api: Some("[::1]:0".into()),
         };

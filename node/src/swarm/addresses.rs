@@ -10,6 +10,7 @@ use libp2p::{Multiaddr, PeerId};
 use tokio::sync::watch;
 
 use super::Listening;
+use super::relays::is_relayed;
 
 /// The addresses of one node.
 pub(super) struct Addresses {
@@ -45,21 +46,31 @@ impl Addresses {
 
     /// The addresses to announce to peers.
     pub(super) fn announced(&self) -> Vec<Multiaddr> {
-        let reachable: Vec<Multiaddr> =
-            self.known.iter().filter(|address| !is_loopback(address)).cloned().collect();
-        if reachable.is_empty() { self.known.clone() } else { reachable }
+        // What leads through a relay is announced by whoever reserved it.
+        let own = || self.known.iter().filter(|address| !is_relayed(address));
+        let reachable: Vec<Multiaddr> = own().filter(|address| !is_loopback(address)).cloned().collect();
+        if reachable.is_empty() { own().cloned().collect() } else { reachable }
     }
 
     fn tell(&self) {
         let (near, far): (Vec<&Multiaddr>, Vec<&Multiaddr>) =
             self.known.iter().partition(|address| is_loopback(address));
         let addresses = far.into_iter().chain(near);
-        let addresses = addresses.map(|address| format!("{address}/p2p/{}", self.own)).collect();
+        let addresses = addresses.map(|address| named(address, &self.own)).collect();
         self.told.send_replace(Listening { addresses, ready: self.silent.is_empty() });
     }
 }
 
-fn is_loopback(address: &Multiaddr) -> bool {
+/// An address with the peer id of whoever is met there at its end.
+pub(crate) fn named(address: &Multiaddr, peer: &PeerId) -> String {
+    match address.iter().last() {
+        Some(Protocol::P2p(at_end)) if at_end == *peer => address.to_string(),
+        _ => format!("{address}/p2p/{peer}"),
+    }
+}
+
+/// Whether an address leads to this very machine.
+pub(crate) fn is_loopback(address: &Multiaddr) -> bool {
     match address.iter().next() {
         Some(Protocol::Ip4(ip)) => ip.is_loopback(),
         Some(Protocol::Ip6(ip)) => ip.is_loopback(),

@@ -17,18 +17,19 @@ use libp2p::gossipsub::{
     MessageId, ValidationMode,
 };
 use libp2p::identity::Keypair;
+use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{self, NetworkBehaviour, Swarm};
-use libp2p::{SwarmBuilder, dns, identify, noise, ping, quic, tcp, yamux};
+use libp2p::{PeerId, SwarmBuilder, dcutr, dns, identify, mdns, noise, ping, relay, tcp, yamux};
 
-use super::streams;
+use super::{finding, streams};
 use crate::limits::{
     CONNECTIONS_PER_DEVICE_MAX, GOSSIP_BYTES_MAX, GOSSIP_QUEUE_MAX, IDLE_TIMEOUT, INBOUND_MAX, OUTBOUND_MAX,
     PENDING_INBOUND_MAX, PENDING_OUTBOUND_MAX, PING_INTERVAL, PING_TIMEOUT, TOPICS_MAX,
 };
 
 /// Told to every peer; the program's version is nobody's business.
-const IDENTIFY_PROTOCOL: &str = "/fourword/1";
-const IDENTIFY_AGENT: &str = "fourword";
+pub(crate) const IDENTIFY_PROTOCOL: &str = "/fourword/1";
+pub(crate) const IDENTIFY_AGENT: &str = "fourword";
 
 const _: () = assert!(ENVELOPE_BYTES_MAX < GOSSIP_BYTES_MAX);
 
@@ -44,10 +45,15 @@ pub(super) struct Behaviour {
     pub(super) ping: ping::Behaviour,
     pub(super) gossip: Gossip,
     pub(super) streams: streams::Behaviour,
+    pub(super) table: finding::Table,
+    pub(super) circuits: relay::client::Behaviour,
+    pub(super) punching: dcutr::Behaviour,
+    pub(super) near: Toggle<mdns::tokio::Behaviour>,
 }
 
 impl Behaviour {
-    fn new(keypair: &Keypair) -> anyhow::Result<Behaviour> {
+    fn new(keypair: &Keypair, circuits: relay::client::Behaviour, near: bool) -> anyhow::Result<Behaviour> {
+        let own = keypair.public().to_peer_id();
         // Listen addresses include loopback, which makes peers dial themselves; the swarm task
         // names those that others can use. Nothing of what peers claim is cached.
         let identify = identify::Config::new(IDENTIFY_PROTOCOL.to_string(), keypair.public())
@@ -62,8 +68,18 @@ impl Behaviour {
             ping: ping::Behaviour::new(ping),
             gossip: gossip()?,
             streams: streams::Behaviour::default(),
+            table: finding::table(own),
+            circuits,
+            punching: dcutr::Behaviour::new(own),
+            near: Toggle::from(near.then(|| see_near(own)).flatten()),
         })
     }
+}
+
+/// Looks around in the local network; where that is impossible, all else works.
+fn see_near(own: PeerId) -> Option<mdns::tokio::Behaviour> {
+    let near = mdns::tokio::Behaviour::new(mdns::Config::default(), own);
+    near.inspect_err(|error| tracing::warn!(%error, "cannot look for nodes in the local network")).ok()
 }
 
 fn limits() -> ConnectionLimits {
@@ -111,26 +127,33 @@ fn gossip() -> anyhow::Result<Gossip> {
         .map_err(|reason| anyhow::anyhow!("gossip settings: {reason}"))
 }
 
+/// A dead path is noticed after ten seconds, and a quiet one kept open.
+pub(crate) fn quic(mut config: libp2p::quic::Config) -> libp2p::quic::Config {
+    config.max_idle_timeout = 10_000;
+    config.keep_alive_interval = Duration::from_secs(3);
+    config
+}
+
 /// A swarm under this key that does not listen yet.
-pub(super) fn build(keypair: Keypair) -> anyhow::Result<Swarm<Behaviour>> {
+pub(super) fn build(keypair: Keypair, near: bool) -> anyhow::Result<Swarm<Behaviour>> {
     let configure = |config: swarm::Config| config.with_idle_connection_timeout(IDLE_TIMEOUT);
-    let behaviour = |keypair: &Keypair| Behaviour::new(keypair).map_err(|error| error.into());
+    let behaviour = |keypair: &Keypair, circuits: relay::client::Behaviour| {
+        Behaviour::new(keypair, circuits, near).map_err(|error| error.into())
+    };
     let builder = SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
         .context("TCP transport")?
-        .with_quic_config(|mut config: quic::Config| {
-            config.max_idle_timeout = 10_000;
-            config.keep_alive_interval = Duration::from_secs(3);
-            config
-        });
+        .with_quic_config(quic);
     // Where the system has no resolver, names cannot be dialled, and all else works.
     let swarm = if Path::new("/etc/resolv.conf").exists() || cfg!(not(unix)) {
         let builder = builder.with_dns().map_err(io::Error::other).context("/etc/resolv.conf")?;
+        let builder = builder.with_relay_client(noise::Config::new, yamux::Config::default)?;
         builder.with_behaviour(behaviour)?.with_swarm_config(configure).build()
     } else {
         let (resolvers, options) = (dns::ResolverConfig::default(), dns::ResolverOpts::default());
         let builder = builder.with_dns_config(resolvers, options);
+        let builder = builder.with_relay_client(noise::Config::new, yamux::Config::default)?;
         builder.with_behaviour(behaviour)?.with_swarm_config(configure).build()
     };
     Ok(swarm)
@@ -138,10 +161,10 @@ pub(super) fn build(keypair: Keypair) -> anyhow::Result<Swarm<Behaviour>> {
 
 #[cfg(test)]
 mod tests {
+    use libp2p::Multiaddr;
     use libp2p::core::transport::PortUse;
     use libp2p::core::{ConnectedPoint, Endpoint};
     use libp2p::swarm::{ConnectionId, FromSwarm, behaviour::ConnectionEstablished};
-    use libp2p::{Multiaddr, PeerId};
 
     use super::*;
 

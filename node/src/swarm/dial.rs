@@ -1,7 +1,8 @@
 //! Decides which addresses are dialled, and when they are dialled again.
 //!
 //! The swarm task asks what is due, dials it, and says what became of it: libp2p itself dials
-//! nothing twice. An address is left alone while its device is connected. Waits double from
+//! nothing twice. An address is left alone while its device is connected as well as it could be
+//! by it. Waits double from
 //! `REDIAL_FIRST` to `REDIAL_LAST` with jitter, so that nodes cut off together do not return in
 //! step. Invariant: at most `ADDRESSES_MAX` addresses are kept, and none is dialled twice at once.
 
@@ -16,10 +17,11 @@ use libp2p::swarm::{ConnectionId, DialError};
 use libp2p::{Multiaddr, PeerId};
 use tokio::time::Instant;
 
-use crate::limits::{ADDRESSES_MAX, REDIAL_FIRST, REDIAL_LAST};
+use super::relays::is_relayed;
+use crate::limits::{ADDRESSES_MAX, NEAR_MAX, REDIAL_FIRST, REDIAL_LAST};
 
 /// A connection that lived so long was no refusal.
-const SOUND_AFTER: Duration = Duration::from_secs(10);
+pub(super) const SOUND_AFTER: Duration = Duration::from_secs(10);
 
 /// The addresses worth dialling.
 pub(super) struct DialBook {
@@ -34,8 +36,9 @@ struct Entry {
     peer: Option<PeerId>,
     /// Whoever gave the address waits to hear of the first dial.
     asked: bool,
-    /// Never forgotten.
-    bootstrap: bool,
+    why: Why,
+    /// It leads through a relay.
+    relayed: bool,
     dialling: Option<ConnectionId>,
     wait: Duration,
     due: Instant,
@@ -48,8 +51,23 @@ struct Entry {
 pub(super) enum Why {
     /// Somebody asked for it, and is told if the first dial fails.
     Asked,
-    /// The node was started with it.
-    Bootstrap,
+    /// The node was started with it: never forgotten.
+    Given,
+    /// It was seen in the local network.
+    Near,
+    /// It may lead to a device of which only the name is known: forgotten if it does not.
+    Guessed,
+}
+
+/// How far a device is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// Not at all.
+    No,
+    /// Through relays alone: a direct way is still worth a dial.
+    Relayed,
+    /// Directly.
+    Direct,
 }
 
 /// What is told of an address whose device turns out to be connected.
@@ -75,7 +93,7 @@ impl DialBook {
         &mut self,
         text: &str,
         why: Why,
-        connected: impl Fn(&PeerId) -> bool,
+        reached: impl Fn(&PeerId) -> Reached,
         now: Instant,
     ) -> Result<(), String> {
         let address: Multiaddr = text.parse().map_err(|_| "this is not a multiaddr".to_string())?;
@@ -83,47 +101,63 @@ impl DialBook {
         if peer == Some(self.own) {
             return Err("this is the node's own address".to_string());
         }
-        let is_connected = peer.as_ref().is_some_and(connected);
+        let is_connected = peer.as_ref().is_some_and(|peer| reached(peer) != Reached::No);
         let asked = why == Why::Asked && !is_connected;
         if let Some(entry) = self.entries.get_mut(text) {
             entry.asked |= asked;
-            entry.wait = REDIAL_FIRST;
-            entry.due = now;
+            if matches!(why, Why::Asked | Why::Given) {
+                (entry.wait, entry.due) = (REDIAL_FIRST, now);
+            }
+            if why == Why::Given || entry.why == Why::Guessed {
+                entry.why = why;
+            }
         } else {
+            if why == Why::Near && self.count(Why::Near) >= NEAR_MAX {
+                return Err("too many nodes are near".to_string());
+            }
             self.make_room();
-            let (bootstrap, order) = (why == Why::Bootstrap, self.next_order);
+            let (relayed, order) = (is_relayed(&address), self.next_order);
             let (dialling, wait) = (None, REDIAL_FIRST);
-            let entry = Entry { address, peer, asked, bootstrap, dialling, wait, due: now, order };
+            let entry = Entry { address, peer, asked, why, relayed, dialling, wait, due: now, order };
             self.entries.insert(text.to_string(), entry);
             self.next_order += 1;
         }
         if is_connected { Err(ALREADY.to_string()) } else { Ok(()) }
     }
 
+    fn count(&self, why: Why) -> usize {
+        self.entries.values().filter(|entry| entry.why == why).count()
+    }
+
     fn make_room(&mut self) {
         if self.entries.len() < ADDRESSES_MAX {
             return;
         }
-        let oldest = self.entries.iter().filter(|(_, entry)| entry.dialling.is_none() && !entry.bootstrap);
+        let idle = self.entries.iter().filter(|(_, entry)| entry.dialling.is_none());
+        let oldest = idle.filter(|(_, entry)| entry.why != Why::Given);
         if let Some(text) = oldest.min_by_key(|(_, entry)| entry.order).map(|(text, _)| text.clone()) {
             self.entries.remove(&text);
         }
     }
 
     /// When something will be due; `None` while there is nothing to dial.
-    pub(super) fn next_due(&self, connected: impl Fn(&PeerId) -> bool) -> Option<Instant> {
-        self.waiting(&connected).map(|(_, entry)| entry.due).min()
+    pub(super) fn next_due(&self, reached: impl Fn(&PeerId) -> Reached) -> Option<Instant> {
+        self.waiting(&reached).map(|(_, entry)| entry.due).min()
     }
 
     /// The addresses to dial now, as they were given and as they were read.
-    pub(super) fn due(&self, now: Instant, connected: impl Fn(&PeerId) -> bool) -> Vec<(String, Multiaddr)> {
-        let due = self.waiting(&connected).filter(|(_, entry)| entry.due <= now);
+    pub(super) fn due(&self, now: Instant, reached: impl Fn(&PeerId) -> Reached) -> Vec<(String, Multiaddr)> {
+        let due = self.waiting(&reached).filter(|(_, entry)| entry.due <= now);
         due.map(|(text, entry)| (text.clone(), entry.address.clone())).collect()
     }
 
-    fn waiting(&self, connected: &impl Fn(&PeerId) -> bool) -> impl Iterator<Item = (&String, &Entry)> {
+    fn waiting(&self, reached: &impl Fn(&PeerId) -> Reached) -> impl Iterator<Item = (&String, &Entry)> {
         let idle = self.entries.iter().filter(|(_, entry)| entry.dialling.is_none());
-        idle.filter(move |(_, entry)| !entry.peer.as_ref().is_some_and(connected))
+        idle.filter(move |(_, entry)| match entry.peer.as_ref().map_or(Reached::No, reached) {
+            Reached::No => true,
+            Reached::Relayed => !entry.relayed,
+            Reached::Direct => false,
+        })
     }
 
     /// Notes that an address is being dialled.
@@ -138,6 +172,9 @@ impl DialBook {
         let (text, entry) = self.dialled(connection)?;
         entry.dialling = None;
         entry.peer = Some(peer);
+        if entry.why == Why::Guessed {
+            entry.why = Why::Asked;
+        }
         std::mem::take(&mut entry.asked).then(|| text.clone())
     }
 
@@ -150,7 +187,24 @@ impl DialBook {
         let (text, entry) = self.dialled(connection)?;
         entry.dialling = None;
         entry.rest(now);
-        std::mem::take(&mut entry.asked).then(|| text.clone())
+        let told = std::mem::take(&mut entry.asked).then(|| text.clone());
+        if entry.why == Why::Guessed {
+            let text = text.clone();
+            self.entries.remove(&text);
+        }
+        told
+    }
+
+    /// Has everything dialled soon that leads through relays: one of them is back.
+    pub(super) fn relays_are_back(&mut self, now: Instant) {
+        for entry in self.entries.values_mut().filter(|entry| entry.relayed) {
+            (entry.wait, entry.due) = (REDIAL_FIRST, now);
+        }
+    }
+
+    /// Forgets an address that was seen in the local network and is seen no more.
+    pub(super) fn gone(&mut self, text: &str) {
+        self.entries.retain(|key, entry| key != text || entry.why != Why::Near || entry.dialling.is_some());
     }
 
     /// Notes that the last connection to a peer is gone after `lived`: its addresses are due soon,
@@ -167,7 +221,7 @@ impl DialBook {
     /// Forgets the addresses of a peer that is not wanted any more, but for those the node was
     /// started with.
     pub(super) fn forget(&mut self, peer: PeerId) {
-        self.entries.retain(|_, entry| entry.bootstrap || entry.peer != Some(peer));
+        self.entries.retain(|_, entry| entry.why == Why::Given || entry.peer != Some(peer));
     }
 }
 
@@ -219,7 +273,7 @@ fn innermost(error: &std::io::Error) -> String {
 }
 
 /// Between half of the wait and all of it.
-fn jitter(wait: Duration) -> Duration {
+pub(super) fn jitter(wait: Duration) -> Duration {
     wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)
 }
 
@@ -227,7 +281,11 @@ fn jitter(wait: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    const NOBODY: fn(&PeerId) -> bool = |_| false;
+    const NOBODY: fn(&PeerId) -> Reached = |_| Reached::No;
+
+    fn only(peer: PeerId, how: Reached) -> impl Fn(&PeerId) -> Reached {
+        move |other| if *other == peer { how } else { Reached::No }
+    }
 
     fn address(peer: PeerId) -> String {
         format!("/ip4/127.0.0.1/tcp/4001/p2p/{peer}")
@@ -264,10 +322,10 @@ mod tests {
         book.add("/ip4/127.0.0.1/tcp/4001", Why::Asked, NOBODY, now).unwrap();
         book.dialling("/ip4/127.0.0.1/tcp/4001", connection(1));
         book.connected(connection(1), peer);
-        assert_eq!(book.next_due(|other| *other == peer), None);
+        assert_eq!(book.next_due(only(peer, Reached::Direct)), None);
         let named = address(peer);
         assert!(
-            book.add(&named, Why::Asked, |other| *other == peer, now).is_err(),
+            book.add(&named, Why::Asked, only(peer, Reached::Direct), now).is_err(),
             "nothing is left to dial"
         );
         book.disconnected(peer, SOUND_AFTER, now);
@@ -279,7 +337,7 @@ mod tests {
     #[test]
     fn an_address_the_node_was_started_with_is_never_forgotten() {
         let (mut book, now, peer) = (DialBook::new(PeerId::random()), Instant::now(), PeerId::random());
-        book.add(&address(peer), Why::Bootstrap, NOBODY, now).unwrap();
+        book.add(&address(peer), Why::Given, NOBODY, now).unwrap();
         for port in 0..=ADDRESSES_MAX {
             book.add(&format!("/ip4/10.0.0.1/tcp/{port}"), Why::Asked, NOBODY, now).unwrap();
         }
@@ -314,6 +372,46 @@ mod tests {
         let kept: Vec<String> = book.due(now, NOBODY).into_iter().map(|(text, ..)| text).collect();
         assert_eq!(kept.len(), ADDRESSES_MAX);
         assert!(!kept.contains(&texts[0]));
+    }
+
+    #[test]
+    fn a_direct_way_is_still_tried_while_a_device_is_reached_through_a_relay() {
+        let (mut book, now, peer) = (DialBook::new(PeerId::random()), Instant::now(), PeerId::random());
+        let direct = address(peer);
+        let relayed = format!("/ip4/192.0.2.1/tcp/1/p2p/{}/p2p-circuit/p2p/{peer}", PeerId::random());
+        for text in [&direct, &relayed] {
+            book.add(text, Why::Asked, NOBODY, now).unwrap();
+        }
+        let due = |how| book.due(now, only(peer, how)).into_iter().map(|(text, _)| text).collect::<Vec<_>>();
+        assert_eq!(due(Reached::No).len(), 2);
+        assert_eq!(due(Reached::Relayed), [direct]);
+        assert!(due(Reached::Direct).is_empty());
+    }
+
+    #[test]
+    fn a_guess_that_leads_nowhere_is_forgotten_and_one_that_does_is_kept() {
+        let (mut book, now) = (DialBook::new(PeerId::random()), Instant::now());
+        let texts = [1, 2].map(|port| format!("/ip4/192.0.2.1/tcp/{port}"));
+        for (number, text) in texts.iter().enumerate() {
+            book.add(text, Why::Guessed, NOBODY, now).unwrap();
+            book.dialling(text, connection(number));
+        }
+        assert_eq!(book.failed(connection(0), now), None);
+        book.connected(connection(1), PeerId::random());
+        assert_eq!(book.due(now, NOBODY).len(), 1);
+        assert_eq!(book.due(now, NOBODY)[0].0, texts[1]);
+    }
+
+    #[test]
+    fn as_many_nodes_are_dialled_as_may_be_near_and_those_gone_make_room() {
+        let (mut book, now) = (DialBook::new(PeerId::random()), Instant::now());
+        let near = |port: usize| format!("/ip4/192.0.2.1/tcp/{port}");
+        for port in 0..NEAR_MAX {
+            book.add(&near(port), Why::Near, NOBODY, now).unwrap();
+        }
+        assert!(book.add(&near(NEAR_MAX), Why::Near, NOBODY, now).is_err());
+        book.gone(&near(0));
+        book.add(&near(NEAR_MAX), Why::Near, NOBODY, now).unwrap();
     }
 
     #[test]

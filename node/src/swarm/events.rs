@@ -6,25 +6,28 @@
 use std::sync::Arc;
 
 use fourword_protocol::event::Event;
-use fourword_protocol::limits::ENVELOPE_BYTES_MAX;
+use fourword_protocol::limits::{ENVELOPE_BYTES_MAX, FOUND_DEVICES_MAX};
 use libp2p::gossipsub::{self, MessageAcceptance, MessageId};
+use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
-use libp2p::{PeerId, ping};
+use libp2p::{Multiaddr, PeerId, identify, kad, mdns, ping, relay};
 use tokio::time::Instant;
 
 use super::behaviour::BehaviourEvent;
+use super::dial::{SOUND_AFTER, Why};
 use super::session::Session;
 use super::streams::{self, Opened};
 use super::task::Task;
-use super::{device_of, dial, gossip};
+use super::{addresses, device_of, dial, gossip};
+use crate::limits::TOLD_ADDRESSES_MAX;
 
 impl Task {
     /// Acts on one event of the swarm.
     pub(super) fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
-            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
-                self.connected(peer_id, connection_id);
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.connected(peer_id, connection_id, endpoint.is_relayed());
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, cause, .. } => {
                 tracing::debug!(peer = %peer_id, ?cause, "a connection closed");
@@ -41,8 +44,12 @@ impl Task {
                 self.addresses.remove(&address);
                 self.announce();
             }
-            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
-                tracing::warn!(?addresses, ?reason, "a listener closed");
+            SwarmEvent::ListenerClosed { listener_id, addresses, reason } => {
+                if self.relays.closed(listener_id) {
+                    tracing::info!(?addresses, ?reason, "a place at a relay is gone");
+                } else {
+                    tracing::warn!(?addresses, ?reason, "a listener closed");
+                }
                 addresses.iter().for_each(|address| self.addresses.remove(address));
                 self.announce();
             }
@@ -55,7 +62,11 @@ impl Task {
         }
     }
 
-    fn connected(&mut self, peer: PeerId, connection: ConnectionId) {
+    fn connected(&mut self, peer: PeerId, connection: ConnectionId, relayed: bool) {
+        if self.relays.is_relay(&peer) {
+            self.book.connected(connection, peer);
+            return self.relay_connected(peer);
+        }
         let is_known = self.sessions.contains_key(&peer);
         if let Some(address) = self.book.connected(connection, peer).filter(|_| is_known) {
             self.tell(Event::Unreachable { address, reason: dial::ALREADY.to_string() }, None);
@@ -64,16 +75,35 @@ impl Task {
             return self.punish(peer, "its peer id holds no ed25519 key");
         };
         if let Some(session) = self.sessions.get_mut(&peer) {
-            return session.add(connection);
+            session.add(connection, relayed);
+            return self.go_on_writing(peer);
         }
         self.next_session += 1;
         let (own, ground) = (*self.swarm.local_peer_id(), self.ground.clone());
-        let session = Session::new(&own, (peer, device), self.next_session, connection, ground);
+        let session = Session::new(&own, (peer, device), self.next_session, (connection, relayed), ground);
         self.sessions.insert(peer, session);
         self.tell(Event::Connected(device), None);
     }
 
+    /// A relay of ours is back: it has forgotten everything, and others may be found through it.
+    fn relay_connected(&mut self, relay: PeerId) {
+        let now = Instant::now();
+        let Some(address) = self.relays.connected(&relay, now) else { return };
+        self.swarm.behaviour_mut().table.add_address(&relay, address);
+        self.finding.offer_again(&mut self.swarm.behaviour_mut().table);
+        self.book.relays_are_back(now);
+        self.reserve();
+        self.tell(Event::Online, None);
+    }
+
     fn disconnected(&mut self, peer: PeerId, connection: ConnectionId, was_last: bool) {
+        if self.relays.is_relay(&peer) {
+            self.relays.disconnected(&peer);
+            if was_last {
+                self.book.disconnected(peer, SOUND_AFTER, Instant::now());
+            }
+            return;
+        }
         self.drain_messages();
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         let (device, since) = (session.device, session.since);
@@ -108,7 +138,13 @@ impl Task {
             BehaviourEvent::Streams(event) => self.on_stream(event),
             BehaviourEvent::Gossip(event) => self.on_gossip(event),
             BehaviourEvent::Ping(event) => self.on_ping(event),
-            BehaviourEvent::Identify(event) => tracing::trace!(?event, "identify"),
+            BehaviourEvent::Identify(event) => self.on_identify(event),
+            BehaviourEvent::Table(event) => self.on_table(event),
+            BehaviourEvent::Circuits(event) => self.on_circuit(event),
+            BehaviourEvent::Punching(event) => {
+                tracing::debug!(peer = %event.remote_peer_id, result = ?event.result, "a direct way was tried");
+            }
+            BehaviourEvent::Near(event) => self.on_near(event),
             BehaviourEvent::Limits(never) | BehaviourEvent::Refused(never) => match never {},
         }
     }
@@ -126,6 +162,56 @@ impl Task {
             Opened::Refused => {
                 tracing::debug!(device = session.device.short(), "does not speak the sync protocol");
                 self.disconnect(peer);
+            }
+        }
+    }
+
+    /// A peer says where it can be reached.
+    fn on_identify(&mut self, event: identify::Event) {
+        let identify::Event::Received { peer_id, info, .. } = event else { return };
+        let Some(session) = self.sessions.get(&peer_id) else { return };
+        // Some begin at a relay whose own address is left out: they lead nowhere from here.
+        let whole = |address: &&Multiaddr| !matches!(address.iter().next(), Some(Protocol::P2p(_)));
+        let addresses = info.listen_addrs.iter().filter(whole).take(TOLD_ADDRESSES_MAX);
+        let addresses = addresses.map(|address| addresses::named(address, &peer_id)).collect();
+        let device = session.device;
+        self.tell(Event::Met { device, addresses }, None);
+    }
+
+    fn on_table(&mut self, event: kad::Event) {
+        let kad::Event::OutboundQueryProgressed { id, result, step, .. } = event else { return };
+        let table = &mut self.swarm.behaviour_mut().table;
+        let found = self.finding.progressed(table, id, result, step.last);
+        if let Some((key, peers)) = found {
+            let devices = peers.iter().filter_map(device_of).take(FOUND_DEVICES_MAX).collect();
+            self.tell(Event::Located(key, devices), None);
+        }
+    }
+
+    fn on_circuit(&mut self, event: relay::client::Event) {
+        match event {
+            relay::client::Event::ReservationReqAccepted { relay_peer_id, renewal, .. } => {
+                tracing::debug!(relay = %relay_peer_id, renewal, "reachable through a relay");
+                self.relays.reserved(&relay_peer_id);
+            }
+            relay::client::Event::OutboundCircuitEstablished { .. }
+            | relay::client::Event::InboundCircuitEstablished { .. } => {}
+        }
+    }
+
+    /// Nodes of the local network come and go.
+    fn on_near(&mut self, event: mdns::Event) {
+        match event {
+            mdns::Event::Discovered(seen) => {
+                for (peer, address) in seen {
+                    // Fails if it is connected already, or too many are near.
+                    let _ = self.add_address(&addresses::named(&address, &peer), Why::Near);
+                }
+            }
+            mdns::Event::Expired(gone) => {
+                for (peer, address) in gone {
+                    self.book.gone(&addresses::named(&address, &peer));
+                }
             }
         }
     }

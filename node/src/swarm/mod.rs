@@ -2,19 +2,20 @@
 //!
 //! The driver gives it `Order`s and takes `Arrival`s from it, both over bounded channels. The task
 //! never waits for the driver: it takes orders at all times, so the driver may wait for it; and
-//! while arrivals are not taken, it asks the network for no more. Discovery, relaying and hole
-//! punching are further behaviours beside those in `behaviour`.
+//! while arrivals are not taken, it asks the network for no more.
 //!
 //! Invariant: `Connected` and `Disconnected` alternate for each device, and every frame arrives
 //! between them, in the order it was sent.
 
-mod addresses;
+pub(crate) mod addresses;
 mod behaviour;
 mod dial;
 mod events;
+pub(crate) mod finding;
 mod frames;
 mod gossip;
 mod peer;
+mod relays;
 mod session;
 mod streams;
 mod task;
@@ -24,15 +25,16 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use fourword_protocol::effect::{Reason, Verdict};
 use fourword_protocol::event::{Event, GossipId};
-use fourword_protocol::ids::{DeviceKey, Topic};
+use fourword_protocol::ids::{DeviceKey, Digest, Topic};
 use libp2p::Multiaddr;
 use libp2p::core::transport::{ListenerId, TransportError};
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::Swarm;
+use libp2p::swarm::{NetworkBehaviour, Swarm};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinHandle;
 
+pub(crate) use self::behaviour::{IDENTIFY_AGENT, IDENTIFY_PROTOCOL, quic};
 pub use self::peer::{device_of, peer_of};
 use crate::limits::{ARRIVALS_MAX, ORDERS_MAX};
 
@@ -43,6 +45,10 @@ pub struct Options {
     pub listen: Vec<String>,
     /// Multiaddrs that are dialled from the start, and again whenever not connected.
     pub bootstrap: Vec<String>,
+    /// Multiaddrs of relays, each with the relay's peer id.
+    pub relays: Vec<String>,
+    /// Find nodes of the local network by themselves.
+    pub mdns: bool,
 }
 
 /// What the swarm is told to do, in order. Each is the network's part of an `Effect`.
@@ -50,6 +56,14 @@ pub struct Options {
 pub enum Order {
     /// Dial an address at once, and keep it for dialling again.
     Connect(String),
+    /// Offer to be found under a key, or offer it no more.
+    Offer(Digest),
+    /// See `Offer`.
+    Withdraw(Digest),
+    /// Search once for who offers to be found under a key.
+    Find(Digest),
+    /// Try to reach a device of which only the name is known.
+    Reach(DeviceKey),
     /// Close all connections to a device and forget its addresses; refuse it if it misbehaved.
     Disconnect(DeviceKey, Reason),
     /// Send one frame; dropped if the device is not connected.
@@ -119,7 +133,7 @@ pub fn start(
     // The library overwrites the bytes it is given.
     let keypair =
         Keypair::ed25519_from_bytes(*signing_seed).map_err(|error| ListenError::Setup(error.into()))?;
-    let mut swarm = behaviour::build(keypair).map_err(ListenError::Setup)?;
+    let mut swarm = behaviour::build(keypair, options.mdns).map_err(ListenError::Setup)?;
     let listeners = options
         .listen
         .iter()
@@ -128,12 +142,16 @@ pub fn start(
     let (orders, taken) = mpsc::channel(ORDERS_MAX);
     let (arrived, arrivals) = mpsc::channel(ARRIVALS_MAX);
     let mut task = task::Task::new(swarm, listeners, listening);
-    task.look_for(&options.bootstrap);
+    task.look_for(&options.bootstrap, &options.relays);
     let task = tokio::spawn(task.run(taken, arrived));
     Ok(Network { orders, arrivals, task })
 }
 
-fn listen(swarm: &mut Swarm<behaviour::Behaviour>, address: &str) -> Result<ListenerId, ListenError> {
+/// Has a swarm listen on an address. Fails with words for a person.
+pub(crate) fn listen<B: NetworkBehaviour>(
+    swarm: &mut Swarm<B>,
+    address: &str,
+) -> Result<ListenerId, ListenError> {
     let failed = |reason: String| ListenError::Address { address: address.to_string(), reason };
     let parsed: Multiaddr = address.parse().map_err(|_| failed("this is not a multiaddr".to_string()))?;
     check_free(&parsed).map_err(|error| failed(reason_of(&error)))?;

@@ -7,7 +7,8 @@
 //! When two nodes dial each other, each may open its stream on its own connection. The one with
 //! the greater peer id then moves: it lets its stream end, waits until all of it was read, and
 //! opens the next one where the other's stream is. The one with the smaller peer id closes what
-//! carries no streams any more. So both keep the same connection and nothing is lost.
+//! carries no streams any more. So both keep the same connection and nothing is lost. A direct
+//! connection is preferred to one through a relay in the same way: the one who leads moves first.
 
 use std::io;
 use std::sync::Arc;
@@ -81,6 +82,8 @@ pub(super) struct Session {
 
 struct Link {
     connection: ConnectionId,
+    /// It leads through a relay.
+    relayed: bool,
     /// Streams of the other side that are not read to their end.
     reading: usize,
     /// When the link was made or last carried a stream.
@@ -100,7 +103,7 @@ impl Session {
         own: &PeerId,
         (peer, device): (PeerId, DeviceKey),
         number: u64,
-        connection: ConnectionId,
+        (connection, relayed): (ConnectionId, bool),
         ground: Ground,
     ) -> Session {
         let (outbox, queued) = frames::outbox();
@@ -123,13 +126,31 @@ impl Session {
             ground,
             tasks,
         };
-        session.add(connection);
+        session.add(connection, relayed);
         session
     }
 
-    /// Notes one more connection.
-    pub(super) fn add(&mut self, connection: ConnectionId) {
-        self.links.push(Link { connection, reading: 0, used: Instant::now() });
+    /// Notes one more connection. What is written through a relay moves to the first direct one.
+    pub(super) fn add(&mut self, connection: ConnectionId, relayed: bool) {
+        self.links.push(Link { connection, relayed, reading: 0, used: Instant::now() });
+        let leads = !self.follows || self.theirs.is_none();
+        if !relayed && leads && self.writing_on().is_some_and(|on| self.is_relayed(on)) {
+            self.finish();
+        }
+    }
+
+    /// Whether one of the connections is direct.
+    pub(super) fn is_direct(&self) -> bool {
+        self.links.iter().any(|link| !link.relayed)
+    }
+
+    fn is_relayed(&self, connection: ConnectionId) -> bool {
+        self.links.iter().any(|link| link.connection == connection && link.relayed)
+    }
+
+    /// The connection that serves best: the oldest direct one.
+    fn best(&self) -> Option<ConnectionId> {
+        self.links.iter().min_by_key(|link| link.relayed).map(|link| link.connection)
     }
 
     /// Notes that a connection is gone. Returns whether the session survives it: it does if the
@@ -162,7 +183,9 @@ impl Session {
         if !matches!(self.writer, Writer::Idle) || self.queued.as_ref().is_none_or(Queued::is_empty) {
             return None;
         }
-        let connection = self.theirs.or_else(|| self.links.first().map(|link| link.connection))?;
+        // Whoever leads goes to the best one, and the other side follows.
+        let theirs = self.theirs.filter(|on| self.follows || !self.is_direct() || !self.is_relayed(*on));
+        let connection = theirs.or_else(|| self.best())?;
         self.writer = Writer::Opening(connection);
         Some(connection)
     }
@@ -266,8 +289,7 @@ impl Session {
         if self.follows || self.links.len() < 2 {
             return Vec::new();
         }
-        let kept =
-            self.writing_on().or(self.theirs).or_else(|| self.links.first().map(|link| link.connection));
+        let kept = self.writing_on().or(self.theirs).or_else(|| self.best());
         let unused = self.links.iter().filter(|link| link.reading == 0 && now - link.used >= SURPLUS_AFTER);
         unused.map(|link| link.connection).filter(|connection| Some(*connection) != kept).collect()
     }

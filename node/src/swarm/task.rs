@@ -22,8 +22,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::addresses::Addresses;
 use super::behaviour::Behaviour;
-use super::dial::{self, DialBook, Why};
+use super::dial::{self, DialBook, Reached, Why};
+use super::finding::Finding;
 use super::gossip::{self, Unjudged};
+use super::relays::Relays;
 use super::session::{Ground, Message, Session, What};
 use super::{Arrival, Listening, Order, peer_of};
 use crate::limits::{ARRIVALS_MAX, FINISH_TIMEOUT, INBOX_BYTES_MAX, ORDERS_MAX, REFUSED_FOR, REFUSED_MAX};
@@ -44,6 +46,8 @@ pub(super) struct Task {
     pub(super) ground: Ground,
     pub(super) book: DialBook,
     pub(super) unjudged: Unjudged,
+    pub(super) relays: Relays,
+    pub(super) finding: Finding,
     messages: mpsc::Receiver<Message>,
     /// What could not be handed over yet.
     outgoing: VecDeque<Arrival>,
@@ -70,6 +74,8 @@ impl Task {
             ground: Ground { messages: sender, room: Arc::new(Semaphore::new(INBOX_BYTES_MAX)) },
             book: DialBook::new(own),
             unjudged: Unjudged::default(),
+            relays: Relays::default(),
+            finding: Finding::default(),
             messages,
             outgoing: VecDeque::new(),
             refused: BTreeMap::new(),
@@ -83,7 +89,8 @@ impl Task {
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let has_room = self.outgoing.len() < ARRIVALS_MAX;
-            let due = self.book.next_due(|peer| self.sessions.contains_key(peer));
+            let dials = self.book.next_due(|peer| reached(&self.sessions, &self.relays, peer));
+            let due = dials.into_iter().chain(self.relays.next_due()).min();
             tokio::select! {
                 permit = arrived.reserve(), if !self.outgoing.is_empty() => match permit {
                     Ok(permit) => {
@@ -99,7 +106,10 @@ impl Task {
                 },
                 event = self.swarm.select_next_some(), if has_room => self.on_event(event),
                 Some(message) = self.messages.recv(), if has_room => self.on_message(message),
-                () = sleep_until(due) => self.dial(),
+                () = sleep_until(due) => {
+                    self.reserve();
+                    self.dial();
+                }
                 _ = housekeeping.tick() => self.look_over(Instant::now()),
             }
         }
@@ -107,10 +117,15 @@ impl Task {
     }
 
     /// Dials these from the start, without telling of failures.
-    pub(super) fn look_for(&mut self, bootstrap: &[String]) {
-        for address in bootstrap {
-            if let Err(reason) = self.book.add(address, Why::Bootstrap, |_| false, Instant::now()) {
-                tracing::warn!(address, reason, "a bootstrap address is of no use");
+    pub(super) fn look_for(&mut self, bootstrap: &[String], relays: &[String]) {
+        for address in relays {
+            if let Err(reason) = self.relays.add(address) {
+                tracing::warn!(address, reason, "a relay's address is of no use");
+            }
+        }
+        for address in bootstrap.iter().chain(relays) {
+            if let Err(reason) = self.book.add(address, Why::Given, |_| Reached::No, Instant::now()) {
+                tracing::warn!(address, reason, "an address to dial first is of no use");
             }
         }
     }
@@ -138,11 +153,14 @@ impl Task {
     fn carry_out(&mut self, order: Order) {
         match order {
             Order::Connect(address) => {
-                let connected = |peer: &PeerId| self.sessions.contains_key(peer);
-                if let Err(reason) = self.book.add(&address, Why::Asked, connected, Instant::now()) {
+                if let Err(reason) = self.add_address(&address, Why::Asked) {
                     self.tell(Event::Unreachable { address, reason }, None);
                 }
             }
+            Order::Offer(key) => self.finding.offer(&mut self.swarm.behaviour_mut().table, key),
+            Order::Withdraw(key) => self.finding.withdraw(&mut self.swarm.behaviour_mut().table, key),
+            Order::Find(key) => self.finding.find(&mut self.swarm.behaviour_mut().table, key),
+            Order::Reach(device) => self.reach(device),
             Order::Disconnect(device, reason) => self.send_away(device, reason),
             Order::Send(device, frame) => self.send(device, frame),
             Order::Subscribe(topic) => {
@@ -155,6 +173,34 @@ impl Task {
             }
             Order::Publish(topic, bytes) => self.publish(topic, bytes),
             Order::Judge(id, verdict) => self.judge(id, verdict),
+        }
+    }
+
+    /// Adds an address to those that are dialled. Fails with words for a person.
+    pub(super) fn add_address(&mut self, text: &str, why: Why) -> Result<(), String> {
+        if let Ok(address) = text.parse::<Multiaddr>() {
+            self.relays.note(&address);
+        }
+        let reached = |peer: &PeerId| reached(&self.sessions, &self.relays, peer);
+        self.book.add(text, why, reached, Instant::now())
+    }
+
+    /// Tries a device through every relay at which it may hold a place.
+    fn reach(&mut self, device: DeviceKey) {
+        let Some(peer) = peer_of(&device) else { return };
+        for way in self.relays.ways_to(peer) {
+            // Fails only if the device is connected by now.
+            let _ = self.add_address(&way.to_string(), Why::Guessed);
+        }
+    }
+
+    /// Asks relays for a place where one is missing.
+    pub(super) fn reserve(&mut self) {
+        let now = Instant::now();
+        for (peer, address) in self.relays.to_reserve(now) {
+            let listener = self.swarm.listen_on(address);
+            let listener = listener.inspect_err(|error| tracing::warn!(%error, "cannot listen at a relay"));
+            self.relays.reserving(peer, listener.ok(), now);
         }
     }
 
@@ -289,7 +335,7 @@ impl Task {
 
     fn dial(&mut self) {
         let now = Instant::now();
-        for (text, address) in self.book.due(now, |peer| self.sessions.contains_key(peer)) {
+        for (text, address) in self.book.due(now, |peer| reached(&self.sessions, &self.relays, peer)) {
             let options = dial::dial_options(address);
             let connection = options.connection_id();
             self.book.dialling(&text, connection);
@@ -326,6 +372,16 @@ impl Task {
         let over: Vec<PeerId> =
             self.refused.iter().filter(|(_, until)| **until <= now).map(|(peer, _)| *peer).collect();
         over.into_iter().for_each(|peer| self.let_in(peer));
+    }
+}
+
+/// How far a peer is connected.
+fn reached(sessions: &BTreeMap<PeerId, Session>, relays: &Relays, peer: &PeerId) -> Reached {
+    match sessions.get(peer) {
+        Some(session) if session.is_direct() => Reached::Direct,
+        Some(_) => Reached::Relayed,
+        None if relays.is_connected(peer) => Reached::Direct,
+        None => Reached::No,
     }
 }
 

@@ -148,6 +148,7 @@ impl Replicator {
         self.refused_joins.retain(|refused| refused.words != words);
         self.out.write(vec![record], Vec::new());
         self.try_seeks();
+        self.search_soon();
     }
 
     /// Asks, stretches and decides for all words that are sought, as far as can be done now.

@@ -248,9 +248,7 @@ impl Schedule {
             .honest()
             .into_iter()
             .filter(|name| self.c.device(name).is_some_and(|device| active.contains(&device)))
-            .filter(|name| {
-                !self.world.linking.contains(name) || self.has_entered(name, roster.entity())
-            })
+            .filter(|name| !self.world.linking.contains(name) || self.has_entered(name, roster.entity()))
             .collect();
         let shown = self.look_at_agreement(at, root, &nodes)?;
         self.look_at_promises(at, roster, &nodes, &shown)?;

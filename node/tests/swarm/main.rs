@@ -10,6 +10,8 @@
     reason = "helpers of tests fail by panicking, as tests do"
 )]
 
+mod relays;
+
 use std::time::Duration;
 
 use fourword::swarm::{self, Arrival, ListenError, Listening, Network, Options, Order, peer_of};
@@ -38,16 +40,24 @@ struct Node {
 
 impl Node {
     fn try_start(seed: u8, listen: &[&str]) -> Result<Node, ListenError> {
+        Node::try_start_with(seed, listen, Options::default())
+    }
+
+    fn try_start_with(seed: u8, listen: &[&str], options: Options) -> Result<Node, ListenError> {
         let secret = DeviceSecret::from_seeds(&[seed; 32], &[seed; 32]);
         let listen = listen.iter().map(|address| address.to_string()).collect();
         let (told, listening) = watch::channel(Listening::default());
-        let options = Options { listen, bootstrap: Vec::new() };
+        let options = Options { listen, ..options };
         let network = swarm::start(&secret.signing_seed(), &options, told)?;
         Ok(Node { device: secret.key(), network, listening })
     }
 
     async fn start(seed: u8, listen: &str) -> Node {
-        let mut node = Node::try_start(seed, &[listen]).unwrap();
+        Node::start_with(seed, &[listen], Options::default()).await
+    }
+
+    async fn start_with(seed: u8, listen: &[&str], options: Options) -> Node {
+        let mut node = Node::try_start_with(seed, listen, options).unwrap();
         timeout(DEADLINE, node.listening.wait_for(|listening| listening.ready)).await.unwrap().unwrap();
         node
     }
@@ -65,15 +75,23 @@ impl Node {
         event
     }
 
-    /// The next event other than a hint that gossip was missed.
+    /// The next event other than hints: that gossip was missed, or where a device can be reached.
+    async fn news(&mut self) -> Event {
+        self.until(|event| !matches!(event, Event::Missed(_) | Event::Met { .. })).await
+    }
+
     async fn expect(&mut self, expected: Event) {
-        let event = loop {
-            match self.next().await {
-                Event::Missed(_) => {}
-                event => break event,
+        assert_eq!(self.news().await, expected);
+    }
+
+    /// The next event that is looked for; the others are passed over.
+    async fn until(&mut self, looked_for: impl Fn(&Event) -> bool) -> Event {
+        loop {
+            let event = self.next().await;
+            if looked_for(&event) {
+                return event;
             }
-        };
-        assert_eq!(event, expected);
+        }
     }
 
     async fn stop(self) {
@@ -186,7 +204,7 @@ async fn a_dial_that_leads_nowhere_is_told_once_with_a_reason() {
     let address = ben.address();
     ben.stop().await;
     ada.order(Order::Connect(address.clone())).await;
-    match ada.next().await {
+    match ada.news().await {
         Event::Unreachable { address: told, reason } => {
             assert_eq!(told, address);
             assert!(reason.to_lowercase().contains("refused"), "{reason}");
@@ -194,7 +212,7 @@ async fn a_dial_that_leads_nowhere_is_told_once_with_a_reason() {
         event => panic!("{event:?}"),
     }
     ada.order(Order::Connect("nonsense".to_string())).await;
-    match ada.next().await {
+    match ada.news().await {
         Event::Unreachable { address, .. } => assert_eq!(address, "nonsense"),
         event => panic!("{event:?}"),
     }
@@ -237,7 +255,7 @@ async fn publish_until_heard(from: &Node, to: &mut Node, topic: Topic, bytes: &[
                     assert_eq!((on, heard.as_slice()), (topic, bytes));
                     break gossip;
                 }
-                Ok(Event::Missed(_)) | Err(_) => {}
+                Ok(Event::Missed(_) | Event::Met { .. }) | Err(_) => {}
                 Ok(event) => panic!("{event:?}"),
             }
         }
@@ -263,7 +281,7 @@ async fn gossip_is_passed_on_once_if_accepted_and_not_if_rejected() {
     publish_until_heard(&ada, &mut ben, topic(0), b"good", Verdict::Accept).await;
     publish_until_heard(&ada, &mut ben, topic(0), b"also good", Verdict::Accept).await;
     for expected in [&b"good"[..], b"also good"] {
-        match eve.next().await {
+        match eve.news().await {
             Event::Heard { bytes, from, .. } => assert_eq!((bytes.as_slice(), from), (expected, ben.device)),
             event => panic!("{event:?}"),
         }
@@ -345,7 +363,7 @@ async fn an_oversized_length_closes_the_connection_and_its_sender_is_refused() {
     };
     timeout(DEADLINE, refused).await.unwrap();
     ada.order(Order::Connect("nonsense".to_string())).await;
-    let next = ada.next().await;
+    let next = ada.news().await;
     assert!(matches!(next, Event::Unreachable { .. }), "a refused device connected: {next:?}");
 }
 
@@ -433,6 +451,6 @@ async fn a_second_connection_without_streams_is_closed_by_the_smaller_peer() {
     timeout(DEADLINE, watching).await.unwrap();
     ada.expect(Event::Connected(DeviceSecret::from_seeds(&[100; 32], &[100; 32]).key())).await;
     ada.order(Order::Connect("nonsense".to_string())).await;
-    let next = ada.next().await;
+    let next = ada.news().await;
     assert!(matches!(next, Event::Unreachable { .. }), "the device is connected all the while: {next:?}");
 }
