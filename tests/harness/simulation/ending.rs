@@ -319,7 +319,10 @@ impl Schedule {
             let left = truth::left_with(roster, &promise.log, promise.sequence);
             let taken_along =
                 left && !nodes.iter().any(|name| is_stored(&self.c, name, &promise.log, promise.sequence));
-            demand(void || promise.given_up || taken_along, Rule::SavedIsShown, || {
+            // Its author's home is lost, and whoever had it then is in the group no more.
+            let out =
+                !nodes.contains(&promise.node) && self.c.device(&promise.node) != Some(promise.log.device);
+            demand(void || promise.given_up || taken_along || out, Rule::SavedIsShown, || {
                 let (incarnation, sequence) = (promise.log.incarnation.0, promise.sequence);
                 let place = format!("at {sequence} of log {incarnation:016x}");
                 let holds = |name: &&String| is_stored(&self.c, name, &promise.log, sequence);
