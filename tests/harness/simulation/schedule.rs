@@ -93,6 +93,7 @@ impl Schedule {
     pub(super) fn report(&self, seed: u64, steps: u64) -> Report {
         let mut faults = self.faults.clone();
         faults.merge(&self.c.faults);
+        faults.add("late keys", self.checker.claims.late_keys);
         Report {
             seed,
             nodes: self.world.nodes.len() as u64,
@@ -160,7 +161,12 @@ impl Schedule {
         self.ask_for(name, command, Intent::Other("questions"))
     }
 
-    pub(super) fn ask_for(&mut self, name: &str, command: Command, intent: Intent) -> Result<Outcome, Violation> {
+    pub(super) fn ask_for(
+        &mut self,
+        name: &str,
+        command: Command,
+        intent: Intent,
+    ) -> Result<Outcome, Violation> {
         let kind = format!("{command:?}");
         let id = self.begin(name, command, intent);
         let end = self.c.now() + ANSWER_MS;
