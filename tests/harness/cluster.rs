@@ -386,14 +386,6 @@ impl Cluster {
         self.now = self.now.max(at);
     }
 
-    /// Whether anything sent by one of two nodes is on its way to the other.
-    pub(crate) fn is_between(&self, a: &str, b: &str) -> bool {
-        self.queue.values().any(|h| {
-            let from = h.over.as_ref().map(|(from, _)| from.as_str());
-            (h.to == a && from == Some(b)) || (h.to == b && from == Some(a))
-        })
-    }
-
     fn step(&mut self) -> bool {
         self.step_seen(&mut |_, _| {})
     }

@@ -16,7 +16,7 @@ use fourword_tests::simulation::Profile;
 use runner::{Totals, kept_seeds, run, setting, work};
 
 /// Faults and attacks that a run of all faults must have had, each many times.
-const FAULTS: [&str; 24] = [
+const FAULTS: [&str; 33] = [
     "frame lost",
     "frame doubled",
     "frame overtaken",
@@ -26,6 +26,7 @@ const FAULTS: [&str; 24] = [
     "disconnection",
     "gossip loss",
     "gossip dropped at the receiver",
+    "crash",
     "crash that loses what was not durable",
     "crash at the moment something is called saved",
     "clean stop",
@@ -36,17 +37,24 @@ const FAULTS: [&str; 24] = [
     "copied home: an older copy takes its place",
     "copied home: a twin is started",
     "clock skew",
+    "keys held back",
+    "late keys",
+    "members that turn",
     "hostile: garbage frame",
     "hostile: forged signature",
+    "hostile: another's name on an envelope",
+    "hostile: another's name on a message",
+    "hostile: malformed update",
+    "hostile: backdated envelope",
     "hostile: lying state or vector",
     "hostile: two branches of one log",
+    "hostile: removal of a senior",
     "hostile: removed and sends on",
 ];
 
 /// What people must have done in a run, each many times.
-const DONE: [&str; 12] = [
+const DONE: [&str; 11] = [
     "joins",
-    "late keys",
     "removals",
     "leavings",
     "demotions",

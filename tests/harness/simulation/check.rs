@@ -68,8 +68,6 @@ pub(super) struct Authored {
     /// How many of the statements that the node knows in the end it knew then.
     pub(super) knew: usize,
     pub(super) run: u64,
-    pub(super) log: LogId,
-    pub(super) sequence: u64,
 }
 
 impl Checker {
@@ -181,8 +179,6 @@ impl Checker {
                         epoch: own.header.epoch,
                         knew: self.known.get(&(name.to_owned(), run)).map_or(0, Vec::len),
                         run,
-                        log: *log,
-                        sequence: *sequence,
                     });
                 }
                 self.chain(world, name, (*log, *sequence), bytes)?;
@@ -528,10 +524,9 @@ pub(super) fn judge_author(
     let author = world.people.get(known.author).map(|person| person.id);
     // A node that was linked meanwhile writes as whoever it was linked to.
     let shown = world.person_of(&view.author.person);
-    let linked = world
-        .people
-        .get(known.author)
-        .is_some_and(|person| shown.is_some() && person.nodes.iter().any(|node| world.owner(node) == shown));
+    let is_of = |node: &String| world.owner(node) == shown || world.linking.contains(node);
+    let nodes = world.people.get(known.author).map(|person| person.nodes.as_slice()).unwrap_or_default();
+    let linked = shown.is_some() && nodes.iter().any(is_of);
     let by_author = author == Some(view.author.person) || linked;
     let right = by_author && known.group == group && !known.forged;
     demand(right, Rule::AuthorIsTrue, || {

@@ -33,11 +33,15 @@ pub(super) struct Claims {
     told: BTreeMap<(String, Vec<u8>), Standing>,
     /// By which word of a peer each node goes.
     heard: BTreeMap<(String, String), Standing>,
+    /// With which node each node's session with a device is: a home may have been copied.
+    sessions: BTreeMap<(String, DeviceKey), String>,
     /// The number of the last word of a peer about an entity that a node took.
     numbers: BTreeMap<(String, String, EntityId), u64>,
     /// With which nodes each node said to be in sync when it was last looked at, and whether in all
     /// documents of the entity.
     said: BTreeMap<(String, DocumentKey), BTreeMap<String, bool>>,
+    /// How often a node asked for a key that it lacked.
+    pub(super) late_keys: u64,
 }
 
 #[derive(Debug, Default)]
@@ -62,11 +66,6 @@ struct Stood {
 /// One message as shown, but for what depends on who looks.
 type Line = (MessageId, String, bool, PersonId, Vec<(String, usize)>);
 
-/// Whether a frame says how its sender stands.
-fn tells(bytes: &[u8]) -> bool {
-    matches!(Frame::decode(bytes), Ok(Frame::State { .. } | Frame::Quiet(_)))
-}
-
 impl Claims {
     /// Notes what an event may have changed.
     pub(super) fn note(&mut self, c: &Cluster, h: &Happened) {
@@ -77,23 +76,31 @@ impl Claims {
                 Effect::Write(batch) => {
                     changed.content |= batch.records.iter().any(|r| !matches!(r, Record::Local { .. }));
                 }
-                Effect::Send(_, bytes) if tells(bytes) => changed.sent.push(bytes.clone()),
+                Effect::Send(_, bytes) => match Frame::decode(bytes) {
+                    Ok(Frame::State { .. } | Frame::Quiet(_)) => changed.sent.push(bytes.clone()),
+                    Ok(Frame::Lacking { .. }) => self.late_keys += 1,
+                    _ => {}
+                },
                 _ => {}
             }
         }
         match &h.event {
             Event::Received(from, bytes) => {
-                if let (Some(peer), Ok(frame)) = (c.named(*from, &h.name), Frame::decode(bytes)) {
+                let peer = self.sessions.get(&(h.name.clone(), *from)).cloned();
+                if let (Some(peer), Ok(frame)) = (peer, Frame::decode(bytes)) {
                     self.hear(&h.name, peer, &frame, bytes);
                 }
             }
             Event::Connected(device) => {
                 if let Some(peer) = c.named(*device, &h.name) {
-                    self.heard.remove(&(h.name.clone(), peer));
+                    self.heard.remove(&(h.name.clone(), peer.clone()));
+                    self.sessions.insert((h.name.clone(), *device), peer);
                 }
             }
+            Event::Disconnected(device) => drop(self.sessions.remove(&(h.name.clone(), *device))),
             Event::Started { .. } => {
                 self.stood.remove(&h.name);
+                self.sessions.retain(|(name, _), _| *name != h.name);
                 self.said.retain(|(name, _), _| *name != h.name);
             }
             _ => {}
@@ -159,9 +166,8 @@ impl Claims {
             *whole.entry((claim.entity, claim.device)).or_insert(true) &= claim.state == SyncState::InSync;
         }
         for claim in claims.iter().filter(|claim| claim.state == SyncState::InSync) {
-            let Some(peer) = c.named(claim.device, name).filter(|peer| world.is_honest(peer)) else {
-                continue;
-            };
+            let peer = self.sessions.get(&(name.to_owned(), claim.device)).cloned();
+            let Some(peer) = peer.filter(|peer| world.is_honest(peer)) else { continue };
             if c.node(&peer).taken_over {
                 continue;
             }

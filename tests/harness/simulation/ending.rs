@@ -12,13 +12,14 @@ use fourword_protocol::command::{
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::Event;
 use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId, StatementId};
+use fourword_protocol::record::Record;
 use fourword_protocol::roster::{Body, Role, Roster, Statement};
 
 use super::check::{chat, is_stored, vectors};
 use super::schedule::Schedule;
 use super::truth;
 use super::verdict::{Rule, Violation, demand};
-use super::world::{Group, Intent};
+use super::world::{Group, Intent, Promise};
 use crate::insider::keys_of;
 use crate::trace;
 
@@ -26,6 +27,8 @@ use crate::trace;
 const SETTLE_MS: u64 = 900_000;
 /// How often it is looked at meanwhile.
 const LOOK_MS: u64 = 5_000;
+/// Peers that are quiet compare again after twice this at most.
+const COMPARE_MS: u64 = 65_000;
 /// How long a settled world must be quiet.
 const QUIET_MS: u64 = 600_000;
 
@@ -52,6 +55,7 @@ impl Schedule {
         let profile = &mut self.c.network.profile;
         (profile.lost, profile.doubled, profile.overtaken) = (0, 0, 0);
         self.checker.crash_at_answer = None;
+        self.c.lose_no_more();
         self.c.mend();
         // What was to fail at its next flush never does.
         for name in self.world.nodes.keys().cloned().collect::<Vec<_>>() {
@@ -60,7 +64,6 @@ impl Schedule {
         self.run_for(500)?;
         self.repair();
         self.raise(true)?;
-        self.come_back();
         self.run_for(2_000)
     }
 
@@ -75,7 +78,13 @@ impl Schedule {
             for name in &honest {
                 let device = self.c.device(name).filter(|_| self.c.is_up(name));
                 let is_in = device.is_some_and(|device| roster.reading().member_of(&device).is_some());
-                if is_in && !matches!(self.c.peek(name, Command::Show(words)), Some(Reply::Entity(_))) {
+                let asks = |((of, _), intent): (&(String, _), &Intent)| {
+                    of == name && matches!(intent, Intent::Join { group: at } if *at == group)
+                };
+                if !is_in || self.world.asked.iter().any(asks) {
+                    continue;
+                }
+                if !matches!(self.c.peek(name, Command::Show(words)), Some(Reply::Entity(_))) {
                     let by = JoinBy::Words { id: None, note: String::new() };
                     let join = Command::Join { words, by, peers: Vec::new() };
                     self.begin(name, join, Intent::Join { group });
@@ -121,6 +130,7 @@ impl Schedule {
         let end = self.c.now() + SETTLE_MS;
         loop {
             self.c.connect_all();
+            self.come_back();
             self.run_for(LOOK_MS)?;
             let Some(open) = self.unsettled() else { return Ok(()) };
             demand(self.c.now() < end, Rule::StatusSettles, || open)?;
@@ -214,6 +224,13 @@ impl Schedule {
 
     fn look_at_end(&mut self) -> Result<(), Violation> {
         self.look_at_askers()?;
+        // What was not in memory is read when it is asked for.
+        for name in self.honest() {
+            for group in 0..self.world.groups.len() {
+                let _ = chat(&mut self.c, &self.world, &name, group);
+            }
+        }
+        self.run_for(1_000)?;
         let mut rosters: BTreeMap<usize, Roster> = BTreeMap::new();
         for group in 0..self.world.groups.len() {
             let root = self.world.root_of(group);
@@ -264,6 +281,12 @@ impl Schedule {
         nodes: &[String],
     ) -> Result<Vec<MessageView>, Violation> {
         let mut first: Option<(Vec<MessageView>, Vec<MemberView>, Held)> = None;
+        let shows: Vec<bool> =
+            nodes.iter().map(|name| chat(&mut self.c, &self.world, name, at).is_some()).collect();
+        if !shows.contains(&true) {
+            // The one home that knew of a child was replaced by an older copy.
+            return Ok(Vec::new());
+        }
         for name in nodes {
             let chat = chat(&mut self.c, &self.world, name, at);
             let Some(chat) = chat else {
@@ -316,13 +339,8 @@ impl Schedule {
             let promise = &saved.promise;
             let envelope = truth::envelope_at(&self.c, &promise.node, &promise.log, promise.sequence);
             let void = envelope.as_ref().is_some_and(|envelope| truth::is_void(roster, envelope));
-            let left = truth::left_with(roster, &promise.log, promise.sequence);
-            let taken_along =
-                left && !nodes.iter().any(|name| is_stored(&self.c, name, &promise.log, promise.sequence));
-            // Its author's home is lost, and whoever had it then is in the group no more.
-            let out =
-                !nodes.contains(&promise.node) && self.c.device(&promise.node) != Some(promise.log.device);
-            demand(void || promise.given_up || taken_along || out, Rule::SavedIsShown, || {
+            let taken_along = self.is_taken_along(promise, nodes);
+            demand(void || promise.given_up || taken_along, Rule::SavedIsShown, || {
                 let (incarnation, sequence) = (promise.log.incarnation.0, promise.sequence);
                 let place = format!("at {sequence} of log {incarnation:016x}");
                 let holds = |name: &&String| is_stored(&self.c, name, &promise.log, sequence);
@@ -337,9 +355,7 @@ impl Schedule {
             let Some(view) = shown.get(id).filter(|view| !view.message.deleted) else { continue };
             let stands = promises.iter().filter(|promise| !promise.given_up).any(|promise| {
                 let envelope = truth::envelope_at(&self.c, &promise.node, &promise.log, promise.sequence);
-                let left = truth::left_with(roster, &promise.log, promise.sequence);
-                let taken_along = left
-                    && !nodes.iter().any(|name| is_stored(&self.c, name, &promise.log, promise.sequence));
+                let taken_along = self.is_taken_along(promise, nodes);
                 !taken_along && envelope.is_some_and(|envelope| !truth::is_void(roster, &envelope))
             });
             demand(!stands, Rule::DeletedStaysDeleted, || {
@@ -349,13 +365,19 @@ impl Schedule {
         let void: Vec<(String, String)> = saved
             .iter()
             .filter(|(id, saved)| !shown.contains_key(id) && !saved.promise.given_up)
-            .filter(|(_, saved)| !truth::left_with(roster, &saved.promise.log, saved.promise.sequence))
+            .filter(|(_, saved)| !self.is_taken_along(&saved.promise, nodes))
             .map(|(_, saved)| (saved.promise.node.clone(), saved.text.clone()))
             .collect();
         for (node, text) in void {
             self.look_at_told(at, &node, &text)?;
         }
         Ok(())
+    }
+
+    /// Whether nobody who is in ever had something, and whoever has it is out: no member asks those.
+    fn is_taken_along(&self, promise: &Promise, nodes: &[String]) -> bool {
+        let holds = |name: &String| is_stored(&self.c, name, &promise.log, promise.sequence);
+        !nodes.contains(&promise.node) && !nodes.iter().any(holds)
     }
 
     /// The author of something that counts for nobody is told so.
@@ -442,21 +464,16 @@ impl Schedule {
 
     /// Settled nodes write nothing and send nothing but comparisons.
     fn stay_quiet(&mut self) -> Result<(), Violation> {
-        // What was told last may still be on its way.
-        self.run_for(5_000)?;
+        // What was told last may still be on its way, and some things are tidied at a comparison.
+        self.run_for(2 * COMPARE_MS)?;
         self.checker.claims.look_at_rest(&self.c, &self.honest())?;
         let end = self.c.now() + QUIET_MS;
         let honest: BTreeSet<String> = self.honest().into_iter().collect();
-        let joining = self.world.asked.values().any(|intent| matches!(intent, Intent::Join { .. }));
-        if joining {
-            // Who still wants in goes on knocking.
-            return Ok(());
-        }
         while self.c.next_at().is_some_and(|at| at <= end) {
             let mut loud = None;
             self.c.step_seen(&mut |_, h| {
                 let is_news = |effect: &&Effect| match effect {
-                    Effect::Write(batch) => !batch.records.is_empty(),
+                    Effect::Write(batch) => batch.records.iter().any(|record| !is_of_joining(record)),
                     Effect::Publish(..) => true,
                     _ => false,
                 };
@@ -475,6 +492,12 @@ impl Schedule {
         self.c.pass_to(end);
         Ok(())
     }
+}
+
+/// Whoever still wants in somewhere goes on trying, and is remembered.
+fn is_of_joining(record: &Record) -> bool {
+    let kinds = ["join", "seek", "request", "denial"];
+    matches!(record, Record::Local { key, .. } if kinds.contains(&key.kind.as_str()))
 }
 
 /// What two nodes do not agree on, in words.

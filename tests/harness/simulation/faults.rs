@@ -1,6 +1,8 @@
 //! What breaks: connections, disks, processes, homes and clocks. Each fault is counted by kind.
 
 use fourword_protocol::event::Event;
+use fourword_protocol::roster::{Body, Statement};
+use fourword_protocol::wire::Frame;
 use fourword_storage::Fault;
 use rand::Rng;
 
@@ -14,6 +16,16 @@ const HOUR_MS: i64 = 3_600_000;
 const SKEW_HOURS_MAX: i64 = 96;
 /// How long one hears nothing before the connection is given up.
 const SILENCE_MS: (u64, u64) = (2_000, 20_000);
+
+/// Whether a frame gives keys of epochs to devices.
+fn gives_keys(frame: &Frame) -> bool {
+    let Frame::Statements { statements, .. } = frame else { return false };
+    let seals = |bytes: &Vec<u8>| match Statement::read(bytes).as_ref().map(Statement::body) {
+        Ok(Body::SealKey { .. } | Body::Epoch { .. }) => true,
+        _ => false,
+    };
+    statements.iter().any(seals)
+}
 
 impl Schedule {
     /// One fault.
@@ -40,6 +52,7 @@ impl Schedule {
             23 => self.keep_copy(&a),
             24..=25 => self.checker.crash_at_answer = Some(a),
             26 => self.start_copy(&a),
+            28 => self.hold_back_keys(&a),
             27 => {
                 self.faults.count("gossip dropped at the receiver");
                 if let (true, Some(of)) = (self.c.is_up(&a), self.c.device(&b)) {
@@ -86,6 +99,18 @@ impl Schedule {
             self.faults.count("one-way partition");
             let until = draw::within(&mut self.random, SILENCE_MS);
             self.c.mute(a, b, until);
+        }
+    }
+
+    /// Seals do not reach a node for a while, though all else does.
+    fn hold_back_keys(&mut self, to: &str) {
+        if self.profile == Profile::Untimed {
+            return;
+        }
+        self.faults.count("keys held back");
+        for from in self.world.nodes.keys().filter(|from| *from != to).cloned().collect::<Vec<_>>() {
+            let count = draw::within(&mut self.random, (1, 3));
+            self.c.lose(&from, to, gives_keys, count);
         }
     }
 

@@ -8,10 +8,10 @@
 use std::collections::BTreeSet;
 
 use fourword_protocol::command::{Command, MemberCommand, SyncState};
-use fourword_protocol::ids::{DeviceKey, LogId, StatementId};
+use fourword_protocol::ids::{DeviceKey, Digest, EnvelopeHash, Incarnation, LogHead, LogId, StatementId};
 use fourword_protocol::roster::{Body, Role};
 use fourword_protocol::schema::Concern;
-use fourword_protocol::wire::Frame;
+use fourword_protocol::wire::{DocumentState, Frame, State, Vector};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
@@ -20,7 +20,7 @@ use super::truth;
 use super::verdict::{Rule, Violation, demand};
 use super::world::Intent;
 use crate::draw;
-use crate::insider::{Insider, Log, frame, page};
+use crate::insider::{Insider, Log, frame, in_the_name_of, page};
 
 /// In which step they turn.
 const TURNING: (u64, u64) = (30, 90);
@@ -70,11 +70,15 @@ impl Schedule {
         if !draw::once_in(&mut self.renegades.random, TRIES) {
             return Ok(());
         }
-        match self.renegades.random.next_u64() % 4 {
+        match self.renegades.random.next_u64() % 9 {
             0 => self.forge(&turned),
             1 => self.oust(&turned),
             2 => return self.part(&turned),
-            _ => self.write_beyond(&turned),
+            3..=4 => self.write_beyond(&turned),
+            5 => self.write_as_another(&turned),
+            6 => self.write_nonsense(&turned),
+            7 => self.write_backdated(&turned),
+            _ => self.lie(&turned),
         }
         Ok(())
     }
@@ -146,10 +150,89 @@ impl Schedule {
         if let Some(last) = bytes.last_mut() {
             *last ^= 1;
         }
-        self.faults.count("hostile: bad signature");
+        self.faults.count("hostile: forged signature");
         for to in self.reached(&turned.helper.name) {
             self.give(&turned.helper, &to, page(turned.helper.entity, vec![bytes.clone()]));
         }
+    }
+
+    fn give_all(&mut self, by: &Insider, kind: &str, frame: &[u8]) {
+        self.faults.count(kind);
+        for to in self.reached(&by.name) {
+            self.give(by, &to, frame.to_vec());
+        }
+    }
+
+    fn forged_text(&mut self, by: usize) -> String {
+        let text = self.world.new_text(by, 0, 0);
+        self.world.texts.entry(text.clone()).and_modify(|text| text.forged = true);
+        text
+    }
+
+    /// An envelope that names an honest device as its author, signed with another key; and one of
+    /// its own device that writes a message in somebody else's name.
+    fn write_as_another(&mut self, turned: &Turned) {
+        let helper = &turned.helper;
+        let Some(victim) = self.reached(&helper.name).pop() else { return };
+        let Some(device) = self.c.device(&victim) else { return };
+        let text = self.forged_text(turned.by);
+        let bytes = in_the_name_of(&device, &self.begin_log(helper).say(&text));
+        self.give_all(helper, "hostile: another's name on an envelope", &page(helper.entity, vec![bytes]));
+        let Some(person) = helper.roster.person_of(&device) else { return };
+        let text = self.forged_text(turned.by);
+        let mut log = self.begin_log(helper);
+        let put = log.message(person, &text);
+        let envelope = log.put(put);
+        let frame = frame(helper.entity, std::slice::from_ref(&envelope)).encode();
+        self.give_all(helper, "hostile: another's name on a message", &frame);
+    }
+
+    /// An envelope in which there is no update.
+    fn write_nonsense(&mut self, turned: &Turned) {
+        let helper = &turned.helper;
+        let nonsense: Vec<u8> = (0..64).map(|_| self.renegades.random.next_u32().to_le_bytes()[0]).collect();
+        let envelope = self.begin_log(helper).write(&nonsense);
+        let frame = frame(helper.entity, std::slice::from_ref(&envelope)).encode();
+        self.give_all(helper, "hostile: malformed update", &frame);
+    }
+
+    /// A log whose second envelope claims to know less than its first.
+    fn write_backdated(&mut self, turned: &Turned) {
+        let helper = &turned.helper;
+        let mut log = self.begin_log(helper);
+        let text = self.world.new_text(turned.by, 0, 0);
+        log.say(&text);
+        let text = self.forged_text(turned.by);
+        let put = log.message(helper.person, &text);
+        let update = log.update(&put);
+        let mut header = log.header();
+        header.heads = helper.roster.ids().filter(|id| id.0 == helper.entity.0).collect();
+        let first = log.page();
+        let second = helper.seal(header, &update);
+        let frame = frame(helper.entity, std::slice::from_ref(&second)).encode();
+        self.give_all(helper, "hostile: backdated envelope", &first);
+        self.give_all(helper, "hostile: backdated envelope", &frame);
+    }
+
+    /// Frames about how things stand that are not so, and frames that are none.
+    fn lie(&mut self, turned: &Turned) {
+        let helper = &turned.helper;
+        let document = helper.document(&Concern::Chat);
+        let Some(victim) = self.reached(&helper.name).pop().and_then(|name| self.c.device(&name)) else {
+            return;
+        };
+        let (sequence, hash) = (1 << 40, EnvelopeHash([7; 32]));
+        let incarnation = Incarnation(self.renegades.random.next_u64());
+        let logs = vec![(victim, incarnation, LogHead { sequence, hash })];
+        let vector = Vector { entity: helper.entity, document, page: 0, logs, last: true };
+        self.give_all(helper, "hostile: lying state or vector", &Frame::Vector(vector).encode());
+        let vector = Digest([9; 32]);
+        let documents = vec![DocumentState { document, vector, content: Some(Digest([8; 32])) }];
+        let state = State { entity: helper.entity, roster: helper.roster.digest(), documents };
+        let number = self.renegades.random.next_u64();
+        self.give_all(helper, "hostile: lying state or vector", &Frame::State { number, state }.encode());
+        let garbage: Vec<u8> = (0..40).map(|_| self.renegades.random.next_u32().to_le_bytes()[0]).collect();
+        self.give_all(helper, "hostile: garbage frame", &garbage);
     }
 
     /// A statement that puts out the founder, by somebody junior.
@@ -180,7 +263,7 @@ impl Schedule {
         let texts = [0; 3].map(|_| self.world.new_text(turned.by, 0, 0));
         let mut log = self.begin_log(&turned.helper);
         log.say(&texts[0]);
-        self.faults.count("hostile: two branches");
+        self.faults.count("hostile: two branches of one log");
         for (to, text) in [&a, &b].into_iter().zip(&texts[1..]) {
             let mut branch = log.branch(1);
             branch.say(text);
@@ -228,7 +311,7 @@ impl Schedule {
         if let Some(text) = self.world.texts.get_mut(&text) {
             text.beyond = Some((removal, of, 1));
         }
-        self.faults.count("hostile: writing beyond a removal");
+        self.faults.count("hostile: removed and sends on");
         for to in self.reached(&turned.helper.name) {
             if self.checker.knows(&self.c, &to, &removal) {
                 let page = frame(exile.entity, std::slice::from_ref(&envelope));

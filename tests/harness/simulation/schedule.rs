@@ -93,6 +93,7 @@ impl Schedule {
     pub(super) fn report(&self, seed: u64, steps: u64) -> Report {
         let mut faults = self.faults.clone();
         faults.merge(&self.c.faults);
+        faults.add("late keys", self.checker.claims.late_keys);
         Report {
             seed,
             nodes: self.world.nodes.len() as u64,

@@ -43,16 +43,6 @@ pub(super) fn lettings_in(roster: &Roster, device: &DeviceKey) -> usize {
     statements.filter(|statement| lets_in(statement)).count()
 }
 
-/// Whether somebody left by itself with this position of its log, so that nobody asks it any more
-/// for what it may not have given to anybody.
-pub(super) fn left_with(roster: &Roster, log: &LogId, sequence: u64) -> bool {
-    let statements = roster.ids().filter_map(|id| roster.statement(&id));
-    statements.filter(|statement| statement.author() == log.device).any(|statement| match statement.body() {
-        Body::Leave { vectors } => vectors.iter().any(|(of, head)| of == log && head.sequence >= sequence),
-        _ => false,
-    })
-}
-
 /// The envelope at a position of a log, as a node's disk has it.
 pub(super) fn envelope_at(c: &Cluster, name: &str, log: &LogId, sequence: u64) -> Option<Envelope> {
     let query = Query::Log { log: *log, after: sequence - 1, bytes_max: 1, except: Vec::new() };

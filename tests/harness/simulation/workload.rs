@@ -161,7 +161,14 @@ impl Schedule {
             0 => self.invite(&name, person),
             1..=3 => self.join(&name, person),
             4 => self.ask_in(&name, person),
-            5 => self.look_who_asks(&name, person),
+            5 => {
+                // The founder may decide, and is told who asks before.
+                let founder = self.world.groups.first().map_or(person, |group| group.founder);
+                let of_founder = self.world.people[founder].nodes[0].clone();
+                if self.c.is_up(&of_founder) && self.c.device(&of_founder).is_some() {
+                    self.approve(&of_founder, founder);
+                }
+            }
             6 => self.approve(&name, person),
             _ if self.world.nodes.len() < NODES_MAX && draw::once_in(&mut self.random, 3) => {
                 let newcomer = format!("new{}", self.world.number());
