@@ -154,6 +154,7 @@ impl Replicator {
         parent: Option<FourWords>,
     ) -> Result<(), Refusal> {
         check_name(&name)?;
+        self.check_not_linking()?;
         if kind == Kind::Home {
             return Err(refusal(RefusalCode::Usage, "a home is made by the node itself", ""));
         }

@@ -473,9 +473,9 @@ fn author<'a>(
     if !roster.knows(&header.heads) {
         return Err(Want::Roster);
     }
-    let person = roster.person_of(&header.log.device);
-    let role = roster.role_at(&header.log.device, &header.heads, Some((&header.log, header.sequence)));
-    let (Some(person), Some(role)) = (person, role) else { return Ok(None) };
+    let place = Some((&header.log, header.sequence));
+    let author = roster.author_at(&header.log.device, &header.heads, place);
+    let Some((person, role)) = author else { return Ok(None) };
     let key = keys.get(&header.epoch).ok_or(Want::Key)?;
     let backdated = !before.is_empty() && !roster.follows(&header.heads, before);
     Ok(Some(Author { actor: Actor { person, role }, key, backdated }))

@@ -185,6 +185,7 @@ impl Replicator {
         by: JoinBy,
         peers: Vec<String>,
     ) -> Result<(), Refusal> {
+        self.check_not_linking()?;
         if peers.len() > INVITE_ADDRESSES_MAX || peers.iter().any(|peer| peer.len() > ADDRESS_BYTES_MAX) {
             let message = format!("at most {INVITE_ADDRESSES_MAX} addresses of {ADDRESS_BYTES_MAX} bytes");
             return Err(refusal(RefusalCode::Usage, message, "give fewer or shorter addresses"));

@@ -497,3 +497,21 @@ fn of_several_removals_the_furthest_report_on_any_of_them_holds() {
     assert_eq!(cut(&joined), 8);
     assert_eq!(Replica::join(&[&by_ben, &by_ada]).picture(), joined.picture());
 }
+
+#[test]
+fn a_device_that_lets_two_people_have_it_writes_as_one_of_them_at_every_replica() {
+    let start = Replica::of("ada", &[("ben", Role::Member)]);
+    let (mut certified, mut added) = (start.clone(), start);
+    certified.says("ben", Body::Certify { device: device("eve").card(person("ben")) });
+    added.says("ada", add("eve", Role::Member));
+    for joined in [Replica::join(&[&certified, &added]), Replica::join(&[&added, &certified])] {
+        let (roster, eve) = (&joined.roster, key("eve"));
+        let writes_as = roster.author_at(&eve, &roster.heads(), None).map(|(person, _)| person);
+        let stands_as = roster.reading().member_of(&eve).map(|(person, _)| person);
+        assert_eq!(
+            [writes_as, stands_as, roster.person_of(&eve)],
+            [Some(person("ben")); 3],
+            "the senior one"
+        );
+    }
+}

@@ -1,6 +1,6 @@
 //! Getting in by invite: who is let in, who is not, and what each is told.
 
-use fourword_protocol::command::{Command, JoinBy, Outcome, RefusalCode, Reply};
+use fourword_protocol::command::{Command, DeviceCommand, JoinBy, Kind, Outcome, RefusalCode, Reply};
 use fourword_protocol::roster::Role;
 use fourword_protocol::roster::invite::InviteCode;
 use fourword_tests::cluster::Cluster;
@@ -117,4 +117,27 @@ fn a_join_begun_while_nobody_can_be_reached_is_finished_after_a_restart() {
     c.heal();
     c.run_for(120_000);
     assert_eq!(c.read_chat("ben", group), Vec::<String>::new());
+}
+
+#[test]
+fn a_node_that_is_being_linked_joins_and_founds_nothing_of_its_own_meanwhile() {
+    let mut c = Cluster::new(90);
+    c.add("ada");
+    c.add("cem");
+    let group = c.create_group("ada", "team");
+    let code = c.invite("ada", group, Role::Member, 1);
+    let made = c.must("ada", Command::Device(DeviceCommand::Add { addresses: Vec::new() }));
+    let Reply::Link(link) = made else { panic!("{made:?}") };
+    let linking = c.begin("cem", Command::Device(DeviceCommand::Link { code: link, peers: Vec::new() }));
+    c.run_for(100);
+    let join = Command::Join { words: group, by: JoinBy::Code(code.clone()), peers: Vec::new() };
+    let found = Command::Create { kind: Kind::Group, name: "own".into(), parent: None };
+    for command in [join, found] {
+        let outcome = c.ask("cem", command);
+        assert!(matches!(&outcome, Outcome::Refused(r) if r.code == RefusalCode::Pending), "{outcome:?}");
+    }
+    // Nobody could be reached; then it is free again.
+    c.run_for(10 * 60_000);
+    assert!(matches!(c.answer("cem", linking), Some(Outcome::Refused(_))));
+    c.join("cem", group, &code);
 }

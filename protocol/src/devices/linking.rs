@@ -210,6 +210,18 @@ impl Replicator {
         Ok(())
     }
 
+    /// Refuses while this device is being linked: it may be another person's by now, who has told
+    /// its groups so, and must be in no group of its own then.
+    pub(crate) fn check_not_linking(&self) -> Result<(), Refusal> {
+        match self.devices.linking.attempt {
+            None => Ok(()),
+            Some(_) => {
+                let message = "this device is being linked to a person";
+                Err(refusal(RefusalCode::Pending, message, "wait until that is done, or has failed"))
+            }
+        }
+    }
+
     /// Dials and shows the code again where its turn has come, or gives up.
     pub(crate) fn try_link(&mut self) {
         let now = self.now.instant;

@@ -55,7 +55,18 @@ impl Roster {
         heads: &[StatementId],
         place: Option<(&LogId, u64)>,
     ) -> Option<Role> {
-        self.reading().role_by(&self.graph, &self.heirs, device, heads, place)
+        self.author_at(device, heads, place).map(|(_, role)| role)
+    }
+
+    /// As `role_at`, and whose the device was for who wrote there: a device that lets itself be
+    /// bound to two people writes as one of them, the same at every replica.
+    pub fn author_at(
+        &self,
+        device: &DeviceKey,
+        heads: &[StatementId],
+        place: Option<(&LogId, u64)>,
+    ) -> Option<(PersonId, Role)> {
+        self.reading().author_by(&self.graph, &self.heirs, device, heads, place)
     }
 
     /// The head that was held of a log when its device was removed, demoted or revoked: the branch
@@ -72,10 +83,15 @@ impl Roster {
         reach(graph, judgement, &acts, &BTreeSet::from([log.device])).get(log).copied()
     }
 
-    /// Whose device it is or ever was: each is bound to one person by its own signature.
+    /// Whose device it is or ever was. It is bound to a person by its own signature; of several,
+    /// as no honest device has, the most senior one.
     pub fn person_of(&self, device: &DeviceKey) -> Option<PersonId> {
-        let seat = self.graph.seats_with(device).first()?;
-        Some(self.graph.memberships[self.graph.seats[*seat].membership].person)
+        let seats = match self.graph.seats_with(device) {
+            [seat] => return Some(self.graph.memberships[self.member(*seat)].person),
+            seats => seats.iter(),
+        };
+        let position = |seat: &&SeatIx| self.reading().judgement.position[self.member(**seat)];
+        seats.min_by_key(position).map(|seat| self.graph.memberships[self.member(*seat)].person)
     }
 
     /// Whether the author of one log is senior to that of another: by its most senior membership,
@@ -244,22 +260,29 @@ impl Reading {
         heads: &[StatementId],
         place: Option<(&LogId, u64)>,
     ) -> Option<Role> {
-        self.role_by(graph, &RefCell::default(), device, heads, place)
+        self.author_by(graph, &RefCell::default(), device, heads, place).map(|(_, role)| role)
     }
 
-    fn role_by(
+    /// Whose the device was for who wrote at these heads, and with which role: of several people
+    /// whose card it signed the one with the greatest role, then the most senior one.
+    fn author_by(
         &self,
         graph: &Graph,
         heirs: &RefCell<Heirs>,
         device: &DeviceKey,
         heads: &[StatementId],
         place: Option<(&LogId, u64)>,
-    ) -> Option<Role> {
+    ) -> Option<(PersonId, Role)> {
         let past = graph.past_of(heads)?;
         let seats = graph.seats_with(device).iter();
         let known = seats.filter(|seat| past.contains(graph.seats[**seat].statement));
         let heir = || heirs.borrow_mut().among(graph, heads, &past);
-        known.filter_map(|seat| self.role_of_seat(graph, *seat, &past, place, heir)).max()
+        let ranked = known.filter_map(|seat| {
+            let role = self.role_of_seat(graph, *seat, &past, place, heir)?;
+            let m = graph.seats[*seat].membership;
+            Some((role, std::cmp::Reverse(self.judgement.position[m]), graph.memberships[m].person))
+        });
+        ranked.max().map(|(role, _, person)| (person, role))
     }
 
     fn role_of_seat(

@@ -48,8 +48,19 @@ pub(super) struct Claims {
 struct Changed {
     /// What it holds may be another.
     content: bool,
-    /// Frames by which it told how it stands.
-    sent: Vec<Vec<u8>>,
+    /// Frames by which it told how it stands, and what it had written when it told.
+    sent: Vec<(Vec<u8>, Written)>,
+}
+
+/// What a node had written in an event when it told how it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    /// Nothing that came in that event: it told how it stood before.
+    Nothing,
+    /// Some of it: how it stood then was never seen.
+    Some,
+    /// All of it.
+    All,
 }
 
 /// How a node stands with each entity of which it has read all.
@@ -71,16 +82,26 @@ impl Claims {
     pub(super) fn note(&mut self, c: &Cluster, h: &Happened) {
         let changed = self.changed.entry(h.name.clone()).or_default();
         changed.content |= matches!(h.event, Event::Loaded(..) | Event::WriteFailed(..) | Event::Asked(..));
+        let writes = |effect: &Effect| match effect {
+            Effect::Write(batch) => batch.records.iter().any(|r| !matches!(r, Record::Local { .. })),
+            _ => false,
+        };
+        let mut left = h.effects.iter().filter(|effect| writes(effect)).count();
+        let total = left;
+        changed.content |= total > 0;
         for effect in &h.effects {
-            match effect {
-                Effect::Write(batch) => {
-                    changed.content |= batch.records.iter().any(|r| !matches!(r, Record::Local { .. }));
+            left -= usize::from(writes(effect));
+            let Effect::Send(_, bytes) = effect else { continue };
+            match Frame::decode(bytes) {
+                Ok(Frame::State { .. } | Frame::Quiet(_)) => {
+                    let written = match left {
+                        0 => Written::All,
+                        left if left == total => Written::Nothing,
+                        _ => Written::Some,
+                    };
+                    changed.sent.push((bytes.clone(), written));
                 }
-                Effect::Send(_, bytes) => match Frame::decode(bytes) {
-                    Ok(Frame::State { .. } | Frame::Quiet(_)) => changed.sent.push(bytes.clone()),
-                    Ok(Frame::Lacking { .. }) => self.late_keys += 1,
-                    _ => {}
-                },
+                Ok(Frame::Lacking { .. }) => self.late_keys += 1,
                 _ => {}
             }
         }
@@ -144,13 +165,18 @@ impl Claims {
             if !c.is_up(&name) || c.node(&name).taken_over {
                 continue;
             }
-            if changed.content || !self.stood.contains_key(&name) {
+            let before = self.stood.get(&name).cloned();
+            if changed.content || before.is_none() {
                 let stood = how_it_stands(c, world, &name);
                 self.stood.insert(name.clone(), stood);
             }
-            for frame in changed.sent {
-                let stood = self.stood.get(&name).cloned().unwrap_or_default();
-                self.told.insert((name.clone(), frame), stood);
+            for (frame, written) in changed.sent {
+                let stood = match written {
+                    Written::All => self.stood.get(&name).cloned(),
+                    Written::Nothing => before.clone(),
+                    Written::Some => None,
+                };
+                self.told.insert((name.clone(), frame), stood.unwrap_or_default());
             }
             self.look_at(c, world, &name)?;
         }
