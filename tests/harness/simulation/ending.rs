@@ -72,9 +72,8 @@ impl Schedule {
     fn come_back(&mut self) {
         let honest = self.honest();
         for group in 0..self.world.groups.len() {
-            let Group { words, founder, parent, .. } = self.world.groups[group].clone();
-            let founder = self.world.people[founder].nodes[0].clone();
-            let Some(roster) = self.roster_at(&founder, group).filter(|_| parent.is_none()) else { continue };
+            let Group { words, parent, .. } = self.world.groups[group].clone();
+            let Some(roster) = self.roster_of(group).filter(|_| parent.is_none()) else { continue };
             for name in &honest {
                 let device = self.c.device(name).filter(|_| self.c.is_up(name));
                 let is_in = device.is_some_and(|device| roster.reading().member_of(&device).is_some());
@@ -211,6 +210,12 @@ impl Schedule {
         roster.zip(device).is_some_and(|(roster, device)| roster.reading().member_of(&device).is_none())
     }
 
+    /// The roster of a group, as its founder has it or else somebody else.
+    fn roster_of(&self, group: usize) -> Option<Roster> {
+        let founder = self.world.people[self.world.groups[group].founder].nodes[..1].to_vec();
+        founder.iter().chain(&self.honest()).find_map(|name| self.roster_at(name, group))
+    }
+
     /// The roster of a group as a node's disk has it.
     fn roster_at(&self, name: &str, group: usize) -> Option<Roster> {
         let entity = self.world.groups.get(group)?.id;
@@ -235,9 +240,7 @@ impl Schedule {
         for group in 0..self.world.groups.len() {
             let root = self.world.root_of(group);
             if !rosters.contains_key(&root) {
-                let founder = self.world.groups[root].founder;
-                let founder = self.world.people[founder].nodes[0].clone();
-                let Some(roster) = self.roster_at(&founder, root) else { continue };
+                let Some(roster) = self.roster_of(root) else { continue };
                 rosters.insert(root, roster);
             }
             let Some(roster) = rosters.get(&root) else { continue };
@@ -471,9 +474,12 @@ impl Schedule {
         let honest: BTreeSet<String> = self.honest().into_iter().collect();
         while self.c.next_at().is_some_and(|at| at <= end) {
             let mut loud = None;
-            self.c.step_seen(&mut |_, h| {
+            self.c.step_seen(&mut |c, h| {
+                let enters = |entity: &EntityId| {
+                    !c.node(&h.name).machine.holdings().iter().any(|holding| holding.entity == *entity)
+                };
                 let is_news = |effect: &&Effect| match effect {
-                    Effect::Write(batch) => batch.records.iter().any(|record| !is_of_joining(record)),
+                    Effect::Write(batch) => batch.records.iter().any(|record| !is_of_joining(record, enters)),
                     Effect::Publish(..) => true,
                     _ => false,
                 };
@@ -495,9 +501,13 @@ impl Schedule {
 }
 
 /// Whoever still wants in somewhere goes on trying, and is remembered.
-fn is_of_joining(record: &Record) -> bool {
+fn is_of_joining(record: &Record, enters: impl Fn(&EntityId) -> bool) -> bool {
     let kinds = ["join", "seek", "request", "denial"];
-    matches!(record, Record::Local { key, .. } if kinds.contains(&key.kind.as_str()))
+    match record {
+        Record::Local { key, .. } => kinds.contains(&key.kind.as_str()),
+        Record::Statement { entity, .. } => enters(entity),
+        Record::Envelope { .. } => false,
+    }
 }
 
 /// What two nodes do not agree on, in words.
