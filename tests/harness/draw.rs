@@ -9,7 +9,7 @@ pub(crate) fn within(random: &mut impl Rng, (from, to): (u64, u64)) -> u64 {
 
 /// True once in so many times.
 pub(crate) fn once_in(random: &mut impl Rng, times: u64) -> bool {
-    random.next_u64() % times == 0
+    random.next_u64().is_multiple_of(times)
 }
 
 /// One of these, if there is any.

@@ -4,7 +4,7 @@
 //! that the daemon runs, over a store in memory, a network of delays and losses and a clock that
 //! moves only with the queue. What happens depends on the seed alone, so a failure is a seed.
 
-#![allow(clippy::panic, reason = "a harness fails its test by panicking")]
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "a harness fails its test by panicking")]
 
 mod clock;
 pub mod cluster;

@@ -236,13 +236,11 @@ impl Schedule {
             }
         }
         self.run_for(1_000)?;
-        let mut rosters: BTreeMap<usize, Roster> = BTreeMap::new();
+        let roots = (0..self.world.groups.len()).filter(|group| self.world.root_of(*group) == *group);
+        let rosters: BTreeMap<usize, Roster> =
+            roots.filter_map(|root| Some((root, self.roster_of(root)?))).collect();
         for group in 0..self.world.groups.len() {
             let root = self.world.root_of(group);
-            if !rosters.contains_key(&root) {
-                let Some(roster) = self.roster_of(root) else { continue };
-                rosters.insert(root, roster);
-            }
             let Some(roster) = rosters.get(&root) else { continue };
             self.look_at_group(group, root, roster)?;
         }

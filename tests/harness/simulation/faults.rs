@@ -20,9 +20,9 @@ const SILENCE_MS: (u64, u64) = (2_000, 20_000);
 /// Whether a frame gives keys of epochs to devices.
 fn gives_keys(frame: &Frame) -> bool {
     let Frame::Statements { statements, .. } = frame else { return false };
-    let seals = |bytes: &Vec<u8>| match Statement::read(bytes).as_ref().map(Statement::body) {
-        Ok(Body::SealKey { .. } | Body::Epoch { .. }) => true,
-        _ => false,
+    let seals = |bytes: &Vec<u8>| {
+        let read = Statement::read(bytes);
+        matches!(read.as_ref().map(Statement::body), Ok(Body::SealKey { .. } | Body::Epoch { .. }))
     };
     statements.iter().any(seals)
 }
