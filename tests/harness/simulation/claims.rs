@@ -2,8 +2,8 @@
 //!
 //! Messages take time, so what a node says can be true of a peer only as that peer was when it
 //! told. Three things are held to: what one says is what the other held when it sent that word;
-//! where both say so at one moment, both are equal then; and where nothing is under way between
-//! two that have nothing left to tell, one word is enough. Vectors and the chats as shown are
+//! where both say so at one moment, both are equal then; and in the end, where nothing is under way
+//! between two that have nothing left to tell, one word is enough. Vectors and the chats as shown are
 //! compared, never the digests that the machines go by.
 
 use std::collections::BTreeMap;

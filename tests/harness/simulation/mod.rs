@@ -1,8 +1,9 @@
 //! Random schedules: one seed draws a world, its faults and what people do in it.
 //!
-//! [`run`] plays one schedule: `workload` draws what people do, `faults` what breaks, `hostility`
-//! what the dishonest try. `check` looks at every event and says at once what must never be, and
-//! `ending` heals the world and demands that all agree. A failure is a value with its seed, and
+//! [`run`] plays one schedule: `workload` draws what people do, `faults` what breaks, `renegades`
+//! what members try that turn hostile. `check` looks at every event and says at once what must never
+//! be, `claims` and `wanted` at what nodes say of being in sync and of what is missing, and `ending`
+//! heals the world and demands that all agree. A failure is a value with its seed, and
 //! the same seed replays it, in any process. Invariant: the machines see nothing but events.
 
 mod check;
