@@ -34,6 +34,11 @@ const SEARCH_LAST: Duration = Duration::from_secs(300);
 /// How long a search waits at first, so that what happens at once is searched for once.
 const SEARCH_SOON: Duration = Duration(1_000);
 
+/// How often a device may say anew where it is reached, which costs a write and some dials: a burst,
+/// then one for each stretch of time. Networks change less often.
+const TELLS_BURST: u64 = 8;
+const TELLS_EVERY: Duration = Duration::from_secs(60);
+
 /// Whom this node looks for, and where.
 #[derive(Debug, Default)]
 pub(crate) struct Reaching {
@@ -175,6 +180,11 @@ impl Replicator {
 
     /// A connected device says where it can be reached: kept for a fellow member's.
     pub(crate) fn met(&mut self, device: DeviceKey, addresses: Vec<String>) {
+        let now = self.now.instant;
+        let session = self.sessions.get_mut(&device);
+        if !session.is_some_and(|session| session.meetings.take(now, TELLS_BURST, TELLS_EVERY)) {
+            return self.drop_counted("address told too often");
+        }
         if !self.is_fellow(device) {
             return;
         }

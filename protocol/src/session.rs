@@ -45,6 +45,8 @@ pub(crate) struct Session {
     pub(crate) listings: BTreeMap<EntityId, Listing>,
     /// How often it may ask for keys.
     pub(crate) key_asks: Allowance,
+    /// How often it may say where it is reached.
+    pub(crate) meetings: Allowance,
     /// How often it may compare everything.
     pub(crate) quiets: Allowance,
     /// The number of the state that it was told last.

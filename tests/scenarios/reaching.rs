@@ -194,3 +194,23 @@ fn a_node_is_found_by_its_groups_and_its_person_and_by_nothing_that_it_left() {
     c.settle();
     assert_eq!(c.offered("ben").len(), 2);
 }
+
+#[test]
+fn a_member_that_tells_ever_new_addresses_is_heard_now_and_then() {
+    let mut c = Cluster::new(11);
+    c.group_of(&["ada", "ben"]);
+    let kept = |c: &Cluster| {
+        let locals = c.remembered("ada").locals;
+        let (_, value) = locals.into_iter().find(|(key, _)| key.kind == "met").unwrap();
+        String::from_utf8_lossy(&value).into_owned()
+    };
+    for number in 0..100 {
+        c.tell_addresses("ada", "ben", vec![format!("sim:nowhere-{number}!")]);
+    }
+    c.settle();
+    assert!(kept(&c).contains("nowhere-7!"), "{}", kept(&c));
+    c.run_for(MINUTE_MS);
+    c.tell_addresses("ada", "ben", vec!["sim:there".to_owned()]);
+    c.settle();
+    assert!(kept(&c).contains("there"));
+}
