@@ -2,8 +2,12 @@
 //!
 //! A child has its own four words and documents; who is in, and under which keys they write, is
 //! its parent's. It is listed in the parent's core document by its genesis, so whoever is in the
-//! parent finds it there. Invariant: a child is opened only after its genesis was checked: it
-//! names a parent that is open here, and somebody who is or was in signed it.
+//! parent finds it there. A listing can turn out to count for nobody, like all else that its author
+//! wrote without the right to: then the child is closed. Invariant: a child is open exactly where
+//! an open parent lists it, and known only after its genesis was checked: it names a parent that is
+//! known here, and somebody who is or was in signed it.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::{CommandId, EntityView, Kind, Outcome, Refusal, RefusalCode, Reply};
 use crate::entity::Entity;
@@ -16,7 +20,6 @@ use crate::replicator::Replicator;
 use crate::roster::{Body, Genesis, Statement};
 use crate::schema::Concern;
 use crate::schema::core::{self, Listed};
-
 use crate::words::FourWords;
 
 /// The kind of the small values that keep children.
@@ -31,12 +34,20 @@ pub(crate) struct Child {
     pub(crate) parent: EntityId,
     /// As signed; at most `GENESIS_BYTES_MAX`.
     genesis: Vec<u8>,
+    /// It is listed, so far as is known: its documents are shown and compared with peers.
+    open: bool,
 }
 
 impl Entity {
-    /// This entity and all its children.
+    /// This entity and all its children that are open.
     pub(crate) fn places(&self) -> impl Iterator<Item = EntityId> {
-        self.children.keys().copied().chain([self.id])
+        self.children.values().filter(|child| child.open).map(|child| child.id).chain([self.id])
+    }
+
+    /// The documents of this entity and of its children that are open.
+    pub(crate) fn documents(&self) -> impl Iterator<Item = &Replica> {
+        let is_open = |place| place == self.id || self.children.get(&place).is_some_and(|child| child.open);
+        self.replicas.values().filter(move |replica| is_open(replica.of))
     }
 
     /// What this entity or a child of it is for.
@@ -71,7 +82,7 @@ impl Entity {
         fits && above && self.children.len() < CHILDREN_MAX && self.depth(parent) < PARENTS_MAX
     }
 
-    /// Opens a child by its genesis. False if it is open already or the genesis does not stand.
+    /// Opens a child by its genesis. False if it is known already or the genesis does not stand.
     pub(crate) fn open_child(&mut self, id: EntityId, genesis: &[u8]) -> bool {
         let Ok(statement) = Statement::read(genesis) else { return false };
         let Body::Genesis(Genesis { kind, parent: Some(parent), .. }) = statement.body() else {
@@ -82,57 +93,96 @@ impl Entity {
         if !ours || self.kind_of(id).is_some() || !self.takes_child(kind, parent) {
             return false;
         }
-        self.children.insert(id, Child { id, kind, parent, genesis: genesis.to_vec() });
+        self.children.insert(id, Child { id, kind, parent, genesis: genesis.to_vec(), open: true });
         self.found_documents();
         true
     }
 
-    /// What core documents list.
-    fn listed(&self) -> impl Iterator<Item = Listed> {
-        let cores = self.replicas.values().filter(|r| r.concern == Concern::Core);
-        cores.filter_map(Replica::live).flat_map(|live| core::children(&live.document))
+    /// What the core document of a place lists; `None` while that is not in memory as it counts.
+    fn listed_in(&self, place: EntityId) -> Option<Vec<Listed>> {
+        let core = self.document(place, &Concern::Core).filter(|core| !self.rejudge && !core.is_stale());
+        Some(core::children(&core.and_then(Replica::live)?.document))
+    }
+
+    /// What open places list that is not known yet.
+    fn unknown(&self) -> Vec<Listed> {
+        let listed = self.places().filter_map(|place| self.listed_in(place)).flatten();
+        listed.filter(|listed| self.kind_of(listed.id).is_none()).collect()
+    }
+
+    /// What each open place lists; `None` where that is not known now.
+    fn listings(&self) -> BTreeMap<EntityId, Option<BTreeSet<EntityId>>> {
+        let ids = |listed: Vec<Listed>| listed.into_iter().map(|listed| listed.id).collect();
+        self.places().map(|place| (place, self.listed_in(place).map(ids))).collect()
+    }
+
+    /// Opens the children that are listed and closes those that are not. True if any changed.
+    fn sort_children(&mut self) -> bool {
+        let mut changed = false;
+        // What is closed closes what is below it.
+        for _ in 0..PARENTS_MAX {
+            let listings = self.listings();
+            let mut turned = false;
+            for child in self.children.values_mut() {
+                let open = match listings.get(&child.parent) {
+                    Some(Some(listed)) => listed.contains(&child.id),
+                    Some(None) => child.open,
+                    None => false,
+                };
+                turned |= open != child.open;
+                child.open = open;
+            }
+            changed |= turned;
+            if !turned {
+                break;
+            }
+        }
+        changed
     }
 
     /// The name of this entity or of a child: what its own core says, else what it was listed as.
     pub(crate) fn name_of(&self, place: EntityId) -> String {
         let core = self.document(place, &Concern::Core).and_then(Replica::live);
         let own = core.and_then(|live| core::entity_name(&live.document));
-        own.or_else(|| self.listed().find(|l| l.id == place).map(|l| l.name)).unwrap_or_default()
+        let listed = || self.parent_of(place).and_then(|parent| self.listed_in(parent)).unwrap_or_default();
+        own.or_else(|| listed().into_iter().find(|l| l.id == place).map(|l| l.name)).unwrap_or_default()
     }
 }
 
 impl Replicator {
-    /// Opens the children that core documents list, after one of them changed.
-    pub(crate) fn open_children(&mut self, id: EntityId) {
+    /// Looks for children if this document is one that lists them.
+    pub(crate) fn core_changed(&mut self, id: EntityId, document: DocumentKey) {
+        let replica = self.entities.get(&id).and_then(|e| e.replicas.get(&document));
+        if replica.is_some_and(|replica| replica.concern == Concern::Core) {
+            self.look_for_children(id);
+        }
+    }
+
+    /// Opens the children that core documents list, after one of them changed, and closes those
+    /// that none lists any more.
+    fn look_for_children(&mut self, id: EntityId) {
         loop {
             let Some(entity) = self.entities.get_mut(&id) else { return };
+            let mut changed = entity.sort_children();
             let mut opened = Vec::new();
-            let new: Vec<Listed> = entity.listed().filter(|l| entity.kind_of(l.id).is_none()).collect();
-            for Listed { id: child, genesis, .. } in new {
+            for Listed { id: child, genesis, .. } in entity.unknown() {
                 if entity.open_child(child, &genesis) {
                     opened.push((child, record(id, child, &genesis)));
                 }
             }
-            if opened.is_empty() {
-                return;
-            }
             // A child's own core document is read next and may list others.
             for (child, record) in opened {
+                changed = true;
                 self.out.write(vec![record], Vec::new());
                 self.names.want_first(child.0, &mut self.out);
+            }
+            if !changed {
+                return;
             }
             self.load_documents(id);
             self.listen(id);
             self.compare_all(id);
             self.touch(id);
-        }
-    }
-
-    /// Looks for children if this document is one that lists them.
-    pub(crate) fn core_changed(&mut self, id: EntityId, document: DocumentKey) {
-        let replica = self.entities.get(&id).and_then(|e| e.replicas.get(&document));
-        if replica.is_some_and(|r| r.concern == Concern::Core) {
-            self.open_children(id);
         }
     }
 

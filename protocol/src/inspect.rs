@@ -42,10 +42,10 @@ pub struct Claim {
 }
 
 impl Replicator {
-    /// What this node holds of every document.
+    /// What this node holds of every document that is open.
     pub fn holdings(&self) -> Vec<Holding> {
         let entities = self.entities.values();
-        let replicas = entities.flat_map(|entity| entity.replicas.values().map(move |r| (entity, r)));
+        let replicas = entities.flat_map(|entity| entity.documents().map(move |r| (entity, r)));
         let holding = |(entity, replica): (&crate::entity::Entity, &crate::replica::Replica)| Holding {
             entity: entity.id,
             document: replica.key,

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use fourword_protocol::command::{Command, EntityView, JoinState, Kind, Outcome, RefusalCode, Reply};
+use fourword_protocol::command::{
+    Command, EntityView, JoinState, Kind, MemberCommand, Outcome, RefusalCode, Reply, SyncState,
+};
 use fourword_protocol::identity::{PersonCard, RootSecret};
 use fourword_protocol::ids::EntityId;
 use fourword_protocol::limits::{CHILDREN_MAX, PARENTS_MAX};
@@ -297,4 +299,69 @@ fn who_knows_the_words_of_a_channel_is_led_to_the_group_and_is_in_both_once_let_
         Reply::Joined(view, JoinState::Joined) => assert_eq!(view.words, top.words, "in already"),
         other => panic!("{other:?}"),
     }
+}
+
+/// Every node says that all of its documents are in sync.
+fn assert_settled(c: &mut Cluster, names: &[&str]) {
+    for name in names {
+        let Reply::Sync { documents, .. } = c.must(name, Command::SyncStatus(None)) else {
+            panic!("a status")
+        };
+        let settled = documents.iter().all(|document| document.state == SyncState::InSync);
+        assert!(settled, "{name}: {documents:#?}");
+    }
+}
+
+/// Ada's group with Ben and Cem in it. Ben, an admin, makes a channel while he is apart, alone or with
+/// Cem, and meanwhile Ada, who has not seen it, makes him a viewer; then all meet.
+fn channel_of_the_demoted(seed: u64, with_cem: bool) -> (Cluster, FourWords) {
+    let mut c = Cluster::new(seed);
+    let group = c.group_of(&["ada", "ben", "cem"]);
+    let Reply::Status(status) = c.must("ben", Command::Status) else { panic!("a status") };
+    let who = status.person.to_string();
+    let to = |role| Command::Member(group, MemberCommand::SetRole { who: who.clone(), role });
+    c.must("ada", to(Role::Admin));
+    c.settle();
+    c.isolate("ben");
+    if with_cem {
+        c.isolate("cem");
+        c.reunite("ben", "cem");
+    }
+    let channel = c.create_child("ben", Kind::Channel, "coffee", group);
+    c.settle();
+    if with_cem {
+        c.send_message("cem", channel, "still here");
+        c.settle();
+    }
+    assert!(view(&mut c, "ben", channel).is_some());
+    c.must("ada", to(Role::Viewer));
+    c.heal();
+    c.settle();
+    (c, channel)
+}
+
+#[test]
+fn a_channel_that_its_maker_had_no_right_to_make_is_closed_where_it_was_open() {
+    let (mut c, channel) = channel_of_the_demoted(12, false);
+    for _ in 0..2 {
+        for name in ["ada", "ben", "cem"] {
+            assert_eq!(view(&mut c, name, channel), None, "{name} shows it");
+        }
+        assert_settled(&mut c, &["ada", "ben", "cem"]);
+        c.crash("ben");
+        c.restart("ben");
+        c.heal();
+        c.settle();
+    }
+}
+
+#[test]
+fn a_channel_that_a_member_saw_in_time_outlives_the_right_of_who_made_it() {
+    let (mut c, channel) = channel_of_the_demoted(13, true);
+    for name in ["ada", "ben", "cem"] {
+        let seen = view(&mut c, name, channel).unwrap_or_else(|| panic!("{name} does not show it"));
+        assert_eq!(seen.name, "coffee");
+        assert_eq!(c.read_chat(name, channel), ["still here"], "{name}");
+    }
+    assert_settled(&mut c, &["ada", "ben", "cem"]);
 }

@@ -120,7 +120,7 @@ impl Replicator {
     /// How every document of an entity and its children stands.
     pub(crate) fn standings(&self, entity: &Entity) -> Vec<Standing> {
         let ours = self.ours(entity);
-        entity.replicas.values().map(|replica| self.standing(&ours, replica)).collect()
+        entity.documents().map(|replica| self.standing(&ours, replica)).collect()
     }
 
     fn ours<'a>(&self, entity: &'a Entity) -> Ours<'a> {
@@ -200,7 +200,7 @@ impl Replicator {
                 true => here(&ours, replica),
                 false => self.line(&ours, replica, device).0,
             };
-            let now = entity.replicas.values().map(|replica| (replica.key, state(replica))).collect();
+            let now = entity.documents().map(|replica| (replica.key, state(replica))).collect();
             let before = said.insert(device, now).unwrap_or_default();
             let now = said.get(&device).into_iter().flatten();
             let changed = now.filter(|(document, state)| before.get(document) != Some(state));
@@ -227,7 +227,7 @@ impl Replicator {
                 continue;
             };
             let ours = self.ours(entity);
-            let equal = entity.replicas.values().filter(|r| self.line(&ours, r, device).0 == InSync);
+            let equal = entity.documents().filter(|r| self.line(&ours, r, device).0 == InSync);
             let equal: BTreeSet<DocumentKey> = equal.map(|replica| replica.key).collect();
             if let Some(entity) = self.entities.get_mut(&id) {
                 let reading = entity.roster.reading();

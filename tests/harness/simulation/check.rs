@@ -6,6 +6,7 @@
 //! harness can know it from bytes that left the machine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use fourword_protocol::command::{
     ChatCommand, Command, CommandId, FaultKind, MessageView, Notice, Outcome, Reply,
@@ -17,11 +18,12 @@ use fourword_protocol::ids::{EntityId, EnvelopeHash, LogHead, LogId, StatementId
 use fourword_protocol::limits;
 use fourword_protocol::queues::Queues;
 use fourword_protocol::record::{BatchId, Page, Query, Record};
-use fourword_protocol::roster::{Body, Roster, Statement};
+use fourword_protocol::roster::{Body, Roster};
 use fourword_protocol::schema::chat::MessageId;
 use fourword_storage::Store;
 
 use super::claims::Claims;
+use super::rosters::Rosters;
 use super::truth;
 use super::verdict::{Rule, Violation, demand};
 use super::wanted::{self, Wanted};
@@ -41,8 +43,7 @@ pub struct Checker {
     heads: BTreeMap<String, BTreeMap<LogId, LogHead>>,
     /// Statements each run of a node has taken, in order.
     pub(super) known: BTreeMap<(String, u64), Vec<(EntityId, StatementId)>>,
-    /// Every statement that any honest node has taken.
-    pub(super) statements: BTreeMap<StatementId, (EntityId, Statement)>,
+    pub(super) rosters: Rosters,
     /// Envelopes that honest devices wrote: by whom, and how many statements it knew.
     pub(super) authored: Vec<Authored>,
     /// Messages that a run of a node has shown as deleted.
@@ -185,11 +186,7 @@ impl Checker {
             }
             Record::Statement { entity, id, bytes } => {
                 self.known.entry((name.to_owned(), c.node(name).run)).or_default().push((*entity, *id));
-                if !self.statements.contains_key(id)
-                    && let Ok(statement) = Statement::read(bytes)
-                {
-                    self.statements.insert(*id, (*entity, statement));
-                }
+                self.rosters.note(*entity, *id, bytes);
                 if let Some(group) = world.groups.iter().position(|group| group.id == *entity) {
                     self.members.insert((name.to_owned(), group));
                 }
@@ -304,24 +301,14 @@ impl Checker {
     }
 
     /// The roster that a node knew when it wrote an envelope.
-    pub(super) fn roster_when(&self, entity: EntityId, written: &Authored) -> Option<Roster> {
+    pub(super) fn roster_when(&self, entity: EntityId, written: &Authored) -> Option<Rc<Roster>> {
         let known = self.known.get(&(written.node.clone(), written.run))?.iter().take(written.knew);
-        let ids: Vec<StatementId> = known.filter(|(of, _)| *of == entity).map(|(_, id)| *id).collect();
-        self.roster_of(&ids)
+        self.rosters.of(entity, known.map(|(_, id)| *id))
     }
 
-    /// The roster of statements that honest nodes have taken, in any order; their signatures were
-    /// checked when they were first seen.
-    pub(super) fn roster_of(&self, ids: &[StatementId]) -> Option<Roster> {
-        let statements: Vec<&Statement> =
-            ids.iter().filter_map(|id| Some(&self.statements.get(id)?.1)).collect();
-        let is_genesis = |statement: &&&Statement| matches!(statement.body(), Body::Genesis(_));
-        let genesis = statements.iter().find(is_genesis)?;
-        let mut roster = Roster::new((*genesis).clone()).ok()?;
-        for statement in statements {
-            roster.add(statement.clone());
-        }
-        Some(roster)
+    /// The roster of an entity as a node's disk has it.
+    pub(super) fn roster_at(&self, c: &Cluster, name: &str, entity: EntityId) -> Option<Rc<Roster>> {
+        self.rosters.of(entity, c.remembered(name).statements.into_iter().map(|(_, id, _)| id))
     }
 
     // -- homes --------------------------------------------------------------------------------
@@ -394,7 +381,10 @@ impl Checker {
             }
             // What a disk did not take is forgotten, and was never said to be done.
             if seen.contains(&message.id) && !c.node(name).disk.failed {
-                let void = truth::deletion_is_void(c, world, name, group, &message.id);
+                let root = world.groups.get(world.root_of(group)).map(|root| root.id);
+                let roster = root.and_then(|root| self.roster_at(c, name, root));
+                let void = roster
+                    .is_some_and(|roster| truth::deletion_is_void(c, world, name, &roster, &message.id));
                 demand(void, Rule::DeletedStaysDeleted, || {
                     format!("{name} showed {:?} as deleted, and now shows it again", message.text)
                 })?;
@@ -414,7 +404,7 @@ impl Checker {
         };
         let known = self.known.get(&(name.to_owned(), c.node(name).run)).into_iter().flatten();
         let known: BTreeSet<StatementId> = known.map(|(_, id)| *id).collect();
-        let spared = known.iter().filter_map(|id| self.statements.get(id)).any(|(_, statement)| {
+        let spared = known.iter().filter_map(|id| self.rosters.statement(id)).any(|statement| {
             vectors(statement.body()).iter().any(|(of, head)| *of == log && head.sequence >= sequence)
         });
         demand(spared || !known.contains(&removal), Rule::RemovedWritesNothing, || {

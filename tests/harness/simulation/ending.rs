@@ -5,13 +5,14 @@
 //! nodes are quiet: they compare now and then, and write nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use fourword_protocol::command::{
     Command, JoinBy, MemberView, MessageView, Outcome, RefusalCode, Reply, SyncState,
 };
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::Event;
-use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId, StatementId};
+use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId};
 use fourword_protocol::record::Record;
 use fourword_protocol::roster::{Body, Role, Roster, Statement};
 
@@ -211,18 +212,14 @@ impl Schedule {
     }
 
     /// The roster of a group, as its founder has it or else somebody else.
-    fn roster_of(&self, group: usize) -> Option<Roster> {
+    fn roster_of(&self, group: usize) -> Option<Rc<Roster>> {
         let founder = self.world.people[self.world.groups[group].founder].nodes[..1].to_vec();
         founder.iter().chain(&self.honest()).find_map(|name| self.roster_at(name, group))
     }
 
     /// The roster of a group as a node's disk has it.
-    fn roster_at(&self, name: &str, group: usize) -> Option<Roster> {
-        let entity = self.world.groups.get(group)?.id;
-        let remembered = self.c.remembered(name).statements.into_iter();
-        let ids: Vec<StatementId> =
-            remembered.filter(|(of, ..)| *of == entity).map(|(_, id, _)| id).collect();
-        self.checker.roster_of(&ids)
+    pub(super) fn roster_at(&self, name: &str, group: usize) -> Option<Rc<Roster>> {
+        self.checker.roster_at(&self.c, name, self.world.groups.get(group)?.id)
     }
 
     // -- what must be so at the end -----------------------------------------------------------
@@ -237,7 +234,7 @@ impl Schedule {
         }
         self.run_for(1_000)?;
         let roots = (0..self.world.groups.len()).filter(|group| self.world.root_of(*group) == *group);
-        let rosters: BTreeMap<usize, Roster> =
+        let rosters: BTreeMap<usize, Rc<Roster>> =
             roots.filter_map(|root| Some((root, self.roster_of(root)?))).collect();
         for group in 0..self.world.groups.len() {
             let root = self.world.root_of(group);
@@ -357,7 +354,12 @@ impl Schedule {
             let stands = promises.iter().filter(|promise| !promise.given_up).any(|promise| {
                 let envelope = truth::envelope_at(&self.c, &promise.node, &promise.log, promise.sequence);
                 let taken_along = self.is_taken_along(promise, nodes);
-                !taken_along && envelope.is_some_and(|envelope| !truth::is_void(roster, &envelope))
+                let own = self
+                    .world
+                    .saved
+                    .get(id)
+                    .is_some_and(|saved| Some(saved.author) == self.world.owner(&promise.node));
+                !taken_along && envelope.is_some_and(|envelope| truth::deletes(roster, &envelope, own))
             });
             demand(!stands, Rule::DeletedStaysDeleted, || {
                 format!("{:?} was deleted and is shown to {nodes:?}", view.message.text)

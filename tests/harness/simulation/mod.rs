@@ -12,6 +12,7 @@ mod ending;
 mod faults;
 mod profile;
 mod renegades;
+mod rosters;
 mod schedule;
 mod truth;
 mod verdict;

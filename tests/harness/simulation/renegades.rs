@@ -9,14 +9,13 @@ use std::collections::BTreeSet;
 
 use fourword_protocol::command::{Command, MemberCommand, SyncState};
 use fourword_protocol::ids::{DeviceKey, Digest, EnvelopeHash, Incarnation, LogHead, LogId, StatementId};
-use fourword_protocol::roster::{Body, Role};
+use fourword_protocol::roster::{Body, Role, Roster, Statement};
 use fourword_protocol::schema::Concern;
 use fourword_protocol::wire::{DocumentState, Frame, State, Vector};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
 use super::schedule::Schedule;
-use super::truth;
 use super::verdict::{Rule, Violation, demand};
 use super::world::Intent;
 use crate::draw;
@@ -85,8 +84,9 @@ impl Schedule {
 
     /// Two members of the first group turn, once there are two and enough others.
     fn turn(&mut self) {
-        let Some(group) = self.world.groups.first() else { return };
-        let id = group.id;
+        if self.world.groups.is_empty() {
+            return;
+        }
         let honest = self.world.people.iter().filter(|person| person.honest).count();
         let insider = |place: usize| {
             let [name] = &self.world.people.get(place)?.nodes[..] else { return None };
@@ -97,16 +97,16 @@ impl Schedule {
             if founded || !ready || self.world.nodes.contains_key(&format!("{name}'")) {
                 return None;
             }
-            let roster = truth::roster(&self.c, name, id)?;
-            let insider = Insider::with(name, self.c.secret(name), roster)?;
+            let roster = self.roster_at(name, 0)?;
+            let insider = Insider::with(name, self.c.secret(name), Roster::clone(&roster))?;
             let role = insider.roster.reading().role_of(&insider.person)?;
             (role >= Role::Member).then_some((place, insider))
         };
-        let mut able: Vec<(usize, Insider)> = (0..self.world.people.len()).filter_map(insider).collect();
-        let (Some((whom, exile)), Some((by, helper))) = (able.pop(), able.pop()) else { return };
         if honest < HONEST_MIN + 2 {
             return;
         }
+        let mut able = (0..self.world.people.len()).rev().filter_map(insider);
+        let (Some((whom, exile)), Some((by, helper))) = (able.next(), able.next()) else { return };
         for (place, insider) in [(whom, &exile), (by, &helper)] {
             let name = &insider.name;
             if let Some(person) = self.world.people.get_mut(place) {
@@ -322,9 +322,8 @@ impl Schedule {
 
     fn removal_of(&self, exile: &Insider) -> Option<StatementId> {
         let removes = |body: &Body| matches!(body, Body::Remove { person, .. } if *person == exile.person);
-        let all = self.checker.statements.iter();
-        let of_group = all.filter(|(_, (entity, _))| *entity == exile.entity);
-        of_group.filter(|(_, (_, statement))| removes(statement.body())).map(|(id, _)| *id).next()
+        let mut of_group = self.checker.rosters.statements_of(exile.entity);
+        of_group.find(|statement| removes(statement.body())).map(Statement::id)
     }
 
     fn put_out(&mut self, turned: &Turned) {

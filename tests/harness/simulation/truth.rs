@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use fourword_protocol::envelope::Envelope;
-use fourword_protocol::ids::{DeviceKey, EntityId, LogId};
+use fourword_protocol::ids::{DeviceKey, LogId};
 use fourword_protocol::record::{Page, Query};
 use fourword_protocol::roster::{Body, Role, Roster, Statement};
 use fourword_protocol::schema::chat::MessageId;
@@ -14,19 +14,23 @@ use fourword_storage::Store;
 
 use super::world::World;
 use crate::cluster::Cluster;
-use crate::insider::{envelopes, roster_from};
+use crate::insider::envelopes;
 
-/// The roster of an entity as a node's disk has it.
-pub(super) fn roster(c: &Cluster, name: &str, entity: EntityId) -> Option<Roster> {
-    let remembered = c.remembered(name).statements;
-    roster_from(remembered.iter().filter(|(of, ..)| *of == entity).map(|(_, _, bytes)| bytes))
+/// The role under which an envelope was written, for who knows this roster.
+fn role_of(roster: &Roster, envelope: &Envelope) -> Option<Role> {
+    let header = &envelope.header;
+    roster.role_at(&header.log.device, &header.heads, Some((&header.log, header.sequence)))
 }
 
 /// Whether what an envelope writes counts for nobody who knows this roster.
 pub(super) fn is_void(roster: &Roster, envelope: &Envelope) -> bool {
-    let header = &envelope.header;
-    let role = roster.role_at(&header.log.device, &header.heads, Some((&header.log, header.sequence)));
-    role.is_none_or(|role| role < Role::Member)
+    role_of(roster, envelope).is_none_or(|role| role < Role::Member)
+}
+
+/// Whether an envelope that deletes a message counts: one's own, or anybody's for an admin.
+pub(super) fn deletes(roster: &Roster, envelope: &Envelope, own: bool) -> bool {
+    let least = if own { Role::Member } else { Role::Admin };
+    role_of(roster, envelope).is_some_and(|role| role >= least)
 }
 
 /// How often a device, or the person whose it is, was let in.
@@ -57,18 +61,19 @@ pub(super) fn deletion_is_void(
     c: &Cluster,
     world: &World,
     name: &str,
-    group: usize,
+    roster: &Roster,
     message: &MessageId,
 ) -> bool {
-    let Some(entity) = world.groups.get(world.root_of(group)).map(|root| root.id) else { return false };
-    let Some(roster) = roster(c, name, entity) else { return false };
     let Some(doomers) = world.doomed.get(message) else { return true };
     let is_doomers = |device: &DeviceKey| {
         let nodes = world.devices.get(device).into_iter().flatten();
         let owners: BTreeSet<usize> = nodes.filter_map(|node| world.owner(node)).collect();
         owners.iter().any(|owner| doomers.contains(owner))
     };
-    let theirs: Vec<Envelope> =
-        envelopes(c, name, entity).into_iter().filter(|e| is_doomers(&e.header.log.device)).collect();
-    theirs.is_empty() || theirs.iter().any(|envelope| is_void(&roster, envelope))
+    let theirs: Vec<Envelope> = envelopes(c, name, roster.entity())
+        .into_iter()
+        .filter(|e| is_doomers(&e.header.log.device))
+        .collect();
+    let own = world.saved.get(message).is_some_and(|saved| doomers.contains(&saved.author));
+    theirs.is_empty() || theirs.iter().any(|envelope| !deletes(roster, envelope, own))
 }

@@ -25,14 +25,14 @@ impl Schedule {
     /// One step: somebody does something, or something breaks.
     pub(super) fn act(&mut self) -> Result<(), Violation> {
         match self.random.next_u64() % 100 {
-            0..=29 => self.write(),
-            30..=39 => self.change(),
-            40..=47 => self.let_in()?,
-            48..=55 => self.govern(),
-            56..=59 => self.add_device()?,
-            60..=61 => self.found_more()?,
-            62..=79 => self.break_something()?,
-            80..=90 => {
+            0..=33 => self.write(),
+            34..=44 => self.change(),
+            45..=53 => self.let_in()?,
+            54..=61 => self.govern(),
+            62..=65 => self.add_device()?,
+            66..=67 => self.found_more()?,
+            68..=80 => self.break_something()?,
+            81..=90 => {
                 self.repair();
                 self.raise(false)?;
             }
@@ -340,9 +340,8 @@ impl Schedule {
         if self.world.groups.len() >= GROUPS_MAX {
             return Ok(());
         }
-        // A child whose listing is void, because who made it was lowered meanwhile, stays open for
-        // those who had opened it; only founders, whom nobody lowers, make children here.
-        let parent = self.root_for(person).filter(|root| self.world.groups[*root].founder == person);
+        // Half of all that are made by people who are in a group are children of it.
+        let parent = self.root_for(person).filter(|_| draw::once_in(&mut self.random, 2));
         let words = parent.map(|parent| self.world.groups[parent].words);
         let kind = match parent {
             Some(_) => fourword_protocol::command::Kind::Channel,

@@ -1,0 +1,70 @@
+//! Rosters as honest nodes knew them: each set of statements is read once, whoever holds it.
+//!
+//! The checkers ask again and again for rosters that differ by a statement or two, and most of the
+//! work is in checking signatures. Invariant: a roster depends on its set alone, never on which
+//! node holds it or on what was asked before.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use fourword_protocol::ids::{EntityId, StatementId};
+use fourword_protocol::roster::{Body, Roster, Statement};
+
+type Ids = BTreeSet<StatementId>;
+
+/// Every statement that any honest node has taken, and the rosters of sets of them.
+#[derive(Debug, Default)]
+pub(super) struct Rosters {
+    statements: BTreeMap<StatementId, (EntityId, Statement)>,
+    read: RefCell<BTreeMap<EntityId, BTreeMap<Ids, Rc<Roster>>>>,
+}
+
+impl Rosters {
+    /// Notes a statement that a node has taken.
+    pub(super) fn note(&mut self, entity: EntityId, id: StatementId, bytes: &[u8]) {
+        if !self.statements.contains_key(&id)
+            && let Ok(statement) = Statement::read(bytes)
+        {
+            self.statements.insert(id, (entity, statement));
+        }
+    }
+
+    /// A statement that some node has taken.
+    pub(super) fn statement(&self, id: &StatementId) -> Option<&Statement> {
+        self.statements.get(id).map(|(_, statement)| statement)
+    }
+
+    /// All statements of an entity that some node has taken.
+    pub(super) fn statements_of(&self, entity: EntityId) -> impl Iterator<Item = &Statement> {
+        self.statements.values().filter(move |(of, _)| *of == entity).map(|(_, statement)| statement)
+    }
+
+    /// The roster of an entity from those of these statements that are its. None without the first.
+    pub(super) fn of(&self, entity: EntityId, ids: impl Iterator<Item = StatementId>) -> Option<Rc<Roster>> {
+        let is_of = |id: &StatementId| self.statements.get(id).is_some_and(|(of, _)| *of == entity);
+        let ids: Ids = ids.filter(is_of).collect();
+        let mut read = self.read.borrow_mut();
+        let read = read.entry(entity).or_default();
+        if let Some(roster) = read.get(&ids) {
+            return Some(Rc::clone(roster));
+        }
+        let nearest = read.iter().filter(|(of, _)| of.is_subset(&ids)).max_by_key(|(of, _)| of.len());
+        let mut roster = match nearest {
+            Some((_, roster)) => Roster::clone(roster),
+            None => Roster::new(ids.iter().filter_map(|id| self.genesis(id)).next()?.clone()).ok()?,
+        };
+        for id in &ids {
+            if let Some(statement) = self.statement(id) {
+                roster.add(statement.clone());
+            }
+        }
+        let roster = Rc::new(roster);
+        read.insert(ids, Rc::clone(&roster));
+        Some(roster)
+    }
+
+    fn genesis(&self, id: &StatementId) -> Option<&Statement> {
+        self.statement(id).filter(|statement| matches!(statement.body(), Body::Genesis(_)))
+    }
+}
