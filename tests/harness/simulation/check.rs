@@ -36,7 +36,7 @@ pub struct Checker {
     /// Which run of which node began each log.
     began: BTreeMap<LogId, (String, u64)>,
     /// What honest devices wrote at each position of their logs.
-    written: BTreeMap<(LogId, u64), EnvelopeHash>,
+    pub(super) written: BTreeMap<(LogId, u64), EnvelopeHash>,
     /// Envelopes of our own in batches that are on their way to the disk.
     under_way: BTreeMap<(String, u64, BatchId), Vec<(LogId, u64)>>,
     /// Where each log stands that a node stores, by what it wrote.
@@ -83,7 +83,8 @@ impl Checker {
                 self.opened((&h.name, c.node(&h.name).run), statements, heads, world);
             }
             Event::Durable(batch) => self.durable(c, h, *batch)?,
-            Event::Loaded(..) => self.note_shown(&h.name, world),
+            // What could not be shown before it was read can be now.
+            Event::Loaded(..) => self.note_all(&h.name, world),
             _ => {}
         }
         if let Some(Effect::Listen(secret)) = h.effects.iter().find(|e| matches!(e, Effect::Listen(_))) {
@@ -125,6 +126,12 @@ impl Checker {
         self.shown.extend((0..world.groups.len()).map(|group| (name.to_owned(), group)));
     }
 
+    fn note_all(&mut self, name: &str, world: &World) {
+        self.note_shown(name, world);
+        let roots = world.groups.iter().enumerate().filter(|(_, group)| group.parent.is_none());
+        self.members.extend(roots.map(|(at, _)| (name.to_owned(), at)));
+    }
+
     fn opened(
         &mut self,
         (name, run): (&str, u64),
@@ -134,9 +141,7 @@ impl Checker {
     ) {
         self.heads.insert(name.to_owned(), heads.iter().map(|(_, log, head)| (*log, *head)).collect());
         self.known.insert((name.to_owned(), run), statements.iter().map(|(of, id, _)| (*of, *id)).collect());
-        self.note_shown(name, world);
-        let roots = world.groups.iter().enumerate().filter(|(_, group)| group.parent.is_none());
-        self.members.extend(roots.map(|(at, _)| (name.to_owned(), at)));
+        self.note_all(name, world);
     }
 
     // -- what is written ----------------------------------------------------------------------
@@ -347,9 +352,10 @@ impl Checker {
 
     /// Looks at what changed in what machines show, once effects are carried out.
     pub(super) fn look_after(&mut self, c: &mut Cluster, world: &World) -> Result<(), Violation> {
+        let mut chats = Chats::default();
         for (name, group) in std::mem::take(&mut self.shown) {
             if c.is_up(&name) && !c.node(&name).taken_over {
-                self.look_at_chat(c, world, &name, group)?;
+                self.look_at_chat(c, world, &name, group, &mut chats)?;
             }
         }
         for (name, group) in std::mem::take(&mut self.members) {
@@ -360,7 +366,7 @@ impl Checker {
         for (name, wanted) in std::mem::take(&mut self.wanted) {
             wanted::judge(c, &name, &wanted)?;
         }
-        self.claims.look(c, world)
+        self.claims.look(c, world, &mut chats)
     }
 
     fn look_at_chat(
@@ -369,11 +375,12 @@ impl Checker {
         world: &World,
         name: &str,
         group: usize,
+        chats: &mut Chats,
     ) -> Result<(), Violation> {
-        let Some(shown) = chat(c, world, name, group) else { return Ok(()) };
+        let Some(shown) = chats.of(c, world, name, group) else { return Ok(()) };
         let run = c.node(name).run;
         let mut seen = self.deleted.remove(&(name.to_owned(), run)).unwrap_or_default();
-        for view in &shown {
+        for view in shown.iter() {
             let message = &view.message;
             if message.deleted {
                 seen.insert(message.id);
@@ -489,6 +496,24 @@ pub(super) fn is_stored(c: &Cluster, name: &str, log: &LogId, sequence: u64) -> 
     let Ok(Page::Envelopes { envelopes, .. }) = page else { return false };
     let first = envelopes.first().and_then(|bytes| Envelope::read(bytes).ok());
     first.is_some_and(|envelope| envelope.header.sequence == sequence)
+}
+
+/// Chats as nodes show them at one moment, each read once.
+#[derive(Debug, Default)]
+pub(super) struct Chats(BTreeMap<(String, usize), Option<Rc<Vec<MessageView>>>>);
+
+impl Chats {
+    /// A chat as a node shows it, if it is in memory there.
+    pub(super) fn of(
+        &mut self,
+        c: &mut Cluster,
+        world: &World,
+        name: &str,
+        group: usize,
+    ) -> Option<Rc<Vec<MessageView>>> {
+        let read = || chat(c, world, name, group).map(Rc::new);
+        self.0.entry((name.to_owned(), group)).or_insert_with(read).clone()
+    }
 }
 
 /// A chat as a node shows it, if it is in memory there.

@@ -6,7 +6,7 @@
 //! between two that have nothing left to tell, one word is enough. Vectors and the chats as shown are
 //! compared, never the digests that the machines go by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use fourword_protocol::command::{MessageView, SyncState};
@@ -17,10 +17,13 @@ use fourword_protocol::record::Record;
 use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::wire::Frame;
 
-use super::check::chat;
+use super::check::Chats;
 use super::verdict::{Rule, Violation, demand};
 use super::world::World;
 use crate::cluster::{Cluster, Happened};
+
+/// Of how many ways in which nodes stood with an entity equal ones are kept once.
+const RECENT_MAX: usize = 16;
 
 /// What nodes said, and how they stood when they told.
 #[derive(Debug, Default)]
@@ -29,6 +32,8 @@ pub(super) struct Claims {
     changed: BTreeMap<String, Changed>,
     /// How each node stood when it last changed, entity by entity.
     stood: BTreeMap<String, Standing>,
+    /// The last of these of any node: what is equal is kept, and compared, once.
+    recent: BTreeMap<EntityId, VecDeque<Rc<Stood>>>,
     /// What nodes sent of how they stand, by the frame: how they stood then.
     told: BTreeMap<(String, Vec<u8>), Word>,
     /// By which word of a peer each node goes.
@@ -46,8 +51,10 @@ pub(super) struct Claims {
 
 #[derive(Debug, Default)]
 struct Changed {
-    /// What it holds may be another.
-    content: bool,
+    /// Entities of which it may hold something else.
+    content: BTreeSet<EntityId>,
+    /// What it holds of anything may be another.
+    everything: bool,
     /// Frames by which it told how it stands, and how it stood before that event.
     sent: Vec<(Vec<u8>, Standing)>,
 }
@@ -74,11 +81,15 @@ impl Claims {
     /// Notes what an event may have changed.
     pub(super) fn note(&mut self, c: &Cluster, h: &Happened) {
         let changed = self.changed.entry(h.name.clone()).or_default();
-        changed.content |= matches!(h.event, Event::Loaded(..) | Event::WriteFailed(..) | Event::Asked(..));
+        changed.everything |=
+            matches!(h.event, Event::Loaded(..) | Event::WriteFailed(..) | Event::Asked(..));
         for effect in &h.effects {
             match effect {
                 Effect::Write(batch) => {
-                    changed.content |= batch.records.iter().any(|r| !matches!(r, Record::Local { .. }));
+                    changed.content.extend(batch.records.iter().filter_map(|record| match record {
+                        Record::Envelope { entity, .. } | Record::Statement { entity, .. } => Some(*entity),
+                        Record::Local { .. } => None,
+                    }));
                 }
                 Effect::Send(_, bytes) => match Frame::decode(bytes) {
                     Ok(Frame::State { .. } | Frame::Quiet(_)) => {
@@ -148,14 +159,25 @@ impl Claims {
     }
 
     /// Looks at what changed, once the effects are carried out.
-    pub(super) fn look(&mut self, c: &mut Cluster, world: &World) -> Result<(), Violation> {
+    pub(super) fn look(
+        &mut self,
+        c: &mut Cluster,
+        world: &World,
+        chats: &mut Chats,
+    ) -> Result<(), Violation> {
         for (name, changed) in std::mem::take(&mut self.changed) {
             if !c.is_up(&name) || c.node(&name).taken_over {
                 continue;
             }
-            if changed.content || !self.stood.contains_key(&name) {
-                let stood = how_it_stands(c, world, &name);
-                self.stood.insert(name.clone(), stood);
+            let everything = changed.everything || !self.stood.contains_key(&name);
+            if everything || !changed.content.is_empty() {
+                let of = |entity: &EntityId| everything || changed.content.contains(entity);
+                let now = how_it_stands(c, world, (&name, chats), of);
+                let stood = self.stood.entry(name.clone()).or_default();
+                stood.retain(|entity, _| !of(entity));
+                for (entity, now) in now {
+                    stood.insert(entity, once(self.recent.entry(entity).or_default(), now));
+                }
             }
             for (frame, before) in changed.sent {
                 let mut word: Word =
@@ -236,7 +258,10 @@ struct Pair<'a> {
 }
 
 impl Pair<'_> {
-    fn equal(&self, ours: &Stood, theirs: &Stood, when: &str) -> Result<(), Violation> {
+    fn equal(&self, ours: &Rc<Stood>, theirs: &Rc<Stood>, when: &str) -> Result<(), Violation> {
+        if Rc::ptr_eq(ours, theirs) {
+            return Ok(());
+        }
         let what = || format!("{} says that it is in sync with {}, {when}, but", self.name, self.peer);
         let same = ours.heads.get(&self.document) == theirs.heads.get(&self.document);
         demand(same, Rule::InSyncIsEqual, || {
@@ -260,10 +285,16 @@ impl Pair<'_> {
     }
 }
 
-fn how_it_stands(c: &mut Cluster, world: &World, name: &str) -> Standing {
+/// How a node stands with those entities, of which it has read all.
+fn how_it_stands(
+    c: &mut Cluster,
+    world: &World,
+    (name, chats): (&str, &mut Chats),
+    of: impl Fn(&EntityId) -> bool,
+) -> BTreeMap<EntityId, Stood> {
     let mut stood: BTreeMap<EntityId, Stood> = BTreeMap::new();
     let mut whole = BTreeMap::new();
-    for holding in c.node(name).machine.holdings() {
+    for holding in c.node(name).machine.holdings().into_iter().filter(|holding| of(&holding.entity)) {
         let of = stood.entry(holding.entity).or_default();
         of.heads.insert(holding.document, holding.heads);
         *whole.entry(holding.entity).or_insert(true) &= holding.content.is_some();
@@ -273,16 +304,29 @@ fn how_it_stands(c: &mut Cluster, world: &World, name: &str) -> Standing {
         if whole.get(&root) != Some(&true) {
             continue;
         }
-        if let (Some(of), Some(shown)) = (stood.get_mut(&root), chat(c, world, name, at)) {
-            of.shown.insert(at, shown.into_iter().map(line).collect());
+        if let (Some(of), Some(shown)) = (stood.get_mut(&root), chats.of(c, world, name, at)) {
+            of.shown.insert(at, shown.iter().map(line).collect());
         }
     }
     // What is being read shows nothing that could be compared.
     stood.retain(|entity, _| whole.get(entity) == Some(&true));
-    stood.into_iter().map(|(entity, stood)| (entity, Rc::new(stood))).collect()
+    stood
 }
 
-fn line(view: MessageView) -> Line {
-    let reactions = view.reactions.into_iter().map(|(emoji, by)| (emoji, by.len())).collect();
-    (view.message.id, view.message.text, view.message.deleted, view.author.person, reactions)
+/// Keeps what is equal once.
+fn once(recent: &mut VecDeque<Rc<Stood>>, now: Stood) -> Rc<Stood> {
+    if let Some(known) = recent.iter().rev().find(|known| ***known == now) {
+        return Rc::clone(known);
+    }
+    let now = Rc::new(now);
+    recent.push_back(Rc::clone(&now));
+    if recent.len() > RECENT_MAX {
+        recent.pop_front();
+    }
+    now
+}
+
+fn line(view: &MessageView) -> Line {
+    let reactions = view.reactions.iter().map(|(emoji, by)| (emoji.clone(), by.len())).collect();
+    (view.message.id, view.message.text.clone(), view.message.deleted, view.author.person, reactions)
 }

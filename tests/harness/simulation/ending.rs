@@ -126,7 +126,7 @@ impl Schedule {
     }
 
     /// Runs until every honest node says that all is in sync with every other one.
-    fn settle(&mut self) -> Result<(), Violation> {
+    pub(super) fn settle(&mut self) -> Result<(), Violation> {
         let end = self.c.now() + SETTLE_MS;
         loop {
             self.c.connect_all();
@@ -224,7 +224,7 @@ impl Schedule {
 
     // -- what must be so at the end -----------------------------------------------------------
 
-    fn look_at_end(&mut self) -> Result<(), Violation> {
+    pub(super) fn look_at_end(&mut self) -> Result<(), Violation> {
         self.look_at_askers()?;
         // What was not in memory is read when it is asked for.
         for name in self.honest() {
@@ -470,6 +470,11 @@ impl Schedule {
         // What was told last may still be on its way, and some things are tidied at a comparison.
         self.run_for(2 * COMPARE_MS)?;
         self.checker.claims.look_at_rest(&self.c, &self.honest())?;
+        self.hear_nothing()
+    }
+
+    /// Demands that from now on nothing is written and nothing sent but comparisons.
+    pub(super) fn hear_nothing(&mut self) -> Result<(), Violation> {
         let end = self.c.now() + QUIET_MS;
         let honest: BTreeSet<String> = self.honest().into_iter().collect();
         while self.c.next_at().is_some_and(|at| at <= end) {

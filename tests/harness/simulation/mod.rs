@@ -14,6 +14,8 @@ mod profile;
 mod renegades;
 mod rosters;
 mod schedule;
+#[cfg(test)]
+mod tests;
 mod truth;
 mod verdict;
 mod wanted;

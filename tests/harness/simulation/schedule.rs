@@ -214,7 +214,7 @@ impl Schedule {
     }
 
     /// Starts the first nodes and makes the group of most of them.
-    fn found(&mut self) -> Result<(), Violation> {
+    pub(super) fn found(&mut self) -> Result<(), Violation> {
         let count = usize::try_from(self.first).unwrap_or(NAMES.len());
         for name in NAMES.iter().take(count) {
             self.add_person(name)?;

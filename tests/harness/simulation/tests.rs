@@ -1,0 +1,168 @@
+//! What the checkers see: each rule is broken on purpose, and must be found.
+//!
+//! A bug of a machine is planted elsewhere (`tests/planted`). Here the machines are right and what
+//! the schedule believes of its world is not, which to a checker looks the same.
+
+use fourword_protocol::command::{ChatCommand, Command};
+use fourword_protocol::ids::EnvelopeHash;
+use fourword_protocol::roster::Role;
+use fourword_protocol::schema::chat::MessageId;
+
+use super::profile::Profile;
+use super::schedule::Schedule;
+use super::verdict::{Rule, Violation};
+use super::world::Intent;
+
+/// A group in which a message was written that all have.
+fn calm() -> Schedule {
+    let mut schedule = Schedule::new(5, Profile::Harsh);
+    schedule.found().unwrap();
+    let text = schedule.world.new_text(0, 0, 0);
+    let send = ChatCommand::Send { text: text.clone(), parent: None };
+    let words = schedule.world.groups[0].words;
+    schedule.must("ada", Command::Chat(words, send), Intent::Send { group: 0, text }).unwrap();
+    schedule.run_for(5_000).unwrap();
+    schedule
+}
+
+/// Ada reacts to the message, so that every node shows its chat anew.
+fn react(schedule: &mut Schedule) -> Result<(), Violation> {
+    let (words, message) = (schedule.world.groups[0].words, *schedule.world.saved.keys().next().unwrap());
+    let react = ChatCommand::React { message, emoji: "ok".into(), on: true };
+    schedule.must("ada", Command::Chat(words, react), Intent::Other("reactions"))?;
+    schedule.run_for(5_000)
+}
+
+fn rule(result: Result<(), Violation>) -> Option<Rule> {
+    result.err().map(|violation| violation.rule)
+}
+
+#[test]
+fn a_calm_world_breaks_no_rule_and_settles() {
+    let mut schedule = calm();
+    assert_eq!(react(&mut schedule), Ok(()));
+    assert_eq!(schedule.finish(), Ok(()));
+}
+
+#[test]
+fn a_message_shown_of_another_than_its_author_is_found() {
+    let mut schedule = calm();
+    schedule.world.texts.values_mut().for_each(|text| text.author = 1);
+    assert_eq!(rule(react(&mut schedule)), Some(Rule::AuthorIsTrue));
+}
+
+#[test]
+fn a_forged_message_that_is_shown_is_found() {
+    let mut schedule = calm();
+    schedule.world.texts.values_mut().for_each(|text| text.forged = true);
+    assert_eq!(rule(react(&mut schedule)), Some(Rule::AuthorIsTrue));
+}
+
+#[test]
+fn a_promise_that_no_disk_holds_is_found_at_the_restart_and_at_the_end() {
+    let mut schedule = calm();
+    schedule.world.saved.values_mut().for_each(|saved| saved.promise.sequence += 100);
+    let Schedule { checker, c, world, .. } = &mut schedule;
+    assert_eq!(rule(checker.restarts(c, world, "ada")), Some(Rule::SavedIsDurable));
+}
+
+#[test]
+fn a_message_that_was_saved_and_is_shown_to_nobody_is_found_at_the_end() {
+    let mut schedule = calm();
+    // Another one that Ben is thought to have written, in the same envelope.
+    let (id, saved) = schedule.world.saved.iter().next().map(|(id, saved)| (*id, saved.clone())).unwrap();
+    let lost = MessageId { random: [9; 8], ..id };
+    schedule.world.saved.insert(lost, saved);
+    assert_eq!(rule(schedule.finish()), Some(Rule::SavedIsShown));
+}
+
+#[test]
+fn a_message_that_was_deleted_and_is_shown_is_found_at_the_end() {
+    let mut schedule = calm();
+    let (id, saved) = schedule.world.saved.iter().next().map(|(id, saved)| (*id, saved.clone())).unwrap();
+    schedule.world.deleted.insert(id, vec![saved.promise]);
+    assert_eq!(rule(schedule.finish()), Some(Rule::DeletedStaysDeleted));
+}
+
+#[test]
+fn a_role_that_nobody_gave_is_found() {
+    let mut schedule = calm();
+    let given = &mut schedule.world.groups[0].given;
+    given.values_mut().for_each(|roles| drop(roles.remove(&Role::Member)));
+    schedule.crash("ada", 0);
+    schedule.raise(true).unwrap();
+    assert_eq!(rule(schedule.run_for(5_000)), Some(Rule::RoleIsGiven));
+}
+
+#[test]
+fn who_founded_a_group_and_is_no_member_is_found() {
+    let mut schedule = calm();
+    let late = schedule.add_person("late").unwrap();
+    schedule.world.groups[0].founder = late;
+    schedule.crash("ada", 0);
+    schedule.raise(true).unwrap();
+    assert_eq!(rule(schedule.run_for(5_000)), Some(Rule::SeniorStays));
+}
+
+#[test]
+fn a_command_that_is_never_answered_is_found() {
+    let mut schedule = calm();
+    let id = schedule.begin("ada", Command::Status, Intent::Other("questions"));
+    schedule.run_for(1_000).unwrap();
+    schedule.world.asked.insert(("ada".into(), id), Intent::Edit);
+    assert_eq!(rule(schedule.finish()), Some(Rule::EveryAskerIsAnswered));
+}
+
+#[test]
+fn a_write_in_a_settled_world_is_found() {
+    let mut schedule = calm();
+    schedule.finish().unwrap();
+    let text = schedule.world.new_text(0, 0, 0);
+    let words = schedule.world.groups[0].words;
+    schedule.c.begin("ada", Command::Chat(words, ChatCommand::Send { text, parent: None }));
+    assert_eq!(rule(schedule.hear_nothing()), Some(Rule::SettledIsQuiet));
+}
+
+#[test]
+fn nodes_that_never_meet_again_are_found_not_to_settle() {
+    let mut schedule = calm();
+    schedule.c.isolate("ben");
+    let text = schedule.world.new_text(0, 0, 0);
+    let words = schedule.world.groups[0].words;
+    let send = ChatCommand::Send { text: text.clone(), parent: None };
+    schedule.must("ada", Command::Chat(words, send), Intent::Send { group: 0, text }).unwrap();
+    assert_eq!(rule(schedule.settle()), Some(Rule::StatusSettles));
+}
+
+#[test]
+fn members_who_show_other_chats_are_found_at_the_end() {
+    let mut schedule = calm();
+    schedule.c.isolate("ben");
+    let text = schedule.world.new_text(0, 0, 0);
+    let words = schedule.world.groups[0].words;
+    let send = ChatCommand::Send { text: text.clone(), parent: None };
+    schedule.must("ada", Command::Chat(words, send), Intent::Send { group: 0, text }).unwrap();
+    assert_eq!(rule(schedule.look_at_end()), Some(Rule::AllAgree));
+}
+
+#[test]
+fn something_called_saved_on_a_disk_that_failed_is_found() {
+    let mut schedule = calm();
+    let words = schedule.world.groups[0].words;
+    let text = schedule.world.new_text(0, 0, 0);
+    let send = ChatCommand::Send { text: text.clone(), parent: None };
+    schedule.begin("ada", Command::Chat(words, send), Intent::Send { group: 0, text });
+    schedule.c.node_mut("ada").disk.failed = true;
+    assert_eq!(rule(schedule.run_for(5_000)), Some(Rule::ReadOnlyAfterFailure));
+}
+
+#[test]
+fn two_envelopes_of_one_honest_device_at_one_place_are_found() {
+    let mut schedule = calm();
+    let promise = schedule.world.saved.values().next().unwrap().promise.clone();
+    for ahead in 1..9 {
+        let place = (promise.log, promise.sequence + ahead);
+        schedule.checker.written.insert(place, EnvelopeHash([7; 32]));
+    }
+    assert_eq!(rule(react(&mut schedule)), Some(Rule::NoHonestFork));
+}
