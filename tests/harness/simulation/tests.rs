@@ -87,8 +87,9 @@ fn a_message_that_was_deleted_and_is_shown_is_found_at_the_end() {
 #[test]
 fn a_role_that_nobody_gave_is_found() {
     let mut schedule = calm();
-    let given = &mut schedule.world.groups[0].given;
-    given.values_mut().for_each(|roles| drop(roles.remove(&Role::Member)));
+    for roles in schedule.world.groups[0].given.values_mut() {
+        roles.remove(&Role::Member);
+    }
     schedule.crash("ada", 0);
     schedule.raise(true).unwrap();
     assert_eq!(rule(schedule.run_for(5_000)), Some(Rule::RoleIsGiven));
