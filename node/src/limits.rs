@@ -48,6 +48,13 @@ pub const ADDRESSES_MAX: usize = 256;
 /// The first wait before an address is dialled again; it doubles with each failure.
 pub const REDIAL_FIRST: Duration = Duration::from_millis(250);
 
+/// The longest wait while a device is missed that was connected not long ago: what is cut off is back
+/// within seconds of the network, at the price of a few packets until then.
+pub const REDIAL_MISSED: Duration = Duration::from_secs(2);
+
+/// How long a device counts as missed after it was connected.
+pub const MISSED_FOR: Duration = Duration::from_secs(600);
+
 /// The longest wait before an address is dialled again.
 pub const REDIAL_LAST: Duration = Duration::from_secs(30);
 

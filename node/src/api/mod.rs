@@ -38,6 +38,7 @@ use futures::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::driver::{Handle, Stopped};
+use crate::swarm;
 use error::{Code, Problem};
 
 /// How long a command may take that is not known to be long.
@@ -63,6 +64,9 @@ pub trait Answers: Send + Sync + 'static {
 
     /// Where this node may be dialled, the best addresses first.
     fn addresses(&self) -> Vec<String>;
+
+    /// By which path each connected device is reached.
+    fn paths(&self) -> swarm::Paths;
 }
 
 impl Answers for Handle {
@@ -106,6 +110,10 @@ impl Answers for Handle {
 
     fn addresses(&self) -> Vec<String> {
         Handle::addresses(self)
+    }
+
+    fn paths(&self) -> swarm::Paths {
+        Handle::paths(self)
     }
 }
 

@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::Path;
 use super::frames::{self, Outbox, Overflow, Queued, ReadError};
 use crate::limits::{INBOUND_STREAMS_MAX, SURPLUS_AFTER};
 
@@ -82,8 +83,7 @@ pub(super) struct Session {
 
 struct Link {
     connection: ConnectionId,
-    /// It leads through a relay.
-    relayed: bool,
+    path: Path,
     /// Streams of the other side that are not read to their end.
     reading: usize,
     /// When the link was made or last carried a stream.
@@ -103,7 +103,7 @@ impl Session {
         own: &PeerId,
         (peer, device): (PeerId, DeviceKey),
         number: u64,
-        (connection, relayed): (ConnectionId, bool),
+        (connection, path): (ConnectionId, Path),
         ground: Ground,
     ) -> Session {
         let (outbox, queued) = frames::outbox();
@@ -126,31 +126,47 @@ impl Session {
             ground,
             tasks,
         };
-        session.add(connection, relayed);
+        session.add(connection, path);
         session
     }
 
     /// Notes one more connection. What is written through a relay moves to the first direct one.
-    pub(super) fn add(&mut self, connection: ConnectionId, relayed: bool) {
-        self.links.push(Link { connection, relayed, reading: 0, used: Instant::now() });
+    pub(super) fn add(&mut self, connection: ConnectionId, path: Path) {
+        self.links.push(Link { connection, path, reading: 0, used: Instant::now() });
+        self.lead();
+    }
+
+    /// Lets our stream end if it lies at a relay though there is a direct connection, and nobody
+    /// is to be followed.
+    fn lead(&mut self) {
         let leads = !self.follows || self.theirs.is_none();
-        if !relayed && leads && self.writing_on().is_some_and(|on| self.is_relayed(on)) {
+        if leads && self.is_direct() && self.writing_on().is_some_and(|on| self.is_relayed(on)) {
             self.finish();
         }
     }
 
+    /// The path that is used: the one of the streams, or else the one they would take.
+    pub(super) fn path(&self) -> Option<Path> {
+        let on = self.kept()?;
+        self.links.iter().find(|link| link.connection == on).map(|link| link.path)
+    }
+
+    fn kept(&self) -> Option<ConnectionId> {
+        self.writing_on().or(self.theirs).or_else(|| self.best())
+    }
+
     /// Whether one of the connections is direct.
     pub(super) fn is_direct(&self) -> bool {
-        self.links.iter().any(|link| !link.relayed)
+        self.links.iter().any(|link| !link.path.relayed)
     }
 
     fn is_relayed(&self, connection: ConnectionId) -> bool {
-        self.links.iter().any(|link| link.connection == connection && link.relayed)
+        self.links.iter().any(|link| link.connection == connection && link.path.relayed)
     }
 
     /// The connection that serves best: the oldest direct one.
     fn best(&self) -> Option<ConnectionId> {
-        self.links.iter().min_by_key(|link| link.relayed).map(|link| link.connection)
+        self.links.iter().min_by_key(|link| link.path.relayed).map(|link| link.connection)
     }
 
     /// Notes that a connection is gone. Returns whether the session survives it: it does if the
@@ -209,6 +225,8 @@ impl Session {
             let _ = ground.messages.send(Message { peer, session, what }).await;
         });
         self.follow();
+        // A direct connection may have come while the stream was being opened.
+        self.lead();
         if self.closing.is_some() {
             self.finish();
         }
@@ -289,7 +307,7 @@ impl Session {
         if self.follows || self.links.len() < 2 {
             return Vec::new();
         }
-        let kept = self.writing_on().or(self.theirs).or_else(|| self.best());
+        let kept = self.kept();
         let unused = self.links.iter().filter(|link| link.reading == 0 && now - link.used >= SURPLUS_AFTER);
         unused.map(|link| link.connection).filter(|connection| Some(*connection) != kept).collect()
     }

@@ -27,11 +27,14 @@ use super::finding::Finding;
 use super::gossip::{self, Unjudged};
 use super::relays::Relays;
 use super::session::{Ground, Message, Session, What};
-use super::{Arrival, Listening, Order, peer_of};
+use super::{Arrival, Listening, Order, Paths, peer_of};
 use crate::limits::{ARRIVALS_MAX, FINISH_TIMEOUT, INBOX_BYTES_MAX, ORDERS_MAX, REFUSED_FOR, REFUSED_MAX};
 
 /// How often connections are looked over.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// How long the first dials wait for the listeners.
+const LISTEN_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long the end waits for connections to close.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -52,6 +55,7 @@ pub(super) struct Task {
     /// What could not be handed over yet.
     outgoing: VecDeque<Arrival>,
     refused: BTreeMap<PeerId, Instant>,
+    paths: watch::Sender<Paths>,
     /// Frames and streams that no honest node sends, since the start.
     malformed: u64,
 }
@@ -62,6 +66,7 @@ impl Task {
         swarm: Swarm<Behaviour>,
         listeners: Vec<ListenerId>,
         listening: watch::Sender<Listening>,
+        paths: watch::Sender<Paths>,
     ) -> Task {
         let own = *swarm.local_peer_id();
         let (sender, messages) = mpsc::channel(ORDERS_MAX);
@@ -79,6 +84,7 @@ impl Task {
             messages,
             outgoing: VecDeque::new(),
             refused: BTreeMap::new(),
+            paths,
             malformed: 0,
         }
     }
@@ -87,10 +93,14 @@ impl Task {
     pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>, arrived: mpsc::Sender<Arrival>) {
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let patience = Instant::now() + LISTEN_PATIENCE;
         loop {
             let has_room = self.outgoing.len() < ARRIVALS_MAX;
             let dials = self.book.next_due(|peer| reached(&self.sessions, &self.relays, peer));
             let due = dials.into_iter().chain(self.relays.next_due()).min();
+            // Dialled before the listeners have their ports, a peer would see another port than the
+            // one on which this node can be met.
+            let due = due.map(|due| if self.addresses.is_ready() { due } else { due.max(patience) });
             tokio::select! {
                 permit = arrived.reserve(), if !self.outgoing.is_empty() => match permit {
                     Ok(permit) => {
@@ -349,15 +359,32 @@ impl Task {
     pub(super) fn dial_failed(&mut self, connection: ConnectionId, error: &DialError) {
         let reason = dial::reason(error);
         tracing::debug!(%error, "a dial failed");
-        if let Some(address) = self.book.failed(connection, Instant::now()) {
+        let reached = |peer: &PeerId| reached(&self.sessions, &self.relays, peer);
+        if let Some(address) = self.book.failed(connection, reached, Instant::now()) {
             self.tell(Event::Unreachable { address, reason }, None);
         }
     }
 
+    /// Tells by which path each device is reached, if that changed.
+    pub(super) fn tell_paths(&self) {
+        let paths = self.sessions.values().filter_map(|session| Some((session.device, session.path()?)));
+        let paths: Paths = paths.collect();
+        self.paths.send_if_modified(|told| {
+            let changed = *told != paths;
+            *told = paths;
+            changed
+        });
+    }
+
     /// Closes what is surplus or overdue, and lets in who was refused long enough.
     fn look_over(&mut self, now: Instant) {
-        let surplus: Vec<ConnectionId> =
-            self.sessions.values().flat_map(|session| session.surplus(now)).collect();
+        self.tell_paths();
+        let surplus: Vec<ConnectionId> = self
+            .sessions
+            .values()
+            .flat_map(|session| session.surplus(now))
+            .chain(self.relays.surplus(now))
+            .collect();
         for connection in surplus {
             self.swarm.close_connection(connection);
         }

@@ -48,7 +48,8 @@ impl Node {
         let listen = listen.iter().map(|address| address.to_string()).collect();
         let (told, listening) = watch::channel(Listening::default());
         let options = Options { listen, ..options };
-        let network = swarm::start(&secret.signing_seed(), &options, told)?;
+        let (paths, _) = watch::channel(swarm::Paths::new());
+        let network = swarm::start(&secret.signing_seed(), &options, told, paths)?;
         Ok(Node { device: secret.key(), network, listening })
     }
 

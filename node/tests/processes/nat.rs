@@ -1,0 +1,151 @@
+//! Two nodes at home behind routers that translate addresses, and a relay outside: who knows nothing
+//! but the relay joins and talks, directly where the routers let that happen.
+//!
+//! Both homes use the same addresses, as homes do. Each test prints its row of the table in
+//! docs/OPERATING.md; `FOURWORD_NAT_RUNS` says over how many runs.
+
+use std::time::{Duration, Instant};
+
+use crate::apart::{Need, in_a_world_with};
+use crate::daemon::{Daemon, Home, eventually};
+use crate::net::{Nat, Net};
+use crate::reach::{all_say, join, node, path, reaches, relay, relay_at};
+
+/// Where the relay is.
+const OUTSIDE: &str = "198.51.100.10";
+
+/// What carries the connections of a test.
+#[derive(Clone, Copy, Debug)]
+enum Carrier {
+    Quic,
+    Tcp,
+}
+
+impl Carrier {
+    /// An address to listen on.
+    fn at(self, ip: &str, port: u16) -> String {
+        match self {
+            Carrier::Quic => format!("/ip4/{ip}/udp/{port}/quic-v1"),
+            Carrier::Tcp => format!("/ip4/{ip}/tcp/{port}"),
+        }
+    }
+
+    /// A path as `peers` shows it.
+    fn path(self, how: &str) -> String {
+        format!("{how} {}", format!("{self:?}").to_lowercase())
+    }
+}
+
+/// A relay outside, and `ada` and `ben` each at home behind a router of this kind.
+fn two_homes(nat: Nat) -> Net {
+    let mut net = Net::new();
+    for switch in ["outside", "home-a", "home-b"] {
+        net.switch(switch);
+    }
+    net.machine("relay");
+    net.plug("relay", "outside", OUTSIDE);
+    let homes = [("ada", "door-a", "home-a", "198.51.100.1"), ("ben", "door-b", "home-b", "198.51.100.2")];
+    for (host, door, home, address) in homes {
+        net.machine(door);
+        net.plug(door, "outside", address);
+        net.plug(door, home, "192.168.1.1");
+        net.translate(door, "outside", nat);
+        net.machine(host);
+        net.plug(host, home, "192.168.1.2");
+        net.gateway(host, "192.168.1.1");
+    }
+    net
+}
+
+/// Waits until the two stand as the routers let them, and tells how long that took.
+fn settle(nat: Nat, carrier: Carrier, nodes: [(&Home, &Daemon); 2]) -> Duration {
+    let [(ada, of_ada), (ben, of_ben)] = nodes;
+    let (a, b) = (of_ada.identity(), of_ben.identity());
+    let since = Instant::now();
+    if nat == Nat::PortPreserving {
+        reaches(ada, &b, &carrier.path("direct"));
+        reaches(ben, &a, &carrier.path("direct"));
+        return since.elapsed();
+    }
+    eventually("the attempts at a direct way to end", || {
+        [of_ada, of_ben].iter().any(|node| node.has_logged(&["a direct way was tried", "Err"]))
+    });
+    assert_eq!(path(ada, &b), Some(carrier.path("relayed")));
+    assert_eq!(path(ben, &a), Some(carrier.path("relayed")));
+    since.elapsed()
+}
+
+/// Joins, talks, settles and talks again. Gives how long it took to settle.
+fn run_once(net: &Net, nat: Nat, carrier: Carrier, relay: Daemon, known: &str) -> (Duration, Option<Daemon>) {
+    let (ada, ben) = (Home::new(), Home::new());
+    let listen = carrier.at("0.0.0.0", 0);
+    let of_ada = node(net, "ada", &ada, &listen, known);
+    let of_ben = node(net, "ben", &ben, &listen, known);
+    let words = join(&ada, &ben);
+    let mut said = Vec::new();
+    let joined = Instant::now();
+    let (homes, nodes) = ([&ada, &ben], [(&ada, &of_ada), (&ben, &of_ben)]);
+    all_say(&homes, &words, &mut said, "at first");
+    settle(nat, carrier, nodes);
+    let settled = joined.elapsed();
+    all_say(&homes, &words, &mut said, "settled");
+    let relay = if nat == Nat::PortPreserving {
+        // What goes on without a relay was direct in truth.
+        relay.kill();
+        all_say(&homes, &words, &mut said, "without the relay");
+        None
+    } else {
+        Some(relay)
+    };
+    of_ada.stop();
+    of_ben.stop();
+    (settled, relay)
+}
+
+fn behind(nat: Nat, carrier: Carrier) {
+    let net = two_homes(nat);
+    let home = Home::new();
+    let outside = [carrier.at(OUTSIDE, 4001)];
+    let start = || relay(&net, "relay", &home, &outside.each_ref().map(String::as_str));
+    let mut running = None;
+    let runs = std::env::var("FOURWORD_NAT_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(1);
+    let mut times = Vec::new();
+    for _ in 0..runs {
+        let relay = running.take().unwrap_or_else(start);
+        let known = relay_at(&relay, &outside[0]);
+        let (settled, left) = run_once(&net, nat, carrier, relay, &known);
+        times.push(settled.as_secs_f64());
+        running = left;
+    }
+    times.sort_by(f64::total_cmp);
+    let (least, middle, most) = (times[0], times[runs / 2], times[runs - 1]);
+    let (path, time) = match nat {
+        Nat::PortPreserving => ("direct", format!("{middle:.1} s ({least:.1} to {most:.1})")),
+        Nat::Symmetric => ("relayed", "never".to_owned()),
+    };
+    println!("\n| {nat:?} | {carrier:?} | {path} | {time} | {runs} of {runs} |");
+}
+
+#[test]
+fn nodes_behind_routers_that_keep_ports_meet_directly_over_quic() {
+    let test = "nat::nodes_behind_routers_that_keep_ports_meet_directly_over_quic";
+    in_a_world_with(&[Need::Routers], test, || behind(Nat::PortPreserving, Carrier::Quic));
+}
+
+#[test]
+fn nodes_behind_routers_that_keep_ports_meet_directly_over_tcp() {
+    let test = "nat::nodes_behind_routers_that_keep_ports_meet_directly_over_tcp";
+    in_a_world_with(&[Need::Routers], test, || behind(Nat::PortPreserving, Carrier::Tcp));
+}
+
+#[test]
+fn nodes_behind_routers_that_change_ports_talk_through_the_relay_over_quic() {
+    let test = "nat::nodes_behind_routers_that_change_ports_talk_through_the_relay_over_quic";
+    in_a_world_with(&[Need::Routers], test, || behind(Nat::Symmetric, Carrier::Quic));
+}
+
+#[test]
+fn nodes_behind_routers_that_change_ports_talk_through_the_relay_over_tcp() {
+    let test = "nat::nodes_behind_routers_that_change_ports_talk_through_the_relay_over_tcp";
+    in_a_world_with(&[Need::Routers], test, || behind(Nat::Symmetric, Carrier::Tcp));
+}
