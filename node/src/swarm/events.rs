@@ -29,11 +29,13 @@ impl Task {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.routes.connected(connection_id, &endpoint);
                 self.connected(peer_id, connection_id, Path::of(&endpoint));
                 self.tell_paths();
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, cause, .. } => {
                 tracing::debug!(peer = %peer_id, ?cause, "a connection closed");
+                self.routes.disconnected(connection_id);
                 self.disconnected(peer_id, connection_id, num_established == 0);
                 self.tell_paths();
             }
@@ -48,6 +50,9 @@ impl Task {
                 self.announce();
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
+                for connection in self.routes.over(&address) {
+                    self.swarm.close_connection(connection);
+                }
                 self.addresses.remove(&address);
                 self.announce();
             }

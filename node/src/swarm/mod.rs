@@ -17,6 +17,7 @@ mod gossip;
 mod path;
 mod peer;
 mod relays;
+mod routes;
 mod session;
 mod streams;
 mod task;

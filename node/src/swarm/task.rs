@@ -26,6 +26,7 @@ use super::dial::{self, DialBook, Reached, Why};
 use super::finding::Finding;
 use super::gossip::{self, Unjudged};
 use super::relays::Relays;
+use super::routes::Routes;
 use super::session::{Ground, Message, Session, What};
 use super::{Arrival, Listening, Order, Paths, peer_of};
 use crate::limits::{ARRIVALS_MAX, FINISH_TIMEOUT, INBOX_BYTES_MAX, ORDERS_MAX, REFUSED_FOR, REFUSED_MAX};
@@ -50,6 +51,7 @@ pub(super) struct Task {
     pub(super) book: DialBook,
     pub(super) unjudged: Unjudged,
     pub(super) relays: Relays,
+    pub(super) routes: Routes,
     pub(super) finding: Finding,
     messages: mpsc::Receiver<Message>,
     /// What could not be handed over yet.
@@ -80,6 +82,7 @@ impl Task {
             book: DialBook::new(own),
             unjudged: Unjudged::default(),
             relays: Relays::default(),
+            routes: Routes::default(),
             finding: Finding::default(),
             messages,
             outgoing: VecDeque::new(),

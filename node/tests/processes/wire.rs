@@ -32,12 +32,12 @@ pub(crate) struct Line {
 /// Lays a line between two machines, each given with its address there. It lasts as long as the
 /// process.
 pub(crate) fn lay(name: &str, [a, b]: [(&str, &str); 2], line: Line) {
-    let ends = [(a, b), (b, a)].map(|((machine, own), (_, other))| {
+    let ends = [a, b].map(|(machine, own)| {
         let device = format!("{name}-{machine}");
         let end = DeviceBuilder::new().name(&device).mtu(MTU).enable(false).build_sync();
         let end = Arc::new(end.expect("a TUN device"));
         ip(&format!("link set {device} netns {machine}"));
-        ip(&format!("-n {machine} addr add {own} peer {other} dev {device}"));
+        ip(&format!("-n {machine} addr add {own}/24 dev {device}"));
         ip(&format!("-n {machine} link set {device} up"));
         end
     });
