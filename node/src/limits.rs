@@ -34,6 +34,10 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// After how long a second connection to a device is surplus.
 pub const SURPLUS_AFTER: Duration = Duration::from_secs(5);
 
+/// How long a stream may stay open beside a later one of the same device. An honest one ends the
+/// first before it begins the second, unless it has begun anew and the first is dead.
+pub const REPLACED_AFTER: Duration = Duration::from_secs(2);
+
 /// How long a device that misbehaved is refused.
 pub const REFUSED_FOR: Duration = Duration::from_secs(300);
 

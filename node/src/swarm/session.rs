@@ -9,6 +9,10 @@
 //! opens the next one where the other's stream is. The one with the smaller peer id closes what
 //! carries no streams any more. So both keep the same connection and nothing is lost. A direct
 //! connection is preferred to one through a relay in the same way: the one who leads moves first.
+//!
+//! A device that lost its network or its power comes back on a new connection while the old one
+//! seems sound here for half a minute. It is known by its stream: a second one is opened while the
+//! first has not ended. Then, too, the session ends, and both begin again.
 
 use std::io;
 use std::sync::Arc;
@@ -23,7 +27,7 @@ use tokio::time::Instant;
 
 use super::Path;
 use super::frames::{self, Outbox, Overflow, Queued, ReadError};
-use crate::limits::{INBOUND_STREAMS_MAX, SURPLUS_AFTER};
+use crate::limits::{INBOUND_STREAMS_MAX, REPLACED_AFTER, SURPLUS_AFTER};
 
 /// Tells what came of a session's streams, in order for each stream.
 pub(super) struct Message {
@@ -71,6 +75,8 @@ pub(super) struct Session {
     links: Vec<Link>,
     /// Where the other side's latest stream is.
     theirs: Option<ConnectionId>,
+    /// Since when it has a stream beside one that has not ended.
+    doubled: Option<Instant>,
     outbox: Outbox,
     /// The outbox's other end, while no stream has it.
     queued: Option<Queued>,
@@ -119,6 +125,7 @@ impl Session {
             follows: own.to_bytes() > peer.to_bytes(),
             links: Vec::new(),
             theirs: None,
+            doubled: None,
             outbox,
             queued: Some(queued),
             writer: Writer::Idle,
@@ -242,6 +249,9 @@ impl Session {
             return Err("too many streams at once".to_string());
         }
         link.reading += 1;
+        if reading > 0 {
+            self.doubled = Some(Instant::now());
+        }
         self.theirs = Some(connection);
         self.follow();
         Ok(())
@@ -270,8 +280,15 @@ impl Session {
         }
     }
 
+    /// Whether the other side has begun anew and does not know this session any more: it moves from
+    /// one stream to the next only when the first was read to its end.
+    pub(super) fn is_replaced(&self, now: Instant) -> bool {
+        self.doubled.is_some_and(|since| now - since >= REPLACED_AFTER)
+    }
+
     /// Notes that a stream of the other side was read to its end.
     pub(super) fn read_end(&mut self, connection: ConnectionId) {
+        self.doubled = None;
         if let Some(link) = self.links.iter_mut().find(|link| link.connection == connection) {
             link.reading = link.reading.saturating_sub(1);
             link.used = Instant::now();

@@ -395,7 +395,7 @@ impl Task {
         let late: Vec<PeerId> = self
             .sessions
             .iter()
-            .filter(|(_, session)| session.closing.is_some_and(overdue))
+            .filter(|(_, session)| session.closing.is_some_and(overdue) || session.is_replaced(now))
             .map(|(peer, _)| *peer)
             .collect();
         late.into_iter().for_each(|peer| self.disconnect(peer));

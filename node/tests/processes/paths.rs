@@ -61,8 +61,8 @@ fn direct_again() {
     let (ada, ben, relay_home) = (Home::new(), Home::new(), Home::new());
     let outside = ["/ip4/10.5.1.10/tcp/4001", "/ip4/10.5.2.10/tcp/4001"];
     let relay = relay(&net, "relay", &relay_home, &outside);
-    let of_ada = node(&net, "ada", &ada, ANYWHERE, &relay_at(&relay, outside[0]));
-    let of_ben = node(&net, "ben", &ben, ANYWHERE, &relay_at(&relay, outside[1]));
+    let of_ada = node(&net, "ada", &ada, &[ANYWHERE.to_owned()], &[relay_at(&relay, outside[0])]);
+    let of_ben = node(&net, "ben", &ben, &[ANYWHERE.to_owned()], &[relay_at(&relay, outside[1])]);
     let (a, b) = (of_ada.identity(), of_ben.identity());
     let words = join(&ada, &ben);
     let mut said = Vec::new();
@@ -106,8 +106,8 @@ fn cut_circuits() {
     let outside = ["/ip4/10.5.1.10/tcp/4001", "/ip4/10.5.2.10/tcp/4001"];
     let begin = || relay(&net, "relay", &relay_home, &outside);
     let running = begin();
-    let of_ada = node(&net, "ada", &ada, ANYWHERE, &relay_at(&running, outside[0]));
-    let of_ben = node(&net, "ben", &ben, ANYWHERE, &relay_at(&running, outside[1]));
+    let of_ada = node(&net, "ada", &ada, &[ANYWHERE.to_owned()], &[relay_at(&running, outside[0])]);
+    let of_ben = node(&net, "ben", &ben, &[ANYWHERE.to_owned()], &[relay_at(&running, outside[1])]);
     let (a, words) = (of_ada.identity(), join(&ada, &ben));
     let mut said = Vec::new();
     all_say(&[&ada, &ben], &words, &mut said, "before");
@@ -118,7 +118,7 @@ fn cut_circuits() {
         ada.must(&["chat", "send", &words, said.last().expect("just pushed")]);
     }
 
-    let of_ben = node(&net, "ben", &ben, ANYWHERE, &relay_at(&running, outside[1]));
+    let of_ben = node(&net, "ben", &ben, &[ANYWHERE.to_owned()], &[relay_at(&running, outside[1])]);
     let has = || ben.chat(&words).len();
     eventually("a part of the history", || has() > said.len() / 4);
     let before = has();
@@ -219,8 +219,8 @@ fn slept() {
 }
 
 #[test]
-fn a_node_that_gets_another_address_is_back_under_it() {
-    let test = "paths::a_node_that_gets_another_address_is_back_under_it";
+fn a_node_that_gets_another_address_or_loses_its_power_is_back_soon() {
+    let test = "paths::a_node_that_gets_another_address_or_loses_its_power_is_back_soon";
     in_a_world_of_its_own(test, moved);
 }
 
@@ -245,6 +245,15 @@ fn moved() {
         .collect();
     assert!(addresses.iter().any(|address| address.contains("/10.4.4.77/")), "{addresses:?}");
     assert!(!addresses.iter().any(|address| address.contains("/10.4.4.2/")), "{addresses:?}");
+
+    // And without power: nobody is told of the end, and it comes back before it was given up.
+    net.cut("ben", "switch");
+    of_ben.kill();
+    net.mend("ben", "switch");
+    let since = Instant::now();
+    let of_ben = known(&net, "ben", &ben, &["/ip4/0.0.0.0/tcp/4002"], &[net.address("ada")]);
+    all_say(&[&ada, &ben], &words, &mut said, "after a power cut");
+    measured("power cut and back: what was said there arrives after", since.elapsed());
     of_ada.stop();
     of_ben.stop();
 }

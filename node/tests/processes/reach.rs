@@ -25,9 +25,11 @@ pub(crate) fn relay_at(relay: &Daemon, begin: &str) -> String {
     texts.find(|text| text.starts_with(begin)).expect("an address that begins so").to_owned()
 }
 
-/// Starts a node that listens so and knows nothing but a relay.
-pub(crate) fn node(net: &Net, machine: &str, home: &Home, listen: &str, relay: &str) -> Daemon {
-    start(net, machine, home, &["up", "--no-mdns", "--listen", listen, "--relay", relay])
+/// Starts a node that listens at these and knows nothing but one relay by these addresses.
+pub(crate) fn node(net: &Net, machine: &str, home: &Home, listen: &[String], relay: &[String]) -> Daemon {
+    let listen = listen.iter().flat_map(|address| ["--listen", address]);
+    let relay = relay.iter().flat_map(|address| ["--relay", address]);
+    start(net, machine, home, &["up", "--no-mdns"].into_iter().chain(listen).chain(relay).collect::<Vec<_>>())
 }
 
 /// One makes a group, the other joins it by its words and a code. Gives the words.
@@ -52,10 +54,15 @@ pub(crate) fn path(home: &Home, who: &str) -> Option<String> {
     Some(format!("{} {}", peer["path"].as_str()?, peer["transport"].as_str()?))
 }
 
-/// Waits until a node reaches somebody by this path, and tells how long that took.
+/// Whether a node reaches somebody by a path that begins like this.
+pub(crate) fn is_reached(home: &Home, who: &str, expected: &str) -> bool {
+    path(home, who).is_some_and(|path| path.starts_with(expected))
+}
+
+/// Waits until a node reaches somebody by such a path, and tells how long that took.
 pub(crate) fn reaches(home: &Home, who: &str, expected: &str) -> Duration {
     let since = Instant::now();
-    eventually(&format!("{who} reached by {expected}"), || path(home, who).as_deref() == Some(expected));
+    eventually(&format!("{who} reached by {expected}"), || is_reached(home, who, expected));
     since.elapsed()
 }
 
