@@ -2,14 +2,14 @@
 //! but the relay joins and talks, directly where the routers let that happen.
 //!
 //! Both homes use the same addresses, as homes do. Each test prints its row of the table in
-//! docs/OPERATING.md; `FOURWORD_NAT_RUNS` says over how many runs.
+//! docs/OPERATING.md; `FOURWORD_RUNS` says over how many runs.
 
 use std::time::{Duration, Instant};
 
 use crate::apart::{Need, in_a_world_with};
 use crate::daemon::{Daemon, Home, eventually};
 use crate::net::{Nat, Net};
-use crate::reach::{all_say, is_reached, join, node, reaches, relay, relay_at};
+use crate::reach::{all_say, is_reached, join, node, reaches, relay, relay_at, runs, spread};
 
 /// Where the relay is.
 const OUTSIDE: &str = "198.51.100.10";
@@ -120,19 +120,17 @@ fn behind(nat: Nat, carrier: Carrier) {
     let outside = carrier.at(OUTSIDE, 4001);
     let start = || relay(&net, "relay", &home, &outside.iter().map(String::as_str).collect::<Vec<_>>());
     let mut running = None;
-    let runs = std::env::var("FOURWORD_NAT_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(1);
+    let runs = runs();
     let mut times = Vec::new();
     for _ in 0..runs {
         let relay = running.take().unwrap_or_else(start);
         let known: Vec<String> = outside.iter().map(|address| relay_at(&relay, address)).collect();
         let (settled, left) = run_once(&net, nat, carrier, relay, &known);
-        times.push(settled.as_secs_f64());
+        times.push(settled);
         running = left;
     }
-    times.sort_by(f64::total_cmp);
-    let (least, middle, most) = (times[0], times[runs / 2], times[runs - 1]);
     let (path, time) = match nat {
-        Nat::PortPreserving => ("direct", format!("{middle:.1} s ({least:.1} to {most:.1})")),
+        Nat::PortPreserving => ("direct", spread(times)),
         Nat::Symmetric => ("relayed", "never".to_owned()),
     };
     println!("\n| {nat:?} | {carrier:?} | {path} | {time} | {runs} of {runs} |");

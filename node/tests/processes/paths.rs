@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use crate::apart::{Need, in_a_world_of_its_own, in_a_world_with};
 use crate::daemon::{Daemon, Home, eventually};
 use crate::net::Net;
-use crate::reach::{all_say, join, let_in, node, path, reaches, relay, relay_at, show_all, start};
+use crate::reach::{
+    all_say, join, let_in, node, path, reaches, relay, relay_at, runs, show_all, spread, start,
+};
 use crate::wire::{self, Line};
 
 /// Where nodes listen unless a test says otherwise.
@@ -136,6 +138,71 @@ fn cut_circuits() {
     of_ada.stop();
     of_ben.stop();
     again.stop();
+}
+
+#[test]
+fn what_was_said_apart_is_with_all_soon_after_a_network_heals_and_a_relay_is_back() {
+    let test = "paths::what_was_said_apart_is_with_all_soon_after_a_network_heals_and_a_relay_is_back";
+    in_a_world_of_its_own(test, healed);
+}
+
+/// Ada and ben have no way to each other but the relay, as they are set by default.
+fn healed() {
+    let mut net = Net::new();
+    ["up-a", "up-b"].into_iter().for_each(|switch| net.switch(switch));
+    ["relay", "ada", "ben"].into_iter().for_each(|machine| net.machine(machine));
+    let plugs = [
+        ("ada", "up-a", "10.5.1.1"),
+        ("ben", "up-b", "10.5.2.2"),
+        ("relay", "up-a", "10.5.1.10"),
+        ("relay", "up-b", "10.5.2.10"),
+    ];
+    plugs.iter().for_each(|(machine, switch, address)| net.plug(machine, switch, address));
+    let ways = |ip: &str| [format!("/ip4/{ip}/udp/4001/quic-v1"), format!("/ip4/{ip}/tcp/4001")];
+    let (to_ada, to_ben, anywhere) = (ways("10.5.1.10"), ways("10.5.2.10"), ways("0.0.0.0"));
+    let (ada, ben, relay_home) = (Home::new(), Home::new(), Home::new());
+    let outside: Vec<&str> = to_ada.iter().chain(&to_ben).map(String::as_str).collect();
+    let begin = || relay(&net, "relay", &relay_home, &outside);
+    let first = begin();
+    let known = |ways: &[String; 2]| ways.each_ref().map(|way| relay_at(&first, way));
+    let of_ada = node(&net, "ada", &ada, &anywhere, &known(&to_ada));
+    let of_ben = node(&net, "ben", &ben, &anywhere, &known(&to_ben));
+    let (a, b, words) = (of_ada.identity(), of_ben.identity(), join(&ada, &ben));
+    let (homes, mut said) = ([&ada, &ben], Vec::new());
+    let mut running = Some(first);
+    let mut took = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
+    for run in 0..runs() {
+        for relay_dies in [false, true] {
+            all_say(&homes, &words, &mut said, &format!("together {run} {relay_dies}"));
+            if relay_dies {
+                drop(running.take());
+            } else {
+                net.cut("ada", "up-a");
+            }
+            is_missed(&ada, &b);
+            is_missed(&ben, &a);
+            for (number, home) in homes.iter().enumerate() {
+                said.push(format!("apart {run} {relay_dies} {number}"));
+                home.must(&["chat", "send", &words, said.last().expect("just pushed")]);
+            }
+            if relay_dies {
+                running = Some(begin());
+            } else {
+                net.mend("ada", "up-a");
+            }
+            let since = Instant::now();
+            homes.iter().for_each(|home| show_all(home, &words, &said));
+            took[usize::from(relay_dies)].push(since.elapsed());
+            all_say(&homes, &words, &mut said, &format!("again {run} {relay_dies}"));
+            took[2 + usize::from(relay_dies)].push(since.elapsed());
+        }
+    }
+    let [healed, back, healed_live, back_live] = took.map(spread);
+    println!("\n| network healed: what was said apart is with both after | {healed} |");
+    println!("| and what is said then, with both after | {healed_live} |");
+    println!("| relay back: what was said apart is with both after | {back} |");
+    println!("| and what is said then, with both after | {back_live} |");
+    [of_ada, of_ben].into_iter().for_each(Daemon::stop);
 }
 
 // -- bad lines ------------------------------------------------------------------------------------

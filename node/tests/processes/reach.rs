@@ -76,6 +76,19 @@ pub(crate) fn all_say(homes: &[&Home], words: &str, said: &mut Vec<String>, what
     homes.iter().for_each(|home| show_all(home, words, said));
 }
 
+/// How often what is measured is done, as `FOURWORD_RUNS` says; once if it says nothing.
+pub(crate) fn runs() -> usize {
+    std::env::var("FOURWORD_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(1)
+}
+
+/// Shows what was measured over the runs: the middle, the least and the most.
+pub(crate) fn spread(mut times: Vec<Duration>) -> String {
+    times.sort();
+    let second = |at: usize| times[at].as_secs_f64();
+    let last = times.len() - 1;
+    format!("{:.1} s ({:.1} to {:.1})", second(last / 2), second(0), second(last))
+}
+
 /// Waits until a chat shows all that was said, in whatever order.
 pub(crate) fn show_all(home: &Home, words: &str, said: &[String]) {
     let mut said = said.to_vec();
