@@ -62,6 +62,15 @@ pub const MISSED_FOR: Duration = Duration::from_secs(600);
 /// The longest wait before an address is dialled again.
 pub const REDIAL_LAST: Duration = Duration::from_secs(30);
 
+/// The first wait before a direct way is tried again beside a relay; it grows fourfold.
+pub const PUNCH_FIRST: Duration = Duration::from_secs(1);
+
+/// The longest wait before a direct way is tried again.
+pub const PUNCH_LAST: Duration = Duration::from_secs(1800);
+
+/// How long the library's own attempts at a direct way take: three dials.
+pub const PUNCH_TIME_MAX: Duration = Duration::from_secs(30);
+
 // -- relays and discovery ---------------------------------------------------------------------
 
 /// Relays known at once: those of the settings, and those in addresses that were dialled.

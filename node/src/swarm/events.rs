@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use fourword_protocol::event::Event;
 use fourword_protocol::limits::{ENVELOPE_BYTES_MAX, FOUND_DEVICES_MAX};
+use libp2p::core::ConnectedPoint;
 use libp2p::gossipsub::{self, MessageAcceptance, MessageId};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
@@ -31,6 +32,12 @@ impl Task {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.routes.connected(connection_id, &endpoint);
                 self.connected(peer_id, connection_id, Path::of(&endpoint));
+                if let ConnectedPoint::Dialer { address, .. } = endpoint
+                    && is_relayed(&address)
+                    && let Some(session) = self.sessions.get_mut(&peer_id)
+                {
+                    session.punching.dialled(address);
+                }
                 self.tell_paths();
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, cause, .. } => {
@@ -155,6 +162,10 @@ impl Task {
             BehaviourEvent::Circuits(event) => self.on_circuit(event),
             BehaviourEvent::Punching(event) => {
                 tracing::debug!(peer = %event.remote_peer_id, result = ?event.result, "a direct way was tried");
+                let session = self.sessions.get_mut(&event.remote_peer_id);
+                if let Some(session) = session.filter(|_| event.result.is_err()) {
+                    session.punching.failed(Instant::now());
+                }
             }
             BehaviourEvent::Near(event) => self.on_near(event),
             BehaviourEvent::Limits(never) | BehaviourEvent::Refused(never) => match never {},

@@ -16,6 +16,7 @@ mod frames;
 mod gossip;
 mod path;
 mod peer;
+mod punching;
 mod relays;
 mod routes;
 mod session;

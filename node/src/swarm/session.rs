@@ -27,6 +27,7 @@ use tokio::time::Instant;
 
 use super::Path;
 use super::frames::{self, Outbox, Overflow, Queued, ReadError};
+use super::punching::Punching;
 use crate::limits::{INBOUND_STREAMS_MAX, REPLACED_AFTER, SURPLUS_AFTER};
 
 /// Tells what came of a session's streams, in order for each stream.
@@ -73,6 +74,7 @@ pub(super) struct Session {
     /// Whether it is we who follow when the two sides' streams lie on different connections.
     follows: bool,
     links: Vec<Link>,
+    pub(super) punching: Punching,
     /// Where the other side's latest stream is.
     theirs: Option<ConnectionId>,
     /// Since when it has a stream beside one that has not ended.
@@ -124,6 +126,7 @@ impl Session {
             peer,
             follows: own.to_bytes() > peer.to_bytes(),
             links: Vec::new(),
+            punching: Punching::new(Instant::now()),
             theirs: None,
             doubled: None,
             outbox,

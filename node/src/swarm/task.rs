@@ -379,9 +379,20 @@ impl Task {
         });
     }
 
+    /// Tries a direct way again to those that are reached through relays alone.
+    fn punch_again(&mut self, now: Instant) {
+        let relayed = self.sessions.values_mut().filter(|session| !session.is_direct());
+        for way in relayed.filter_map(|session| session.punching.take_due(now)).collect::<Vec<_>>() {
+            let options = dial::dial_options(way);
+            // Fails as any dial may; it has its next turn.
+            let _ = self.swarm.dial(options).inspect_err(|error| tracing::debug!(%error, "no circuit"));
+        }
+    }
+
     /// Closes what is surplus or overdue, and lets in who was refused long enough.
     fn look_over(&mut self, now: Instant) {
         self.tell_paths();
+        self.punch_again(now);
         let surplus: Vec<ConnectionId> = self
             .sessions
             .values()

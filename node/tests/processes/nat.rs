@@ -165,3 +165,28 @@ fn nodes_behind_routers_that_change_ports_talk_through_the_relay_over_tcp() {
     let test = "nat::nodes_behind_routers_that_change_ports_talk_through_the_relay_over_tcp";
     in_a_world_with(&[Need::Routers], test, || behind(Nat::Symmetric, Carrier::Tcp));
 }
+
+#[test]
+fn a_direct_way_that_is_closed_at_first_is_found_later() {
+    let test = "nat::a_direct_way_that_is_closed_at_first_is_found_later";
+    in_a_world_with(&[Need::Routers], test, opened_later);
+}
+
+fn opened_later() {
+    let (net, carrier) = (two_homes(Nat::PortPreserving), Carrier::Quic);
+    let ways = [("door-a", "198.51.100.2"), ("door-b", "198.51.100.1")];
+    ways.iter().for_each(|(door, other)| net.block(door, other, true));
+    let (ada, ben, home) = (Home::new(), Home::new(), Home::new());
+    let outside = carrier.at(OUTSIDE, 4001);
+    let relay = relay(&net, "relay", &home, &[&outside[0]]);
+    let (listen, known) = (carrier.at("0.0.0.0", 0), [relay_at(&relay, &outside[0])]);
+    let of_ada = node(&net, "ada", &ada, &listen, &known);
+    let of_ben = node(&net, "ben", &ben, &listen, &known);
+    let (words, mut said) = (join(&ada, &ben), Vec::new());
+    settle(Nat::Symmetric, carrier, [(&ada, &of_ada), (&ben, &of_ben)]);
+    ways.iter().for_each(|(door, other)| net.block(door, other, false));
+    reaches(&ada, &of_ben.identity(), "direct quic");
+    all_say(&[&ada, &ben], &words, &mut said, "found later");
+    of_ada.stop();
+    of_ben.stop();
+}

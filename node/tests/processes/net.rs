@@ -104,6 +104,14 @@ impl Net {
         inside(&format!("iptables -t nat -A POSTROUTING -o {outside} -j MASQUERADE {random}"));
     }
 
+    /// Lets nothing pass from one machine to an address, or lets it pass again.
+    pub(crate) fn block(&self, machine: &str, address: &str, is_blocked: bool) {
+        let act = if is_blocked { "-I" } else { "-D" };
+        for chain in ["FORWARD", "OUTPUT"] {
+            self.must(machine, &format!("iptables {act} {chain} -d {address} -j DROP"));
+        }
+    }
+
     fn must(&self, machine: &str, line: &str) {
         let at = format!("--net={NAMES}/{machine}");
         let words: Vec<&str> = std::iter::once(at.as_str()).chain(line.split_whitespace()).collect();
