@@ -5,7 +5,7 @@
 //! by it. Waits double from `REDIAL_FIRST` to `REDIAL_MISSED`, and to `REDIAL_LAST` for who was not
 //! there for long, with jitter, so that nodes cut off together do not return in step. Invariant: at most `ADDRESSES_MAX` addresses are kept, and none is dialled twice at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::time::Duration;
 
@@ -38,6 +38,9 @@ struct Entry {
     why: Why,
     /// It leads through a relay.
     relayed: bool,
+    /// The relay and the device at its other end: however the relay is addressed, one circuit at a
+    /// time is enough.
+    circuit: Option<(PeerId, PeerId)>,
     dialling: Option<ConnectionId>,
     /// A dial of it has led to its device.
     worked: bool,
@@ -123,10 +126,22 @@ impl DialBook {
                 return Err("too many nodes are near".to_string());
             }
             self.make_room();
-            let (relayed, order) = (is_relayed(&address), self.next_order);
+            let (relayed, circuit, order) = (is_relayed(&address), circuit(&address), self.next_order);
             let (dialling, worked, lost, wait, due) = (None, false, None, REDIAL_FIRST, now);
-            let entry =
-                Entry { address, peer, asked, why, relayed, dialling, worked, lost, wait, due, order };
+            let entry = Entry {
+                address,
+                peer,
+                asked,
+                why,
+                relayed,
+                circuit,
+                dialling,
+                worked,
+                lost,
+                wait,
+                due,
+                order,
+            };
             self.entries.insert(text.to_string(), entry);
             self.next_order += 1;
         }
@@ -155,12 +170,17 @@ impl DialBook {
 
     /// The addresses to dial now, as they were given and as they were read.
     pub(super) fn due(&self, now: Instant, reached: impl Fn(&PeerId) -> Reached) -> Vec<(String, Multiaddr)> {
+        let mut circuits = BTreeSet::new();
         let due = self.waiting(&reached).filter(|(_, entry)| entry.due <= now);
+        let due = due.filter(|(_, entry)| entry.circuit.is_none_or(|circuit| circuits.insert(circuit)));
         due.map(|(text, entry)| (text.clone(), entry.address.clone())).collect()
     }
 
     fn waiting(&self, reached: &impl Fn(&PeerId) -> Reached) -> impl Iterator<Item = (&String, &Entry)> {
+        let dialled = self.entries.values().filter(|entry| entry.dialling.is_some());
+        let circuits: BTreeSet<(PeerId, PeerId)> = dialled.filter_map(|entry| entry.circuit).collect();
         let idle = self.entries.iter().filter(|(_, entry)| entry.dialling.is_none());
+        let idle = idle.filter(move |(_, entry)| !entry.circuit.is_some_and(|way| circuits.contains(&way)));
         idle.filter(move |(_, entry)| match entry.peer.as_ref().map_or(Reached::No, reached) {
             Reached::No => true,
             Reached::Relayed => !entry.relayed,
@@ -243,6 +263,15 @@ impl DialBook {
     /// started with.
     pub(super) fn forget(&mut self, peer: PeerId) {
         self.entries.retain(|_, entry| entry.why == Why::Given || entry.peer != Some(peer));
+    }
+}
+
+/// The relay and the peer behind it, if an address names both.
+fn circuit(address: &Multiaddr) -> Option<(PeerId, PeerId)> {
+    let parts: Vec<Protocol<'_>> = address.iter().collect();
+    match parts.as_slice() {
+        [.., Protocol::P2p(relay), Protocol::P2pCircuit, Protocol::P2p(peer)] => Some((*relay, *peer)),
+        _ => None,
     }
 }
 
@@ -462,6 +491,26 @@ mod tests {
         assert_eq!(due(Reached::No).len(), 2);
         assert_eq!(due(Reached::Relayed), [direct]);
         assert!(due(Reached::Direct).is_empty());
+    }
+
+    #[test]
+    fn a_device_behind_a_relay_of_many_addresses_is_dialled_through_one_at_a_time() {
+        let (mut book, now, peer) = (DialBook::new(PeerId::random()), Instant::now(), PeerId::random());
+        let (relay, other) = (PeerId::random(), PeerId::random());
+        let through = |relay, port| format!("/ip4/192.0.2.1/tcp/{port}/p2p/{relay}/p2p-circuit/p2p/{peer}");
+        for text in [through(relay, 1), through(relay, 2), through(other, 3)] {
+            book.add(&text, Why::Asked, NOBODY, now).unwrap();
+        }
+        let due = book.due(now, NOBODY);
+        assert_eq!(due.len(), 2, "one through each relay");
+        for (number, (text, _)) in due.iter().enumerate() {
+            book.dialling(text, connection(number));
+        }
+        assert_eq!(book.next_due(NOBODY), None, "nothing is due while both are dialled");
+        for number in 0..2 {
+            book.failed(connection(number), NOBODY, now);
+        }
+        assert_eq!(book.due(now, NOBODY).len(), 1, "the other address has its turn");
     }
 
     #[test]

@@ -43,6 +43,10 @@ impl Task {
             SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, cause, .. } => {
                 tracing::debug!(peer = %peer_id, ?cause, "a connection closed");
                 self.routes.disconnected(connection_id);
+                if cause.is_some() && self.relays.is_relay(&peer_id) {
+                    // A relay that died has all its connections die, and not all are told.
+                    self.disconnect(peer_id);
+                }
                 self.disconnected(peer_id, connection_id, num_established == 0);
                 self.tell_paths();
             }
