@@ -34,6 +34,10 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// After how long a second connection to a device is surplus.
 pub const SURPLUS_AFTER: Duration = Duration::from_secs(5);
 
+/// How long a stream may stay open beside a later one of the same device. An honest one ends the
+/// first before it begins the second, unless it has begun anew and the first is dead.
+pub const REPLACED_AFTER: Duration = Duration::from_secs(2);
+
 /// How long a device that misbehaved is refused.
 pub const REFUSED_FOR: Duration = Duration::from_secs(300);
 
@@ -48,8 +52,24 @@ pub const ADDRESSES_MAX: usize = 256;
 /// The first wait before an address is dialled again; it doubles with each failure.
 pub const REDIAL_FIRST: Duration = Duration::from_millis(250);
 
+/// The longest wait while a device is missed that was connected not long ago: what is cut off is back
+/// within seconds of the network, at the price of a few packets until then.
+pub const REDIAL_MISSED: Duration = Duration::from_secs(2);
+
+/// How long a device counts as missed after it was connected.
+pub const MISSED_FOR: Duration = Duration::from_secs(600);
+
 /// The longest wait before an address is dialled again.
 pub const REDIAL_LAST: Duration = Duration::from_secs(30);
+
+/// The first wait before a direct way is tried again beside a relay; it grows fourfold.
+pub const PUNCH_FIRST: Duration = Duration::from_secs(1);
+
+/// The longest wait before a direct way is tried again.
+pub const PUNCH_LAST: Duration = Duration::from_secs(1800);
+
+/// How long the library's own attempts at a direct way take: three dials.
+pub const PUNCH_TIME_MAX: Duration = Duration::from_secs(30);
 
 // -- relays and discovery ---------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ use futures::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::driver::{Handle, Stopped};
+use crate::swarm::{self, addresses};
 use error::{Code, Problem};
 
 /// How long a command may take that is not known to be long.
@@ -63,6 +64,9 @@ pub trait Answers: Send + Sync + 'static {
 
     /// Where this node may be dialled, the best addresses first.
     fn addresses(&self) -> Vec<String>;
+
+    /// By which path each connected device is reached.
+    fn paths(&self) -> swarm::Paths;
 }
 
 impl Answers for Handle {
@@ -107,6 +111,15 @@ impl Answers for Handle {
     fn addresses(&self) -> Vec<String> {
         Handle::addresses(self)
     }
+
+    fn paths(&self) -> swarm::Paths {
+        Handle::paths(self)
+    }
+}
+
+/// Whether an address leads to the machine on which it is dialled.
+fn is_loopback(address: &str) -> bool {
+    address.parse().is_ok_and(|address| addresses::is_loopback(&address))
 }
 
 /// What every handler works with.
@@ -139,7 +152,10 @@ impl Api {
     /// Where others may dial this node, as many addresses as a code carries.
     fn addresses(&self) -> Vec<String> {
         let fitting = self.node.addresses().into_iter().filter(|a| a.len() <= limits::ADDRESS_BYTES_MAX);
-        fitting.take(limits::INVITE_ADDRESSES_MAX).collect()
+        let (near, far): (Vec<String>, Vec<String>) = fitting.partition(|address| is_loopback(address));
+        // On another machine a loopback address leads to that machine itself.
+        let told = if far.is_empty() { near } else { far };
+        told.into_iter().take(limits::INVITE_ADDRESSES_MAX).collect()
     }
 
     async fn ask(&self, command: Command) -> Result<Reply, Problem> {

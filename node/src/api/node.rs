@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::body::Body;
 use super::error::Problem;
 use super::{Api, text};
+use crate::swarm;
 
 /// Addresses to dial besides those in a code.
 const PEERS_MAX: usize = 16;
@@ -117,6 +118,30 @@ pub struct Peer {
     pub name: String,
     /// Words of the groups shared with it.
     pub shared: Vec<String>,
+    /// How it is reached; null in the moment in which it comes or goes.
+    pub path: Option<Path>,
+    /// What carries the connection: through a relay, on the way to the relay.
+    pub transport: Option<Transport>,
+}
+
+/// How a device is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Path {
+    /// Without anybody between.
+    Direct,
+    /// Through a relay.
+    Relayed,
+}
+
+/// What carries a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// QUIC over UDP.
+    Quic,
+    /// TCP.
+    Tcp,
 }
 
 /// An address to dial, and the answer.
@@ -207,14 +232,19 @@ impl From<command::FaultKind> for FaultKind {
     }
 }
 
-impl From<command::PeerView> for Peer {
-    fn from(peer: command::PeerView) -> Peer {
+impl Peer {
+    fn new(peer: command::PeerView, path: Option<&swarm::Path>) -> Peer {
         Peer {
             device: peer.device.to_string(),
             peer_id: text::peer_id(&peer.device),
             identity: peer.person.as_ref().map(text::identity),
             name: peer.person.map(|person| person.name).unwrap_or_default(),
             shared: peer.shared.iter().map(ToString::to_string).collect(),
+            path: path.map(|path| if path.relayed { Path::Relayed } else { Path::Direct }),
+            transport: path.map(|path| match path.transport {
+                swarm::Transport::Quic => Transport::Quic,
+                swarm::Transport::Tcp => Transport::Tcp,
+            }),
         }
     }
 }
@@ -232,7 +262,12 @@ pub async fn status(State(api): State<Api>) -> Result<Json<Status>, Problem> {
 /// `GET /api/v1/peers`
 pub async fn peers(State(api): State<Api>) -> Result<Json<Peers>, Problem> {
     let Reply::Peers(peers) = api.ask(Command::Peers).await? else { return Err(Problem::mismatch()) };
-    Ok(Json(Peers { peers: peers.into_iter().map(Peer::from).collect() }))
+    let paths = api.node.paths();
+    let peers = peers.into_iter().map(|peer| {
+        let path = paths.get(&peer.device);
+        Peer::new(peer, path)
+    });
+    Ok(Json(Peers { peers: peers.collect() }))
 }
 
 /// `POST /api/v1/peers`

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Context;
 use super::failure::{Exit, Failure};
 use super::output::{plain, time};
-use crate::api::node::{Dial, Fault, FaultKind, Health, Name, Peers, Status};
+use crate::api::node::{Dial, Fault, FaultKind, Health, Name, Path, Peer, Peers, Status, Transport};
 
 /// What `dial` takes.
 #[derive(Debug, clap::Args)]
@@ -107,12 +107,26 @@ fn peers_text(peers: &Peers) -> String {
     if peers.peers.is_empty() {
         return "No device is connected.".into();
     }
-    let line = |peer: &crate::api::node::Peer| {
+    let line = |peer: &Peer| {
         let device = peer.peer_id.as_ref().unwrap_or(&peer.device);
         let who = peer.identity.as_deref().unwrap_or("nobody known");
-        format!("{who}  {}  {device}  {}", plain(&peer.name), peer.shared.join(" ")).trim_end().to_owned()
+        let path = path_text(peer);
+        format!("{who}  {}  {path}  {device}  {}", plain(&peer.name), peer.shared.join(" "))
+            .trim_end()
+            .to_owned()
     };
     peers.peers.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// How a device is reached, in words.
+fn path_text(peer: &Peer) -> &'static str {
+    match (peer.path, peer.transport) {
+        (Some(Path::Direct), Some(Transport::Quic)) => "direct over QUIC",
+        (Some(Path::Direct), Some(Transport::Tcp)) => "direct over TCP",
+        (Some(Path::Relayed), Some(Transport::Quic)) => "through a relay over QUIC",
+        (Some(Path::Relayed), Some(Transport::Tcp)) => "through a relay over TCP",
+        _ => "coming or going",
+    }
 }
 
 pub(super) async fn dial(args: DialArgs, context: &Context) -> Result<Exit, Failure> {

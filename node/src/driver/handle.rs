@@ -12,7 +12,7 @@ use fourword_protocol::limits::COMMANDS_MAX;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, watch};
 
 use crate::limits::{NOTICES_MAX, REPORTS_MAX};
-use crate::swarm::Listening;
+use crate::swarm::{Listening, Paths};
 
 /// The node has stopped, or is stopping, and answers no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +27,7 @@ pub struct Handle {
     room: Arc<Semaphore>,
     notices: broadcast::Sender<Notice>,
     listening: watch::Receiver<Listening>,
+    paths: watch::Receiver<Paths>,
     stop: watch::Sender<bool>,
     ended: watch::Receiver<()>,
 }
@@ -52,6 +53,7 @@ pub(super) struct Callers {
     pub(super) asks: mpsc::Receiver<Ask>,
     pub(super) notices: broadcast::Sender<Notice>,
     pub(super) listening: watch::Sender<Listening>,
+    pub(super) paths: watch::Sender<Paths>,
     pub(super) stop: watch::Receiver<bool>,
 }
 
@@ -60,6 +62,7 @@ pub(super) fn handle() -> (Handle, Callers, watch::Sender<()>) {
     let (asks, asked) = mpsc::channel(COMMANDS_MAX);
     let (notices, _) = broadcast::channel(NOTICES_MAX);
     let (told, listening) = watch::channel(Listening::default());
+    let (paths_told, paths) = watch::channel(Paths::new());
     let (stop, stopping) = watch::channel(false);
     let (ending, ended) = watch::channel(());
     let handle = Handle {
@@ -68,10 +71,12 @@ pub(super) fn handle() -> (Handle, Callers, watch::Sender<()>) {
         room: Arc::new(Semaphore::new(COMMANDS_MAX)),
         notices: notices.clone(),
         listening,
+        paths,
         stop,
         ended,
     };
-    (handle, Callers { asks: asked, notices, listening: told, stop: stopping }, ending)
+    let callers = Callers { asks: asked, notices, listening: told, paths: paths_told, stop: stopping };
+    (handle, callers, ending)
 }
 
 impl Handle {
@@ -119,6 +124,11 @@ impl Handle {
     /// Where this node can be dialled, those addresses last that only this machine can use.
     pub fn addresses(&self) -> Vec<String> {
         self.listening.borrow().addresses.clone()
+    }
+
+    /// By which path each connected device is reached.
+    pub fn paths(&self) -> Paths {
+        self.paths.borrow().clone()
     }
 
     /// Waits until every address asked for is listened on.

@@ -250,7 +250,8 @@ impl<M: Machine> Driver<M> {
     }
 
     fn listen(&mut self, secret: &DeviceSecret) -> Result<(), ListenError> {
-        let network = swarm::start(&secret.signing_seed(), &self.options, self.callers.listening.clone())?;
+        let (listening, paths) = (self.callers.listening.clone(), self.callers.paths.clone());
+        let network = swarm::start(&secret.signing_seed(), &self.options, listening, paths)?;
         self.network = Some(network);
         Ok(())
     }

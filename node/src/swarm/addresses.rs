@@ -52,12 +52,17 @@ impl Addresses {
         if reachable.is_empty() { own().cloned().collect() } else { reachable }
     }
 
+    /// Whether every listener has told an address.
+    pub(super) fn is_ready(&self) -> bool {
+        self.silent.is_empty()
+    }
+
     fn tell(&self) {
         let (near, far): (Vec<&Multiaddr>, Vec<&Multiaddr>) =
             self.known.iter().partition(|address| is_loopback(address));
         let addresses = far.into_iter().chain(near);
         let addresses = addresses.map(|address| named(address, &self.own)).collect();
-        self.told.send_replace(Listening { addresses, ready: self.silent.is_empty() });
+        self.told.send_replace(Listening { addresses, ready: self.is_ready() });
     }
 }
 

@@ -127,10 +127,11 @@ fn gossip() -> anyhow::Result<Gossip> {
         .map_err(|reason| anyhow::anyhow!("gossip settings: {reason}"))
 }
 
-/// A dead path is noticed after ten seconds, and a quiet one kept open.
+/// A dead path is noticed after eight seconds, so that a relay that was restarted is missed and back
+/// within ten, and a quiet one kept open.
 pub(crate) fn quic(mut config: libp2p::quic::Config) -> libp2p::quic::Config {
-    config.max_idle_timeout = 10_000;
-    config.keep_alive_interval = Duration::from_secs(3);
+    config.max_idle_timeout = 8_000;
+    config.keep_alive_interval = Duration::from_millis(2500);
     config
 }
 

@@ -2,11 +2,10 @@
 //!
 //! The swarm task asks what is due, dials it, and says what became of it: libp2p itself dials
 //! nothing twice. An address is left alone while its device is connected as well as it could be
-//! by it. Waits double from
-//! `REDIAL_FIRST` to `REDIAL_LAST` with jitter, so that nodes cut off together do not return in
-//! step. Invariant: at most `ADDRESSES_MAX` addresses are kept, and none is dialled twice at once.
+//! by it. Waits double from `REDIAL_FIRST` to `REDIAL_MISSED`, and to `REDIAL_LAST` for who was not
+//! there for long, with jitter, so that nodes cut off together do not return in step. Invariant: at most `ADDRESSES_MAX` addresses are kept, and none is dialled twice at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use libp2p::{Multiaddr, PeerId};
 use tokio::time::Instant;
 
 use super::relays::is_relayed;
-use crate::limits::{ADDRESSES_MAX, NEAR_MAX, REDIAL_FIRST, REDIAL_LAST};
+use crate::limits::{ADDRESSES_MAX, MISSED_FOR, NEAR_MAX, REDIAL_FIRST, REDIAL_LAST, REDIAL_MISSED};
 
 /// A connection that lived so long was no refusal.
 pub(super) const SOUND_AFTER: Duration = Duration::from_secs(10);
@@ -39,7 +38,14 @@ struct Entry {
     why: Why,
     /// It leads through a relay.
     relayed: bool,
+    /// The relay and the device at its other end: however the relay is addressed, one circuit at a
+    /// time is enough.
+    circuit: Option<(PeerId, PeerId)>,
     dialling: Option<ConnectionId>,
+    /// A dial of it has led to its device.
+    worked: bool,
+    /// When the last sound connection to its device ended, by whatever way.
+    lost: Option<Instant>,
     wait: Duration,
     due: Instant,
     /// The order in which addresses were given: the oldest makes room.
@@ -75,9 +81,13 @@ pub(super) const ALREADY: &str = "its device is connected already";
 
 impl Entry {
     /// Waits, and longer the next time.
-    fn rest(&mut self, now: Instant) {
-        self.due = now + jitter(self.wait);
-        self.wait = (self.wait * 2).min(REDIAL_LAST);
+    fn rest(&mut self, reached: Reached, now: Instant) {
+        let missed = self.lost.is_some_and(|lost| now - lost < MISSED_FOR);
+        // While there is a way through a relay, only what was a better one before is in a hurry.
+        let hurry = missed && (reached == Reached::No || self.worked);
+        let longest = if hurry { REDIAL_MISSED } else { REDIAL_LAST };
+        self.due = now + jitter(self.wait.min(longest));
+        self.wait = (self.wait * 2).min(longest);
     }
 }
 
@@ -116,9 +126,22 @@ impl DialBook {
                 return Err("too many nodes are near".to_string());
             }
             self.make_room();
-            let (relayed, order) = (is_relayed(&address), self.next_order);
-            let (dialling, wait) = (None, REDIAL_FIRST);
-            let entry = Entry { address, peer, asked, why, relayed, dialling, wait, due: now, order };
+            let (relayed, circuit, order) = (is_relayed(&address), circuit(&address), self.next_order);
+            let (dialling, worked, lost, wait, due) = (None, false, None, REDIAL_FIRST, now);
+            let entry = Entry {
+                address,
+                peer,
+                asked,
+                why,
+                relayed,
+                circuit,
+                dialling,
+                worked,
+                lost,
+                wait,
+                due,
+                order,
+            };
             self.entries.insert(text.to_string(), entry);
             self.next_order += 1;
         }
@@ -147,12 +170,17 @@ impl DialBook {
 
     /// The addresses to dial now, as they were given and as they were read.
     pub(super) fn due(&self, now: Instant, reached: impl Fn(&PeerId) -> Reached) -> Vec<(String, Multiaddr)> {
+        let mut circuits = BTreeSet::new();
         let due = self.waiting(&reached).filter(|(_, entry)| entry.due <= now);
+        let due = due.filter(|(_, entry)| entry.circuit.is_none_or(|circuit| circuits.insert(circuit)));
         due.map(|(text, entry)| (text.clone(), entry.address.clone())).collect()
     }
 
     fn waiting(&self, reached: &impl Fn(&PeerId) -> Reached) -> impl Iterator<Item = (&String, &Entry)> {
+        let dialled = self.entries.values().filter(|entry| entry.dialling.is_some());
+        let circuits: BTreeSet<(PeerId, PeerId)> = dialled.filter_map(|entry| entry.circuit).collect();
         let idle = self.entries.iter().filter(|(_, entry)| entry.dialling.is_none());
+        let idle = idle.filter(move |(_, entry)| !entry.circuit.is_some_and(|way| circuits.contains(&way)));
         idle.filter(move |(_, entry)| match entry.peer.as_ref().map_or(Reached::No, reached) {
             Reached::No => true,
             Reached::Relayed => !entry.relayed,
@@ -172,6 +200,7 @@ impl DialBook {
         let (text, entry) = self.dialled(connection)?;
         entry.dialling = None;
         entry.peer = Some(peer);
+        entry.worked = true;
         if entry.why == Why::Guessed {
             entry.why = Why::Asked;
         }
@@ -183,10 +212,15 @@ impl DialBook {
     }
 
     /// Notes that a dial led nowhere; returns the address if whoever gave it waits to hear.
-    pub(super) fn failed(&mut self, connection: ConnectionId, now: Instant) -> Option<String> {
+    pub(super) fn failed(
+        &mut self,
+        connection: ConnectionId,
+        reached: impl Fn(&PeerId) -> Reached,
+        now: Instant,
+    ) -> Option<String> {
         let (text, entry) = self.dialled(connection)?;
         entry.dialling = None;
-        entry.rest(now);
+        entry.rest(entry.peer.as_ref().map_or(Reached::No, reached), now);
         let told = std::mem::take(&mut entry.asked).then(|| text.clone());
         if entry.why == Why::Guessed {
             let text = text.clone();
@@ -202,6 +236,13 @@ impl DialBook {
         }
     }
 
+    /// Has everything dialled soon: this node is in another network, or back in one.
+    pub(super) fn network_changed(&mut self, now: Instant) {
+        for entry in self.entries.values_mut() {
+            (entry.wait, entry.due) = (REDIAL_FIRST, now);
+        }
+    }
+
     /// Forgets an address that was seen in the local network and is seen no more.
     pub(super) fn gone(&mut self, text: &str) {
         self.entries.retain(|key, entry| key != text || entry.why != Why::Near || entry.dialling.is_some());
@@ -212,9 +253,9 @@ impl DialBook {
     pub(super) fn disconnected(&mut self, peer: PeerId, lived: Duration, now: Instant) {
         for entry in self.entries.values_mut().filter(|entry| entry.peer == Some(peer)) {
             if lived >= SOUND_AFTER {
-                entry.wait = REDIAL_FIRST;
+                (entry.wait, entry.lost) = (REDIAL_FIRST, Some(now));
             }
-            entry.rest(now);
+            entry.rest(Reached::No, now);
         }
     }
 
@@ -222,6 +263,15 @@ impl DialBook {
     /// started with.
     pub(super) fn forget(&mut self, peer: PeerId) {
         self.entries.retain(|_, entry| entry.why == Why::Given || entry.peer != Some(peer));
+    }
+}
+
+/// The relay and the peer behind it, if an address names both.
+fn circuit(address: &Multiaddr) -> Option<(PeerId, PeerId)> {
+    let parts: Vec<Protocol<'_>> = address.iter().collect();
+    match parts.as_slice() {
+        [.., Protocol::P2p(relay), Protocol::P2pCircuit, Protocol::P2p(peer)] => Some((*relay, *peer)),
+        _ => None,
     }
 }
 
@@ -306,7 +356,7 @@ mod tests {
             assert_eq!(book.due(now, NOBODY).len(), 1);
             book.dialling(&text, connection(attempt));
             assert!(book.due(now, NOBODY).is_empty(), "an address is dialled once at a time");
-            let told = book.failed(connection(attempt), now);
+            let told = book.failed(connection(attempt), NOBODY, now);
             assert_eq!(told, (attempt == 0).then(|| text.clone()), "only the first failure is told");
             let next = book.next_due(NOBODY).unwrap();
             assert!(next >= now + longest / 2 && next <= now + longest);
@@ -361,6 +411,61 @@ mod tests {
         assert!(book.next_due(NOBODY).unwrap() >= now + REDIAL_LAST / 2);
     }
 
+    /// The greatest wait of an address whose dials all fail, beginning now.
+    fn longest_wait(
+        book: &mut DialBook,
+        text: &str,
+        reached: &impl Fn(&PeerId) -> Reached,
+        mut now: Instant,
+    ) -> Duration {
+        let mut longest = Duration::ZERO;
+        for attempt in 100..150 {
+            book.dialling(text, connection(attempt));
+            book.failed(connection(attempt), reached, now);
+            let next = book.entries[text].due;
+            (longest, now) = (longest.max(next - now), next);
+        }
+        longest
+    }
+
+    #[test]
+    fn who_was_connected_not_long_ago_is_dialled_every_two_seconds_and_later_more_rarely() {
+        let (mut book, now, peer) = (DialBook::new(PeerId::random()), Instant::now(), PeerId::random());
+        let text = address(peer);
+        book.add(&text, Why::Asked, NOBODY, now).unwrap();
+        assert!(longest_wait(&mut book, &text, &NOBODY, now) > REDIAL_MISSED, "it never was");
+        book.disconnected(peer, SOUND_AFTER, now);
+        let longest = longest_wait(&mut book, &text, &NOBODY, now);
+        assert!(longest > REDIAL_FIRST && longest <= REDIAL_MISSED, "{longest:?}");
+        assert!(longest_wait(&mut book, &text, &NOBODY, now + MISSED_FOR) > REDIAL_MISSED);
+    }
+
+    #[test]
+    fn beside_a_relay_only_an_address_that_once_worked_is_in_a_hurry() {
+        let (mut book, now, peer) = (DialBook::new(PeerId::random()), Instant::now(), PeerId::random());
+        let (near, never) = (address(peer), format!("/ip4/192.0.2.9/tcp/9/p2p/{peer}"));
+        for text in [&near, &never] {
+            book.add(text, Why::Asked, NOBODY, now).unwrap();
+        }
+        book.dialling(&near, connection(1));
+        book.connected(connection(1), peer);
+        book.disconnected(peer, SOUND_AFTER, now);
+        let relayed = only(peer, Reached::Relayed);
+        assert!(longest_wait(&mut book, &near, &relayed, now) <= REDIAL_MISSED);
+        assert!(longest_wait(&mut book, &never, &relayed, now) > REDIAL_MISSED);
+    }
+
+    #[test]
+    fn in_another_network_everything_is_due_at_once() {
+        let (mut book, now) = (DialBook::new(PeerId::random()), Instant::now());
+        let text = address(PeerId::random());
+        book.add(&text, Why::Asked, NOBODY, now).unwrap();
+        longest_wait(&mut book, &text, &NOBODY, now);
+        assert!(book.due(now, NOBODY).is_empty());
+        book.network_changed(now);
+        assert_eq!(book.due(now, NOBODY).len(), 1);
+    }
+
     #[test]
     fn the_oldest_address_makes_room() {
         let (mut book, now) = (DialBook::new(PeerId::random()), Instant::now());
@@ -389,6 +494,26 @@ mod tests {
     }
 
     #[test]
+    fn a_device_behind_a_relay_of_many_addresses_is_dialled_through_one_at_a_time() {
+        let (mut book, now, peer) = (DialBook::new(PeerId::random()), Instant::now(), PeerId::random());
+        let (relay, other) = (PeerId::random(), PeerId::random());
+        let through = |relay, port| format!("/ip4/192.0.2.1/tcp/{port}/p2p/{relay}/p2p-circuit/p2p/{peer}");
+        for text in [through(relay, 1), through(relay, 2), through(other, 3)] {
+            book.add(&text, Why::Asked, NOBODY, now).unwrap();
+        }
+        let due = book.due(now, NOBODY);
+        assert_eq!(due.len(), 2, "one through each relay");
+        for (number, (text, _)) in due.iter().enumerate() {
+            book.dialling(text, connection(number));
+        }
+        assert_eq!(book.next_due(NOBODY), None, "nothing is due while both are dialled");
+        for number in 0..2 {
+            book.failed(connection(number), NOBODY, now);
+        }
+        assert_eq!(book.due(now, NOBODY).len(), 1, "the other address has its turn");
+    }
+
+    #[test]
     fn a_guess_that_leads_nowhere_is_forgotten_and_one_that_does_is_kept() {
         let (mut book, now) = (DialBook::new(PeerId::random()), Instant::now());
         let texts = [1, 2].map(|port| format!("/ip4/192.0.2.1/tcp/{port}"));
@@ -396,7 +521,7 @@ mod tests {
             book.add(text, Why::Guessed, NOBODY, now).unwrap();
             book.dialling(text, connection(number));
         }
-        assert_eq!(book.failed(connection(0), now), None);
+        assert_eq!(book.failed(connection(0), NOBODY, now), None);
         book.connected(connection(1), PeerId::random());
         assert_eq!(book.due(now, NOBODY).len(), 1);
         assert_eq!(book.due(now, NOBODY)[0].0, texts[1]);

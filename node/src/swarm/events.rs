@@ -7,18 +7,21 @@ use std::sync::Arc;
 
 use fourword_protocol::event::Event;
 use fourword_protocol::limits::{ENVELOPE_BYTES_MAX, FOUND_DEVICES_MAX};
+use libp2p::core::ConnectedPoint;
 use libp2p::gossipsub::{self, MessageAcceptance, MessageId};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, identify, kad, mdns, ping, relay};
 use tokio::time::Instant;
 
+use super::addresses::is_loopback;
 use super::behaviour::BehaviourEvent;
 use super::dial::{SOUND_AFTER, Why};
+use super::relays::is_relayed;
 use super::session::Session;
 use super::streams::{self, Opened};
 use super::task::Task;
-use super::{addresses, device_of, dial, gossip};
+use super::{Path, addresses, device_of, dial, gossip};
 use crate::limits::TOLD_ADDRESSES_MAX;
 
 impl Task {
@@ -27,20 +30,40 @@ impl Task {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
-                self.connected(peer_id, connection_id, endpoint.is_relayed());
+                self.routes.connected(connection_id, &endpoint);
+                self.connected(peer_id, connection_id, Path::of(&endpoint));
+                if let ConnectedPoint::Dialer { address, .. } = endpoint
+                    && is_relayed(&address)
+                    && let Some(session) = self.sessions.get_mut(&peer_id)
+                {
+                    session.punching.dialled(address);
+                }
+                self.tell_paths();
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, cause, .. } => {
                 tracing::debug!(peer = %peer_id, ?cause, "a connection closed");
+                self.routes.disconnected(connection_id);
+                if cause.is_some() && self.relays.is_relay(&peer_id) {
+                    // A relay that died has all its connections die, and not all are told.
+                    self.disconnect(peer_id);
+                }
                 self.disconnected(peer_id, connection_id, num_established == 0);
+                self.tell_paths();
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 self.dial_failed(connection_id, &error);
             }
             SwarmEvent::NewListenAddr { listener_id, address } => {
+                if !is_relayed(&address) && !is_loopback(&address) {
+                    self.book.network_changed(Instant::now());
+                }
                 self.addresses.add(listener_id, address);
                 self.announce();
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
+                for connection in self.routes.over(&address) {
+                    self.swarm.close_connection(connection);
+                }
                 self.addresses.remove(&address);
                 self.announce();
             }
@@ -62,10 +85,10 @@ impl Task {
         }
     }
 
-    fn connected(&mut self, peer: PeerId, connection: ConnectionId, relayed: bool) {
+    fn connected(&mut self, peer: PeerId, connection: ConnectionId, path: Path) {
         if self.relays.is_relay(&peer) {
             self.book.connected(connection, peer);
-            return self.relay_connected(peer);
+            return self.relay_connected(peer, connection);
         }
         let is_known = self.sessions.contains_key(&peer);
         if let Some(address) = self.book.connected(connection, peer).filter(|_| is_known) {
@@ -75,20 +98,20 @@ impl Task {
             return self.punish(peer, "its peer id holds no ed25519 key");
         };
         if let Some(session) = self.sessions.get_mut(&peer) {
-            session.add(connection, relayed);
+            session.add(connection, path);
             return self.go_on_writing(peer);
         }
         self.next_session += 1;
         let (own, ground) = (*self.swarm.local_peer_id(), self.ground.clone());
-        let session = Session::new(&own, (peer, device), self.next_session, (connection, relayed), ground);
+        let session = Session::new(&own, (peer, device), self.next_session, (connection, path), ground);
         self.sessions.insert(peer, session);
         self.tell(Event::Connected(device), None);
     }
 
     /// A relay of ours is back: it has forgotten everything, and others may be found through it.
-    fn relay_connected(&mut self, relay: PeerId) {
+    fn relay_connected(&mut self, relay: PeerId, connection: ConnectionId) {
         let now = Instant::now();
-        let Some(address) = self.relays.connected(&relay, now) else { return };
+        let Some(address) = self.relays.connected(&relay, connection, now) else { return };
         self.swarm.behaviour_mut().table.add_address(&relay, address);
         self.finding.offer_again(&mut self.swarm.behaviour_mut().table);
         self.book.relays_are_back(now);
@@ -98,7 +121,7 @@ impl Task {
 
     fn disconnected(&mut self, peer: PeerId, connection: ConnectionId, was_last: bool) {
         if self.relays.is_relay(&peer) {
-            self.relays.disconnected(&peer);
+            self.relays.disconnected(&peer, connection);
             if was_last {
                 self.book.disconnected(peer, SOUND_AFTER, Instant::now());
             }
@@ -143,6 +166,10 @@ impl Task {
             BehaviourEvent::Circuits(event) => self.on_circuit(event),
             BehaviourEvent::Punching(event) => {
                 tracing::debug!(peer = %event.remote_peer_id, result = ?event.result, "a direct way was tried");
+                let session = self.sessions.get_mut(&event.remote_peer_id);
+                if let Some(session) = session.filter(|_| event.result.is_err()) {
+                    session.punching.failed(Instant::now());
+                }
             }
             BehaviourEvent::Near(event) => self.on_near(event),
             BehaviourEvent::Limits(never) | BehaviourEvent::Refused(never) => match never {},

@@ -14,8 +14,11 @@ mod events;
 pub(crate) mod finding;
 mod frames;
 mod gossip;
+mod path;
 mod peer;
+mod punching;
 mod relays;
+mod routes;
 mod session;
 mod streams;
 mod task;
@@ -35,6 +38,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinHandle;
 
 pub(crate) use self::behaviour::{IDENTIFY_AGENT, IDENTIFY_PROTOCOL, quic};
+pub use self::path::{Path, Paths, Transport};
 pub use self::peer::{device_of, peer_of};
 use crate::limits::{ARRIVALS_MAX, ORDERS_MAX};
 
@@ -124,11 +128,13 @@ pub enum ListenError {
 
 /// Opens the network under a device's key, given as the seed of its signing key, and listens.
 ///
-/// Must be called within a tokio runtime. Addresses are told on `listening` as they become known.
+/// Must be called within a tokio runtime. Addresses are told on `listening` as they become known,
+/// and on `paths` how each device is reached.
 pub fn start(
     signing_seed: &[u8; 32],
     options: &Options,
     listening: watch::Sender<Listening>,
+    paths: watch::Sender<Paths>,
 ) -> Result<Network, ListenError> {
     // The library overwrites the bytes it is given.
     let keypair =
@@ -141,7 +147,7 @@ pub fn start(
         .collect::<Result<Vec<ListenerId>, ListenError>>()?;
     let (orders, taken) = mpsc::channel(ORDERS_MAX);
     let (arrived, arrivals) = mpsc::channel(ARRIVALS_MAX);
-    let mut task = task::Task::new(swarm, listeners, listening);
+    let mut task = task::Task::new(swarm, listeners, listening, paths);
     task.look_for(&options.bootstrap, &options.relays);
     let task = tokio::spawn(task.run(taken, arrived));
     Ok(Network { orders, arrivals, task })

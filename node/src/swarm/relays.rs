@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::Protocol;
+use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 use tokio::time::Instant;
 
 use super::dial::jitter;
-use crate::limits::{REDIAL_LAST, RELAYS_MAX, RESERVATIONS_MAX, RESERVE_FIRST};
+use crate::limits::{REDIAL_LAST, RELAYS_MAX, RESERVATIONS_MAX, RESERVE_FIRST, SURPLUS_AFTER};
 
 /// The relays that a node knows.
 #[derive(Default)]
@@ -26,11 +27,18 @@ struct Relay {
     /// Where it is dialled, with its peer id at the end; `None` if it is another's choice, named in
     /// an address that was dialled.
     address: Option<Multiaddr>,
-    /// Direct connections to it.
-    connections: usize,
+    /// Direct connections to it, each with the time since when it is, the oldest first: that one
+    /// carries the reservation.
+    links: Vec<(ConnectionId, Instant)>,
     reservation: Option<ListenerId>,
     wait: Duration,
     due: Instant,
+}
+
+impl Relay {
+    fn is_connected(&self) -> bool {
+        !self.links.is_empty()
+    }
 }
 
 impl Relays {
@@ -65,7 +73,7 @@ impl Relays {
             return Err(format!("no more than {RELAYS_MAX} relays are kept"));
         }
         let (wait, due) = (RESERVE_FIRST, Instant::now());
-        self.known.insert(peer, Relay { address, connections: 0, reservation: None, wait, due });
+        self.known.insert(peer, Relay { address, links: Vec::new(), reservation: None, wait, due });
         Ok(())
     }
 
@@ -76,15 +84,20 @@ impl Relays {
 
     /// Whether a relay is connected.
     pub(super) fn is_connected(&self, peer: &PeerId) -> bool {
-        self.known.get(peer).is_some_and(|relay| relay.connections > 0)
+        self.known.get(peer).is_some_and(Relay::is_connected)
     }
 
     /// Notes a connection. Gives where the relay is dialled if it is one of this node's and was not
     /// connected before.
-    pub(super) fn connected(&mut self, peer: &PeerId, now: Instant) -> Option<Multiaddr> {
+    pub(super) fn connected(
+        &mut self,
+        peer: &PeerId,
+        connection: ConnectionId,
+        now: Instant,
+    ) -> Option<Multiaddr> {
         let relay = self.known.get_mut(peer)?;
-        relay.connections += 1;
-        if relay.connections > 1 {
+        relay.links.push((connection, now));
+        if relay.links.len() > 1 {
             return None;
         }
         (relay.wait, relay.due) = (RESERVE_FIRST, now);
@@ -92,10 +105,16 @@ impl Relays {
     }
 
     /// Notes that a connection is gone.
-    pub(super) fn disconnected(&mut self, peer: &PeerId) {
+    pub(super) fn disconnected(&mut self, peer: &PeerId, connection: ConnectionId) {
         if let Some(relay) = self.known.get_mut(peer) {
-            relay.connections = relay.connections.saturating_sub(1);
+            relay.links.retain(|(link, _)| *link != connection);
         }
+    }
+
+    /// The connections to close because an older one to the same relay serves.
+    pub(super) fn surplus(&self, now: Instant) -> impl Iterator<Item = ConnectionId> {
+        let younger = self.known.values().flat_map(|relay| relay.links.iter().skip(1));
+        younger.filter(move |(_, since)| now - *since >= SURPLUS_AFTER).map(|(connection, _)| *connection)
     }
 
     // -- reservations -------------------------------------------------------------------------
@@ -103,8 +122,7 @@ impl Relays {
     /// The connected relays at which a place is to be asked for now, and the addresses to listen on.
     pub(super) fn to_reserve(&self, now: Instant) -> Vec<(PeerId, Multiaddr)> {
         let held = self.known.values().filter(|relay| relay.reservation.is_some()).count();
-        let free =
-            self.known.iter().filter(|(_, relay)| relay.connections > 0 && relay.reservation.is_none());
+        let free = self.known.iter().filter(|(_, relay)| relay.is_connected() && relay.reservation.is_none());
         let due = free.filter(|(_, relay)| relay.due <= now);
         let own =
             due.filter_map(|(peer, relay)| Some((*peer, relay.address.clone()?.with(Protocol::P2pCircuit))));
@@ -138,7 +156,7 @@ impl Relays {
         let open = self
             .known
             .values()
-            .filter(|relay| relay.connections > 0 && relay.reservation.is_none() && relay.address.is_some());
+            .filter(|relay| relay.is_connected() && relay.reservation.is_none() && relay.address.is_some());
         open.map(|relay| relay.due).min().filter(|_| held < RESERVATIONS_MAX)
     }
 
@@ -146,7 +164,7 @@ impl Relays {
 
     /// The addresses under which a peer can be tried through this node's relays.
     pub(super) fn ways_to(&self, peer: PeerId) -> Vec<Multiaddr> {
-        let own = self.known.values().filter(|relay| relay.connections > 0);
+        let own = self.known.values().filter(|relay| relay.is_connected());
         let own = own.filter_map(|relay| relay.address.clone());
         own.map(|address| address.with(Protocol::P2pCircuit).with(Protocol::P2p(peer))).collect()
     }
@@ -166,6 +184,23 @@ mod tests {
         (peer, format!("/ip4/192.0.2.{number}/tcp/4001/p2p/{peer}"))
     }
 
+    fn link(number: usize) -> ConnectionId {
+        ConnectionId::new_unchecked(number)
+    }
+
+    #[test]
+    fn of_two_connections_to_a_relay_the_older_one_stays() {
+        let ((mut relays, peers), now) = (with(2), Instant::now());
+        for (number, peer) in [(1, peers[0]), (2, peers[1]), (3, peers[0])] {
+            relays.connected(&peer, link(number), now);
+        }
+        assert_eq!(relays.surplus(now).count(), 0, "the other side may have dialled too");
+        let later = now + SURPLUS_AFTER;
+        assert_eq!(relays.surplus(later).collect::<Vec<_>>(), [link(3)]);
+        relays.disconnected(&peers[0], link(1));
+        assert_eq!(relays.surplus(later).count(), 0, "the last one is never surplus");
+    }
+
     fn with(count: u8) -> (Relays, Vec<PeerId>) {
         let mut relays = Relays::default();
         let peers = (1..=count).map(|number| {
@@ -182,8 +217,8 @@ mod tests {
         let ((mut relays, peers), now) = (with(3), Instant::now());
         assert!(relays.to_reserve(now).is_empty(), "none is connected");
         for peer in &peers {
-            assert!(relays.connected(peer, now).is_some());
-            assert!(relays.connected(peer, now).is_none(), "a second connection is nothing new");
+            assert!(relays.connected(peer, link(1), now).is_some());
+            assert!(relays.connected(peer, link(2), now).is_none(), "a second connection is nothing new");
         }
         let asked = relays.to_reserve(now);
         assert_eq!(asked.len(), RESERVATIONS_MAX);
@@ -198,8 +233,8 @@ mod tests {
 
         assert!(relays.closed(listeners[0]));
         assert!(!relays.closed(listeners[0]));
-        relays.disconnected(&asked[0].0);
-        relays.disconnected(&asked[0].0);
+        relays.disconnected(&asked[0].0, link(1));
+        relays.disconnected(&asked[0].0, link(2));
         let others = relays.to_reserve(now);
         assert_eq!(others.len(), 1);
         assert!(!asked.iter().any(|(peer, _)| *peer == others[0].0), "the third one");
@@ -208,7 +243,7 @@ mod tests {
     #[test]
     fn a_relay_that_refuses_is_asked_less_and_less() {
         let ((mut relays, peers), mut now) = (with(1), Instant::now());
-        relays.connected(&peers[0], now);
+        relays.connected(&peers[0], link(1), now);
         let mut longest = RESERVE_FIRST;
         for _ in 0..12 {
             assert_eq!(relays.to_reserve(now).len(), 1);
@@ -228,9 +263,9 @@ mod tests {
         let (other, address) = relay(9);
         relays.note(&format!("{address}/p2p-circuit/p2p/{}", PeerId::random()).parse().unwrap());
         assert!(relays.is_relay(&other));
-        relays.connected(&other, now);
+        relays.connected(&other, link(1), now);
         assert!(relays.ways_to(PeerId::random()).is_empty());
-        relays.connected(&peers[1], now);
+        relays.connected(&peers[1], link(2), now);
         let ways = relays.ways_to(PeerId::random());
         assert_eq!(ways.len(), 1);
         assert!(ways[0].to_string().contains(&peers[1].to_string()));

@@ -9,6 +9,10 @@
 //! opens the next one where the other's stream is. The one with the smaller peer id closes what
 //! carries no streams any more. So both keep the same connection and nothing is lost. A direct
 //! connection is preferred to one through a relay in the same way: the one who leads moves first.
+//!
+//! A device that lost its network or its power comes back on a new connection while the old one
+//! seems sound here for half a minute. It is known by its stream: a second one is opened while the
+//! first has not ended. Then, too, the session ends, and both begin again.
 
 use std::io;
 use std::sync::Arc;
@@ -21,8 +25,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::Path;
 use super::frames::{self, Outbox, Overflow, Queued, ReadError};
-use crate::limits::{INBOUND_STREAMS_MAX, SURPLUS_AFTER};
+use super::punching::Punching;
+use crate::limits::{INBOUND_STREAMS_MAX, REPLACED_AFTER, SURPLUS_AFTER};
 
 /// Tells what came of a session's streams, in order for each stream.
 pub(super) struct Message {
@@ -68,8 +74,11 @@ pub(super) struct Session {
     /// Whether it is we who follow when the two sides' streams lie on different connections.
     follows: bool,
     links: Vec<Link>,
+    pub(super) punching: Punching,
     /// Where the other side's latest stream is.
     theirs: Option<ConnectionId>,
+    /// Since when it has a stream beside one that has not ended.
+    doubled: Option<Instant>,
     outbox: Outbox,
     /// The outbox's other end, while no stream has it.
     queued: Option<Queued>,
@@ -82,8 +91,7 @@ pub(super) struct Session {
 
 struct Link {
     connection: ConnectionId,
-    /// It leads through a relay.
-    relayed: bool,
+    path: Path,
     /// Streams of the other side that are not read to their end.
     reading: usize,
     /// When the link was made or last carried a stream.
@@ -103,7 +111,7 @@ impl Session {
         own: &PeerId,
         (peer, device): (PeerId, DeviceKey),
         number: u64,
-        (connection, relayed): (ConnectionId, bool),
+        (connection, path): (ConnectionId, Path),
         ground: Ground,
     ) -> Session {
         let (outbox, queued) = frames::outbox();
@@ -118,7 +126,9 @@ impl Session {
             peer,
             follows: own.to_bytes() > peer.to_bytes(),
             links: Vec::new(),
+            punching: Punching::new(Instant::now()),
             theirs: None,
+            doubled: None,
             outbox,
             queued: Some(queued),
             writer: Writer::Idle,
@@ -126,31 +136,47 @@ impl Session {
             ground,
             tasks,
         };
-        session.add(connection, relayed);
+        session.add(connection, path);
         session
     }
 
     /// Notes one more connection. What is written through a relay moves to the first direct one.
-    pub(super) fn add(&mut self, connection: ConnectionId, relayed: bool) {
-        self.links.push(Link { connection, relayed, reading: 0, used: Instant::now() });
+    pub(super) fn add(&mut self, connection: ConnectionId, path: Path) {
+        self.links.push(Link { connection, path, reading: 0, used: Instant::now() });
+        self.lead();
+    }
+
+    /// Lets our stream end if it lies at a relay though there is a direct connection, and nobody
+    /// is to be followed.
+    fn lead(&mut self) {
         let leads = !self.follows || self.theirs.is_none();
-        if !relayed && leads && self.writing_on().is_some_and(|on| self.is_relayed(on)) {
+        if leads && self.is_direct() && self.writing_on().is_some_and(|on| self.is_relayed(on)) {
             self.finish();
         }
     }
 
+    /// The path that is used: the one of the streams, or else the one they would take.
+    pub(super) fn path(&self) -> Option<Path> {
+        let on = self.kept()?;
+        self.links.iter().find(|link| link.connection == on).map(|link| link.path)
+    }
+
+    fn kept(&self) -> Option<ConnectionId> {
+        self.writing_on().or(self.theirs).or_else(|| self.best())
+    }
+
     /// Whether one of the connections is direct.
     pub(super) fn is_direct(&self) -> bool {
-        self.links.iter().any(|link| !link.relayed)
+        self.links.iter().any(|link| !link.path.relayed)
     }
 
     fn is_relayed(&self, connection: ConnectionId) -> bool {
-        self.links.iter().any(|link| link.connection == connection && link.relayed)
+        self.links.iter().any(|link| link.connection == connection && link.path.relayed)
     }
 
     /// The connection that serves best: the oldest direct one.
     fn best(&self) -> Option<ConnectionId> {
-        self.links.iter().min_by_key(|link| link.relayed).map(|link| link.connection)
+        self.links.iter().min_by_key(|link| link.path.relayed).map(|link| link.connection)
     }
 
     /// Notes that a connection is gone. Returns whether the session survives it: it does if the
@@ -209,6 +235,8 @@ impl Session {
             let _ = ground.messages.send(Message { peer, session, what }).await;
         });
         self.follow();
+        // A direct connection may have come while the stream was being opened.
+        self.lead();
         if self.closing.is_some() {
             self.finish();
         }
@@ -224,6 +252,9 @@ impl Session {
             return Err("too many streams at once".to_string());
         }
         link.reading += 1;
+        if reading > 0 {
+            self.doubled = Some(Instant::now());
+        }
         self.theirs = Some(connection);
         self.follow();
         Ok(())
@@ -252,8 +283,15 @@ impl Session {
         }
     }
 
+    /// Whether the other side has begun anew and does not know this session any more: it moves from
+    /// one stream to the next only when the first was read to its end.
+    pub(super) fn is_replaced(&self, now: Instant) -> bool {
+        self.doubled.is_some_and(|since| now - since >= REPLACED_AFTER)
+    }
+
     /// Notes that a stream of the other side was read to its end.
     pub(super) fn read_end(&mut self, connection: ConnectionId) {
+        self.doubled = None;
         if let Some(link) = self.links.iter_mut().find(|link| link.connection == connection) {
             link.reading = link.reading.saturating_sub(1);
             link.used = Instant::now();
@@ -289,7 +327,7 @@ impl Session {
         if self.follows || self.links.len() < 2 {
             return Vec::new();
         }
-        let kept = self.writing_on().or(self.theirs).or_else(|| self.best());
+        let kept = self.kept();
         let unused = self.links.iter().filter(|link| link.reading == 0 && now - link.used >= SURPLUS_AFTER);
         unused.map(|link| link.connection).filter(|connection| Some(*connection) != kept).collect()
     }

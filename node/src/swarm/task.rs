@@ -26,12 +26,16 @@ use super::dial::{self, DialBook, Reached, Why};
 use super::finding::Finding;
 use super::gossip::{self, Unjudged};
 use super::relays::Relays;
+use super::routes::Routes;
 use super::session::{Ground, Message, Session, What};
-use super::{Arrival, Listening, Order, peer_of};
+use super::{Arrival, Listening, Order, Paths, peer_of};
 use crate::limits::{ARRIVALS_MAX, FINISH_TIMEOUT, INBOX_BYTES_MAX, ORDERS_MAX, REFUSED_FOR, REFUSED_MAX};
 
 /// How often connections are looked over.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// How long the first dials wait for the listeners.
+const LISTEN_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long the end waits for connections to close.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -47,11 +51,13 @@ pub(super) struct Task {
     pub(super) book: DialBook,
     pub(super) unjudged: Unjudged,
     pub(super) relays: Relays,
+    pub(super) routes: Routes,
     pub(super) finding: Finding,
     messages: mpsc::Receiver<Message>,
     /// What could not be handed over yet.
     outgoing: VecDeque<Arrival>,
     refused: BTreeMap<PeerId, Instant>,
+    paths: watch::Sender<Paths>,
     /// Frames and streams that no honest node sends, since the start.
     malformed: u64,
 }
@@ -62,6 +68,7 @@ impl Task {
         swarm: Swarm<Behaviour>,
         listeners: Vec<ListenerId>,
         listening: watch::Sender<Listening>,
+        paths: watch::Sender<Paths>,
     ) -> Task {
         let own = *swarm.local_peer_id();
         let (sender, messages) = mpsc::channel(ORDERS_MAX);
@@ -75,10 +82,12 @@ impl Task {
             book: DialBook::new(own),
             unjudged: Unjudged::default(),
             relays: Relays::default(),
+            routes: Routes::default(),
             finding: Finding::default(),
             messages,
             outgoing: VecDeque::new(),
             refused: BTreeMap::new(),
+            paths,
             malformed: 0,
         }
     }
@@ -87,10 +96,14 @@ impl Task {
     pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>, arrived: mpsc::Sender<Arrival>) {
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let patience = Instant::now() + LISTEN_PATIENCE;
         loop {
             let has_room = self.outgoing.len() < ARRIVALS_MAX;
             let dials = self.book.next_due(|peer| reached(&self.sessions, &self.relays, peer));
             let due = dials.into_iter().chain(self.relays.next_due()).min();
+            // Dialled before the listeners have their ports, a peer would see another port than the
+            // one on which this node can be met.
+            let due = due.map(|due| if self.addresses.is_ready() { due } else { due.max(patience) });
             tokio::select! {
                 permit = arrived.reserve(), if !self.outgoing.is_empty() => match permit {
                     Ok(permit) => {
@@ -349,15 +362,43 @@ impl Task {
     pub(super) fn dial_failed(&mut self, connection: ConnectionId, error: &DialError) {
         let reason = dial::reason(error);
         tracing::debug!(%error, "a dial failed");
-        if let Some(address) = self.book.failed(connection, Instant::now()) {
+        let reached = |peer: &PeerId| reached(&self.sessions, &self.relays, peer);
+        if let Some(address) = self.book.failed(connection, reached, Instant::now()) {
             self.tell(Event::Unreachable { address, reason }, None);
+        }
+    }
+
+    /// Tells by which path each device is reached, if that changed.
+    pub(super) fn tell_paths(&self) {
+        let paths = self.sessions.values().filter_map(|session| Some((session.device, session.path()?)));
+        let paths: Paths = paths.collect();
+        self.paths.send_if_modified(|told| {
+            let changed = *told != paths;
+            *told = paths;
+            changed
+        });
+    }
+
+    /// Tries a direct way again to those that are reached through relays alone.
+    fn punch_again(&mut self, now: Instant) {
+        let relayed = self.sessions.values_mut().filter(|session| !session.is_direct());
+        for way in relayed.filter_map(|session| session.punching.take_due(now)).collect::<Vec<_>>() {
+            let options = dial::dial_options(way);
+            // Fails as any dial may; it has its next turn.
+            let _ = self.swarm.dial(options).inspect_err(|error| tracing::debug!(%error, "no circuit"));
         }
     }
 
     /// Closes what is surplus or overdue, and lets in who was refused long enough.
     fn look_over(&mut self, now: Instant) {
-        let surplus: Vec<ConnectionId> =
-            self.sessions.values().flat_map(|session| session.surplus(now)).collect();
+        self.tell_paths();
+        self.punch_again(now);
+        let surplus: Vec<ConnectionId> = self
+            .sessions
+            .values()
+            .flat_map(|session| session.surplus(now))
+            .chain(self.relays.surplus(now))
+            .collect();
         for connection in surplus {
             self.swarm.close_connection(connection);
         }
@@ -365,7 +406,7 @@ impl Task {
         let late: Vec<PeerId> = self
             .sessions
             .iter()
-            .filter(|(_, session)| session.closing.is_some_and(overdue))
+            .filter(|(_, session)| session.closing.is_some_and(overdue) || session.is_replaced(now))
             .map(|(peer, _)| *peer)
             .collect();
         late.into_iter().for_each(|peer| self.disconnect(peer));

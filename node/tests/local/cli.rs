@@ -130,6 +130,7 @@ async fn every_verb_prints_one_json_value_of_the_promised_shape() {
             vec!["peers"],
             json!({"peers": [{
                 "device": device, "peer_id": peer_id, "identity": "abababab", "name": "", "shared": [WORDS],
+                "path": "relayed", "transport": "quic",
             }]}),
         ),
         (vec!["name", "Ada"], json!({"name": "Ada"})),

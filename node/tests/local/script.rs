@@ -8,6 +8,7 @@ use fourword::api::server::Server;
 use fourword::api::{Answers, Api};
 use fourword::driver::Stopped;
 use fourword::paths::Paths;
+use fourword::swarm;
 use fourword_protocol::command::{
     Command, EntityView, Kind, Notice, Outcome, PersonView, Progress, Refusal, RefusalCode, Reply, Status,
 };
@@ -80,6 +81,13 @@ impl Answers for Script {
 
     fn addresses(&self) -> Vec<String> {
         vec!["/ip4/192.0.2.1/tcp/4001".into()]
+    }
+
+    fn paths(&self) -> swarm::Paths {
+        swarm::Paths::from([(
+            DeviceKey([2; 32]),
+            swarm::Path { relayed: true, transport: swarm::Transport::Quic },
+        )])
     }
 }
 

@@ -1,4 +1,4 @@
-//! A world of its own for one test: networks that can be cut and disks that are small.
+//! A world of its own for one test, in which networks can be cut and disks are small.
 //!
 //! The test runs itself again inside new namespaces, as their root, so nothing outside is touched
 //! and everything is gone with the process. Left out, and said so, where the kernel or a missing
@@ -13,7 +13,30 @@ const INSIDE: &str = "FOURWORD_TEST_INSIDE";
 /// New user, network, mount and process namespaces; who is in them dies with the first process.
 const UNSHARE: [&str; 6] = ["--user", "--map-root-user", "--net", "--mount", "--pid", "--fork"];
 
-/// What is tried first: all that tests do inside.
+/// What a test does inside beyond cutting networks and filling disks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Need {
+    /// Routers that translate addresses.
+    Routers,
+    /// Lines that lose and delay.
+    Lines,
+}
+
+impl Need {
+    /// What is tried first.
+    fn probe(self) -> &'static str {
+        match self {
+            Need::Routers => {
+                " && sysctl -q -w net.ipv4.ip_forward=1 \
+                && iptables -t nat -A POSTROUTING -o probe -j MASQUERADE --random-fully \
+                && iptables -A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"
+            }
+            Need::Lines => " && ip tuntap add dev line mode tun && ip link set line netns probe",
+        }
+    }
+}
+
+/// What is tried in any case: all that the other tests do inside.
 const PROBE: &str = "mount -t tmpfs none /run && mkdir /run/netns && ip netns add probe \
     && ip link add probe type bridge && ip link add up type veth peer name eth0 netns probe \
     && nsenter --net=/run/netns/probe true";
@@ -26,11 +49,17 @@ fn unshare() -> Command {
 
 /// Runs the body of the test of this name in a world of its own, if there can be one.
 pub(crate) fn in_a_world_of_its_own(test: &str, body: impl FnOnce()) {
+    in_a_world_with(&[], test, body);
+}
+
+/// The same for a test that needs more.
+pub(crate) fn in_a_world_with(needs: &[Need], test: &str, body: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         run("mount", &["-t", "tmpfs", "none", "/run"]);
         return body();
     }
-    let probed = unshare().args(["sh", "-c", PROBE]).output();
+    let probe: String = [PROBE].into_iter().chain(needs.iter().map(|need| need.probe())).collect();
+    let probed = unshare().args(["sh", "-c", &probe]).output();
     match &probed {
         Ok(output) if output.status.success() => {}
         Ok(output) => return left_out(test, String::from_utf8_lossy(&output.stderr).trim()),
@@ -46,62 +75,19 @@ pub(crate) fn in_a_world_of_its_own(test: &str, body: impl FnOnce()) {
         "{test}: {}\n{text}\n{errors}",
         output.status
     );
+    // What it measured.
+    text.lines().filter(|line| line.starts_with('|')).for_each(|line| println!("{line}"));
 }
 
 fn left_out(test: &str, why: &str) {
     println!("left out: {test}, because no namespaces can be made here: {why}");
 }
 
-fn run(program: &str, arguments: &[&str]) {
+/// Runs a program that must succeed.
+pub(crate) fn run(program: &str, arguments: &[&str]) {
     let output = Command::new(program).args(arguments).output().expect("the program is there");
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {arguments:?}: {error}");
-}
-
-/// Nodes on one switch, each with a network of its own.
-pub(crate) struct Net {
-    names: Vec<&'static str>,
-}
-
-impl Net {
-    pub(crate) fn new(names: &[&'static str]) -> Net {
-        let ip = |line: &str| run("ip", &line.split_whitespace().collect::<Vec<_>>());
-        std::fs::create_dir("/run/netns").expect("a place for networks");
-        ip("link add switch type bridge");
-        ip("link set switch up");
-        for (name, number) in names.iter().zip(1..) {
-            ip(&format!("netns add {name}"));
-            ip(&format!("link add {name} type veth peer name eth0 netns {name}"));
-            ip(&format!("link set {name} master switch up"));
-            ip(&format!("-n {name} addr add 10.4.4.{number}/24 dev eth0"));
-            ip(&format!("-n {name} link set eth0 up"));
-            ip(&format!("-n {name} link set lo up"));
-        }
-        Net { names: names.to_vec() }
-    }
-
-    /// Where a node listens.
-    pub(crate) fn address(&self, name: &str) -> String {
-        let at = self.names.iter().position(|other| *other == name).expect("a node of this network");
-        format!("/ip4/10.4.4.{}/tcp/4001", at + 1)
-    }
-
-    /// A program that runs on a node.
-    pub(crate) fn on(&self, name: &str, program: &str) -> Command {
-        let mut command = Command::new("nsenter");
-        command.arg(format!("--net=/run/netns/{name}")).arg(program);
-        command
-    }
-
-    /// Pulls a node's cable out of the switch: nothing passes any more, and nobody is told.
-    pub(crate) fn cut(&self, name: &str) {
-        run("ip", &["link", "set", name, "nomaster"]);
-    }
-
-    /// Puts the cable back.
-    pub(crate) fn mend(&self, name: &str) {
-        run("ip", &["link", "set", name, "master", "switch"]);
-    }
 }
 
 /// A small disk, mounted over a directory until it is dropped.

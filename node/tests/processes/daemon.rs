@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -22,7 +22,11 @@ pub(crate) struct Daemon {
     process: Child,
     /// What it said when it was ready.
     pub(crate) ready: Value,
+    log: Log,
 }
+
+/// What a process has written to standard error so far.
+type Log = Arc<Mutex<String>>;
 
 /// What a command line gave.
 #[derive(Debug)]
@@ -116,8 +120,12 @@ impl Daemon {
                 }
             }
         });
-        let log = std::thread::spawn(move || {
-            BufReader::new(errors).lines().map_while(Result::ok).collect::<Vec<_>>().join("\n")
+        let log = Log::default();
+        let written = Arc::clone(&log);
+        let logging = std::thread::spawn(move || {
+            for line in BufReader::new(errors).lines().map_while(Result::ok) {
+                written.lock().expect("nobody panics with the log").extend([line.as_str(), "\n"]);
+            }
         });
         let end = Instant::now() + DEADLINE;
         loop {
@@ -125,13 +133,14 @@ impl Daemon {
                 Ok(line) => {
                     let event: Value = serde_json::from_str(&line).expect("a line of JSON");
                     if event["event"] == "ready" {
-                        return Daemon { process, ready: event };
+                        return Daemon { process, ready: event, log };
                     }
                 }
                 Err(_) => {
                     let _ = process.kill();
                     let _ = process.wait();
-                    panic!("the node is not ready: {}", log.join().unwrap_or_default());
+                    let _ = logging.join();
+                    panic!("the node is not ready: {}", log.lock().expect("it has ended"));
                 }
             }
         }
@@ -166,6 +175,12 @@ impl Daemon {
         assert!(sent.success(), "{signal} {id}");
     }
 
+    /// Whether a line of its log has all these words.
+    pub(crate) fn has_logged(&self, words: &[&str]) -> bool {
+        let log = self.log.lock().expect("nobody panics with the log");
+        log.lines().any(|line| words.iter().all(|word| line.contains(word)))
+    }
+
     /// The first address at which it can be dialled.
     pub(crate) fn address(&self) -> String {
         self.ready["addresses"][0].as_str().expect("an address").to_owned()
@@ -181,6 +196,9 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if std::thread::panicking() {
+            eprintln!("-- log of {}\n{}", self.ready, self.log.lock().expect("it has ended"));
+        }
     }
 }
 

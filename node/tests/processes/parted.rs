@@ -1,7 +1,8 @@
 //! What `sync status` says while nodes are cut off, killed, hung or removed is true at every moment.
 
-use crate::apart::{Net, in_a_world_of_its_own};
+use crate::apart::in_a_world_of_its_own;
 use crate::daemon::{Daemon, Home, eventually};
+use crate::net::Net;
 use crate::standing::{Group, Standing};
 use crate::story::two_in_a_group;
 
@@ -37,7 +38,7 @@ fn the_status_is_true_while_a_network_is_parted_and_nodes_are_killed_and_all_is_
 
 fn parted_and_healed() {
     let names = ["ada", "ben", "cem"];
-    let net = Net::new(&names);
+    let net = Net::on_one_switch(&names);
     let homes = names.map(|name| (name, Home::new()));
     let up = |name: &str, home: &Home| -> Daemon {
         let others = names.iter().filter(|other| **other != name).map(|other| net.address(other));
@@ -61,7 +62,7 @@ fn parted_and_healed() {
     group.all_in_sync(&["together"]);
 
     // Ada alone on one side, ben and cem on the other; all write, two are killed.
-    net.cut("ada");
+    net.cut("ada", "switch");
     say(ada, &words, "ada apart");
     say(ben, &words, "ben apart");
     of_ada.kill();
@@ -85,7 +86,7 @@ fn parted_and_healed() {
     assert!(is_away(ada, &words, b) && is_away(ada, &words, c), "{alone:?}");
     assert_eq!(ada.chat(&words), ["together", "ada apart"]);
 
-    net.mend("ada");
+    net.mend("ada", "switch");
     group.all_in_sync(&["together", "ada apart", "ben apart", "cem apart", "ben again"]);
     for daemon in [of_ada, of_ben, of_cem] {
         daemon.stop();

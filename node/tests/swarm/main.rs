@@ -48,7 +48,8 @@ impl Node {
         let listen = listen.iter().map(|address| address.to_string()).collect();
         let (told, listening) = watch::channel(Listening::default());
         let options = Options { listen, ..options };
-        let network = swarm::start(&secret.signing_seed(), &options, told)?;
+        let (paths, _) = watch::channel(swarm::Paths::new());
+        let network = swarm::start(&secret.signing_seed(), &options, told, paths)?;
         Ok(Node { device: secret.key(), network, listening })
     }
 
@@ -399,6 +400,31 @@ async fn the_greater_peer_moves_its_stream_to_the_connection_of_the_others() {
     old.close().await.unwrap();
     let (_, mut new) = timeout(DEADLINE, streams[1].next()).await.unwrap().unwrap();
     assert_eq!(read_frame(&mut new).await, b"two");
+}
+
+#[tokio::test]
+async fn a_device_that_begins_anew_while_its_old_connection_seems_sound_is_met_anew() {
+    let device = DeviceSecret::from_seeds(&[9; 32], &[9; 32]).key();
+    let mut ada = Node::start(1, TCP).await;
+    let peer = peer_of(&ada.device).unwrap();
+    let protocol = StreamProtocol::new("/fourword/sync/1");
+    // One device on two connections: what it said on the first never ends, as after a power cut.
+    let (mut before, mut after) = (stranger(9), stranger(9));
+    let mut controls = [&before, &after].map(|swarm| swarm.behaviour().new_control());
+    dial(&mut before, &ada);
+    let _before = drive(before);
+    ada.expect(Event::Connected(device)).await;
+    let mut old = controls[0].open_stream(peer, protocol.clone()).await.unwrap();
+    old.write_all(&[0, 0, 0, 2, b'h', b'i']).await.unwrap();
+    old.flush().await.unwrap();
+    ada.expect(Event::Received(device, b"hi".to_vec())).await;
+
+    dial(&mut after, &ada);
+    let _after = drive(after);
+    let mut new = controls[1].open_stream(peer, protocol).await.unwrap();
+    new.write_all(&[0, 0, 0, 2, b'y', b'o']).await.unwrap();
+    new.flush().await.unwrap();
+    ada.expect(Event::Disconnected(device)).await;
 }
 
 /// Runs a swarm until it is dropped.

@@ -137,3 +137,25 @@ async fn with_two_relays_the_loss_of_one_cuts_nobody_off() {
     find(&mut ben, &mut ada).await;
     talk(&mut ada, &mut ben, 1).await;
 }
+
+#[tokio::test]
+async fn of_two_ways_through_two_relays_one_is_closed_in_the_end_and_nothing_is_lost() {
+    let ((first, one), (second, two)) = (start_relay(105, TCP).await, start_relay(106, TCP).await);
+    let (mut ada, mut ben) = (node(1, &[], &[&one, &two]).await, node(2, &[], &[&one, &two]).await);
+    ada.order(Order::Offer(KEY)).await;
+    serves(&first, 2, 1).await;
+    serves(&second, 2, 1).await;
+    find(&mut ben, &mut ada).await;
+    let circuits = async || {
+        let (first, second) = (first.status().await.unwrap(), second.status().await.unwrap());
+        (first.circuits + second.circuits, first.circuits_opened + second.circuits_opened)
+    };
+    let ended = async {
+        while circuits().await != (1, 2) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    talk(&mut ada, &mut ben, 1).await;
+    timeout(DEADLINE, ended).await.unwrap();
+    talk(&mut ben, &mut ada, 2).await;
+}
