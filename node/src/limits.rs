@@ -51,6 +51,10 @@ pub const REDIAL_FIRST: Duration = Duration::from_millis(250);
 /// The longest wait before an address is dialled again.
 pub const REDIAL_LAST: Duration = Duration::from_secs(30);
 
+/// The longest wait before an address of the settings is dialled again: they are few, and a node
+/// that was cut off is back with the others soon after its relay is.
+pub const REDIAL_GIVEN_LAST: Duration = Duration::from_secs(4);
+
 // -- relays and discovery ---------------------------------------------------------------------
 
 /// Relays known at once: those of the settings, and those in addresses that were dialled.

@@ -3,7 +3,7 @@
 //! The swarm task asks what is due, dials it, and says what became of it: libp2p itself dials
 //! nothing twice. An address is left alone while its device is connected as well as it could be
 //! by it. Waits double from
-//! `REDIAL_FIRST` to `REDIAL_LAST` with jitter, so that nodes cut off together do not return in
+//! `REDIAL_FIRST` to `REDIAL_LAST`, or `REDIAL_GIVEN_LAST`, with jitter, so that nodes cut off together do not return in
 //! step. Invariant: at most `ADDRESSES_MAX` addresses are kept, and none is dialled twice at once.
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use libp2p::{Multiaddr, PeerId};
 use tokio::time::Instant;
 
 use super::relays::is_relayed;
-use crate::limits::{ADDRESSES_MAX, NEAR_MAX, REDIAL_FIRST, REDIAL_LAST};
+use crate::limits::{ADDRESSES_MAX, NEAR_MAX, REDIAL_FIRST, REDIAL_GIVEN_LAST, REDIAL_LAST};
 
 /// A connection that lived so long was no refusal.
 pub(super) const SOUND_AFTER: Duration = Duration::from_secs(10);
@@ -76,8 +76,9 @@ pub(super) const ALREADY: &str = "its device is connected already";
 impl Entry {
     /// Waits, and longer the next time.
     fn rest(&mut self, now: Instant) {
+        let last = if self.why == Why::Given { REDIAL_GIVEN_LAST } else { REDIAL_LAST };
         self.due = now + jitter(self.wait);
-        self.wait = (self.wait * 2).min(REDIAL_LAST);
+        self.wait = (self.wait * 2).min(last);
     }
 }
 
@@ -343,6 +344,20 @@ mod tests {
         }
         book.forget(peer);
         assert!(book.due(now, NOBODY).iter().any(|(text, _)| *text == address(peer)));
+    }
+
+    #[test]
+    fn an_address_the_node_was_started_with_is_dialled_again_within_seconds_however_long_it_was_silent() {
+        let (mut book, mut now) = (DialBook::new(PeerId::random()), Instant::now());
+        let text = address(PeerId::random());
+        book.add(&text, Why::Given, NOBODY, now).unwrap();
+        for attempt in 0..20 {
+            book.dialling(&text, connection(attempt));
+            book.failed(connection(attempt), now);
+            let next = book.next_due(NOBODY).unwrap();
+            assert!(next <= now + REDIAL_GIVEN_LAST);
+            now = next;
+        }
     }
 
     #[test]
