@@ -105,8 +105,8 @@ impl Back {
             for node in &here {
                 back.of_one(node, &far, &shown, healed);
                 let events = node.events(healed);
-                let met = events.iter().filter(|seen| seen.event["event"] == "peer_connected");
-                back.met.extend(met.last().map(|seen| Duration::from_millis(seen.at_ms - healed)));
+                let met = events.iter().rfind(|seen| seen.event["event"] == "peer_connected");
+                back.met.extend(met.map(|seen| Duration::from_millis(seen.at_ms.saturating_sub(healed))));
             }
         }
         back
