@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod cli;
+mod clock;
 pub mod config;
 pub mod daemon;
 pub mod driver;

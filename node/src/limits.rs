@@ -70,6 +70,9 @@ pub const PUNCH_LAST: Duration = Duration::from_secs(1800);
 
 /// How long the library's own attempts at a direct way take: three dials.
 pub const PUNCH_TIME_MAX: Duration = Duration::from_secs(30);
+/// The longest wait before an address of the settings is dialled again: they are few, and a node
+/// that was cut off is back with the others soon after its relay is.
+pub const REDIAL_GIVEN_LAST: Duration = Duration::from_secs(4);
 
 // -- relays and discovery ---------------------------------------------------------------------
 

@@ -1,7 +1,5 @@
 //! Invites: made, shown, closed.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use axum::Json;
 use axum::extract::{Path, State};
 use fourword_protocol::command::{Command, InviteView, MemberCommand, Reply};
@@ -12,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::body::Body;
 use super::error::Problem;
 use super::{Api, text};
+use crate::clock;
 
 /// How long an invite admits if nobody says: a week.
 const EXPIRES_IN_MS: u64 = 7 * 24 * 3600 * 1000;
@@ -134,7 +133,7 @@ pub async fn create(
     if !(1..=EXPIRES_IN_MS_MAX).contains(&lasts) {
         return Err(Problem::usage("an invite admits for 1 millisecond to ten years"));
     }
-    let expires = now_ms().saturating_add(lasts);
+    let expires = clock::wall_ms().saturating_add(lasts);
     let addresses = api.addresses();
     let command = Command::Invite { entity, role, uses, expires: WallTime(expires), addresses };
     let Reply::Invite(code) = api.ask(command).await? else { return Err(Problem::mismatch()) };
@@ -146,9 +145,4 @@ pub async fn create(
         uses,
         expires,
     }))
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

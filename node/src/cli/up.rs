@@ -22,6 +22,7 @@ use crate::api::events::{Event, Reader};
 use crate::api::node::{Health, Status};
 use crate::api::progress::Progress;
 use crate::api::server::Server;
+use crate::clock;
 use crate::config::{self, Settings};
 use crate::daemon::{self, Options};
 use crate::driver::Handle;
@@ -124,6 +125,10 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         ));
     }
     let mut signals = Signals::new().map_err(|e| Failure::internal(e.to_string()))?;
+    if let Some(ms) = clock_shift(std::env::var("FOURWORD_CLOCK_SHIFT").ok())? {
+        tracing::warn!(ms, "the clock of this node is shifted");
+        clock::shift(ms);
+    }
     let node = daemon::start(options(&settings, context)?).await?;
     let handle = node.handle.clone();
     let api = Api::new(Arc::new(handle.clone()));
@@ -190,6 +195,15 @@ fn naming(given: Option<OsString>) -> Result<Naming, Failure> {
         Some("test") => Ok(Naming::Test),
         _ => Err(Failure::usage("FOURWORD_NAMING is standard or, for tests, test")),
     }
+}
+
+/// By how many milliseconds a test wants this node's clock to be wrong: a time such as 48h or -2d.
+fn clock_shift(given: Option<String>) -> Result<Option<i64>, Failure> {
+    let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(None) };
+    let (sign, length) = given.strip_prefix('-').map_or((1, given.as_str()), |length| (-1, length));
+    let length = super::duration(length).map_err(|e| Failure::usage(format!("FOURWORD_CLOCK_SHIFT: {e}")))?;
+    let ms = i64::try_from(length.as_millis());
+    Ok(Some(sign * ms.map_err(|_| Failure::usage("FOURWORD_CLOCK_SHIFT is too far away"))?))
 }
 
 /// Says that the node is ready and then what happens, without end.
@@ -330,6 +344,18 @@ mod tests {
         assert_eq!(naming(None), Ok(Naming::Standard));
         assert_eq!(naming(Some("test".into())), Ok(Naming::Test));
         assert!(naming(Some("tset".into())).is_err());
+    }
+
+    #[test]
+    fn a_clock_is_shifted_ahead_or_behind_by_a_time_and_by_nothing_else() {
+        let two_days = 2 * 86_400_000;
+        let shift = |text: &str| clock_shift(Some(text.into()));
+        assert_eq!(shift("48h"), Ok(Some(two_days)));
+        assert_eq!(shift("-2d"), Ok(Some(-two_days)));
+        assert_eq!((clock_shift(None), shift("")), (Ok(None), Ok(None)));
+        for wrong in ["2", "--2d", "soon", "99999999999999999w"] {
+            assert!(shift(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

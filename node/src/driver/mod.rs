@@ -14,7 +14,7 @@ use std::future::pending;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context;
 use fourword_protocol::command::{CommandId, Outcome, Progress};
@@ -31,6 +31,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use self::handle::{Ask, Callers};
 pub use self::handle::{Asking, Handle, Stopped};
 use self::store::Jobs;
+use crate::clock;
 use crate::limits::{MACHINE_STACK_BYTES, STRETCHES_MAX};
 use crate::swarm::{self, Arrival, ListenError, Network, Order};
 
@@ -173,10 +174,7 @@ impl<M: Machine> Driver<M> {
 
     fn now(&self) -> Now {
         let instant = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-        // A clock before 1970 says nothing; the wall time is only a claim.
-        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let wall = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
-        Now { instant: Instant(instant), wall: WallTime(wall) }
+        Now { instant: Instant(instant), wall: WallTime(clock::wall_ms()) }
     }
 
     /// Waits for what happens next.

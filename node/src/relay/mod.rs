@@ -7,6 +7,7 @@
 //! bounded in `limits`, and gone soon after the stranger is.
 
 mod behaviour;
+mod circuits;
 mod offers;
 mod status;
 mod task;

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::behaviour::{Behaviour, BehaviourEvent};
+use super::circuits::Circuits;
 use super::offers::Offers;
 use super::status::Status;
 use crate::swarm::addresses::{is_loopback, named};
@@ -24,6 +25,7 @@ pub(super) struct Task {
     told: watch::Sender<Vec<String>>,
     offers: Offers,
     placed: BTreeSet<PeerId>,
+    circuits: Circuits,
     counts: Status,
     started: Instant,
 }
@@ -32,7 +34,8 @@ impl Task {
     /// The task of a swarm that listens.
     pub(super) fn new(swarm: Swarm<Behaviour>, announces: bool, told: watch::Sender<Vec<String>>) -> Task {
         let (offers, placed, counts) = (Offers::default(), BTreeSet::new(), Status::default());
-        Task { swarm, announces, told, offers, placed, counts, started: Instant::now() }
+        let circuits = Circuits::default();
+        Task { swarm, announces, told, offers, placed, circuits, counts, started: Instant::now() }
     }
 
     /// Runs until nobody can ask any more.
@@ -59,6 +62,7 @@ impl Task {
             devices: number(network.num_peers()),
             connections: network.connection_counters().num_established().into(),
             places: number(self.placed.len()),
+            circuits: self.circuits.count(),
             offers: number(self.offers.count()),
             offers_refused: self.offers.refused,
             ..self.counts.clone()
@@ -68,23 +72,13 @@ impl Task {
     fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
-            SwarmEvent::NewListenAddr { address, .. } => {
-                if self.announces && !is_loopback(&address) {
-                    self.swarm.add_external_address(address);
-                }
-                self.tell();
-            }
-            SwarmEvent::ExpiredListenAddr { address, .. } => {
-                if self.announces {
-                    self.swarm.remove_external_address(&address);
-                }
-                self.tell();
-            }
+            SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => self.tell(),
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
                 for key in self.offers.drop_all(&peer_id) {
                     self.swarm.behaviour_mut().table.store_mut().remove_provider(&key, &peer_id);
                 }
                 self.placed.remove(&peer_id);
+                self.circuits.gone(&peer_id);
             }
             SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "a listener failed"),
             // What remains tells of progress; the enum may grow with the library.
@@ -96,14 +90,18 @@ impl Task {
     fn tell(&mut self) {
         let own = *self.swarm.local_peer_id();
         let external: Vec<Multiaddr> = self.swarm.external_addresses().cloned().collect();
-        let listening: Vec<Multiaddr> = self.swarm.listeners().cloned().collect();
-        let addresses = if external.is_empty() { listening } else { external };
-        if self.announces && self.swarm.external_addresses().next().is_none() {
-            // Where only this machine can reach it, it serves this machine.
-            for address in &addresses {
+        let addresses = if self.announces {
+            let wanted = announced(self.swarm.listeners());
+            for address in external.iter().filter(|address| !wanted.contains(address)) {
+                self.swarm.remove_external_address(address);
+            }
+            for address in wanted.iter().filter(|address| !external.contains(address)) {
                 self.swarm.add_external_address(address.clone());
             }
-        }
+            wanted
+        } else {
+            external
+        };
         self.told.send_replace(addresses.iter().map(|address| named(address, &own)).collect());
     }
 
@@ -141,16 +139,36 @@ impl Task {
             relay::Event::ReservationClosed { src_peer_id }
             | relay::Event::ReservationTimedOut { src_peer_id } => drop(self.placed.remove(&src_peer_id)),
             relay::Event::ReservationReqDenied { .. } => self.counts.places_refused += 1,
-            relay::Event::CircuitReqAccepted { .. } => {
-                self.counts.circuits += 1;
+            relay::Event::CircuitReqAccepted { src_peer_id, dst_peer_id } => {
+                self.circuits.opened(src_peer_id, dst_peer_id);
                 self.counts.circuits_opened += 1;
             }
             relay::Event::CircuitReqDenied { .. } => self.counts.circuits_refused += 1,
-            relay::Event::CircuitClosed { .. } => {
-                self.counts.circuits = self.counts.circuits.saturating_sub(1);
+            relay::Event::CircuitClosed { src_peer_id, dst_peer_id, .. } => {
+                self.circuits.closed(src_peer_id, dst_peer_id);
             }
             // What failed is in the library's log.
             _ => {}
         }
+    }
+}
+
+/// Where others reach a relay that listens here. Where only this machine can, it serves this
+/// machine; told to another one, loopback would make that one dial itself.
+fn announced<'a>(listening: impl Iterator<Item = &'a Multiaddr>) -> Vec<Multiaddr> {
+    let (near, far): (Vec<Multiaddr>, Vec<Multiaddr>) = listening.cloned().partition(is_loopback);
+    if far.is_empty() { near } else { far }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_announced_only_while_nothing_else_is_listened_on() {
+        let near: Multiaddr = "/ip4/127.0.0.1/tcp/4001".parse().unwrap();
+        let far: Multiaddr = "/ip4/192.0.2.1/tcp/4001".parse().unwrap();
+        assert_eq!(announced([&near].into_iter()), vec![near.clone()]);
+        assert_eq!(announced([&near, &far].into_iter()), vec![far]);
     }
 }

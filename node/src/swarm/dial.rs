@@ -2,8 +2,10 @@
 //!
 //! The swarm task asks what is due, dials it, and says what became of it: libp2p itself dials
 //! nothing twice. An address is left alone while its device is connected as well as it could be
-//! by it. Waits double from `REDIAL_FIRST` to `REDIAL_MISSED`, and to `REDIAL_LAST` for who was not
-//! there for long, with jitter, so that nodes cut off together do not return in step. Invariant: at most `ADDRESSES_MAX` addresses are kept, and none is dialled twice at once.
+//! by it. Waits double from `REDIAL_FIRST` to `REDIAL_MISSED` for who was there until lately, to
+//! `REDIAL_GIVEN_LAST` for addresses of the settings and to `REDIAL_LAST` for the others, with jitter,
+//! so that nodes cut off together do not return in step. Invariant: at most `ADDRESSES_MAX` addresses
+//! are kept, and none is dialled twice at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -17,7 +19,9 @@ use libp2p::{Multiaddr, PeerId};
 use tokio::time::Instant;
 
 use super::relays::is_relayed;
-use crate::limits::{ADDRESSES_MAX, MISSED_FOR, NEAR_MAX, REDIAL_FIRST, REDIAL_LAST, REDIAL_MISSED};
+use crate::limits::{
+    ADDRESSES_MAX, MISSED_FOR, NEAR_MAX, REDIAL_FIRST, REDIAL_GIVEN_LAST, REDIAL_LAST, REDIAL_MISSED,
+};
 
 /// A connection that lived so long was no refusal.
 pub(super) const SOUND_AFTER: Duration = Duration::from_secs(10);
@@ -84,8 +88,12 @@ impl Entry {
     fn rest(&mut self, reached: Reached, now: Instant) {
         let missed = self.lost.is_some_and(|lost| now - lost < MISSED_FOR);
         // While there is a way through a relay, only what was a better one before is in a hurry.
-        let hurry = missed && (reached == Reached::No || self.worked);
-        let longest = if hurry { REDIAL_MISSED } else { REDIAL_LAST };
+        let hurry = reached == Reached::No || self.worked;
+        let longest = match self.why {
+            _ if missed && hurry => REDIAL_MISSED,
+            Why::Given if hurry => REDIAL_GIVEN_LAST,
+            _ => REDIAL_LAST,
+        };
         self.due = now + jitter(self.wait.min(longest));
         self.wait = (self.wait * 2).min(longest);
     }
@@ -393,6 +401,20 @@ mod tests {
         }
         book.forget(peer);
         assert!(book.due(now, NOBODY).iter().any(|(text, _)| *text == address(peer)));
+    }
+
+    #[test]
+    fn an_address_the_node_was_started_with_is_dialled_again_within_seconds_however_long_it_was_silent() {
+        let (mut book, mut now) = (DialBook::new(PeerId::random()), Instant::now());
+        let text = address(PeerId::random());
+        book.add(&text, Why::Given, NOBODY, now).unwrap();
+        for attempt in 0..20 {
+            book.dialling(&text, connection(attempt));
+            book.failed(connection(attempt), now);
+            let next = book.next_due(NOBODY).unwrap();
+            assert!(next <= now + REDIAL_GIVEN_LAST);
+            now = next;
+        }
     }
 
     #[test]
