@@ -15,7 +15,7 @@ use crate::effect::Effect;
 use crate::entity::Entity;
 use crate::ids::{DeviceKey, Digest, EntityId};
 use crate::limits::{
-    ADDRESS_BYTES_MAX, FOUND_DEVICES_MAX, MET_ADDRESSES_MAX, MET_DEVICES_MAX, OFFERED_KEYS_MAX,
+    ADDRESS_BYTES_MAX, FELLOWS_MAX, FOUND_DEVICES_MAX, MET_ADDRESSES_MAX, MET_DEVICES_MAX, OFFERED_KEYS_MAX,
 };
 use crate::outbox::local;
 use crate::record::Record;
@@ -45,6 +45,8 @@ pub(crate) struct Reaching {
     /// The keys under which this node offers to be found. At most `OFFERED_KEYS_MAX`.
     offered: BTreeSet<Digest>,
     met: Met,
+    /// The devices that the driver was told to keep room for. At most `FELLOWS_MAX`.
+    fellows: BTreeSet<DeviceKey>,
     /// When the next search is due; `None` while nobody is missed.
     search_at: Option<Instant>,
     pause: Duration,
@@ -168,6 +170,25 @@ impl Replicator {
             absent.filter(|device| wants_in || self.is_fellow(*device)).collect();
         for device in tried {
             self.out.push(Effect::Reach(device));
+        }
+    }
+
+    /// Has room kept for the devices of fellow members, now that somebody came or went.
+    pub(crate) fn tell_fellows(&mut self) {
+        if !self.opening.done {
+            return;
+        }
+        let me = self.me.as_ref().map(|me| me.key());
+        let inside = self.entities.values().filter(|entity| entity.secret.is_some());
+        let members = inside.flat_map(|entity| entity.roster.reading().members.values());
+        let devices = members.flat_map(|member| member.devices.iter().copied());
+        let mut fellows: BTreeSet<DeviceKey> = devices.filter(|device| Some(*device) != me).collect();
+        while fellows.len() > FELLOWS_MAX {
+            fellows.pop_last();
+        }
+        if fellows != self.reaching.fellows {
+            self.reaching.fellows.clone_from(&fellows);
+            self.out.push(Effect::Fellows(fellows));
         }
     }
 

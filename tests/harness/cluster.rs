@@ -481,6 +481,8 @@ impl Cluster {
             Effect::Withdraw(key) => self.rendezvous.withdraw(name, key),
             Effect::Find(key) => self.find(name, key),
             Effect::Reach(device) => self.reach(name, device),
+            // Nobody is turned away here for want of room.
+            Effect::Fellows(_) => {}
             Effect::Disconnect(device, _) => {
                 if let Some(other) = self.named(device, name) {
                     self.disconnect(name, &other);

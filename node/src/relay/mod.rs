@@ -7,6 +7,7 @@
 //! bounded in `limits`, and gone soon after the stranger is.
 
 mod behaviour;
+mod circuits;
 mod offers;
 mod status;
 mod task;
@@ -49,7 +50,8 @@ pub struct Relay {
 impl Relay {
     /// Starts a relay with this key. Must be called within a tokio runtime.
     pub fn start(keypair: Keypair, options: &Options) -> Result<Relay, ListenError> {
-        let mut swarm = behaviour::build(keypair).map_err(ListenError::Setup)?;
+        let shares = circuits::Shares::default();
+        let mut swarm = behaviour::build(keypair, &shares).map_err(ListenError::Setup)?;
         for address in &options.listen {
             crate::swarm::listen(&mut swarm, address)?;
         }
@@ -62,7 +64,7 @@ impl Relay {
         }
         let (told, addresses) = watch::channel(Vec::new());
         let (asks, asked) = mpsc::channel(1);
-        let task = task::Task::new(swarm, options.external.is_empty(), told);
+        let task = task::Task::new(swarm, shares, options.external.is_empty(), told);
         Ok(Relay { addresses, asks, task: tokio::spawn(task.run(asked)) })
     }
 

@@ -10,16 +10,19 @@
 pub(crate) mod addresses;
 mod behaviour;
 mod dial;
+pub(crate) mod door;
 mod events;
 pub(crate) mod finding;
 mod frames;
 mod gossip;
+pub(crate) mod muxing;
 mod peer;
 mod relays;
 mod session;
 mod streams;
 mod task;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
@@ -64,6 +67,8 @@ pub enum Order {
     Find(Digest),
     /// Try to reach a device of which only the name is known.
     Reach(DeviceKey),
+    /// Keep room for connections with these devices, and let go who was kept room for before.
+    Fellows(BTreeSet<DeviceKey>),
     /// Close all connections to a device and forget its addresses; refuse it if it misbehaved.
     Disconnect(DeviceKey, Reason),
     /// Send one frame; dropped if the device is not connected.

@@ -4,7 +4,7 @@
 //! the one task, so there are no locks. What waits for the driver is bounded: while it is much,
 //! neither the swarm nor the streams are asked for more, but orders are taken always.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub(super) struct Task {
     pub(super) unjudged: Unjudged,
     pub(super) relays: Relays,
     pub(super) finding: Finding,
+    /// The devices of fellow members: never taken for relays, and let in before others.
+    fellows: BTreeSet<PeerId>,
     messages: mpsc::Receiver<Message>,
     /// What could not be handed over yet.
     outgoing: VecDeque<Arrival>,
@@ -76,6 +78,7 @@ impl Task {
             unjudged: Unjudged::default(),
             relays: Relays::default(),
             finding: Finding::default(),
+            fellows: BTreeSet::new(),
             messages,
             outgoing: VecDeque::new(),
             refused: BTreeMap::new(),
@@ -123,6 +126,7 @@ impl Task {
                 tracing::warn!(address, reason, "a relay's address is of no use");
             }
         }
+        self.know();
         for address in bootstrap.iter().chain(relays) {
             if let Err(reason) = self.book.add(address, Why::Given, |_| Reached::No, Instant::now()) {
                 tracing::warn!(address, reason, "an address to dial first is of no use");
@@ -161,6 +165,10 @@ impl Task {
             Order::Withdraw(key) => self.finding.withdraw(&mut self.swarm.behaviour_mut().table, key),
             Order::Find(key) => self.finding.find(&mut self.swarm.behaviour_mut().table, key),
             Order::Reach(device) => self.reach(device),
+            Order::Fellows(devices) => {
+                self.fellows = devices.iter().filter_map(peer_of).collect();
+                self.know();
+            }
             Order::Disconnect(device, reason) => self.send_away(device, reason),
             Order::Send(device, frame) => self.send(device, frame),
             Order::Subscribe(topic) => {
@@ -179,10 +187,21 @@ impl Task {
     /// Adds an address to those that are dialled. Fails with words for a person.
     pub(super) fn add_address(&mut self, text: &str, why: Why) -> Result<(), String> {
         if let Ok(address) = text.parse::<Multiaddr>() {
-            self.relays.note(&address);
+            let is_device = |peer: &PeerId| self.fellows.contains(peer) || self.sessions.contains_key(peer);
+            self.relays.note(&address, is_device);
         }
         let reached = |peer: &PeerId| reached(&self.sessions, &self.relays, peer);
         self.book.add(text, why, reached, Instant::now())
+    }
+
+    /// Has the door keep room for fellow members and for the relays the node was started with.
+    fn know(&mut self) {
+        let known = self.fellows.iter().copied().chain(self.relays.own()).collect();
+        self.swarm.behaviour_mut().door.know(known);
+        for peer in self.relays.none_of(&self.fellows) {
+            // It comes back as the device that it is.
+            self.disconnect(peer);
+        }
     }
 
     /// Tries a device through every relay at which it may hold a place.
