@@ -152,7 +152,7 @@ pub const RELAY_STREAMS_MAX: usize = 256;
 
 /// Bytes of one circuit, both ways together: a first sync of any usual size. What is larger goes on
 /// through the next circuit.
-pub const CIRCUIT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+pub const CIRCUIT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// How long one circuit may last; then it is opened anew.
 pub const CIRCUIT_TIME_MAX: Duration = Duration::from_secs(86_400);

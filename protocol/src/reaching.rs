@@ -182,10 +182,7 @@ impl Replicator {
         let inside = self.entities.values().filter(|entity| entity.secret.is_some());
         let members = inside.flat_map(|entity| entity.roster.reading().members.values());
         let devices = members.flat_map(|member| member.devices.iter().copied());
-        let mut fellows: BTreeSet<DeviceKey> = devices.filter(|device| Some(*device) != me).collect();
-        while fellows.len() > FELLOWS_MAX {
-            fellows.pop_last();
-        }
+        let fellows = as_many_as_may_be(devices.filter(|device| Some(*device) != me));
         if fellows != self.reaching.fellows {
             self.reaching.fellows.clone_from(&fellows);
             self.out.push(Effect::Fellows(fellows));
@@ -240,6 +237,18 @@ impl Replicator {
             self.out.push(Effect::Connect(address));
         }
     }
+}
+
+/// The devices for whom room is kept: where there are too many, the same ones each time.
+fn as_many_as_may_be(devices: impl Iterator<Item = DeviceKey>) -> BTreeSet<DeviceKey> {
+    let mut fellows = BTreeSet::new();
+    for device in devices {
+        fellows.insert(device);
+        if fellows.len() > FELLOWS_MAX {
+            fellows.pop_last();
+        }
+    }
+    fellows
 }
 
 /// Where fellow members' devices were met. At most `MET_DEVICES_MAX`.
@@ -304,6 +313,14 @@ mod tests {
         assert!(met.keep(next, &here, |_| true).is_empty());
         assert_eq!(met.keep(next, &here, |known| known != device(3)).len(), 2);
         assert!(met.0.len() == MET_DEVICES_MAX && !met.0.contains_key(&device(3)));
+    }
+
+    #[test]
+    fn room_is_kept_for_as_many_fellows_as_may_be_and_for_the_same_ones_in_any_order() {
+        let devices: Vec<DeviceKey> = (0..FELLOWS_MAX + 100).map(device).collect();
+        let kept = as_many_as_may_be(devices.iter().copied());
+        assert_eq!(kept.len(), FELLOWS_MAX);
+        assert_eq!(as_many_as_may_be(devices.into_iter().rev()), kept);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{self, NetworkBehaviour, Swarm};
 use libp2p::{PeerId, SwarmBuilder, dcutr, dns, identify, mdns, noise, ping, relay, tcp};
 
+use super::circle::Circle;
 use super::door::{Bounds, Door};
 use super::gossip::OurTopics;
 use super::muxing::Muxing;
@@ -48,7 +49,7 @@ pub(super) struct Behaviour {
     pub(super) refused: allow_block_list::Behaviour<BlockedPeers>,
     pub(super) identify: identify::Behaviour,
     pub(super) ping: ping::Behaviour,
-    pub(super) gossip: Gossip,
+    pub(super) gossip: Circle<Gossip>,
     pub(super) streams: streams::Behaviour,
     pub(super) table: finding::Table,
     pub(super) circuits: relay::client::Behaviour,
@@ -72,7 +73,7 @@ impl Behaviour {
             refused: allow_block_list::Behaviour::default(),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping),
-            gossip: gossip()?,
+            gossip: Circle::new(gossip()?),
             streams: streams::Behaviour::default(),
             table: finding::table(own),
             circuits,

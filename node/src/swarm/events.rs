@@ -113,6 +113,7 @@ impl Task {
         if was_last {
             let now = Instant::now();
             self.sessions.remove(&peer);
+            self.parted(&peer);
             self.book.disconnected(peer, now - since, now);
             self.tell(Event::Disconnected(device), None);
         } else if survives {
@@ -278,6 +279,6 @@ impl Task {
     }
 
     fn drop_heard(&mut self, id: &MessageId, from: &PeerId, acceptance: MessageAcceptance) {
-        self.swarm.behaviour_mut().gossip.report_message_validation_result(id, from, acceptance);
+        self.swarm.behaviour_mut().gossip.inner.report_message_validation_result(id, from, acceptance);
     }
 }

@@ -9,6 +9,7 @@
 
 pub(crate) mod addresses;
 mod behaviour;
+mod circle;
 mod dial;
 pub(crate) mod door;
 mod events;
