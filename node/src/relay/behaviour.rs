@@ -105,9 +105,9 @@ fn circuits(shares: &Shares) -> relay::Config {
         .circuit_src_per_ip(NonZeroU32::MIN.saturating_add(1023), Duration::from_millis(100));
     // Last, so that it counts only what the others let pass.
     let shares = shares.clone();
-    config.circuit_src_rate_limiters.push(Box::new(move |peer, address: &Multiaddr, _| {
-        shares.take(peer, Network::of(address))
-    }));
+    config
+        .circuit_src_rate_limiters
+        .push(Box::new(move |peer, address: &Multiaddr, _| shares.take(peer, Network::of(address))));
     config
 }
 

@@ -19,7 +19,8 @@ use rand::seq::SliceRandom;
 use tokio::time::Instant;
 
 use crate::limits::{
-    NAMED_PER_KEY_MAX, OFFER_FOR, OFFERED_PER_DEVICE_MAX, OFFERS_MAX, OFFERS_PER_KEY_MAX, OFFERS_PER_NETWORK_MAX,
+    NAMED_PER_KEY_MAX, OFFER_FOR, OFFERED_PER_DEVICE_MAX, OFFERS_MAX, OFFERS_PER_KEY_MAX,
+    OFFERS_PER_NETWORK_MAX,
 };
 use crate::swarm::door::Network;
 
@@ -144,10 +145,8 @@ impl Offers {
     pub(super) fn forget_old(&mut self, now: Instant) {
         let is_old = |offer: &&Offer| now - offer.renewed > OFFER_FOR;
         let all = self.under.iter().flat_map(|(key, offers)| iter::repeat(key).zip(offers));
-        let old: Vec<(Key, PeerId)> = all
-            .filter(|(_, offer)| is_old(offer))
-            .map(|(key, offer)| (*key, offer.device))
-            .collect();
+        let old: Vec<(Key, PeerId)> =
+            all.filter(|(_, offer)| is_old(offer)).map(|(key, offer)| (*key, offer.device)).collect();
         for (key, device) in old {
             self.remove(&key, &device);
         }

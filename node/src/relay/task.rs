@@ -12,8 +12,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::circuits::Shares;
-use super::status::Status;
 use super::offers::Offers;
+use super::status::Status;
 use crate::swarm::addresses::{is_loopback, named};
 use crate::swarm::door::Network;
 

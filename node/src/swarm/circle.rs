@@ -93,7 +93,8 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Circle<B> {
         role: Endpoint,
         port: PortUse,
     ) -> Result<Gate<THandler<B>>, ConnectionDenied> {
-        let inner = self.inner.handle_established_outbound_connection(connection, peer, remote, role, port)?;
+        let inner =
+            self.inner.handle_established_outbound_connection(connection, peer, remote, role, port)?;
         Ok(self.gate(connection, peer, inner))
     }
 

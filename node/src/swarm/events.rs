@@ -16,11 +16,11 @@ use tokio::time::Instant;
 
 use super::behaviour::BehaviourEvent;
 use super::dial::{SOUND_AFTER, Why};
+use super::relays::is_relayed;
 use super::session::Session;
 use super::streams::{self, Opened};
 use super::task::Task;
 use super::{addresses, device_of, dial, gossip};
-use super::relays::is_relayed;
 use crate::limits::{NEAR_MAX, NEAR_SEEN_MAX, TOLD_ADDRESSES_MAX};
 
 impl Task {

