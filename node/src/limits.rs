@@ -11,7 +11,11 @@ use std::time::Duration;
 pub const CONNECTIONS_PER_DEVICE_MAX: u32 = 4;
 
 /// Connections being set up from outside: each costs a handshake that a stranger pays nothing for.
-pub const PENDING_INBOUND_MAX: u32 = 32;
+pub const PENDING_INBOUND_MAX: u32 = 128;
+
+/// The share of one network in them: whoever opens connections and says nothing holds each for the
+/// ten seconds of a handshake, and leaves the others' shares alone.
+pub const PENDING_PER_NETWORK_MAX: usize = 16;
 
 /// Connections being set up by us.
 pub const PENDING_OUTBOUND_MAX: u32 = 32;
@@ -21,6 +25,39 @@ pub const INBOUND_MAX: u32 = 128;
 
 /// Connections that we opened.
 pub const OUTBOUND_MAX: u32 = 64;
+
+/// Connections that guests opened, who are no fellow members: half, the rest is for members.
+pub const GUESTS_MAX: usize = 64;
+
+/// The share of one network in them: an office that joins at once, but not everything.
+pub const GUESTS_PER_NETWORK_MAX: usize = 32;
+
+/// Connections to guests that we opened or are opening: nodes of the local network, and those who
+/// may let us in somewhere.
+pub const VISITS_MAX: usize = 32;
+
+/// How long a guest may stay though others want its place: enough to be let in somewhere.
+pub const GUEST_STAY: Duration = Duration::from_secs(60);
+
+/// Streams of one connection that another device opened, 256 KiB of unread bytes each. An honest
+/// device has about a dozen.
+pub const STREAMS_INBOUND_MAX: usize = 32;
+
+/// Streams of one connection to a relay: its circuits are streams.
+pub const STREAMS_MAX: usize = 512;
+
+/// Streams of one connection of which it is not agreed yet what they carry.
+pub const STREAMS_UNNAMED_MAX: usize = 16;
+
+/// Bytes of unread data beyond the first 256 KiB of each stream that one connection may have in
+/// flight: what a fast and long line needs.
+pub const WINDOW_GROWTH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of unread data of one QUIC connection, and of one of its streams.
+pub const QUIC_CONNECTION_BYTES_MAX: u32 = 8 * 1024 * 1024;
+
+/// See `QUIC_CONNECTION_BYTES_MAX`.
+pub const QUIC_STREAM_BYTES_MAX: u32 = 4 * 1024 * 1024;
 
 /// How often a quiet connection is tried.
 pub const PING_INTERVAL: Duration = Duration::from_secs(5);
@@ -91,11 +128,15 @@ pub const SEARCHES_MAX: usize = 16;
 /// How long a search may take.
 pub const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often offers to be found are renewed at the relays, which forget them after three times this.
+/// How often offers to be found are renewed at the relays, three times before they forget them.
 pub const OFFER_EVERY: Duration = Duration::from_secs(600);
 
 /// Nodes of the local network that are dialled because they were seen there.
 pub const NEAR_MAX: usize = 64;
+
+/// Addresses seen in the local network beyond which it is not looked at any more: the library keeps
+/// all that it is told of, for as long as it is told to.
+pub const NEAR_SEEN_MAX: usize = 1024;
 
 /// Addresses taken of what a peer says of itself.
 pub const TOLD_ADDRESSES_MAX: usize = 16;
@@ -104,6 +145,15 @@ pub const TOLD_ADDRESSES_MAX: usize = 16;
 
 /// Connections to a relay.
 pub const RELAY_CONNECTIONS_MAX: u32 = 4096;
+
+/// The share of one network in them: a carrier puts hundreds of households behind one address.
+pub const RELAY_CONNECTIONS_PER_NETWORK_MAX: usize = 512;
+
+/// Connections to a relay that are being set up.
+pub const RELAY_PENDING_MAX: u32 = 512;
+
+/// The share of one network in them: a network that comes back brings all its devices at once.
+pub const RELAY_PENDING_PER_NETWORK_MAX: usize = 64;
 
 /// Bytes of memory beyond which a relay takes no more connections.
 pub const RELAY_MEMORY_BYTES_MAX: usize = 1024 * 1024 * 1024;
@@ -114,11 +164,18 @@ pub const PLACES_MAX: usize = 2048;
 /// Circuits through a relay: each is two streams and a buffer.
 pub const CIRCUITS_MAX: usize = 8192;
 
-/// Circuits of one device: a member of large groups has one to each fellow device.
-pub const CIRCUITS_PER_DEVICE_MAX: usize = 256;
+/// The share of one network in them: of those who ask for circuits.
+pub const CIRCUITS_PER_NETWORK_MAX: usize = 2048;
 
-/// Bytes of one circuit; 0 is no limit, since a first sync through a relay may be of any size.
-pub const CIRCUIT_BYTES_MAX: u64 = 0;
+/// Circuits of one device: it has no more connections than this in all.
+pub const CIRCUITS_PER_DEVICE_MAX: usize = 192;
+
+/// Streams of one connection to a relay, at the relay: its circuits, and some more to ask for them.
+pub const RELAY_STREAMS_MAX: usize = 256;
+
+/// Bytes of one circuit, both ways together: a first sync of any usual size. What is larger goes on
+/// through the next circuit.
+pub const CIRCUIT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// How long one circuit may last; then it is opened anew.
 pub const CIRCUIT_TIME_MAX: Duration = Duration::from_secs(86_400);
@@ -129,8 +186,17 @@ pub const OFFERED_PER_DEVICE_MAX: usize = 1024;
 /// Keys under which all devices of a relay offer to be found: about 300 bytes each.
 pub const OFFERS_MAX: usize = 100_000;
 
-/// Devices that a relay names for one key.
+/// The share of one network in them.
+pub const OFFERS_PER_NETWORK_MAX: usize = 20_000;
+
+/// Devices that are kept for one key.
 pub const OFFERS_PER_KEY_MAX: usize = 64;
+
+/// Devices that a relay names for one key: as many as whoever asks will try.
+pub const NAMED_PER_KEY_MAX: usize = 16;
+
+/// How long an offer is kept that is not renewed.
+pub const OFFER_FOR: Duration = Duration::from_secs(1800);
 
 // -- the sync stream --------------------------------------------------------------------------
 
@@ -155,7 +221,7 @@ pub const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of one message, and of the subscriptions announced at once. Must be equal everywhere.
 pub const GOSSIP_BYTES_MAX: usize = 1024 * 1024;
 
-/// Topics a peer may take part in. Must be equal everywhere.
+/// Topics a peer may take part in, 64 bytes each. Must be equal everywhere.
 pub const TOPICS_MAX: usize = 10_000;
 
 /// Messages queued to one peer before some are dropped and it is synced instead.

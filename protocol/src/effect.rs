@@ -3,6 +3,8 @@
 //! Both drivers match `Effect` without a wildcard, so a new effect breaks both builds until it is
 //! handled. Whatever takes time is answered later by an event.
 
+use std::collections::BTreeSet;
+
 use crate::command::{CommandId, Notice, Outcome, Progress};
 use crate::event::{GossipId, StretchId};
 use crate::identity::DeviceSecret;
@@ -34,6 +36,9 @@ pub enum Effect {
     /// Find a way to a device by its name alone: through relays, or where it was met. Answered by
     /// `Connected`, or by nothing.
     Reach(DeviceKey),
+    /// Keep room for connections with these devices, and for no others: those of fellow members.
+    /// Replaces what was said before; given before any of them is dialled.
+    Fellows(BTreeSet<DeviceKey>),
     /// Close all connections to a device and refuse it for a while.
     Disconnect(DeviceKey, Reason),
     /// Send one frame on the sync stream; dropped if the device is not connected.

@@ -130,6 +130,9 @@ pub const MET_ADDRESSES_MAX: usize = 8;
 /// Devices of fellow members of which it is kept where they were met.
 pub const MET_DEVICES_MAX: usize = 256;
 
+/// Devices of fellow members for whom room is kept: those of some groups of the greatest size.
+pub const FELLOWS_MAX: usize = 4096;
+
 /// Keys under which a node offers to be found: one for each entity that it greets with.
 pub const OFFERED_KEYS_MAX: usize = 1024;
 

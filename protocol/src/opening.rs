@@ -166,6 +166,7 @@ impl Replicator {
         self.try_seeks();
         self.look_home();
         self.offer();
+        self.tell_fellows();
         self.dial_met();
         self.search_soon();
     }

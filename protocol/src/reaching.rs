@@ -15,7 +15,7 @@ use crate::effect::Effect;
 use crate::entity::Entity;
 use crate::ids::{DeviceKey, Digest, EntityId};
 use crate::limits::{
-    ADDRESS_BYTES_MAX, FOUND_DEVICES_MAX, MET_ADDRESSES_MAX, MET_DEVICES_MAX, OFFERED_KEYS_MAX,
+    ADDRESS_BYTES_MAX, FELLOWS_MAX, FOUND_DEVICES_MAX, MET_ADDRESSES_MAX, MET_DEVICES_MAX, OFFERED_KEYS_MAX,
 };
 use crate::outbox::local;
 use crate::record::Record;
@@ -45,6 +45,8 @@ pub(crate) struct Reaching {
     /// The keys under which this node offers to be found. At most `OFFERED_KEYS_MAX`.
     offered: BTreeSet<Digest>,
     met: Met,
+    /// The devices that the driver was told to keep room for. At most `FELLOWS_MAX`.
+    fellows: BTreeSet<DeviceKey>,
     /// When the next search is due; `None` while nobody is missed.
     search_at: Option<Instant>,
     pause: Duration,
@@ -171,6 +173,22 @@ impl Replicator {
         }
     }
 
+    /// Has room kept for the devices of fellow members, now that somebody came or went.
+    pub(crate) fn tell_fellows(&mut self) {
+        if !self.opening.done {
+            return;
+        }
+        let me = self.me.as_ref().map(|me| me.key());
+        let inside = self.entities.values().filter(|entity| entity.secret.is_some());
+        let members = inside.flat_map(|entity| entity.roster.reading().members.values());
+        let devices = members.flat_map(|member| member.devices.iter().copied());
+        let fellows = as_many_as_may_be(devices.filter(|device| Some(*device) != me));
+        if fellows != self.reaching.fellows {
+            self.reaching.fellows.clone_from(&fellows);
+            self.out.push(Effect::Fellows(fellows));
+        }
+    }
+
     /// Whether a device is of a member of anything that this device is in.
     pub(crate) fn is_fellow(&self, device: DeviceKey) -> bool {
         self.entities.values().any(|entity| entity.secret.is_some() && entity.member(device).is_some())
@@ -219,6 +237,18 @@ impl Replicator {
             self.out.push(Effect::Connect(address));
         }
     }
+}
+
+/// The devices for whom room is kept: where there are too many, the same ones each time.
+fn as_many_as_may_be(devices: impl Iterator<Item = DeviceKey>) -> BTreeSet<DeviceKey> {
+    let mut fellows = BTreeSet::new();
+    for device in devices {
+        fellows.insert(device);
+        if fellows.len() > FELLOWS_MAX {
+            fellows.pop_last();
+        }
+    }
+    fellows
 }
 
 /// Where fellow members' devices were met. At most `MET_DEVICES_MAX`.
@@ -283,6 +313,14 @@ mod tests {
         assert!(met.keep(next, &here, |_| true).is_empty());
         assert_eq!(met.keep(next, &here, |known| known != device(3)).len(), 2);
         assert!(met.0.len() == MET_DEVICES_MAX && !met.0.contains_key(&device(3)));
+    }
+
+    #[test]
+    fn room_is_kept_for_as_many_fellows_as_may_be_and_for_the_same_ones_in_any_order() {
+        let devices: Vec<DeviceKey> = (0..FELLOWS_MAX + 100).map(device).collect();
+        let kept = as_many_as_may_be(devices.iter().copied());
+        assert_eq!(kept.len(), FELLOWS_MAX);
+        assert_eq!(as_many_as_may_be(devices.into_iter().rev()), kept);
     }
 
     #[test]

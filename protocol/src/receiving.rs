@@ -202,6 +202,7 @@ impl Replicator {
         self.tidy_requests(id);
         self.ask_for_keys(id);
         self.offer();
+        self.tell_fellows();
         if entered {
             self.entered(id);
         }

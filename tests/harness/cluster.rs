@@ -481,6 +481,7 @@ impl Cluster {
             Effect::Withdraw(key) => self.rendezvous.withdraw(name, key),
             Effect::Find(key) => self.find(name, key),
             Effect::Reach(device) => self.reach(name, device),
+            Effect::Fellows(devices) => self.node_mut(name).fellows = devices,
             Effect::Disconnect(device, _) => {
                 if let Some(other) = self.named(device, name) {
                     self.disconnect(name, &other);
@@ -537,7 +538,9 @@ impl Cluster {
         for to in listeners {
             let (now, loss) = (self.now, self.gossip_loss);
             let arrives = self.network.gossip((name, &to), now, loss, &mut self.random);
-            let Some(at) = arrives.filter(|_| self.node(&to).topics.contains(&topic)) else { continue };
+            // Among fellow members alone, as each side's driver was told who they are.
+            let hears = |node: &Node| node.topics.contains(&topic) && node.fellows.contains(&from);
+            let Some(at) = arrives.filter(|_| hears(self.node(&to))) else { continue };
             self.gossips += 1;
             self.delivered += 1;
             let gossip = GossipId(self.gossips);

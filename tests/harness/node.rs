@@ -29,6 +29,8 @@ pub struct Node {
     /// When it is to be woken, by the cluster's clock; a later wish replaces an earlier one.
     pub(crate) wake: Option<u64>,
     pub(crate) topics: BTreeSet<Topic>,
+    /// For whom it has room kept.
+    pub(crate) fellows: BTreeSet<DeviceKey>,
     /// Nodes it believes itself connected to, each with the connection's number.
     pub(crate) connected: BTreeMap<String, u64>,
     pub(crate) outcomes: BTreeMap<CommandId, Outcome>,
@@ -83,6 +85,7 @@ impl Node {
             up: true,
             wake: None,
             topics: BTreeSet::new(),
+            fellows: BTreeSet::new(),
             connected: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             notices: Vec::new(),

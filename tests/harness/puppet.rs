@@ -119,6 +119,11 @@ impl Cluster {
         self.node(name).topics.iter().copied().collect()
     }
 
+    /// The devices for which a node has room kept.
+    pub fn fellows(&self, name: &str) -> Vec<DeviceKey> {
+        self.node(name).fellows.iter().copied().collect()
+    }
+
     /// What was sent to a node since it was taken over or last asked.
     pub fn take_inbox(&mut self, name: &str) -> Vec<(DeviceKey, Vec<u8>)> {
         std::mem::take(&mut self.node_mut(name).inbox)

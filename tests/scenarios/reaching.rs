@@ -1,5 +1,7 @@
 //! How nodes find a way to each other: by the words, after a parting, and where they were met.
 
+use std::collections::BTreeSet;
+
 use fourword_protocol::command::{Command, Kind, MemberCommand, Reply};
 use fourword_protocol::ids::{DeviceKey, Digest};
 use fourword_protocol::limits::{ADDRESS_BYTES_MAX, FOUND_DEVICES_MAX, MET_ADDRESSES_MAX};
@@ -8,6 +10,7 @@ use fourword_tests::cluster::Cluster;
 use fourword_tests::insider::Insider;
 
 use crate::asking::{by_words, requests};
+use crate::people::remove;
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -87,6 +90,29 @@ fn members_who_were_cut_off_find_each_other_again_by_themselves() {
     c.send_message("ada", group, "all here");
     c.settle();
     assert_eq!(c.read_chat("cem", group), ["all here"]);
+}
+
+#[test]
+fn room_is_kept_for_fellow_members_from_the_start_and_for_the_removed_no_more() {
+    let mut c = Cluster::new(11);
+    let group = c.group_of(&["ada", "ben", "cem"]);
+    c.add("eve");
+    c.connect("ada", "eve");
+    c.settle();
+    let device = |c: &Cluster, name: &str| c.device(name).unwrap();
+    let both: BTreeSet<DeviceKey> = ["ben", "cem"].iter().map(|name| device(&c, name)).collect();
+    assert_eq!(BTreeSet::from_iter(c.fellows("ada")), both);
+    assert!(c.fellows("eve").is_empty());
+    c.stop("ada");
+    c.restart("ada");
+    c.settle();
+    assert_eq!(BTreeSet::from_iter(c.fellows("ada")), both, "also after a restart, with nobody connected");
+    c.connect("ada", "ben");
+    c.settle();
+    remove(&mut c, "ada", group, "cem");
+    c.settle();
+    assert_eq!(c.fellows("ada"), [device(&c, "ben")]);
+    assert_eq!(c.fellows("ben"), [device(&c, "ada")]);
 }
 
 #[test]

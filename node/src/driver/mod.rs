@@ -219,6 +219,7 @@ impl<M: Machine> Driver<M> {
             Effect::Withdraw(key) => self.order(Order::Withdraw(key)).await?,
             Effect::Find(key) => self.order(Order::Find(key)).await?,
             Effect::Reach(device) => self.order(Order::Reach(device)).await?,
+            Effect::Fellows(devices) => self.order(Order::Fellows(devices)).await?,
             Effect::Disconnect(device, reason) => self.order(Order::Disconnect(device, reason)).await?,
             Effect::Send(device, frame) => self.order(Order::Send(device, frame)).await?,
             Effect::Subscribe(topic) => self.order(Order::Subscribe(topic)).await?,

@@ -9,6 +9,7 @@
 mod behaviour;
 mod circuits;
 mod offers;
+mod shares;
 mod status;
 mod task;
 
@@ -50,7 +51,8 @@ pub struct Relay {
 impl Relay {
     /// Starts a relay with this key. Must be called within a tokio runtime.
     pub fn start(keypair: Keypair, options: &Options) -> Result<Relay, ListenError> {
-        let mut swarm = behaviour::build(keypair).map_err(ListenError::Setup)?;
+        let shares = shares::Shares::default();
+        let mut swarm = behaviour::build(keypair, &shares).map_err(ListenError::Setup)?;
         for address in &options.listen {
             crate::swarm::listen(&mut swarm, address)?;
         }
@@ -63,7 +65,7 @@ impl Relay {
         }
         let (told, addresses) = watch::channel(Vec::new());
         let (asks, asked) = mpsc::channel(1);
-        let task = task::Task::new(swarm, options.external.is_empty(), told);
+        let task = task::Task::new(swarm, shares, options.external.is_empty(), told);
         Ok(Relay { addresses, asks, task: tokio::spawn(task.run(asked)) })
     }
 

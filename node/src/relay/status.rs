@@ -17,6 +17,9 @@ pub struct Status {
     pub devices: u64,
     /// Connections, of which a device may have several.
     pub connections: u64,
+    /// Connections refused since the start.
+    #[serde(default)]
+    pub connections_refused: u64,
     /// Devices that hold a place, through which others reach them.
     pub places: u64,
     /// Circuits open now.

@@ -1,21 +1,25 @@
 //! Runs a relay's swarm: closes what does not answer, keeps the ledger of offers, and counts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures::StreamExt;
-use libp2p::kad::store::RecordStore;
 use libp2p::kad::{self, InboundRequest};
-use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, ping, relay};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::circuits::Circuits;
 use super::offers::Offers;
+use super::shares::Shares;
 use super::status::Status;
 use crate::swarm::addresses::{is_loopback, named};
+use crate::swarm::door::Network;
+
+/// How often offers are looked over that were not renewed.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
 /// One relay's swarm and what it counts.
 pub(super) struct Task {
@@ -23,7 +27,9 @@ pub(super) struct Task {
     /// What is listened on is told to others as where the relay is reached.
     announces: bool,
     told: watch::Sender<Vec<String>>,
-    offers: Offers,
+    /// From where each device is connected: by its first connection.
+    networks: BTreeMap<PeerId, Network>,
+    shares: Shares,
     placed: BTreeSet<PeerId>,
     circuits: Circuits,
     counts: Status,
@@ -32,14 +38,21 @@ pub(super) struct Task {
 
 impl Task {
     /// The task of a swarm that listens.
-    pub(super) fn new(swarm: Swarm<Behaviour>, announces: bool, told: watch::Sender<Vec<String>>) -> Task {
-        let (offers, placed, counts) = (Offers::default(), BTreeSet::new(), Status::default());
-        let circuits = Circuits::default();
-        Task { swarm, announces, told, offers, placed, circuits, counts, started: Instant::now() }
+    pub(super) fn new(
+        swarm: Swarm<Behaviour>,
+        shares: Shares,
+        announces: bool,
+        told: watch::Sender<Vec<String>>,
+    ) -> Task {
+        let (networks, placed, counts) = (BTreeMap::new(), BTreeSet::new(), Status::default());
+        let (circuits, started) = (Circuits::default(), Instant::now());
+        Task { swarm, announces, told, networks, shares, placed, circuits, counts, started }
     }
 
     /// Runs until nobody can ask any more.
     pub(super) async fn run(mut self, mut asked: mpsc::Receiver<oneshot::Sender<Status>>) {
+        let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+        housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 ask = asked.recv() => match ask {
@@ -48,11 +61,18 @@ impl Task {
                     None => return,
                 },
                 event = self.swarm.select_next_some() => self.on_event(event),
+                now = housekeeping.tick() => self.offers().forget_old(now),
             }
         }
     }
 
-    fn status(&self) -> Status {
+    fn offers(&mut self) -> &mut Offers {
+        self.swarm.behaviour_mut().table.store_mut()
+    }
+
+    fn status(&mut self) -> Status {
+        let offers = self.offers();
+        let (offered, offers_refused) = (offers.count(), offers.refused);
         let network = self.swarm.network_info();
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         Status {
@@ -63,8 +83,9 @@ impl Task {
             connections: network.connection_counters().num_established().into(),
             places: number(self.placed.len()),
             circuits: self.circuits.count(),
-            offers: number(self.offers.count()),
-            offers_refused: self.offers.refused,
+            connections_refused: self.swarm.behaviour().door.turned_away(),
+            offers: number(offered),
+            offers_refused,
             ..self.counts.clone()
         }
     }
@@ -73,10 +94,14 @@ impl Task {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
             SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => self.tell(),
+            SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
+                let network = Network::of(endpoint.get_remote_address());
+                self.networks.entry(peer_id).or_insert(network);
+            }
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
-                for key in self.offers.drop_all(&peer_id) {
-                    self.swarm.behaviour_mut().table.store_mut().remove_provider(&key, &peer_id);
-                }
+                self.offers().drop_all(&peer_id);
+                self.shares.drop_all(&peer_id);
+                self.networks.remove(&peer_id);
                 self.placed.remove(&peer_id);
                 self.circuits.gone(&peer_id);
             }
@@ -115,21 +140,15 @@ impl Task {
             BehaviourEvent::Table(kad::Event::InboundRequest {
                 request: InboundRequest::AddProvider { record: Some(record) },
             }) => {
-                let (device, key) = (record.provider, record.key);
-                if self.swarm.is_connected(&device) && self.offers.take(device, &key) {
-                    // It is reached here. What else it claims is not kept; without any address the
-                    // library would not name it.
-                    let here = Multiaddr::empty().with(Protocol::P2p(*self.swarm.local_peer_id()));
-                    let addresses = vec![here.with(Protocol::P2pCircuit).with(Protocol::P2p(device))];
-                    let record = kad::ProviderRecord { key, provider: device, expires: None, addresses };
-                    if let Err(error) = self.swarm.behaviour_mut().table.store_mut().add_provider(record) {
-                        tracing::debug!(%error, "an offer was not kept");
-                    }
+                if let Some(network) = self.networks.get(&record.provider).copied() {
+                    self.offers().take(record.provider, network, &record.key, Instant::now());
                 }
             }
             BehaviourEvent::Circuits(event) => self.on_circuit(event),
             BehaviourEvent::Ping(_) | BehaviourEvent::Table(_) | BehaviourEvent::Identify(_) => {}
-            BehaviourEvent::Limits(never) | BehaviourEvent::Memory(never) => match never {},
+            BehaviourEvent::Limits(never) | BehaviourEvent::Door(never) | BehaviourEvent::Memory(never) => {
+                match never {}
+            }
         }
     }
 
@@ -143,10 +162,20 @@ impl Task {
                 self.circuits.opened(src_peer_id, dst_peer_id);
                 self.counts.circuits_opened += 1;
             }
-            relay::Event::CircuitReqDenied { .. } => self.counts.circuits_refused += 1,
+            relay::Event::CircuitReqDenied { src_peer_id, status, .. } => {
+                self.counts.circuits_refused += 1;
+                // For want of room it was not counted at all.
+                if !matches!(status, relay::StatusCode::ResourceLimitExceeded) {
+                    self.shares.give_back(&src_peer_id);
+                }
+            }
             relay::Event::CircuitClosed { src_peer_id, dst_peer_id, .. } => {
                 self.circuits.closed(src_peer_id, dst_peer_id);
+                self.shares.give_back(&src_peer_id);
             }
+            #[allow(deprecated, reason = "a circuit that never began tells of its end by these alone")]
+            relay::Event::CircuitReqOutboundConnectFailed { src_peer_id, .. }
+            | relay::Event::CircuitReqAcceptFailed { src_peer_id, .. } => self.shares.give_back(&src_peer_id),
             // What failed is in the library's log.
             _ => {}
         }

@@ -13,18 +13,23 @@ use fourword_protocol::limits::{ENVELOPE_BYTES_MAX, PEERS_MAX};
 use libp2p::allow_block_list::{self, BlockedPeers};
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::gossipsub::{
-    self, AllowAllSubscriptionFilter, IdentityTransform, MaxCountSubscriptionFilter, MessageAuthenticity,
-    MessageId, ValidationMode,
+    self, IdentityTransform, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId, ValidationMode,
 };
 use libp2p::identity::Keypair;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{self, NetworkBehaviour, Swarm};
-use libp2p::{PeerId, SwarmBuilder, dcutr, dns, identify, mdns, noise, ping, relay, tcp, yamux};
+use libp2p::{PeerId, SwarmBuilder, dcutr, dns, identify, mdns, noise, ping, relay, tcp};
 
+use super::circle::Circle;
+use super::door::{Bounds, Door};
+use super::gossip::OurTopics;
+use super::muxing::Muxing;
 use super::{finding, streams};
 use crate::limits::{
-    CONNECTIONS_PER_DEVICE_MAX, GOSSIP_BYTES_MAX, GOSSIP_QUEUE_MAX, IDLE_TIMEOUT, INBOUND_MAX, OUTBOUND_MAX,
-    PENDING_INBOUND_MAX, PENDING_OUTBOUND_MAX, PING_INTERVAL, PING_TIMEOUT, TOPICS_MAX,
+    CONNECTIONS_PER_DEVICE_MAX, GOSSIP_BYTES_MAX, GOSSIP_QUEUE_MAX, GUEST_STAY, GUESTS_MAX,
+    GUESTS_PER_NETWORK_MAX, IDLE_TIMEOUT, INBOUND_MAX, OUTBOUND_MAX, PENDING_INBOUND_MAX,
+    PENDING_OUTBOUND_MAX, PENDING_PER_NETWORK_MAX, PING_INTERVAL, PING_TIMEOUT, QUIC_CONNECTION_BYTES_MAX,
+    QUIC_STREAM_BYTES_MAX, STREAMS_INBOUND_MAX, STREAMS_UNNAMED_MAX, TOPICS_MAX, VISITS_MAX,
 };
 
 /// Told to every peer; the program's version is nobody's business.
@@ -33,17 +38,18 @@ pub(crate) const IDENTIFY_AGENT: &str = "fourword";
 
 const _: () = assert!(ENVELOPE_BYTES_MAX < GOSSIP_BYTES_MAX);
 
-type Gossip = gossipsub::Behaviour<IdentityTransform, MaxCountSubscriptionFilter<AllowAllSubscriptionFilter>>;
+type Gossip = gossipsub::Behaviour<IdentityTransform, MaxCountSubscriptionFilter<OurTopics>>;
 
 /// The protocols of one node.
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
     /// First, so that what they refuse costs nothing more.
     pub(super) limits: connection_limits::Behaviour,
+    pub(super) door: Door,
     pub(super) refused: allow_block_list::Behaviour<BlockedPeers>,
     pub(super) identify: identify::Behaviour,
     pub(super) ping: ping::Behaviour,
-    pub(super) gossip: Gossip,
+    pub(super) gossip: Circle<Gossip>,
     pub(super) streams: streams::Behaviour,
     pub(super) table: finding::Table,
     pub(super) circuits: relay::client::Behaviour,
@@ -63,10 +69,11 @@ impl Behaviour {
         let ping = ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT);
         Ok(Behaviour {
             limits: connection_limits::Behaviour::new(limits()),
+            door: Door::new(BOUNDS),
             refused: allow_block_list::Behaviour::default(),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping),
-            gossip: gossip()?,
+            gossip: Circle::new(gossip()?),
             streams: streams::Behaviour::default(),
             table: finding::table(own),
             circuits,
@@ -81,6 +88,15 @@ fn see_near(own: PeerId) -> Option<mdns::tokio::Behaviour> {
     let near = mdns::tokio::Behaviour::new(mdns::Config::default(), own);
     near.inspect_err(|error| tracing::warn!(%error, "cannot look for nodes in the local network")).ok()
 }
+
+/// What strangers may take of the connections.
+const BOUNDS: Bounds = Bounds {
+    handshakes_per_network: PENDING_PER_NETWORK_MAX,
+    guests: GUESTS_MAX,
+    guests_per_network: GUESTS_PER_NETWORK_MAX,
+    visits: VISITS_MAX,
+    stay: GUEST_STAY,
+};
 
 fn limits() -> ConnectionLimits {
     ConnectionLimits::default()
@@ -119,7 +135,7 @@ fn gossip() -> anyhow::Result<Gossip> {
         .build()
         .context("gossip settings")?;
     let filter = MaxCountSubscriptionFilter {
-        filter: AllowAllSubscriptionFilter {},
+        filter: OurTopics,
         max_subscribed_topics: TOPICS_MAX,
         max_subscriptions_per_request: TOPICS_MAX,
     };
@@ -128,33 +144,41 @@ fn gossip() -> anyhow::Result<Gossip> {
 }
 
 /// A dead path is noticed after eight seconds, so that a relay that was restarted is missed and back
-/// within ten, and a quiet one kept open.
+/// within ten, and a quiet one kept open; unread data is bounded.
 pub(crate) fn quic(mut config: libp2p::quic::Config) -> libp2p::quic::Config {
     config.max_idle_timeout = 8_000;
     config.keep_alive_interval = Duration::from_millis(2500);
+    config.max_connection_data = QUIC_CONNECTION_BYTES_MAX;
+    config.max_stream_data = QUIC_STREAM_BYTES_MAX;
     config
 }
 
 /// A swarm under this key that does not listen yet.
 pub(super) fn build(keypair: Keypair, near: bool) -> anyhow::Result<Swarm<Behaviour>> {
-    let configure = |config: swarm::Config| config.with_idle_connection_timeout(IDLE_TIMEOUT);
+    let configure = |config: swarm::Config| {
+        config
+            .with_idle_connection_timeout(IDLE_TIMEOUT)
+            .with_max_negotiating_inbound_streams(STREAMS_UNNAMED_MAX)
+    };
+    // Only relays that we dial carry many streams: their circuits.
+    let muxing = || Muxing::new(STREAMS_INBOUND_MAX);
     let behaviour = |keypair: &Keypair, circuits: relay::client::Behaviour| {
         Behaviour::new(keypair, circuits, near).map_err(|error| error.into())
     };
     let builder = SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, muxing)
         .context("TCP transport")?
         .with_quic_config(quic);
     // Where the system has no resolver, names cannot be dialled, and all else works.
     let swarm = if Path::new("/etc/resolv.conf").exists() || cfg!(not(unix)) {
         let builder = builder.with_dns().map_err(io::Error::other).context("/etc/resolv.conf")?;
-        let builder = builder.with_relay_client(noise::Config::new, yamux::Config::default)?;
+        let builder = builder.with_relay_client(noise::Config::new, muxing)?;
         builder.with_behaviour(behaviour)?.with_swarm_config(configure).build()
     } else {
         let (resolvers, options) = (dns::ResolverConfig::default(), dns::ResolverOpts::default());
         let builder = builder.with_dns_config(resolvers, options);
-        let builder = builder.with_relay_client(noise::Config::new, yamux::Config::default)?;
+        let builder = builder.with_relay_client(noise::Config::new, muxing)?;
         builder.with_behaviour(behaviour)?.with_swarm_config(configure).build()
     };
     Ok(swarm)

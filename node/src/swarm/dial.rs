@@ -410,7 +410,7 @@ mod tests {
         book.add(&text, Why::Given, NOBODY, now).unwrap();
         for attempt in 0..20 {
             book.dialling(&text, connection(attempt));
-            book.failed(connection(attempt), now);
+            book.failed(connection(attempt), NOBODY, now);
             let next = book.next_due(NOBODY).unwrap();
             assert!(next <= now + REDIAL_GIVEN_LAST);
             now = next;

@@ -10,6 +10,7 @@ use fourword_protocol::limits::{ENVELOPE_BYTES_MAX, FOUND_DEVICES_MAX};
 use libp2p::core::ConnectedPoint;
 use libp2p::gossipsub::{self, MessageAcceptance, MessageId};
 use libp2p::multiaddr::Protocol;
+use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, identify, kad, mdns, ping, relay};
 use tokio::time::Instant;
@@ -22,7 +23,7 @@ use super::session::Session;
 use super::streams::{self, Opened};
 use super::task::Task;
 use super::{Path, addresses, device_of, dial, gossip};
-use crate::limits::TOLD_ADDRESSES_MAX;
+use crate::limits::{NEAR_MAX, NEAR_SEEN_MAX, TOLD_ADDRESSES_MAX};
 
 impl Task {
     /// Acts on one event of the swarm.
@@ -134,6 +135,7 @@ impl Task {
         if was_last {
             let now = Instant::now();
             self.sessions.remove(&peer);
+            self.parted(&peer);
             self.book.disconnected(peer, now - since, now);
             self.tell(Event::Disconnected(device), None);
         } else if survives {
@@ -172,7 +174,9 @@ impl Task {
                 }
             }
             BehaviourEvent::Near(event) => self.on_near(event),
-            BehaviourEvent::Limits(never) | BehaviourEvent::Refused(never) => match never {},
+            BehaviourEvent::Limits(never) | BehaviourEvent::Door(never) | BehaviourEvent::Refused(never) => {
+                match never {}
+            }
         }
     }
 
@@ -230,7 +234,10 @@ impl Task {
     fn on_near(&mut self, event: mdns::Event) {
         match event {
             mdns::Event::Discovered(seen) => {
-                for (peer, address) in seen {
+                self.bound_near();
+                // Through a relay nobody is near, and the address would say who is a relay.
+                let direct = seen.into_iter().filter(|(_, address)| !is_relayed(address));
+                for (peer, address) in direct.take(NEAR_MAX) {
                     // Fails if it is connected already, or too many are near.
                     let _ = self.add_address(&addresses::named(&address, &peer), Why::Near);
                 }
@@ -240,6 +247,16 @@ impl Task {
                     self.book.gone(&addresses::named(&address, &peer));
                 }
             }
+        }
+    }
+
+    /// Ends the search in the local network when somebody floods it.
+    fn bound_near(&mut self) {
+        let near = &mut self.swarm.behaviour_mut().near;
+        let seen = near.as_ref().map_or(0, |near| near.discovered_nodes().len());
+        if seen > NEAR_SEEN_MAX {
+            tracing::warn!(seen, "too much is seen in the local network: it is not looked at any more");
+            *near = Toggle::from(None);
         }
     }
 
@@ -288,6 +305,6 @@ impl Task {
     }
 
     fn drop_heard(&mut self, id: &MessageId, from: &PeerId, acceptance: MessageAcceptance) {
-        self.swarm.behaviour_mut().gossip.report_message_validation_result(id, from, acceptance);
+        self.swarm.behaviour_mut().gossip.inner.report_message_validation_result(id, from, acceptance);
     }
 }

@@ -12,26 +12,28 @@ use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
 use libp2p::kad::{self, Mode, QueryId, RecordKey};
 use libp2p::{PeerId, StreamProtocol};
 
-use crate::limits::{OFFER_EVERY, SEARCH_TIMEOUT, SEARCHES_MAX};
+use crate::limits::{OFFER_EVERY, OFFER_FOR, SEARCH_TIMEOUT, SEARCHES_MAX};
 
 /// The name of our own table, in which nothing else is found.
 pub(crate) const PROTOCOL: StreamProtocol = StreamProtocol::new("/fourword/find/1");
 
-/// The library's table, with records in memory.
-pub(crate) type Table = kad::Behaviour<MemoryStore>;
+/// The library's table, with a member's own records in memory.
+pub(super) type Table = kad::Behaviour<MemoryStore>;
 
 /// The settings that members and relays share.
 pub(crate) fn settings() -> kad::Config {
     let mut config = kad::Config::new(PROTOCOL);
     config
         .set_query_timeout(SEARCH_TIMEOUT)
-        .set_provider_record_ttl(Some(3 * OFFER_EVERY))
+        .set_provider_record_ttl(Some(OFFER_FOR))
         .set_provider_publication_interval(Some(OFFER_EVERY))
         // No values are kept in the table, so none are copied on.
         .set_replication_interval(None)
         .set_publication_interval(None)
         .set_caching(kad::Caching::Disabled)
-        .set_periodic_bootstrap_interval(None);
+        .set_periodic_bootstrap_interval(None)
+        // Asked are the relays that the node was started with, and nobody else who offers to answer.
+        .set_kbucket_inserts(kad::BucketInserts::Manual);
     config
 }
 

@@ -10,7 +10,7 @@ use fourword_protocol::effect::Verdict;
 use fourword_protocol::event::GossipId;
 use fourword_protocol::ids::Topic;
 use libp2p::PeerId;
-use libp2p::gossipsub::{IdentTopic, MessageAcceptance, MessageId, TopicHash};
+use libp2p::gossipsub::{IdentTopic, MessageAcceptance, MessageId, TopicHash, TopicSubscriptionFilter};
 use tokio::time::Instant;
 
 use crate::limits::{UNJUDGED_FOR, UNJUDGED_MAX};
@@ -54,6 +54,17 @@ impl Unjudged {
         {
             oldest.remove();
         }
+    }
+}
+
+/// Lets peers take part in what may be a topic of ours: a name of any length would be kept for each
+/// of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OurTopics;
+
+impl TopicSubscriptionFilter for OurTopics {
+    fn can_subscribe(&mut self, topic: &TopicHash) -> bool {
+        topic_of(topic).is_some()
     }
 }
 
@@ -103,5 +114,14 @@ mod tests {
         let topic = Topic([0xab; 32]);
         assert_eq!(topic_of(&topic_name(topic).hash()), Some(topic));
         assert_eq!(topic_of(&TopicHash::from_raw("elsewhere")), None);
+    }
+
+    #[test]
+    fn a_peer_takes_part_in_topics_of_our_form_and_in_no_others() {
+        let ours = topic_name(Topic([0xab; 32])).hash();
+        assert!(OurTopics.can_subscribe(&ours));
+        for other in ["x".repeat(100_000), String::new(), format!("{ours} "), ours.as_str().to_uppercase()] {
+            assert!(!OurTopics.can_subscribe(&TopicHash::from_raw(other)));
+        }
     }
 }

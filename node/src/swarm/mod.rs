@@ -9,11 +9,14 @@
 
 pub(crate) mod addresses;
 mod behaviour;
+mod circle;
 mod dial;
+pub(crate) mod door;
 mod events;
 pub(crate) mod finding;
 mod frames;
 mod gossip;
+pub(crate) mod muxing;
 mod path;
 mod peer;
 mod punching;
@@ -23,6 +26,7 @@ mod session;
 mod streams;
 mod task;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
@@ -68,6 +72,8 @@ pub enum Order {
     Find(Digest),
     /// Try to reach a device of which only the name is known.
     Reach(DeviceKey),
+    /// Keep room for connections with these devices, and let go who was kept room for before.
+    Fellows(BTreeSet<DeviceKey>),
     /// Close all connections to a device and forget its addresses; refuse it if it misbehaved.
     Disconnect(DeviceKey, Reason),
     /// Send one frame; dropped if the device is not connected.

@@ -5,7 +5,7 @@
 //! A relay is no device of anybody: there is never a session with one. Invariant: at most
 //! `RELAYS_MAX` relays are known, and at most `RESERVATIONS_MAX` reservations are held or asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use libp2p::core::transport::ListenerId;
@@ -54,11 +54,26 @@ impl Relays {
         self.know(peer, Some(address))
     }
 
-    /// Takes note of the relay in an address that leads through one.
-    pub(super) fn note(&mut self, address: &Multiaddr) {
+    /// The relays that the node was started with.
+    pub(super) fn own(&self) -> impl Iterator<Item = PeerId> {
+        self.known.iter().filter(|(_, relay)| relay.address.is_some()).map(|(peer, _)| *peer)
+    }
+
+    /// Forgets what addresses said of devices, that they are relays. Gives those that are connected.
+    pub(super) fn none_of(&mut self, devices: &BTreeSet<PeerId>) -> Vec<PeerId> {
+        let wrong = |peer: &PeerId, relay: &mut Relay| relay.address.is_none() && devices.contains(peer);
+        let gone = self.known.extract_if(.., |peer, relay| wrong(peer, relay));
+        gone.filter(|(_, relay)| relay.is_connected()).map(|(peer, _)| peer).collect()
+    }
+
+    /// Takes note of the relay in an address that leads through one, unless that is a device: anybody
+    /// can write an address, and with a relay there is never a session.
+    pub(super) fn note(&mut self, address: &Multiaddr, is_device: impl Fn(&PeerId) -> bool) {
         let parts: Vec<Protocol<'_>> = address.iter().collect();
         let at = parts.iter().position(|part| matches!(part, Protocol::P2pCircuit));
-        if let Some(Protocol::P2p(peer)) = at.and_then(|at| at.checked_sub(1)).and_then(|at| parts.get(at)) {
+        if let Some(Protocol::P2p(peer)) = at.and_then(|at| at.checked_sub(1)).and_then(|at| parts.get(at))
+            && !is_device(peer)
+        {
             // Without room the relay is met as a device that speaks no sync protocol.
             let _ = self.know(*peer, None);
         }
@@ -261,7 +276,7 @@ mod tests {
     fn a_peer_is_tried_through_connected_relays_of_ours_alone() {
         let ((mut relays, peers), now) = (with(2), Instant::now());
         let (other, address) = relay(9);
-        relays.note(&format!("{address}/p2p-circuit/p2p/{}", PeerId::random()).parse().unwrap());
+        relays.note(&format!("{address}/p2p-circuit/p2p/{}", PeerId::random()).parse().unwrap(), |_| false);
         assert!(relays.is_relay(&other));
         relays.connected(&other, link(1), now);
         assert!(relays.ways_to(PeerId::random()).is_empty());
@@ -270,6 +285,20 @@ mod tests {
         assert_eq!(ways.len(), 1);
         assert!(ways[0].to_string().contains(&peers[1].to_string()));
         assert!(relays.to_reserve(now).iter().all(|(peer, _)| *peer == peers[1]));
+    }
+
+    #[test]
+    fn an_address_does_not_make_a_relay_of_a_device() {
+        let (mut relays, (device, address)) = (Relays::default(), relay(1));
+        let through = format!("{address}/p2p-circuit/p2p/{}", PeerId::random()).parse().unwrap();
+        relays.note(&through, |peer| *peer == device);
+        assert!(!relays.is_relay(&device));
+
+        // Said before it was known to be one.
+        relays.note(&through, |_| false);
+        relays.connected(&device, ConnectionId::new_unchecked(1), Instant::now());
+        assert_eq!(relays.none_of(&BTreeSet::from([device])), [device]);
+        assert!(!relays.is_relay(&device));
     }
 
     #[test]

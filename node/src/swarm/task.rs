@@ -4,7 +4,7 @@
 //! the one task, so there are no locks. What waits for the driver is bounded: while it is much,
 //! neither the swarm nor the streams are asked for more, but orders are taken always.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
 /// How long the first dials wait for the listeners.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a fellow member that is none any more stays connected: long enough to hear of it.
+const PARTING: Duration = Duration::from_secs(10);
 
 /// How long the end waits for connections to close.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -53,6 +55,10 @@ pub(super) struct Task {
     pub(super) relays: Relays,
     pub(super) routes: Routes,
     pub(super) finding: Finding,
+    /// The devices of fellow members: never taken for relays, and let in before others.
+    fellows: BTreeSet<PeerId>,
+    /// Connected devices that no longer are, and since when.
+    parting: BTreeMap<PeerId, Instant>,
     messages: mpsc::Receiver<Message>,
     /// What could not be handed over yet.
     outgoing: VecDeque<Arrival>,
@@ -84,6 +90,8 @@ impl Task {
             relays: Relays::default(),
             routes: Routes::default(),
             finding: Finding::default(),
+            fellows: BTreeSet::new(),
+            parting: BTreeMap::new(),
             messages,
             outgoing: VecDeque::new(),
             refused: BTreeMap::new(),
@@ -136,6 +144,7 @@ impl Task {
                 tracing::warn!(address, reason, "a relay's address is of no use");
             }
         }
+        self.know();
         for address in bootstrap.iter().chain(relays) {
             if let Err(reason) = self.book.add(address, Why::Given, |_| Reached::No, Instant::now()) {
                 tracing::warn!(address, reason, "an address to dial first is of no use");
@@ -174,15 +183,18 @@ impl Task {
             Order::Withdraw(key) => self.finding.withdraw(&mut self.swarm.behaviour_mut().table, key),
             Order::Find(key) => self.finding.find(&mut self.swarm.behaviour_mut().table, key),
             Order::Reach(device) => self.reach(device),
+            Order::Fellows(devices) => self.gather(devices.iter().filter_map(peer_of).collect()),
             Order::Disconnect(device, reason) => self.send_away(device, reason),
             Order::Send(device, frame) => self.send(device, frame),
             Order::Subscribe(topic) => {
-                if let Err(error) = self.swarm.behaviour_mut().gossip.subscribe(&gossip::topic_name(topic)) {
+                if let Err(error) =
+                    self.swarm.behaviour_mut().gossip.inner.subscribe(&gossip::topic_name(topic))
+                {
                     tracing::warn!(topic = topic.short(), %error, "cannot take part in a topic");
                 }
             }
             Order::Unsubscribe(topic) => {
-                self.swarm.behaviour_mut().gossip.unsubscribe(&gossip::topic_name(topic));
+                self.swarm.behaviour_mut().gossip.inner.unsubscribe(&gossip::topic_name(topic));
             }
             Order::Publish(topic, bytes) => self.publish(topic, bytes),
             Order::Judge(id, verdict) => self.judge(id, verdict),
@@ -192,10 +204,37 @@ impl Task {
     /// Adds an address to those that are dialled. Fails with words for a person.
     pub(super) fn add_address(&mut self, text: &str, why: Why) -> Result<(), String> {
         if let Ok(address) = text.parse::<Multiaddr>() {
-            self.relays.note(&address);
+            let is_device = |peer: &PeerId| self.fellows.contains(peer) || self.sessions.contains_key(peer);
+            self.relays.note(&address, is_device);
         }
         let reached = |peer: &PeerId| reached(&self.sessions, &self.relays, peer);
         self.book.add(text, why, reached, Instant::now())
+    }
+
+    /// Takes who fellow members are. Those who no longer are hear of it first, and then no more gossip.
+    fn gather(&mut self, fellows: BTreeSet<PeerId>) {
+        let now = Instant::now();
+        let past = self.fellows.difference(&fellows).filter(|peer| self.sessions.contains_key(peer));
+        self.parting.extend(past.map(|peer| (*peer, now)));
+        self.parting.retain(|peer, _| !fellows.contains(peer));
+        self.swarm.behaviour_mut().gossip.gather(fellows.clone());
+        self.fellows = fellows;
+        self.know();
+    }
+
+    /// Forgets that a device is to go, now that it has gone.
+    pub(super) fn parted(&mut self, peer: &PeerId) {
+        self.parting.remove(peer);
+    }
+
+    /// Has the door keep room for fellow members and for the relays the node was started with.
+    fn know(&mut self) {
+        let known = self.fellows.iter().copied().chain(self.relays.own()).collect();
+        self.swarm.behaviour_mut().door.know(known);
+        for peer in self.relays.none_of(&self.fellows) {
+            // It comes back as the device that it is.
+            self.disconnect(peer);
+        }
     }
 
     /// Tries a device through every relay at which it may hold a place.
@@ -222,13 +261,16 @@ impl Task {
         self.book.forget(peer);
         match reason {
             Reason::Misbehaved => self.refuse(peer),
-            Reason::Surplus => {
-                if let Some(session) = self.sessions.get_mut(&peer) {
-                    session.close();
-                }
-                self.go_on_writing(peer);
-            }
+            Reason::Surplus => self.close(peer),
         }
+    }
+
+    /// Closes a session once all that is queued was sent.
+    fn close(&mut self, peer: PeerId) {
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.close();
+        }
+        self.go_on_writing(peer);
     }
 
     /// Closes all connections to a peer and lets it in no more for a while.
@@ -280,12 +322,12 @@ impl Task {
 
     fn publish(&mut self, topic: Topic, bytes: Vec<u8>) {
         let name = gossip::topic_name(topic).hash();
-        let published = self.swarm.behaviour_mut().gossip.publish(name.clone(), bytes);
+        let published = self.swarm.behaviour_mut().gossip.inner.publish(name.clone(), bytes);
         match published {
             // Nobody listens, or it went out already: gossip is a hint, and syncing repairs it.
             Ok(_) | Err(PublishError::NoPeersSubscribedToTopic | PublishError::Duplicate) => {}
             Err(PublishError::AllQueuesFull(_)) => {
-                let peers = self.swarm.behaviour().gossip.all_peers();
+                let peers = self.swarm.behaviour().gossip.inner.all_peers();
                 let missed: Vec<PeerId> =
                     peers.filter(|(_, topics)| topics.contains(&&name)).map(|(peer, _)| *peer).collect();
                 missed.into_iter().for_each(|peer| self.missed(peer));
@@ -304,7 +346,7 @@ impl Task {
 
     fn judge(&mut self, id: GossipId, verdict: Verdict) {
         let Some(heard) = self.unjudged.take(id) else { return };
-        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        let gossip = &mut self.swarm.behaviour_mut().gossip.inner;
         // False if the library forgot the message meanwhile: then it is not passed on.
         gossip.report_message_validation_result(&heard.message, &heard.from, gossip::acceptance(verdict));
     }
@@ -401,6 +443,10 @@ impl Task {
             .collect();
         for connection in surplus {
             self.swarm.close_connection(connection);
+        }
+        let parted = self.parting.extract_if(.., |_, since| now - *since >= PARTING);
+        for (peer, _) in parted.collect::<Vec<_>>() {
+            self.close(peer);
         }
         let overdue = |since: Instant| now - since > FINISH_TIMEOUT;
         let late: Vec<PeerId> = self

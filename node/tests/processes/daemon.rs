@@ -146,6 +146,11 @@ impl Daemon {
         }
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Ends it at once.
     pub(crate) fn kill(mut self) {
         self.process.kill().expect("it was running");
@@ -170,7 +175,7 @@ impl Daemon {
     }
 
     fn signal(&self, signal: &str) {
-        let id = self.process.id().to_string();
+        let id = self.id().to_string();
         let sent = Command::new("kill").args([signal, &id]).status().expect("kill runs");
         assert!(sent.success(), "{signal} {id}");
     }

@@ -101,6 +101,14 @@ impl Node {
     }
 }
 
+/// Tells each node that the others are fellow members, among whom alone gossip goes on.
+async fn befriend(nodes: &[&Node]) {
+    for node in nodes {
+        let others = nodes.iter().map(|other| other.device).filter(|device| *device != node.device);
+        node.order(Order::Fellows(others.collect())).await;
+    }
+}
+
 async fn connect(from: &mut Node, to: &mut Node) {
     from.order(Order::Connect(to.address())).await;
     from.expect(Event::Connected(to.device)).await;
@@ -273,6 +281,7 @@ async fn gossip_is_passed_on_once_if_accepted_and_not_if_rejected() {
     for node in [&ada, &ben, &eve] {
         node.order(Order::Subscribe(topic(0))).await;
     }
+    befriend(&[&ada, &ben, &eve]).await;
     connect(&mut ben, &mut eve).await;
     // What ben publishes while nobody else listens shows that eve does.
     publish_until_heard(&ben, &mut eve, topic(0), b"are you there", Verdict::Ignore).await;
@@ -298,6 +307,8 @@ async fn three_hundred_topics_work_though_all_were_joined_before_connecting() {
         ben.order(Order::Subscribe(topic(number))).await;
     }
     connect(&mut ada, &mut ben).await;
+    // Known as fellow members only now, as those are who have just been let in.
+    befriend(&[&ada, &ben]).await;
     for number in [0, 150, 299] {
         publish_until_heard(&ada, &mut ben, topic(number), &number.to_be_bytes(), Verdict::Accept).await;
     }

@@ -1,0 +1,184 @@
+//! Floods against a node, which is a process of its own, while members and guests use it.
+
+use std::path::PathBuf;
+
+use fourword::limits::{GUESTS_MAX, GUESTS_PER_NETWORK_MAX, PENDING_PER_NETWORK_MAX};
+use futures::AsyncWriteExt;
+use libp2p::Multiaddr;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+use crate::attack::{Attacker, Silent, all_open, peer_in, port_in, until};
+use crate::daemon::{Daemon, Home};
+
+/// What the coarse guard allows a flood to add to a process: far above what the bounds add up to
+/// here, far below what the floods send.
+const GROWTH_BYTES_MAX: usize = 96 * 1024 * 1024;
+
+/// What a process holds.
+struct Held {
+    process: PathBuf,
+    rss_before: usize,
+    files_before: usize,
+}
+
+impl Held {
+    fn by(daemon: &Daemon) -> Held {
+        let mut held =
+            Held { process: format!("/proc/{}", daemon.id()).into(), rss_before: 0, files_before: 0 };
+        (held.rss_before, held.files_before) = (held.rss(), held.files());
+        held
+    }
+
+    fn rss(&self) -> usize {
+        let status = std::fs::read_to_string(self.process.join("status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        1024 * line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap()
+    }
+
+    fn files(&self) -> usize {
+        std::fs::read_dir(self.process.join("fd")).unwrap().count()
+    }
+
+    fn is_bounded(&self, more_files: usize) {
+        let (rss, files) = (self.rss(), self.files());
+        assert!(rss < self.rss_before + GROWTH_BYTES_MAX, "{} -> {rss} bytes", self.rss_before);
+        assert!(files <= self.files_before + more_files, "{} -> {files} open files", self.files_before);
+    }
+}
+
+fn group_of_two() -> (Home, Home, String, Daemon, Daemon) {
+    let (a, b) = (Home::new(), Home::new());
+    let (of_a, of_b) = (a.up(), b.up());
+    let group = a.must(&["group", "create", "Tea"])["words"].as_str().unwrap().to_owned();
+    join(&a, &b, &group);
+    (a, b, group, of_a, of_b)
+}
+
+fn join(by: &Home, who: &Home, group: &str) {
+    let code = by.must(&["invite", group])["code"].as_str().unwrap().to_owned();
+    let joined = who.must(&["join", group, "--code", &code, "--wait", "50"]);
+    assert_eq!(joined["state"], "joined");
+}
+
+#[test]
+fn sockets_that_say_nothing_keep_nobody_out() {
+    let runtime = Runtime::new().unwrap();
+    let (a, b) = (Home::new(), Home::new());
+    let (of_a, _of_b) = (a.up(), b.up());
+    let group = a.must(&["group", "create", "Tea"])["words"].as_str().unwrap().to_owned();
+    let held = Held::by(&of_a);
+    let _entered = runtime.enter();
+    let silent = Silent::open(400, "127.0.0.2", port_in(&of_a.address()));
+    runtime.block_on(until("the flood", async || silent.opened() >= 400));
+    // One network's share of handshakes, and some for whoever uses the node meanwhile.
+    held.is_bounded(PENDING_PER_NETWORK_MAX + 16);
+    join(&a, &b, &group);
+    a.must(&["chat", "send", &group, "amid silence"]);
+    b.wait_for_chat(&group, &["amid silence"]);
+    held.is_bounded(PENDING_PER_NETWORK_MAX + 24);
+}
+
+#[test]
+fn when_strangers_have_all_places_a_member_still_gets_in() {
+    let runtime = Runtime::new().unwrap();
+    let (a, b, group, of_a, of_b) = group_of_two();
+    of_b.stop();
+    let held = Held::by(&of_a);
+    let address = of_a.address();
+    let attackers: Vec<Attacker> = runtime.block_on(async {
+        let mut attackers = Vec::new();
+        for number in 0..GUESTS_MAX as u32 + 16 {
+            let network = if number % 2 == 0 { "127.0.0.2" } else { "127.0.0.3" };
+            let mut attacker = Attacker::new(number, network).await;
+            attacker.dial(&address).await;
+            attackers.push(attacker);
+        }
+        until("all places to be taken", async || all_open(&attackers) == GUESTS_MAX).await;
+        for network in 0..2 {
+            let of_one = attackers.iter().skip(network).step_by(2);
+            let open: usize = of_one.map(|attacker| *attacker.open.borrow()).sum();
+            assert_eq!(open, GUESTS_PER_NETWORK_MAX);
+        }
+        attackers
+    });
+    a.must(&["chat", "send", &group, "it is crowded here"]);
+    let _of_b = b.up();
+    b.must(&["dial", &address]);
+    b.wait_for_chat(&group, &["it is crowded here"]);
+    b.must(&["chat", "send", &group, "I got in"]);
+    a.wait_for_chat(&group, &["it is crowded here", "I got in"]);
+    assert!(all_open(&attackers) <= GUESTS_MAX);
+    held.is_bounded(GUESTS_MAX + 16);
+}
+
+#[test]
+fn half_frames_and_unread_gossip_of_strangers_cost_little_and_stop_no_chat() {
+    let runtime = Runtime::new().unwrap();
+    let (a, b, group, of_a, _of_b) = group_of_two();
+    let held = Held::by(&of_a);
+    let address: Multiaddr = of_a.address().parse().unwrap();
+    let _attackers = runtime.block_on(async {
+        let mut attackers = Vec::new();
+        for number in 0..12 {
+            let mut attacker = Attacker::new(1000 + number, "127.0.0.2").await;
+            attacker.connect(&of_a.address()).await;
+            let to = peer_in(&address);
+            let mut half = attacker.stream(to, "/fourword/sync/1").await.unwrap();
+            half.write_all(&(512u32 * 1024).to_be_bytes()).await.unwrap();
+            half.write_all(&vec![7; 256 * 1024 - 4]).await.unwrap();
+            half.flush().await.unwrap();
+            let mut gossip = attacker.stream(to, "/meshsub/1.1.0").await.unwrap();
+            let mut taken = 0;
+            // Subscriptions to topics with names of 60,000 bytes, as long as any are taken.
+            let writing = async {
+                loop {
+                    let name = vec![b'x'; 60_000];
+                    let topic = [&[0x08, 1, 0x12, 0xe0, 0xd4, 0x03][..], &name].concat();
+                    let rpc = [&[0x0a, 0xe6, 0xd4, 0x03][..], &topic].concat();
+                    if crate::attack::write_message(&mut gossip, &rpc).await.is_err() {
+                        return;
+                    }
+                    taken += rpc.len();
+                }
+            };
+            let _ = timeout(std::time::Duration::from_millis(300), writing).await;
+            assert!(taken <= 1024 * 1024, "{taken} bytes of a stranger's gossip were read");
+            attackers.push((attacker, half, gossip));
+        }
+        attackers
+    });
+    held.is_bounded(16);
+    for number in 0..5 {
+        let text = format!("message {number}");
+        a.must(&["chat", "send", &group, &text]);
+    }
+    let said: Vec<String> = (0..5).map(|number| format!("message {number}")).collect();
+    b.wait_for_chat(&group, &said.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn streams_without_end_end_the_connection_of_whoever_opens_them() {
+    let runtime = Runtime::new().unwrap();
+    let a = Home::new();
+    let of_a = a.up();
+    let held = Held::by(&of_a);
+    let address: Multiaddr = of_a.address().parse().unwrap();
+    runtime.block_on(async {
+        let mut attacker = Attacker::new(2000, "127.0.0.2").await;
+        attacker.connect(&of_a.address()).await;
+        let mut streams = Vec::new();
+        for _ in 0..1000 {
+            let opened = attacker.stream(peer_in(&address), "/fourword/sync/1").await;
+            let Some(mut stream) = opened else { break };
+            if stream.write_all(&[0, 0, 0, 9, 1]).await.is_err() || stream.flush().await.is_err() {
+                break;
+            }
+            streams.push(stream);
+        }
+        assert!(streams.len() < 1000);
+        until("the connection to end", async || *attacker.open.borrow() == 0).await;
+    });
+    held.is_bounded(16);
+    a.must(&["status"]);
+}
