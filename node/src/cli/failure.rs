@@ -17,6 +17,8 @@ pub(super) enum Exit {
     TimedOut,
     /// It is not there yet.
     Pending,
+    /// Something is wrong, as the answer says.
+    Wrong,
 }
 
 impl Exit {
@@ -24,6 +26,7 @@ impl Exit {
     pub(super) fn number(self) -> u8 {
         match self {
             Exit::Done => 0,
+            Exit::Wrong => 1,
             Exit::TimedOut => 6,
             Exit::Pending => 7,
         }

@@ -11,7 +11,8 @@ use fourword_protocol::command::{Command, CommandId, Notice, Outcome, Progress, 
 use fourword_protocol::limits::COMMANDS_MAX;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, watch};
 
-use crate::limits::{NOTICES_MAX, REPORTS_MAX};
+use super::Report;
+use crate::limits::{LOOKS_MAX, NOTICES_MAX, REPORTS_MAX};
 use crate::swarm::Listening;
 
 /// The node has stopped, or is stopping, and answers no more.
@@ -23,6 +24,7 @@ pub struct Stopped;
 #[derive(Clone)]
 pub struct Handle {
     asks: mpsc::Sender<Ask>,
+    looks: mpsc::Sender<oneshot::Sender<Report>>,
     next: Arc<AtomicU64>,
     room: Arc<Semaphore>,
     notices: broadcast::Sender<Notice>,
@@ -50,6 +52,7 @@ pub(super) struct Ask {
 /// The driver's end of all handles.
 pub(super) struct Callers {
     pub(super) asks: mpsc::Receiver<Ask>,
+    pub(super) looks: mpsc::Receiver<oneshot::Sender<Report>>,
     pub(super) notices: broadcast::Sender<Notice>,
     pub(super) listening: watch::Sender<Listening>,
     pub(super) stop: watch::Receiver<bool>,
@@ -58,12 +61,14 @@ pub(super) struct Callers {
 /// A handle, the driver's end, and what is dropped when all has ended.
 pub(super) fn handle() -> (Handle, Callers, watch::Sender<()>) {
     let (asks, asked) = mpsc::channel(COMMANDS_MAX);
+    let (looks, looked) = mpsc::channel(LOOKS_MAX);
     let (notices, _) = broadcast::channel(NOTICES_MAX);
     let (told, listening) = watch::channel(Listening::default());
     let (stop, stopping) = watch::channel(false);
     let (ending, ended) = watch::channel(());
     let handle = Handle {
         asks,
+        looks,
         next: Arc::new(AtomicU64::new(0)),
         room: Arc::new(Semaphore::new(COMMANDS_MAX)),
         notices: notices.clone(),
@@ -71,7 +76,7 @@ pub(super) fn handle() -> (Handle, Callers, watch::Sender<()>) {
         stop,
         ended,
     };
-    (handle, Callers { asks: asked, notices, listening: told, stop: stopping }, ending)
+    (handle, Callers { asks: asked, looks: looked, notices, listening: told, stop: stopping }, ending)
 }
 
 impl Handle {
@@ -109,6 +114,13 @@ impl Handle {
             Err(mpsc::error::TrySendError::Full(ask)) => drop(ask.answer.send(too_much())),
         }
         Ok(Asking { id, answer: answered, progress: reports, _room: room })
+    }
+
+    /// How the node does. An answer says that its machine and its network go round.
+    pub async fn report(&self) -> Result<Report, Stopped> {
+        let (answer, report) = oneshot::channel();
+        self.looks.send(answer).await.map_err(|_| Stopped)?;
+        report.await.map_err(|_| Stopped)
     }
 
     /// Notices from now on. A listener that lags behind is told how many it missed.

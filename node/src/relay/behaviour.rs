@@ -13,13 +13,14 @@ use libp2p::identity::Keypair;
 use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
 use libp2p::kad::{Mode, StoreInserts};
 use libp2p::swarm::{self, NetworkBehaviour, Swarm};
-use libp2p::{PeerId, SwarmBuilder, identify, memory_connection_limits, noise, ping, relay, tcp, yamux};
+use libp2p::{PeerId, SwarmBuilder, autonat, identify, memory_connection_limits, noise, ping, relay, tcp, yamux};
 
 use crate::limits::{
     CIRCUIT_BYTES_MAX, CIRCUIT_TIME_MAX, CIRCUITS_MAX, CIRCUITS_PER_DEVICE_MAX, CONNECTIONS_PER_DEVICE_MAX,
     IDLE_TIMEOUT, OFFERS_MAX, OFFERS_PER_KEY_MAX, PENDING_INBOUND_MAX, PING_INTERVAL, PING_TIMEOUT,
-    PLACES_MAX, RELAY_CONNECTIONS_MAX, RELAY_MEMORY_BYTES_MAX,
+    PLACES_MAX, RELAY_CONNECTIONS_MAX, RELAY_DIALS_MAX, RELAY_MEMORY_BYTES_MAX,
 };
+use super::testing;
 use crate::swarm::finding::{self, Table};
 use crate::swarm::{IDENTIFY_AGENT, IDENTIFY_PROTOCOL};
 
@@ -33,6 +34,9 @@ pub(super) struct Behaviour {
     pub(super) ping: ping::Behaviour,
     pub(super) table: Table,
     pub(super) circuits: relay::Behaviour,
+    /// Dials devices that ask where they are reached, as far as `dials` lets it.
+    pub(super) testing: autonat::v2::server::Behaviour,
+    pub(super) dials: testing::Behaviour,
 }
 
 impl Behaviour {
@@ -44,6 +48,7 @@ impl Behaviour {
             .with_cache_size(0);
         let limits = ConnectionLimits::default()
             .with_max_pending_incoming(Some(PENDING_INBOUND_MAX))
+            .with_max_pending_outgoing(Some(RELAY_DIALS_MAX))
             .with_max_established(Some(RELAY_CONNECTIONS_MAX))
             .with_max_established_per_peer(Some(CONNECTIONS_PER_DEVICE_MAX));
         Behaviour {
@@ -55,6 +60,8 @@ impl Behaviour {
             ),
             table: table(own),
             circuits: relay::Behaviour::new(own, circuits()),
+            testing: autonat::v2::server::Behaviour::default(),
+            dials: testing::Behaviour::default(),
         }
     }
 }

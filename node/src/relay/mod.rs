@@ -10,6 +10,7 @@ mod behaviour;
 mod offers;
 mod status;
 mod task;
+mod testing;
 
 use std::path::Path;
 

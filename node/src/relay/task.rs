@@ -1,6 +1,7 @@
 //! Runs a relay's swarm: closes what does not answer, keeps the ledger of offers, and counts.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures::StreamExt;
 use libp2p::kad::store::RecordStore;
@@ -15,6 +16,9 @@ use super::behaviour::{Behaviour, BehaviourEvent};
 use super::offers::Offers;
 use super::status::Status;
 use crate::swarm::addresses::{is_loopback, named};
+
+/// How long the end waits for connections to close.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// One relay's swarm and what it counts.
 pub(super) struct Task {
@@ -42,10 +46,26 @@ impl Task {
                 ask = asked.recv() => match ask {
                     // Fails only if the asker has gone.
                     Some(answer) => drop(answer.send(self.status())),
-                    None => return,
+                    None => return self.say_goodbye().await,
                 },
                 event = self.swarm.select_next_some() => self.on_event(event),
             }
+        }
+    }
+
+    /// Closes all connections, so that nobody waits to find out that the relay is gone.
+    async fn say_goodbye(mut self) {
+        let devices: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
+        for device in devices {
+            let _ = self.swarm.disconnect_peer_id(device);
+        }
+        let closed = async {
+            while self.swarm.connected_peers().next().is_some() {
+                self.swarm.select_next_some().await;
+            }
+        };
+        if tokio::time::timeout(GOODBYE, closed).await.is_err() {
+            tracing::debug!("some connections were cut off");
         }
     }
 
@@ -131,7 +151,11 @@ impl Task {
             }
             BehaviourEvent::Circuits(event) => self.on_circuit(event),
             BehaviourEvent::Ping(_) | BehaviourEvent::Table(_) | BehaviourEvent::Identify(_) => {}
-            BehaviourEvent::Limits(never) | BehaviourEvent::Memory(never) => match never {},
+            BehaviourEvent::Testing(event) => {
+                let count = if event.result.is_ok() { &mut self.counts.tests } else { &mut self.counts.tests_failed };
+                *count = count.saturating_add(1);
+            }
+            BehaviourEvent::Limits(never) | BehaviourEvent::Memory(never) | BehaviourEvent::Dials(never) => match never {},
         }
     }
 

@@ -52,6 +52,11 @@ impl Addresses {
         if reachable.is_empty() { own().cloned().collect() } else { reachable }
     }
 
+    /// All addresses that are listened on, but not at relays.
+    pub(super) fn all(&self) -> Vec<Multiaddr> {
+        self.known.iter().filter(|address| !is_relayed(address)).cloned().collect()
+    }
+
     fn tell(&self) {
         let (near, far): (Vec<&Multiaddr>, Vec<&Multiaddr>) =
             self.known.iter().partition(|address| is_loopback(address));

@@ -21,7 +21,7 @@ use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{self, NetworkBehaviour, Swarm};
 use libp2p::{PeerId, SwarmBuilder, dcutr, dns, identify, mdns, noise, ping, relay, tcp, yamux};
 
-use super::{finding, streams};
+use super::{finding, reaching, streams};
 use crate::limits::{
     CONNECTIONS_PER_DEVICE_MAX, GOSSIP_BYTES_MAX, GOSSIP_QUEUE_MAX, IDLE_TIMEOUT, INBOUND_MAX, OUTBOUND_MAX,
     PENDING_INBOUND_MAX, PENDING_OUTBOUND_MAX, PING_INTERVAL, PING_TIMEOUT, TOPICS_MAX,
@@ -49,6 +49,7 @@ pub(super) struct Behaviour {
     pub(super) circuits: relay::client::Behaviour,
     pub(super) punching: dcutr::Behaviour,
     pub(super) near: Toggle<mdns::tokio::Behaviour>,
+    pub(super) reaching: reaching::Behaviour,
 }
 
 impl Behaviour {
@@ -72,6 +73,7 @@ impl Behaviour {
             circuits,
             punching: dcutr::Behaviour::new(own),
             near: Toggle::from(near.then(|| see_near(own)).flatten()),
+            reaching: reaching::Behaviour::default(),
         })
     }
 }

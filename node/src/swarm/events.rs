@@ -10,7 +10,7 @@ use fourword_protocol::limits::{ENVELOPE_BYTES_MAX, FOUND_DEVICES_MAX};
 use libp2p::gossipsub::{self, MessageAcceptance, MessageId};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, identify, kad, mdns, ping, relay};
+use libp2p::{Multiaddr, PeerId, autonat, identify, kad, mdns, ping, relay};
 use tokio::time::Instant;
 
 use super::behaviour::BehaviourEvent;
@@ -27,10 +27,12 @@ impl Task {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.notes.opened(connection_id, &endpoint);
                 self.connected(peer_id, connection_id, endpoint.is_relayed());
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, cause, .. } => {
                 tracing::debug!(peer = %peer_id, ?cause, "a connection closed");
+                self.notes.closed(connection_id);
                 self.disconnected(peer_id, connection_id, num_established == 0);
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
@@ -56,6 +58,7 @@ impl Task {
             SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "a listener failed"),
             SwarmEvent::IncomingConnectionError { error, .. } => {
                 tracing::debug!(%error, "a connection from outside failed");
+                self.notes.counts.inbound_failed += 1;
             }
             // What remains tells of progress; the enum may grow with the library.
             _ => {}
@@ -143,8 +146,12 @@ impl Task {
             BehaviourEvent::Circuits(event) => self.on_circuit(event),
             BehaviourEvent::Punching(event) => {
                 tracing::debug!(peer = %event.remote_peer_id, result = ?event.result, "a direct way was tried");
+                let counts = &mut self.notes.counts;
+                let count = if event.result.is_ok() { &mut counts.punched } else { &mut counts.punches_failed };
+                *count += 1;
             }
             BehaviourEvent::Near(event) => self.on_near(event),
+            BehaviourEvent::Reaching(event) => self.on_tested(event),
             BehaviourEvent::Limits(never) | BehaviourEvent::Refused(never) => match never {},
         }
     }
@@ -169,6 +176,9 @@ impl Task {
     /// A peer says where it can be reached.
     fn on_identify(&mut self, event: identify::Event) {
         let identify::Event::Received { peer_id, info, .. } = event else { return };
+        if self.relays.is_ours(&peer_id) {
+            return self.seen_by(peer_id, info.observed_addr);
+        }
         let Some(session) = self.sessions.get(&peer_id) else { return };
         // Some begin at a relay whose own address is left out: they lead nowhere from here.
         let whole = |address: &&Multiaddr| !matches!(address.iter().next(), Some(Protocol::P2p(_)));
@@ -176,6 +186,25 @@ impl Task {
         let addresses = addresses.map(|address| addresses::named(address, &peer_id)).collect();
         let device = session.device;
         self.tell(Event::Met { device, addresses }, None);
+    }
+
+    /// A relay of ours says under which address it sees this node, and may be asked to dial it.
+    fn seen_by(&mut self, relay: PeerId, address: Multiaddr) {
+        let near = |address: &Multiaddr| addresses::is_loopback(address);
+        // To others a loopback address is their own, unless all of this network is one machine.
+        if !near(&address) || self.announced.iter().all(near) {
+            self.swarm.behaviour_mut().reaching.test(&address);
+        }
+        self.notes.observed(relay, address);
+    }
+
+    fn on_tested(&mut self, event: autonat::v2::client::Event) {
+        let autonat::v2::client::Event { tested_addr, server, result, .. } = event;
+        tracing::debug!(%tested_addr, ?result, "a relay tried to reach this node");
+        // Whoever else offers to test may say what it likes.
+        if self.relays.is_ours(&server) {
+            self.notes.tested(tested_addr, result.is_ok());
+        }
     }
 
     fn on_table(&mut self, event: kad::Event) {
@@ -204,6 +233,7 @@ impl Task {
         match event {
             mdns::Event::Discovered(seen) => {
                 for (peer, address) in seen {
+                    self.notes.near_seen += 1;
                     // Fails if it is connected already, or too many are near.
                     let _ = self.add_address(&addresses::named(&address, &peer), Why::Near);
                 }
@@ -222,6 +252,7 @@ impl Task {
             Ok(_) | Err(ping::Failure::Unsupported) => {}
             Err(error) => {
                 tracing::debug!(peer = %event.peer, %error, "a connection does not answer");
+                self.notes.counts.unanswered += 1;
                 self.swarm.close_connection(event.connection);
             }
         }
@@ -241,6 +272,7 @@ impl Task {
 
     fn heard(&mut self, from: PeerId, id: MessageId, message: gossipsub::Message) {
         let length = message.data.len();
+        self.notes.counts.heard.add(length);
         let (Some(topic), Some(device)) = (gossip::topic_of(&message.topic), device_of(&from)) else {
             return self.drop_heard(&id, &from, MessageAcceptance::Ignore);
         };

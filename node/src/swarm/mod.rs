@@ -15,7 +15,9 @@ pub(crate) mod finding;
 mod frames;
 mod gossip;
 mod peer;
+mod reaching;
 mod relays;
+mod report;
 mod session;
 mod streams;
 mod task;
@@ -31,11 +33,12 @@ use libp2p::core::transport::{ListenerId, TransportError};
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{NetworkBehaviour, Swarm};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub(crate) use self::behaviour::{IDENTIFY_AGENT, IDENTIFY_PROTOCOL, quic};
 pub use self::peer::{device_of, peer_of};
+pub use self::report::{Connections, Counts, Mapping, Observed, Outside, Queues, Relay, Report, Tested, Traffic};
 use crate::limits::{ARRIVALS_MAX, ORDERS_MAX};
 
 /// Where a node listens and whom it looks for.
@@ -51,7 +54,7 @@ pub struct Options {
     pub mdns: bool,
 }
 
-/// What the swarm is told to do, in order. Each is the network's part of an `Effect`.
+/// What the swarm is told to do, in order. Each but the last is the network's part of an `Effect`.
 #[derive(Debug)]
 pub enum Order {
     /// Dial an address at once, and keep it for dialling again.
@@ -76,6 +79,8 @@ pub enum Order {
     Publish(Topic, Vec<u8>),
     /// Pass a message on, or not.
     Judge(GossipId, Verdict),
+    /// Tell how the network does.
+    Report(oneshot::Sender<Report>),
 }
 
 /// Something that came from the network.
