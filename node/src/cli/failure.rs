@@ -19,6 +19,8 @@ pub(super) enum Exit {
     Pending,
     /// Something is wrong, as the answer says.
     Wrong,
+    /// No node runs, and the answer says what could be told without it.
+    NotRunning,
 }
 
 impl Exit {
@@ -27,6 +29,7 @@ impl Exit {
         match self {
             Exit::Done => 0,
             Exit::Wrong => 1,
+            Exit::NotRunning => 5,
             Exit::TimedOut => 6,
             Exit::Pending => 7,
         }

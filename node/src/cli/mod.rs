@@ -7,6 +7,7 @@ mod chat;
 mod client;
 mod config;
 mod device;
+mod doctor;
 mod failure;
 mod group;
 mod identity;
@@ -105,6 +106,8 @@ enum Verb {
     Status,
     /// Succeed if the node or relay that runs here is well: exit code 0, else 1.
     Healthcheck(watch::HealthArgs),
+    /// Look for what is wrong with this node, and say what to do.
+    Doctor(doctor::Args),
     /// Print what the node measures, for Prometheus.
     Metrics(watch::MetricsArgs),
     /// Show and change what is logged, until the next start.
@@ -278,6 +281,7 @@ async fn act(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Stop => start::stop(context).await,
         Verb::Status => node::status(context).await,
         Verb::Healthcheck(args) => watch::healthcheck(args, context).await,
+        Verb::Doctor(args) => doctor::run(args, context).await,
         Verb::Metrics(args) => watch::metrics(args, context).await,
         Verb::Log(args) => log::run(args, context).await,
         Verb::Peers => node::peers(context).await,

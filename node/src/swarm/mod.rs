@@ -183,6 +183,14 @@ fn check_free(address: &Multiaddr) -> io::Result<()> {
     }
 }
 
+/// Why an address cannot be listened on now, in words for a person; `None` if it can.
+pub(crate) fn refusal(address: &str) -> Option<String> {
+    match address.parse::<Multiaddr>() {
+        Ok(parsed) => check_free(&parsed).err().map(|error| reason_of(&error)),
+        Err(_) => Some("this is not a multiaddr".to_string()),
+    }
+}
+
 fn reason_of(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => "the port is taken by another program; choose another one".to_string(),
