@@ -121,11 +121,7 @@ pub fn start(filter: &str, format: Format) -> Result<Levels, String> {
         Format::Json => lines.json().boxed(),
     };
     let started = tracing_subscriber::registry().with(layer).with(lines).try_init().is_ok();
-    Ok(Levels {
-        settings: filter.to_owned(),
-        changed: Arc::default(),
-        reload: started.then_some(handle),
-    })
+    Ok(Levels { settings: filter.to_owned(), changed: Arc::default(), reload: started.then_some(handle) })
 }
 
 /// Whether a filter can be read.
@@ -176,7 +172,9 @@ impl Levels {
     /// The levels as they are.
     pub fn shown(&self) -> Shown {
         let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        let filter = targets(&self.filter(&changed)).parse::<Targets>().ok();
+        // What goes by spans and fields has no one level for a target.
+        let filter = targets(&self.filter(&changed));
+        let filter = if filter.contains('[') { None } else { filter.parse::<Targets>().ok() };
         let level = |target: &str| filter.as_ref().map(|filter| level_of(filter, target));
         let subsystem = |(name, targets, about): &(&str, &[&str], &str)| Subsystem {
             name: (*name).to_owned(),
@@ -222,7 +220,9 @@ impl FromStr for Level {
         [Level::Off, Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace]
             .into_iter()
             .find(|level| level.to_string() == text)
-            .ok_or_else(|| format!("\"{}\" is no level: off, error, warn, info, debug or trace", start_of(text)))
+            .ok_or_else(|| {
+                format!("\"{}\" is no level: off, error, warn, info, debug or trace", start_of(text))
+            })
     }
 }
 
@@ -250,7 +250,8 @@ impl FromStr for Change {
         let Some((name, level)) = text.split_once('=') else { return text.parse().map(Change::All) };
         let known = SUBSYSTEMS.iter().find(|(known, _, _)| *known == name).map(|(name, _, _)| *name);
         let names = || SUBSYSTEMS.map(|(name, _, _)| name).join(", ");
-        let name = known.ok_or_else(|| format!("there is no subsystem \"{}\": {}", start_of(name), names()))?;
+        let name =
+            known.ok_or_else(|| format!("there is no subsystem \"{}\": {}", start_of(name), names()))?;
         Ok(Change::One(name, level.parse()?))
     }
 }

@@ -77,9 +77,7 @@ impl Notifier {
 fn address(name: &OsString) -> Option<SocketAddr> {
     match name.as_bytes().split_first()? {
         #[cfg(target_os = "linux")]
-        (b'@', name) => {
-            <SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(name).ok()
-        }
+        (b'@', name) => <SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(name).ok(),
         (b'/', _) => SocketAddr::from_pathname(Path::new(name)).ok(),
         _ => None,
     }
@@ -108,9 +106,8 @@ mod tests {
     #[test]
     fn the_watchdog_of_another_process_is_not_ours() {
         let socket = ("NOTIFY_SOCKET", "@fourword-test");
-        let every = |pid: &str| {
-            notifier(&[socket, ("WATCHDOG_USEC", "3000000"), ("WATCHDOG_PID", pid)]).alive_every
-        };
+        let every =
+            |pid: &str| notifier(&[socket, ("WATCHDOG_USEC", "3000000"), ("WATCHDOG_PID", pid)]).alive_every;
         assert_eq!(every("7"), cfg!(target_os = "linux").then_some(Duration::from_secs(1)));
         assert_eq!(every("8"), None);
         assert_eq!(notifier(&[socket, ("WATCHDOG_USEC", "0")]).alive_every, None);

@@ -250,8 +250,22 @@ impl Frame {
 
 /// The kinds of frame in the order in which they are numbered, for who counts frames.
 const KINDS: [&str; 16] = [
-    "hello", "state", "have", "statements", "vector", "envelopes", "next", "knock", "turned", "seek",
-    "found", "requests", "lacking", "link", "linked", "quiet",
+    "hello",
+    "state",
+    "have",
+    "statements",
+    "vector",
+    "envelopes",
+    "next",
+    "knock",
+    "turned",
+    "seek",
+    "found",
+    "requests",
+    "lacking",
+    "link",
+    "linked",
+    "quiet",
 ];
 
 /// Names the kind of a frame by its first byte, without reading the rest.

@@ -9,10 +9,10 @@ use hyper::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::Context;
 use super::client::{Client, path};
 use super::failure::{Exit, Failure};
 use super::output::plain;
-use super::Context;
 use crate::api::chat::Messages;
 use crate::api::devices::Devices;
 use crate::api::error::Code;
@@ -147,7 +147,8 @@ fn identity(told: &Told) -> Vec<Check> {
     let mut checks = Vec::new();
     if let Some(status) = &told.status {
         checks.push(if status.root_on_device {
-            let advice = "write it down: `fourword identity phrase`; then `fourword identity phrase --forget`";
+            let advice =
+                "write it down: `fourword identity phrase`; then `fourword identity phrase --forget`";
             Check::warning("phrase", "the recovery phrase is still on this device", advice)
         } else {
             Check::ok("phrase", "the recovery phrase was taken off this device")
@@ -172,7 +173,8 @@ fn bundle(
     told: Option<&Told>,
     context: &Context,
 ) -> Result<String, Failure> {
-    let settings = settings.as_ref().ok().map(|settings| Settings { name: String::new(), ..settings.clone() });
+    let settings =
+        settings.as_ref().ok().map(|settings| Settings { name: String::new(), ..settings.clone() });
     let mut value = json!({
         "bundle": 1,
         "version": env!("CARGO_PKG_VERSION"),
@@ -197,8 +199,11 @@ fn text(examined: &Examined) -> String {
             Verdict::Warning => "warning",
             Verdict::Failed => "FAILED",
         };
-        let advice =
-            if check.advice.is_empty() { String::new() } else { format!("\n{:19}{}", "", plain(&check.advice)) };
+        let advice = if check.advice.is_empty() {
+            String::new()
+        } else {
+            format!("\n{:19}{}", "", plain(&check.advice))
+        };
         format!("{verdict:<8} {:<9} {}{advice}", check.about, plain(&check.says))
     });
     lines.collect::<Vec<_>>().join("\n")

@@ -172,7 +172,10 @@ async fn levels_shown(State(served): State<Served>) -> Json<Shown> {
     Json(served.levels.shown())
 }
 
-async fn levels_set(State(served): State<Served>, Body(changes): Body<Changes>) -> Result<Json<Shown>, Problem> {
+async fn levels_set(
+    State(served): State<Served>,
+    Body(changes): Body<Changes>,
+) -> Result<Json<Shown>, Problem> {
     changes.carry_out(&served.levels).map(Json)
 }
 

@@ -110,7 +110,12 @@ fn install(which: Which, dry_run: bool, arguments: Vec<String>, context: &Contex
         let to_run = commands.iter().map(|command| shown(command)).collect();
         let done = Done { file, text: Some(text), managed: false, to_run };
         context.output.answer(&done, |done| {
-            format!("{}# {}\n# {}", done.text.as_deref().unwrap_or_default(), done.file.display(), done.to_run.join("\n# "))
+            format!(
+                "{}# {}\n# {}",
+                done.text.as_deref().unwrap_or_default(),
+                done.file.display(),
+                done.to_run.join("\n# ")
+            )
         })?;
         return Ok(Exit::Done);
     }

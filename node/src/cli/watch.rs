@@ -44,7 +44,9 @@ pub(super) async fn healthcheck(args: HealthArgs, context: &Context) -> Result<E
     };
     match check(&checked).await {
         Ok(health) => {
-            context.output.answer(&health, |health| format!("All is well. Version {}.", plain(&health.version)))?;
+            context
+                .output
+                .answer(&health, |health| format!("All is well. Version {}.", plain(&health.version)))?;
             Ok(Exit::Done)
         }
         Err(failure) => {

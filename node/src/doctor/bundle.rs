@@ -22,7 +22,8 @@ const PIECE_MAX: usize = 40;
 /// The same standing under numbers in the place of names, and without free text.
 pub fn nameless(sync: &Sync) -> Sync {
     let mut sync = sync.clone();
-    let (mut groups, mut people, mut devices) = (Numbers::of("group"), Numbers::of("person"), Numbers::of("device"));
+    let (mut groups, mut people, mut devices) =
+        (Numbers::of("group"), Numbers::of("person"), Numbers::of("device"));
     for document in &mut sync.documents {
         let mut parts = document.id.splitn(3, ':');
         let (kind, words) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -129,7 +130,9 @@ fn shortened(address: &Multiaddr) -> String {
             let [a, b, ..] = ip.segments();
             format!("/ip6/{a:x}:{b:x}:x")
         }
-        Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_) | Protocol::Dnsaddr(_) => "/dns/x".to_owned(),
+        Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_) | Protocol::Dnsaddr(_) => {
+            "/dns/x".to_owned()
+        }
         Protocol::P2p(peer) => {
             let peer = peer.to_string();
             format!("/p2p/..{}", peer.get(peer.len().saturating_sub(4)..).unwrap_or_default())

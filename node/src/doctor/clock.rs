@@ -32,7 +32,11 @@ pub fn clock(home: &Path, now: SystemTime, messages: &[u64]) -> Check {
         let says = format!("somebody's message is {} ahead of this clock: one of the two is wrong", told(by));
         return Check::warning("clock", says, advice);
     }
-    let set = if Path::new(SYNCHRONIZED).exists() { "; the system says that it is set from the network" } else { "" };
+    let set = if Path::new(SYNCHRONIZED).exists() {
+        "; the system says that it is set from the network"
+    } else {
+        ""
+    };
     let compared = match (newest(&home.join("journal")).is_some(), messages.is_empty()) {
         (_, false) => "not behind what this device wrote, nor behind others' messages",
         (true, true) => "not behind what this device wrote; no message of others to compare with",

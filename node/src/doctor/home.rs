@@ -51,7 +51,9 @@ fn writable(home: &Path) -> Check {
         Ok(()) => Check::ok("home", "the home can be written to"),
         Err(error) => {
             let advice = match error.kind() {
-                io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only: see why it was mounted so",
+                io::ErrorKind::ReadOnlyFilesystem => {
+                    "the file system is read-only: see why it was mounted so"
+                }
                 io::ErrorKind::StorageFull => "the disk is full: make room",
                 io::ErrorKind::PermissionDenied => "the home belongs to another user, or its modes forbid it",
                 _ => "see that the disk is sound",
@@ -71,7 +73,8 @@ pub fn modes(paths: &Paths) -> Option<Check> {
         return Some(Check::failed("modes", says, "run this as its owner"));
     }
     if open(&home.join("key")) {
-        let advice = format!("chmod 600 {}; then think about who may have read it", home.join("key").display());
+        let advice =
+            format!("chmod 600 {}; then think about who may have read it", home.join("key").display());
         return Some(Check::failed("modes", "other users can read the key of the home", advice));
     }
     if open(home) {
@@ -92,7 +95,9 @@ pub fn key(paths: &Paths) -> Check {
             Check::failed("key", "the key of the home is missing", "restore the file `key` from a backup")
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Check::ok("key", "there is no key yet"),
-        Err(error) => Check::failed("key", format!("the key cannot be read: {error}"), "restore it from a backup"),
+        Err(error) => {
+            Check::failed("key", format!("the key cannot be read: {error}"), "restore it from a backup")
+        }
     }
 }
 
@@ -111,7 +116,11 @@ pub fn settings(paths: &Paths, settings: &Result<Settings, String>, running: boo
     }
     let taken = settings.listen.iter().filter_map(|address| {
         let reason = crate::swarm::refusal(address)?;
-        Some(Check::failed("ports", format!("cannot listen on {address}: {reason}"), "change the setting `listen`"))
+        Some(Check::failed(
+            "ports",
+            format!("cannot listen on {address}: {reason}"),
+            "change the setting `listen`",
+        ))
     });
     let taken: Vec<Check> = taken.collect();
     let free = taken.is_empty().then(|| Check::ok("ports", "every address to listen on is free"));
@@ -174,8 +183,14 @@ mod tests {
         let address = format!("/ip4/127.0.0.1/tcp/{}", taken.local_addr().unwrap().port());
         let wanted = Ok(Settings { listen: vec![address.clone()], ..Settings::default() });
         let checks = settings(&paths, &wanted, false);
-        assert!(checks.iter().any(|c| c.verdict == Verdict::Failed && c.says.contains(&address)), "{checks:?}");
-        assert!(settings(&paths, &wanted, true).iter().all(|c| c.verdict == Verdict::Ok), "it has the port itself");
+        assert!(
+            checks.iter().any(|c| c.verdict == Verdict::Failed && c.says.contains(&address)),
+            "{checks:?}"
+        );
+        assert!(
+            settings(&paths, &wanted, true).iter().all(|c| c.verdict == Verdict::Ok),
+            "it has the port itself"
+        );
         drop(taken);
         assert!(settings(&paths, &wanted, false).iter().all(|c| c.verdict == Verdict::Ok));
     }

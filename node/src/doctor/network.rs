@@ -10,7 +10,14 @@ pub fn network(report: &Report, addresses: &[String]) -> Vec<Check> {
         let advice = "wait until the node has made its four words";
         return vec![Check::warning("network", "the network is not open yet", advice)];
     };
-    vec![listening(addresses), relays(network), reach(network), mapping(network), near(network), devices(network)]
+    vec![
+        listening(addresses),
+        relays(network),
+        reach(network),
+        mapping(network),
+        near(network),
+        devices(network),
+    ]
 }
 
 fn listening(addresses: &[String]) -> Check {
@@ -30,9 +37,13 @@ fn relays(network: &swarm::Report) -> Check {
             let advice = "name one with `fourword config set relays ADDRESS`, or rely on the local network and invites";
             Check::warning("relays", "no relay is in the settings: nobody elsewhere finds this node", advice)
         }
-        (_, 0, _) => Check::failed("relays", says, "see that the relays run and that a firewall lets this node out"),
+        (_, 0, _) => {
+            Check::failed("relays", says, "see that the relays run and that a firewall lets this node out")
+        }
         (_, _, 0) => Check::warning("relays", says, "the relay may be full; name a second one"),
-        (1, _, _) => Check::ok("relays", format!("{says}; with a second one the loss of one cuts nobody off")),
+        (1, _, _) => {
+            Check::ok("relays", format!("{says}; with a second one the loss of one cuts nobody off"))
+        }
         _ => Check::ok("relays", says),
     }
 }
@@ -49,8 +60,13 @@ fn reach(network: &swarm::Report) -> Check {
         let says = "unknown: no relay has tried to reach this node from outside";
         return Check::ok("reach", says);
     }
-    let advice = "members elsewhere come by relay or through opened ways; to be dialled, open the port in the router";
-    Check::warning("reach", format!("relays cannot reach this node from outside ({} addresses tried)", tested.len()), advice)
+    let advice =
+        "members elsewhere come by relay or through opened ways; to be dialled, open the port in the router";
+    Check::warning(
+        "reach",
+        format!("relays cannot reach this node from outside ({} addresses tried)", tested.len()),
+        advice,
+    )
 }
 
 /// What stands between this node and the relays.
@@ -61,15 +77,19 @@ fn mapping(network: &swarm::Report) -> Check {
         }
         Mapping::Unknown => {
             let advice = "a second relay in the settings would tell";
-            Check::ok("nat", format!("addresses are translated, to another port; {advice} whether it is the same for all"))
+            Check::ok(
+                "nat",
+                format!("addresses are translated, to another port; {advice} whether it is the same for all"),
+            )
         }
         Mapping::None => Check::ok("nat", "none: relays see the address that this node has"),
         Mapping::PortPreserving => {
             Check::ok("nat", "addresses are translated and ports are kept: direct ways can be opened")
         }
-        Mapping::SamePort => {
-            Check::ok("nat", "addresses are translated, to one port for all: direct ways can mostly be opened")
-        }
+        Mapping::SamePort => Check::ok(
+            "nat",
+            "addresses are translated, to one port for all: direct ways can mostly be opened",
+        ),
         Mapping::PerPeer => {
             let advice = "nothing need be done: relays carry what cannot go directly; an open port in the router is faster";
             Check::warning("nat", "addresses are translated to another port towards each peer", advice)
@@ -105,7 +125,8 @@ mod tests {
 
     #[test]
     fn relays_are_judged_by_what_they_do_for_this_node() {
-        let judged = |relays: Vec<Relay>| super::relays(&swarm::Report { relays, ..Default::default() }).verdict;
+        let judged =
+            |relays: Vec<Relay>| super::relays(&swarm::Report { relays, ..Default::default() }).verdict;
         assert_eq!(judged(vec![]), Verdict::Warning);
         assert_eq!(judged(vec![relay(false, false)]), Verdict::Failed);
         assert_eq!(judged(vec![relay(true, false), relay(false, false)]), Verdict::Warning);

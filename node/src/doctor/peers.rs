@@ -17,13 +17,19 @@ pub fn peers(sync: &Sync) -> Vec<Check> {
             devices.entry((&peer.identity, &peer.device)).or_default().push(line);
         }
     }
-    let mut checks: Vec<Check> =
-        devices.iter().take(DEVICES_MAX).map(|((identity, device), lines)| told(identity, device, lines)).collect();
+    let mut checks: Vec<Check> = devices
+        .iter()
+        .take(DEVICES_MAX)
+        .map(|((identity, device), lines)| told(identity, device, lines))
+        .collect();
     if devices.len() > DEVICES_MAX {
         checks.push(Check::warning("peer", format!("and {} more devices", devices.len() - DEVICES_MAX), ""));
     }
     if checks.is_empty() {
-        checks.push(Check::ok("peers", format!("{} documents, all in sync with all devices", sync.documents.len())));
+        checks.push(Check::ok(
+            "peers",
+            format!("{} documents, all in sync with all devices", sync.documents.len()),
+        ));
     }
     checks.extend(sync.joins.iter().map(|join| {
         let advice = match join.state {

@@ -31,8 +31,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use self::handle::{Ask, Callers};
 pub use self::handle::{Asking, Handle, Stopped};
-pub use self::report::{Envelopes, Flushes, Queues, Report};
 use self::report::Counts;
+pub use self::report::{Envelopes, Flushes, Queues, Report};
 use self::store::Jobs;
 use crate::limits::{MACHINE_STACK_BYTES, STRETCHES_MAX};
 use crate::swarm::{self, Arrival, ListenError, Network, Order};

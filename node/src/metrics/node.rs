@@ -54,7 +54,11 @@ fn connections(page: &mut Page, network: &swarm::Report) {
         ("fourword_connections_closed_total", "Connections closed.", counts.closed),
         ("fourword_connections_unanswered_total", "Connections closed for silence.", counts.unanswered),
         ("fourword_dials_failed_total", "Dials that led nowhere.", counts.dials_failed),
-        ("fourword_inbound_failed_total", "Connections from outside that failed or were refused.", counts.inbound_failed),
+        (
+            "fourword_inbound_failed_total",
+            "Connections from outside that failed or were refused.",
+            counts.inbound_failed,
+        ),
         ("fourword_near_seen_total", "Nodes seen in the local network.", network.near_seen),
         ("fourword_searches_total", "Searches for who is found under a key.", counts.searches),
         ("fourword_misbehaved_total", "Frames and streams that no honest node sends.", counts.malformed),
@@ -155,8 +159,7 @@ fn sync(page: &mut Page, documents: &[DocumentSync], joins: usize) {
     let waiting = documents.iter().flat_map(|document| &document.waiting);
     let waiting = waiting.fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
     page.one("fourword_waiting", Gauge, "Entries that came and wait for others or for a key.", waiting);
-    let unaccepted =
-        documents.iter().fold(0_u64, |sum, document| sum.saturating_add(document.unaccepted));
+    let unaccepted = documents.iter().fold(0_u64, |sum, document| sum.saturating_add(document.unaccepted));
     page.one("fourword_unaccepted", Gauge, "Entries of this device that do not count.", unaccepted);
     page.one("fourword_joins", Gauge, "Joins under way.", joins);
 }

@@ -13,14 +13,16 @@ use libp2p::identity::Keypair;
 use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
 use libp2p::kad::{Mode, StoreInserts};
 use libp2p::swarm::{self, NetworkBehaviour, Swarm};
-use libp2p::{PeerId, SwarmBuilder, autonat, identify, memory_connection_limits, noise, ping, relay, tcp, yamux};
+use libp2p::{
+    PeerId, SwarmBuilder, autonat, identify, memory_connection_limits, noise, ping, relay, tcp, yamux,
+};
 
+use super::testing;
 use crate::limits::{
     CIRCUIT_BYTES_MAX, CIRCUIT_TIME_MAX, CIRCUITS_MAX, CIRCUITS_PER_DEVICE_MAX, CONNECTIONS_PER_DEVICE_MAX,
     IDLE_TIMEOUT, OFFERS_MAX, OFFERS_PER_KEY_MAX, PENDING_INBOUND_MAX, PING_INTERVAL, PING_TIMEOUT,
     PLACES_MAX, RELAY_CONNECTIONS_MAX, RELAY_DIALS_MAX, RELAY_MEMORY_BYTES_MAX,
 };
-use super::testing;
 use crate::swarm::finding::{self, Table};
 use crate::swarm::{IDENTIFY_AGENT, IDENTIFY_PROTOCOL};
 

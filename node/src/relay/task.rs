@@ -152,10 +152,13 @@ impl Task {
             BehaviourEvent::Circuits(event) => self.on_circuit(event),
             BehaviourEvent::Ping(_) | BehaviourEvent::Table(_) | BehaviourEvent::Identify(_) => {}
             BehaviourEvent::Testing(event) => {
-                let count = if event.result.is_ok() { &mut self.counts.tests } else { &mut self.counts.tests_failed };
+                let count =
+                    if event.result.is_ok() { &mut self.counts.tests } else { &mut self.counts.tests_failed };
                 *count = count.saturating_add(1);
             }
-            BehaviourEvent::Limits(never) | BehaviourEvent::Memory(never) | BehaviourEvent::Dials(never) => match never {},
+            BehaviourEvent::Limits(never) | BehaviourEvent::Memory(never) | BehaviourEvent::Dials(never) => {
+                match never {}
+            }
         }
     }
 

@@ -79,7 +79,8 @@ impl Manager {
     /// Where the file of a service lies. `environment` looks a variable up.
     pub fn file(self, role: Role, environment: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, String> {
         let directory = |name: &str| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let home = || directory("HOME").ok_or("HOME is not set, so there is no place for the file".to_owned());
+        let home =
+            || directory("HOME").ok_or("HOME is not set, so there is no place for the file".to_owned());
         match self {
             Manager::Systemd => {
                 let config = match directory("XDG_CONFIG_HOME") {
@@ -88,7 +89,9 @@ impl Manager {
                 };
                 Ok(config.join("systemd/user").join(format!("{}.service", role.name())))
             }
-            Manager::Launchd => Ok(home()?.join("Library/LaunchAgents").join(format!("{}.plist", label(role)))),
+            Manager::Launchd => {
+                Ok(home()?.join("Library/LaunchAgents").join(format!("{}.plist", label(role))))
+            }
         }
     }
 

@@ -147,7 +147,8 @@ impl Task {
             BehaviourEvent::Punching(event) => {
                 tracing::debug!(peer = %event.remote_peer_id, result = ?event.result, "a direct way was tried");
                 let counts = &mut self.notes.counts;
-                let count = if event.result.is_ok() { &mut counts.punched } else { &mut counts.punches_failed };
+                let count =
+                    if event.result.is_ok() { &mut counts.punched } else { &mut counts.punches_failed };
                 *count += 1;
             }
             BehaviourEvent::Near(event) => self.on_near(event),

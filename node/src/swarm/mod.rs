@@ -38,7 +38,9 @@ use tokio::task::JoinHandle;
 
 pub(crate) use self::behaviour::{IDENTIFY_AGENT, IDENTIFY_PROTOCOL, quic};
 pub use self::peer::{device_of, peer_of};
-pub use self::report::{Connections, Counts, Mapping, Observed, Outside, Queues, Relay, Report, Tested, Traffic};
+pub use self::report::{
+    Connections, Counts, Mapping, Observed, Outside, Queues, Relay, Report, Tested, Traffic,
+};
 use crate::limits::{ARRIVALS_MAX, ORDERS_MAX};
 
 /// Where a node listens and whom it looks for.

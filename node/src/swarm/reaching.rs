@@ -76,10 +76,7 @@ impl NetworkBehaviour for Behaviour {
         self.client.on_connection_handler_event(peer, connection, event);
     }
 
-    fn poll(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
         self.client.poll(context)
     }
 }

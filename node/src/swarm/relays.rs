@@ -68,7 +68,10 @@ impl Relays {
             return Err(format!("no more than {RELAYS_MAX} relays are kept"));
         }
         let (wait, due) = (RESERVE_FIRST, Instant::now());
-        self.known.insert(peer, Relay { address, connections: 0, reservation: None, is_reserved: false, wait, due });
+        self.known.insert(
+            peer,
+            Relay { address, connections: 0, reservation: None, is_reserved: false, wait, due },
+        );
         Ok(())
     }
 

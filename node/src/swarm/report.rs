@@ -236,10 +236,10 @@ impl Notes {
 
     /// How this node looks from outside. `own` are the addresses it listens on.
     pub(super) fn outside(&self, own: &[Multiaddr]) -> Outside {
-        let observed = self.observed.iter().map(|((relay, _), address)| Observed {
-            relay: relay.to_string(),
-            address: address.to_string(),
-        });
+        let observed = self
+            .observed
+            .iter()
+            .map(|((relay, _), address)| Observed { relay: relay.to_string(), address: address.to_string() });
         let tested = self.tested.iter();
         let tested =
             tested.map(|(address, reachable)| Tested { address: address.to_string(), reachable: *reachable });
@@ -298,9 +298,8 @@ mod tests {
     use super::*;
 
     fn judged(seen: &[&str], own: &[&str]) -> Mapping {
-        let parse = |texts: &[&str]| -> Vec<Multiaddr> {
-            texts.iter().map(|text| text.parse().unwrap()).collect()
-        };
+        let parse =
+            |texts: &[&str]| -> Vec<Multiaddr> { texts.iter().map(|text| text.parse().unwrap()).collect() };
         mapping(&parse(seen).iter().collect::<Vec<_>>(), &parse(own))
     }
 

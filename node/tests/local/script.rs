@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fourword::api::server::Server;
 use fourword::api::{Answers, Api};
-use fourword::driver::Stopped;
+use fourword::driver::{Report, Stopped};
 use fourword::paths::Paths;
 use fourword_protocol::command::{
     Command, EntityView, Kind, Notice, Outcome, PersonView, Progress, Refusal, RefusalCode, Reply, Status,
@@ -76,6 +76,10 @@ impl Answers for Script {
 
     fn notices(&self) -> broadcast::Receiver<Notice> {
         self.notices.subscribe()
+    }
+
+    fn report(&self) -> BoxFuture<'_, Result<Report, Stopped>> {
+        Box::pin(async { Ok(Report::default()) })
     }
 
     fn addresses(&self) -> Vec<String> {

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -20,6 +21,8 @@ pub(crate) struct Home {
 /// A node that runs in a home. Killed when dropped.
 pub(crate) struct Daemon {
     process: Child,
+    /// Reads what it logs, to its end.
+    log: JoinHandle<String>,
     /// What it said when it was ready.
     pub(crate) ready: Value,
 }
@@ -125,7 +128,7 @@ impl Daemon {
                 Ok(line) => {
                     let event: Value = serde_json::from_str(&line).expect("a line of JSON");
                     if event["event"] == "ready" {
-                        return Daemon { process, ready: event };
+                        return Daemon { process, log, ready: event };
                     }
                 }
                 Err(_) => {
@@ -143,24 +146,34 @@ impl Daemon {
         self.process.wait().expect("it ends");
     }
 
+    /// Sends a signal and waits for the end. Gives the exit code, if any, and what it logged.
+    pub(crate) fn end_by(mut self, signal: &str) -> (Option<i32>, String) {
+        self.tell(signal);
+        let status = self.process.wait().expect("it ends");
+        let nothing = std::thread::spawn(String::new);
+        let log = std::mem::replace(&mut self.log, nothing).join().expect("its log");
+        (status.code(), log)
+    }
+
     /// Asks it to end, and waits until it has.
     pub(crate) fn stop(mut self) {
-        self.signal("-TERM");
+        self.tell("-TERM");
         let status = self.process.wait().expect("it ends");
         assert!(status.success(), "an asked-for end is no failure: {status}");
     }
 
     /// Has it do nothing more, with all its connections open, until it may go on.
     pub(crate) fn hang(&self) {
-        self.signal("-STOP");
+        self.tell("-STOP");
     }
 
     /// Lets it go on.
     pub(crate) fn go_on(&self) {
-        self.signal("-CONT");
+        self.tell("-CONT");
     }
 
-    fn signal(&self, signal: &str) {
+    /// Sends it a signal.
+    pub(crate) fn tell(&self, signal: &str) {
         let id = self.process.id().to_string();
         let sent = Command::new("kill").args([signal, &id]).status().expect("kill runs");
         assert!(sent.success(), "{signal} {id}");

@@ -12,6 +12,7 @@ mod apart;
 mod daemon;
 mod durable;
 mod full;
+mod operating;
 mod parted;
 mod refusing;
 mod secrets;
