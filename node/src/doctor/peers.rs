@@ -8,9 +8,12 @@ use crate::api::sync::{Awaits, Standing, Sync};
 /// Devices told of one by one.
 const DEVICES_MAX: usize = 50;
 
+/// Document, state and reason.
+type Line<'a> = (&'a str, Standing, &'a str);
+
 /// One check for each device that is not in sync, one for what this person waits to get into.
 pub fn peers(sync: &Sync) -> Vec<Check> {
-    let mut devices: BTreeMap<(&str, &str), Vec<(&str, Standing, &str)>> = BTreeMap::new();
+    let mut devices: BTreeMap<(&str, &str), Vec<Line<'_>>> = BTreeMap::new();
     for document in &sync.documents {
         for peer in document.peers.iter().filter(|peer| peer.state != Standing::InSync) {
             let line = (document.id.as_str(), peer.state, peer.reason.as_str());
@@ -47,7 +50,7 @@ pub fn peers(sync: &Sync) -> Vec<Check> {
     checks
 }
 
-fn told(identity: &str, device: &str, lines: &[(&str, Standing, &str)]) -> Check {
+fn told(identity: &str, device: &str, lines: &[Line<'_>]) -> Check {
     let device: String = device.chars().take(8).collect();
     let who = format!("{identity} ({device})");
     if let Some((document, _, reason)) = lines.iter().find(|(_, state, _)| *state == Standing::Diverged) {

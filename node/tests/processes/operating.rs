@@ -105,6 +105,8 @@ fn levels_of_the_log_change_while_a_node_runs_and_return_at_the_next_start() {
         assert_eq!(home.tell(&["log", wrong]).code, 2, "{wrong:.60}");
     }
     assert_eq!(home.must(&["log"]), shown, "what was refused changed nothing");
+    home.must(&["dial", "/ip4/127.0.0.1/tcp/1"]);
+    eventually("a dial has failed", || !page(&home, &[]).contains("fourword_dials_failed_total 0\n"));
     let lines = daemon.end_by("-TERM").1;
     assert!(lines.contains("TRACE fourword::swarm") || lines.contains("DEBUG fourword::swarm"), "{lines}");
 
@@ -328,7 +330,7 @@ fn a_service_is_installed_shown_and_removed_with_a_manager_and_without() {
     let (home, config) = (directory.path().join("a home of 50%"), directory.path().join("config"));
     let run = |path: &str, arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fourword"));
-        command.args(arguments).args(["--json", "--home"]).arg(&home);
+        command.args(["--json", "--home"]).arg(&home).args(arguments);
         command.env("PATH", path).env("XDG_CONFIG_HOME", &config).stdin(Stdio::null());
         crate::daemon::told(command.output().expect("the program runs"))
     };
@@ -394,6 +396,7 @@ fn the_examples_of_the_operators_page_are_commands_that_there_are() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fourword"));
         let told = command.args(&verb).arg("--help").output().expect("the program runs");
         let help = String::from_utf8_lossy(&told.stdout).into_owned();
-        assert!(told.status.success() && help.contains(&verb.join(" ")), "{verb:?}: {help}");
+        assert!(told.status.success(), "{verb:?}: {}", String::from_utf8_lossy(&told.stderr));
+        assert!(help.contains(&format!("Usage: fourword {}", verb[0])), "{verb:?}: {help}");
     }
 }
