@@ -49,7 +49,8 @@ api = "127.0.0.1:0"
 # Find nodes in the same local network by themselves.
 mdns = true
 
-# What is logged: error, warn, info, debug or trace, also per part ("info,fourword::api=debug").
+# What is logged: error, warn, info, debug or trace, also per part ("info,network=debug"). While the
+# node runs, `fourword log` shows the parts and changes their levels until the next start.
 log = "info,libp2p_swarm=warn,libp2p_gossipsub=error"
 
 # The name shown to others. Taken when this node has none yet; later: `fourword name NAME`.

@@ -141,6 +141,10 @@ pub const NEAR_SEEN_MAX: usize = 1024;
 /// Addresses taken of what a peer says of itself.
 pub const TOLD_ADDRESSES_MAX: usize = 16;
 
+/// Addresses of this node that relays are asked to dial, so that it knows where it is reached. Each
+/// is one that a relay of its own has seen.
+pub const TESTED_MAX: usize = 32;
+
 // -- what a relay spends ----------------------------------------------------------------------
 
 /// Connections to a relay.
@@ -179,6 +183,9 @@ pub const CIRCUIT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// How long one circuit may last; then it is opened anew.
 pub const CIRCUIT_TIME_MAX: Duration = Duration::from_secs(86_400);
+
+/// Dials under way by which a relay tests whether a device can be reached.
+pub const RELAY_DIALS_MAX: u32 = 64;
 
 /// Keys under which one device offers to be found.
 pub const OFFERED_PER_DEVICE_MAX: usize = 1024;
@@ -246,6 +253,9 @@ pub const STORE_JOBS_MAX: usize = 1024;
 
 /// Bytes of writes in flight above which the machine takes no more commands and arrivals.
 pub const STORE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Programs that wait to hear how the node does.
+pub const LOOKS_MAX: usize = 16;
 
 /// Stretches run at once: 64 MiB each.
 pub const STRETCHES_MAX: usize = 2;

@@ -248,9 +248,47 @@ impl Frame {
     }
 }
 
+/// The kinds of frame in the order in which they are numbered, for who counts frames.
+const KINDS: [&str; 16] = [
+    "hello",
+    "state",
+    "have",
+    "statements",
+    "vector",
+    "envelopes",
+    "next",
+    "knock",
+    "turned",
+    "seek",
+    "found",
+    "requests",
+    "lacking",
+    "link",
+    "linked",
+    "quiet",
+];
+
+/// Names the kind of a frame by its first byte, without reading the rest.
+pub fn kind_of(frame: &[u8]) -> &'static str {
+    let kind = frame.first().and_then(|first| KINDS.get(usize::from(*first)));
+    kind.copied().unwrap_or("unknown")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_frame_is_named_by_its_first_byte() {
+        for frame in frames() {
+            let shown = format!("{frame:?}").to_lowercase();
+            let kind = kind_of(&frame.encode());
+            assert!(shown.starts_with(kind), "{kind}: {shown}");
+        }
+        assert_eq!((kind_of(&[]), kind_of(&[16]), kind_of(&[255])), ("unknown", "unknown", "unknown"));
+        // One more would be a frame that has no name.
+        assert_eq!(kind_of(&frames()[frames().len() - 1].encode()), KINDS[KINDS.len() - 1]);
+    }
 
     fn frames() -> Vec<Frame> {
         let entity = EntityId([1; 32]);

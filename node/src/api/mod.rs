@@ -16,7 +16,9 @@ pub mod guard;
 pub mod identity;
 pub mod invites;
 pub mod joins;
+pub mod log;
 pub mod members;
+pub mod metrics;
 pub mod node;
 pub mod progress;
 pub mod requests;
@@ -37,12 +39,16 @@ use fourword_protocol::limits;
 use futures::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc, watch};
 
-use crate::driver::{Handle, Stopped};
+use crate::driver::{Handle, Report, Stopped};
+use crate::logging::Levels;
 use crate::swarm::{self, addresses};
 use error::{Code, Problem};
 
 /// How long a command may take that is not known to be long.
 const ASK_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// How long a node that goes round may take to say how it does: its disk may be slow, not its parts.
+const REPORT_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Who answers commands: the running node; in tests a script.
 pub trait Answers: Send + Sync + 'static {
@@ -61,6 +67,9 @@ pub trait Answers: Send + Sync + 'static {
 
     /// What changes from now on.
     fn notices(&self) -> broadcast::Receiver<Notice>;
+
+    /// How the node does, in numbers. An answer says that all of it goes round.
+    fn report(&self) -> BoxFuture<'_, Result<Report, Stopped>>;
 
     /// Where this node may be dialled, the best addresses first.
     fn addresses(&self) -> Vec<String>;
@@ -108,6 +117,10 @@ impl Answers for Handle {
         Handle::notices(self)
     }
 
+    fn report(&self) -> BoxFuture<'_, Result<Report, Stopped>> {
+        Box::pin(Handle::report(self))
+    }
+
     fn addresses(&self) -> Vec<String> {
         Handle::addresses(self)
     }
@@ -127,6 +140,7 @@ fn is_loopback(address: &str) -> bool {
 pub struct Api {
     node: Arc<dyn Answers>,
     events: Arc<events::Log>,
+    levels: Option<Levels>,
     stop: Arc<watch::Sender<bool>>,
 }
 
@@ -135,7 +149,18 @@ impl Api {
     pub fn new(node: Arc<dyn Answers>) -> Api {
         let events = Arc::new(events::Log::new());
         tokio::spawn(events::gather(node.notices(), events.clone()));
-        Api { node, events, stop: Arc::new(watch::Sender::new(false)) }
+        Api { node, events, levels: None, stop: Arc::new(watch::Sender::new(false)) }
+    }
+
+    /// The same API, through which the levels of the log can be changed.
+    pub fn with_levels(self, levels: Levels) -> Api {
+        Api { levels: Some(levels), ..self }
+    }
+
+    /// How the node does. Fails with `TimedOut` if a part of it hangs.
+    pub async fn report(&self) -> Result<Report, Problem> {
+        let report = tokio::time::timeout(REPORT_TIME_MAX, self.node.report()).await;
+        Ok(report.map_err(|_| too_long(REPORT_TIME_MAX))??)
     }
 
     /// Waits until somebody asks the node to stop, or `stop` was called.
@@ -187,6 +212,9 @@ pub fn router(api: Api) -> Router {
     let v1 = Router::new()
         .route("/status", get(node::status))
         .route("/peers", get(node::peers).post(node::dial))
+        .route("/report", get(node::report))
+        .route("/metrics", get(metrics::page))
+        .route("/log", get(log::show).put(log::set))
         .route("/stop", post(node::stop))
         .route("/name", put(node::set_name))
         .route("/identity/phrase", get(identity::phrase).delete(identity::forget))
@@ -217,6 +245,7 @@ pub fn router(api: Api) -> Router {
         .route("/events", get(events::stream));
     Router::new()
         .route("/health", get(node::health))
+        .route("/metrics", get(metrics::page))
         .nest("/api/v1", v1)
         .layer(DefaultBodyLimit::max(body::BODY_BYTES_MAX))
         .layer(map_response(as_problem))

@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 use super::body::Body;
 use super::error::Problem;
 use super::{Api, text};
+use crate::driver::Report;
 use crate::swarm;
 
 /// Addresses to dial besides those in a code.
 const PEERS_MAX: usize = 16;
 
-/// Says that a node answers.
+/// Says that a node runs and that its parts answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
     /// Always `ok`.
@@ -167,6 +168,13 @@ pub struct Stopping {
     pub stopping: bool,
 }
 
+impl Health {
+    /// All is well.
+    pub fn ok() -> Health {
+        Health { status: "ok".into(), version: env!("CARGO_PKG_VERSION").into() }
+    }
+}
+
 impl Api {
     /// Who the node is and how it does.
     pub async fn status(&self) -> Result<Status, Problem> {
@@ -249,9 +257,15 @@ impl Peer {
     }
 }
 
-/// `GET /health`
-pub async fn health() -> Json<Health> {
-    Json(Health { status: "ok".into(), version: env!("CARGO_PKG_VERSION").into() })
+/// `GET /health`: fails unless all parts of the node go round.
+pub async fn health(State(api): State<Api>) -> Result<Json<Health>, Problem> {
+    api.report().await?;
+    Ok(Json(Health::ok()))
+}
+
+/// `GET /api/v1/report`
+pub async fn report(State(api): State<Api>) -> Result<Json<Report>, Problem> {
+    api.report().await.map(Json)
 }
 
 /// `GET /api/v1/status`

@@ -54,6 +54,29 @@ impl Client {
         self.whole(request(Method::GET, path, Bytes::new())?).await
     }
 
+    /// Asks for a text.
+    pub(super) async fn text(&self, path: &str) -> Result<String, Failure> {
+        let request = request(Method::GET, path, Bytes::new())?;
+        let bytes = self.within(async {
+            let response = self.exchange(request).await?;
+            if !response.status().is_success() {
+                return Err(problem(response).await?);
+            }
+            body(response).await
+        });
+        String::from_utf8(bytes.await?.into()).map_err(|_| garbled())
+    }
+
+    /// The same client, which waits for answers no longer than this.
+    pub(super) fn hasty(&self, timeout: Duration) -> Client {
+        Client { socket: self.socket.clone(), timeout: self.timeout.min(timeout) }
+    }
+
+    /// Whether there is a socket to ask at; who listened there may be gone.
+    pub(super) fn is_there(&self) -> bool {
+        self.socket.exists()
+    }
+
     /// Sends something without content.
     pub(super) async fn act<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Failure> {
         self.whole(request(method, path, Bytes::new())?).await

@@ -17,6 +17,10 @@ pub(super) enum Exit {
     TimedOut,
     /// It is not there yet.
     Pending,
+    /// Something is wrong, as the answer says.
+    Wrong,
+    /// No node runs, and the answer says what could be told without it.
+    NotRunning,
 }
 
 impl Exit {
@@ -24,6 +28,8 @@ impl Exit {
     pub(super) fn number(self) -> u8 {
         match self {
             Exit::Done => 0,
+            Exit::Wrong => 1,
+            Exit::NotRunning => 5,
             Exit::TimedOut => 6,
             Exit::Pending => 7,
         }

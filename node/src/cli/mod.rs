@@ -7,20 +7,24 @@ mod chat;
 mod client;
 mod config;
 mod device;
+mod doctor;
 mod failure;
 mod group;
 mod identity;
 mod invite;
 mod join;
+mod log;
 mod member;
 mod node;
 mod output;
 mod relay;
+mod service;
 mod signals;
 mod silent;
 mod start;
 mod sync;
 mod up;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -37,6 +41,9 @@ use crate::paths::Paths;
 use client::Client;
 use failure::{Exit, Failure};
 use output::Output;
+
+/// How long the end of the process waits for what still runs in it.
+const LEFTOVERS_TIME_MAX: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "\
 First steps:
@@ -97,9 +104,14 @@ enum Verb {
     /// Show who this node is and how it does.
     #[command(after_help = "Example:\n  fourword status --json")]
     Status,
-    /// Succeed if a node runs here and answers.
-    #[command(after_help = "Example:\n  fourword healthcheck && echo up")]
-    Healthcheck,
+    /// Succeed if the node or relay that runs here is well: exit code 0, else 1.
+    Healthcheck(watch::HealthArgs),
+    /// Look for what is wrong with this node, and say what to do.
+    Doctor(doctor::Args),
+    /// Print what the node measures, for Prometheus.
+    Metrics(watch::MetricsArgs),
+    /// Show and change what is logged, until the next start.
+    Log(log::Args),
     /// Show the devices that are connected.
     #[command(after_help = "Example:\n  fourword peers")]
     Peers,
@@ -141,6 +153,9 @@ enum Verb {
     Sync(sync::Verb),
     /// Run a relay, which leads nodes to each other, or show how it does.
     Relay(relay::Args),
+    /// Have the node or a relay run in the background with each session.
+    #[command(subcommand)]
+    Service(service::Verb),
     /// Show where the node keeps its things.
     #[command(after_help = "Example:\n  fourword paths")]
     Paths,
@@ -252,7 +267,11 @@ fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = runtime.enable_all().build();
-    runtime.map_err(|e| Failure::internal(format!("cannot start: {e}")))?.block_on(act(cli.verb, &context))
+    let runtime = runtime.map_err(|e| Failure::internal(format!("cannot start: {e}")))?;
+    let exit = runtime.block_on(act(cli.verb, &context));
+    // A part that hangs must not keep the process from ending.
+    runtime.shutdown_timeout(LEFTOVERS_TIME_MAX);
+    exit
 }
 
 async fn act(verb: Verb, context: &Context) -> Result<Exit, Failure> {
@@ -261,7 +280,10 @@ async fn act(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Start(args) => start::start(args, context).await,
         Verb::Stop => start::stop(context).await,
         Verb::Status => node::status(context).await,
-        Verb::Healthcheck => node::healthcheck(context).await,
+        Verb::Healthcheck(args) => watch::healthcheck(args, context).await,
+        Verb::Doctor(args) => doctor::run(args, context).await,
+        Verb::Metrics(args) => watch::metrics(args, context).await,
+        Verb::Log(args) => log::run(args, context).await,
         Verb::Peers => node::peers(context).await,
         Verb::Dial(args) => node::dial(args, context).await,
         Verb::Name(args) => node::name(args, context).await,
@@ -279,6 +301,7 @@ async fn act(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Chat(verb) => chat::run(verb, context).await,
         Verb::Sync(verb) => sync::run(verb, context).await,
         Verb::Relay(args) => relay::run(args, context).await,
+        Verb::Service(verb) => service::run(verb, context).await,
         Verb::Paths => node::paths(context),
         Verb::Config(verb) => config::run(verb, context),
         Verb::Completions { .. } => Ok(Exit::Done),

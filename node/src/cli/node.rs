@@ -1,4 +1,4 @@
-//! `status`, `healthcheck`, `peers`, `dial`, `name` and `paths`.
+//! `status`, `peers`, `dial`, `name` and `paths`.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Context;
 use super::failure::{Exit, Failure};
 use super::output::{plain, time};
-use crate::api::node::{Dial, Fault, FaultKind, Health, Name, Path, Peer, Peers, Status, Transport};
+use crate::api::node::{Dial, Fault, FaultKind, Name, Path, Peer, Peers, Status, Transport};
 
 /// What `dial` takes.
 #[derive(Debug, clap::Args)]
@@ -89,12 +89,6 @@ fn fault_text(fault: &Fault) -> String {
         time(fault.last),
         plain(&fault.detail)
     )
-}
-
-pub(super) async fn healthcheck(context: &Context) -> Result<Exit, Failure> {
-    let health: Health = context.client().get("/health").await?;
-    context.output.answer(&health, |health| format!("A node of version {} runs.", plain(&health.version)))?;
-    Ok(Exit::Done)
 }
 
 pub(super) async fn peers(context: &Context) -> Result<Exit, Failure> {

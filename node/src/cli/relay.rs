@@ -7,7 +7,6 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
@@ -16,17 +15,25 @@ use super::Context;
 use super::client::Client;
 use super::failure::{Exit, Failure};
 use super::signals::Signals;
-use crate::api::error::Code;
+use crate::api::body::Body;
+use crate::api::error::{Code, Problem};
+use crate::api::log::Changes;
+use crate::api::node::Health;
 use crate::api::server;
+use crate::logging::{Levels, Shown};
+use crate::notify::Notifier;
 use crate::paths::Paths;
 use crate::relay::{self, Asker, Options, Relay, Status};
-use crate::{config, logging};
+use crate::{config, logging, metrics};
 
 /// Where a relay's status is asked for.
-const STATUS: &str = "/relay/status";
+pub(super) const STATUS: &str = "/relay/status";
 
 /// How long the first line waits for the addresses to listen on.
 const LISTEN_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long a relay that goes round may take to answer.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// What `relay` takes.
 #[derive(Debug, clap::Args)]
@@ -78,12 +85,12 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
 }
 
 /// The places of a relay, below the home.
-fn paths(context: &Context) -> Result<Paths, Failure> {
+pub(super) fn paths(context: &Context) -> Result<Paths, Failure> {
     let home = context.paths.home().join("relay");
     Paths::find(Some(home), |name| std::env::var_os(name)).map_err(Failure::usage)
 }
 
-fn not_running(failure: Failure) -> Failure {
+pub(super) fn not_running(failure: Failure) -> Failure {
     if failure.code != Code::NotRunning {
         return failure;
     }
@@ -93,7 +100,8 @@ fn not_running(failure: Failure) -> Failure {
 async fn serve(args: Args, paths: &Paths, context: &Context) -> Result<Exit, Failure> {
     config::check_addresses(&args.listen).map_err(Failure::usage)?;
     config::check_addresses(&args.external).map_err(Failure::usage)?;
-    logging::start(&args.log, context.log_format).map_err(Failure::usage)?;
+    let levels = logging::start(&args.log, context.log_format).map_err(Failure::usage)?;
+    let notifier = Notifier::new(|name| std::env::var_os(name), std::process::id());
     paths.create().map_err(|e| Failure::internal(format!("{}: {e}", paths.home().display())))?;
     if Client::new(paths, context.timeout).get::<Status>(STATUS).await.is_ok() {
         let message = format!("a relay runs already on {}", paths.home().display());
@@ -104,22 +112,71 @@ async fn serve(args: Args, paths: &Paths, context: &Context) -> Result<Exit, Fai
     let mut relay = Relay::start(relay::key(paths.home())?, &options).map_err(anyhow::Error::from)?;
     let socket =
         server::bind(paths).map_err(|e| Failure::internal(format!("{}: {e}", paths.socket().display())))?;
-    let router = Router::new().route(STATUS, get(status)).with_state(relay.asker());
+    let router = Router::new()
+        .route(STATUS, get(status))
+        .route("/health", get(health))
+        .route("/metrics", get(page))
+        .route("/api/v1/log", get(levels_shown).put(levels_set))
+        .with_state(Served { asker: relay.asker(), levels });
     let served = tokio::spawn(async move { axum::serve(socket, router).await });
     // Without all its addresses it still serves those it has.
     let listens = relay.addresses.wait_for(|addresses| addresses.len() >= options.listen.len());
     let _ = tokio::time::timeout(LISTEN_TIME_MAX, listens).await;
     let addresses = relay.addresses.borrow().clone();
     context.output.answer(&Ready { event: "ready", addresses: &addresses }, |_| welcome(&addresses))?;
-    signals.next().await;
+    notifier.ready();
+    let asker = relay.asker();
+    tokio::select! {
+        () = signals.next() => {}
+        never = notifier.stay_alive(async || answers(&asker).await.is_some()) => match never {},
+    }
+    notifier.stopping();
     served.abort();
     let _ = std::fs::remove_file(paths.socket());
-    relay.stop().await;
+    drop(asker);
+    signals.or_at_once(relay.stop(), context.output).await;
     Ok(Exit::Done)
 }
 
-async fn status(State(asker): State<Asker>) -> Result<Json<Status>, StatusCode> {
-    asker.status().await.map(Json).ok_or(StatusCode::SERVICE_UNAVAILABLE)
+/// What the handlers work with.
+#[derive(Clone)]
+struct Served {
+    asker: Asker,
+    levels: Levels,
+}
+
+/// The status, unless the relay hangs.
+async fn answers(asker: &Asker) -> Option<Status> {
+    tokio::time::timeout(ANSWER_TIME_MAX, asker.status()).await.ok().flatten()
+}
+
+async fn asked(served: &Served) -> Result<Status, Problem> {
+    let hangs = || Problem::new(Code::TimedOut, "the relay does not answer", "see its log");
+    answers(&served.asker).await.ok_or_else(hangs)
+}
+
+async fn status(State(served): State<Served>) -> Result<Json<Status>, Problem> {
+    asked(&served).await.map(Json)
+}
+
+async fn health(State(served): State<Served>) -> Result<Json<Health>, Problem> {
+    asked(&served).await?;
+    Ok(Json(Health::ok()))
+}
+
+async fn page(State(served): State<Served>) -> Result<String, Problem> {
+    Ok(metrics::relay(&asked(&served).await?))
+}
+
+async fn levels_shown(State(served): State<Served>) -> Json<Shown> {
+    Json(served.levels.shown())
+}
+
+async fn levels_set(
+    State(served): State<Served>,
+    Body(changes): Body<Changes>,
+) -> Result<Json<Shown>, Problem> {
+    changes.carry_out(&served.levels).map(Json)
 }
 
 fn welcome(addresses: &[String]) -> String {

@@ -27,6 +27,7 @@ use crate::config::{self, Settings};
 use crate::daemon::{self, Options};
 use crate::driver::Handle;
 use crate::logging;
+use crate::notify::Notifier;
 
 /// How long a node may take to write what waits.
 const STOP_TIME_MAX: Duration = Duration::from_secs(60);
@@ -115,7 +116,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     paths.create().map_err(|e| Failure::internal(format!("{}: {e}", paths.home().display())))?;
     Settings::create(&paths.config())?;
     let settings = args.settings(context)?;
-    logging::start(&settings.log, context.log_format).map_err(Failure::usage)?;
+    let levels = logging::start(&settings.log, context.log_format).map_err(Failure::usage)?;
+    let notifier = Notifier::new(|name| std::env::var_os(name), std::process::id());
     if context.client().get::<Health>("/health").await.is_ok() {
         let message = format!("a node runs already on {}", paths.home().display());
         return Err(Failure::new(
@@ -131,7 +133,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     }
     let node = daemon::start(options(&settings, context)?).await?;
     let handle = node.handle.clone();
-    let api = Api::new(Arc::new(handle.clone()));
+    let api = Api::new(Arc::new(handle.clone())).with_levels(levels);
     let mut ended = tokio::spawn(node.wait());
     let server = match Server::start(api.clone(), paths, settings.api).await {
         Ok(server) => server,
@@ -139,7 +141,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     };
 
     let failed = tokio::select! {
-        failed = serve(&handle, &api, &server, &settings, context) => failed.err(),
+        failed = serve(&handle, &api, &server, &settings, &notifier, context) => failed.err(),
+        never = notifier.stay_alive(async || api.report().await.is_ok()) => match never {},
         () = signals.next() => None,
         () = api.stopping() => None,
         ended = &mut ended => {
@@ -149,10 +152,15 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
             return Err(finished(ended).err().unwrap_or_else(|| Failure::internal(message)));
         }
     };
-    api.stop();
-    let closed = server.close().await;
-    end(&handle, ended).await?;
-    closed.remove_files();
+    notifier.stopping();
+    let ending = async {
+        api.stop();
+        let closed = server.close().await;
+        end(&handle, ended).await?;
+        closed.remove_files();
+        Ok::<(), Failure>(())
+    };
+    signals.or_at_once(ending, context.output).await?;
     failed.map_or(Ok(Exit::Done), Err)
 }
 
@@ -212,6 +220,7 @@ async fn serve(
     api: &Api,
     server: &Server,
     settings: &Settings,
+    notifier: &Notifier,
     context: &Context,
 ) -> Result<Infallible, Failure> {
     let mut events = api.events();
@@ -229,6 +238,7 @@ async fn serve(
         api: url,
     };
     context.output.answer(&ready, |_| welcome(&status, url, context))?;
+    notifier.ready();
     loop {
         let (_, event) = events.next().await;
         if !matches!(event, Event::Ready { .. }) {

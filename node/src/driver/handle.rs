@@ -11,7 +11,8 @@ use fourword_protocol::command::{Command, CommandId, Notice, Outcome, Progress, 
 use fourword_protocol::limits::COMMANDS_MAX;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, watch};
 
-use crate::limits::{NOTICES_MAX, REPORTS_MAX};
+use super::Report;
+use crate::limits::{LOOKS_MAX, NOTICES_MAX, REPORTS_MAX};
 use crate::swarm::{Listening, Paths};
 
 /// The node has stopped, or is stopping, and answers no more.
@@ -23,6 +24,7 @@ pub struct Stopped;
 #[derive(Clone)]
 pub struct Handle {
     asks: mpsc::Sender<Ask>,
+    looks: mpsc::Sender<oneshot::Sender<Report>>,
     next: Arc<AtomicU64>,
     room: Arc<Semaphore>,
     notices: broadcast::Sender<Notice>,
@@ -51,6 +53,7 @@ pub(super) struct Ask {
 /// The driver's end of all handles.
 pub(super) struct Callers {
     pub(super) asks: mpsc::Receiver<Ask>,
+    pub(super) looks: mpsc::Receiver<oneshot::Sender<Report>>,
     pub(super) notices: broadcast::Sender<Notice>,
     pub(super) listening: watch::Sender<Listening>,
     pub(super) paths: watch::Sender<Paths>,
@@ -60,6 +63,7 @@ pub(super) struct Callers {
 /// A handle, the driver's end, and what is dropped when all has ended.
 pub(super) fn handle() -> (Handle, Callers, watch::Sender<()>) {
     let (asks, asked) = mpsc::channel(COMMANDS_MAX);
+    let (looks, looked) = mpsc::channel(LOOKS_MAX);
     let (notices, _) = broadcast::channel(NOTICES_MAX);
     let (told, listening) = watch::channel(Listening::default());
     let (paths_told, paths) = watch::channel(Paths::new());
@@ -67,6 +71,7 @@ pub(super) fn handle() -> (Handle, Callers, watch::Sender<()>) {
     let (ending, ended) = watch::channel(());
     let handle = Handle {
         asks,
+        looks,
         next: Arc::new(AtomicU64::new(0)),
         room: Arc::new(Semaphore::new(COMMANDS_MAX)),
         notices: notices.clone(),
@@ -75,7 +80,8 @@ pub(super) fn handle() -> (Handle, Callers, watch::Sender<()>) {
         stop,
         ended,
     };
-    let callers = Callers { asks: asked, notices, listening: told, paths: paths_told, stop: stopping };
+    let (listening, paths) = (told, paths_told);
+    let callers = Callers { asks: asked, looks: looked, notices, listening, paths, stop: stopping };
     (handle, callers, ending)
 }
 
@@ -114,6 +120,13 @@ impl Handle {
             Err(mpsc::error::TrySendError::Full(ask)) => drop(ask.answer.send(too_much())),
         }
         Ok(Asking { id, answer: answered, progress: reports, _room: room })
+    }
+
+    /// How the node does. An answer says that its machine and its network go round.
+    pub async fn report(&self) -> Result<Report, Stopped> {
+        let (answer, report) = oneshot::channel();
+        self.looks.send(answer).await.map_err(|_| Stopped)?;
+        report.await.map_err(|_| Stopped)
     }
 
     /// Notices from now on. A listener that lags behind is told how many it missed.

@@ -7,6 +7,7 @@
 //! are taken while the store has much to do.
 
 mod handle;
+mod report;
 mod store;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use self::handle::{Ask, Callers};
 pub use self::handle::{Asking, Handle, Stopped};
+use self::report::Counts;
+pub use self::report::{Envelopes, Flushes, Queues, Report};
 use self::store::Jobs;
 use crate::clock;
 use crate::limits::{MACHINE_STACK_BYTES, STRETCHES_MAX};
@@ -122,6 +125,7 @@ struct Driver<M> {
     stretching: Arc<Semaphore>,
     stretched: (mpsc::Sender<Stretched>, mpsc::Receiver<Stretched>),
     wake: Option<Instant>,
+    counts: Counts,
     stopping: bool,
     stopped: bool,
 }
@@ -147,6 +151,7 @@ impl<M: Machine> Driver<M> {
             stretching: Arc::new(Semaphore::new(STRETCHES_MAX)),
             stretched: mpsc::channel(STRETCHES_MAX),
             wake: None,
+            counts: Counts::default(),
             stopping: false,
             stopped: false,
         }
@@ -163,7 +168,12 @@ impl<M: Machine> Driver<M> {
             if self.stopped {
                 break;
             }
-            event = self.next().await?;
+            event = loop {
+                if let Some(event) = self.next().await? {
+                    break event;
+                }
+            };
+            self.counts.events += 1;
         }
         if let Some(Network { orders, arrivals, task }) = self.network {
             drop((orders, arrivals));
@@ -177,26 +187,50 @@ impl<M: Machine> Driver<M> {
         Now { instant: Instant(instant), wall: WallTime(clock::wall_ms()) }
     }
 
-    /// Waits for what happens next.
-    async fn next(&mut self) -> Result<Event, Failure> {
+    /// Waits for what happens next; `None` if that was no affair of the machine.
+    async fn next(&mut self) -> Result<Option<Event>, Failure> {
         let has_room = self.jobs.has_room();
         let wake = self.wake.map(|Instant(wake)| self.clock + Duration::from_millis(wake));
         tokio::select! {
-            answer = self.jobs.answer() => answer.ok_or(Failure::Died("store")),
-            Some((id, bytes)) = self.stretched.1.recv() => Ok(Event::Stretched(id, bytes)),
+            answer = self.jobs.answer() => answer.map(Some).ok_or(Failure::Died("store")),
+            Some((id, bytes)) = self.stretched.1.recv() => Ok(Some(Event::Stretched(id, bytes))),
             () = sleep_until(wake) => {
                 self.wake = None;
-                Ok(Event::Wake)
+                Ok(Some(Event::Wake))
             }
             () = asked_to_stop(&mut self.callers.stop), if !self.stopping => {
                 self.stopping = true;
-                Ok(Event::Stopping)
+                Ok(Some(Event::Stopping))
             }
-            Some(ask) = self.callers.asks.recv(), if has_room => Ok(self.asked(ask)),
+            Some(asker) = self.callers.looks.recv() => self.report(asker).await.map(|()| None),
+            Some(ask) = self.callers.asks.recv(), if has_room => Ok(Some(self.asked(ask))),
             arrival = next_arrival(&mut self.network), if has_room => {
-                arrival.map(|arrival| arrival.event).ok_or(Failure::Died("network"))
+                arrival.map(|arrival| Some(arrival.event)).ok_or(Failure::Died("network"))
             }
         }
+    }
+
+    /// Tells how the node does: this thread its part, the network's task its own.
+    async fn report(&mut self, asker: oneshot::Sender<Report>) -> Result<(), Failure> {
+        let report = Report {
+            uptime_s: self.clock.elapsed().as_secs(),
+            waiting: self.counts.waiting(self.waiting.len(), &self.jobs),
+            envelopes: self.counts.envelopes.clone(),
+            events: self.counts.events,
+            flushes: self.jobs.flushes().clone(),
+            network: None,
+        };
+        let (answer, answered) = oneshot::channel();
+        if self.network.is_some() {
+            self.order(Order::Report(answer)).await?;
+        }
+        tokio::spawn(async move {
+            // An error says that there is no network, or none any more.
+            let network = answered.await.ok();
+            // Fails if the asker has gone.
+            let _ = asker.send(Report { network, ..report });
+        });
+        Ok(())
     }
 
     fn asked(&mut self, ask: Ask) -> Event {
@@ -211,7 +245,10 @@ impl<M: Machine> Driver<M> {
     async fn carry_out(&mut self, effect: Effect) -> Result<(), Failure> {
         match effect {
             Effect::Listen(secret) => self.listen(&secret)?,
-            Effect::Write(batch) => self.jobs.write(batch),
+            Effect::Write(batch) => {
+                self.counts.envelopes.add(&batch);
+                self.jobs.write(batch);
+            }
             Effect::Load(id, query) => self.jobs.load(id, query),
             Effect::Stretch(id, input) => self.stretch(id, input),
             Effect::Connect(address) => self.order(Order::Connect(address)).await?,
@@ -252,6 +289,7 @@ impl<M: Machine> Driver<M> {
         let (listening, paths) = (self.callers.listening.clone(), self.callers.paths.clone());
         let network = swarm::start(&secret.signing_seed(), &self.options, listening, paths)?;
         self.network = Some(network);
+        self.counts.envelopes.own = Some(secret.key());
         Ok(())
     }
 

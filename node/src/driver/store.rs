@@ -9,12 +9,14 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use fourword_protocol::event::Event;
 use fourword_protocol::record::{Batch, LoadId, Query, Record};
 use fourword_storage::Store;
 use tokio::sync::mpsc;
 
+use super::report::Flushes;
 use crate::limits::{STORE_BYTES_MAX, STORE_JOBS_MAX};
 
 /// One thing for the store to do.
@@ -27,6 +29,8 @@ enum Job {
 struct Answer {
     event: Event,
     bytes: usize,
+    /// How long the flush took that ended with this answer.
+    flush: Option<Duration>,
 }
 
 /// The machine's end: puts jobs in and takes answers out. When dropped, the thread does what is
@@ -36,6 +40,7 @@ pub(super) struct Jobs {
     answers: mpsc::Receiver<Answer>,
     count: usize,
     bytes: usize,
+    flushes: Flushes,
 }
 
 #[derive(Default)]
@@ -57,7 +62,7 @@ pub(super) fn start<S: Store + 'static>(store: S) -> io::Result<(Jobs, JoinHandl
     let taken = Arc::clone(&queue);
     let thread = std::thread::Builder::new().name("store".to_string());
     let thread = thread.spawn(move || run(store, &taken, &sender))?;
-    Ok((Jobs { queue, answers, count: 0, bytes: 0 }, thread))
+    Ok((Jobs { queue, answers, count: 0, bytes: 0, flushes: Flushes::default() }, thread))
 }
 
 impl Jobs {
@@ -83,9 +88,22 @@ impl Jobs {
         self.count < STORE_JOBS_MAX && self.bytes < STORE_BYTES_MAX
     }
 
+    /// Jobs in flight, and the bytes that they write.
+    pub(super) fn in_flight(&self) -> (usize, usize) {
+        (self.count, self.bytes)
+    }
+
+    /// The flushes so far.
+    pub(super) fn flushes(&self) -> &Flushes {
+        &self.flushes
+    }
+
     /// The next answer; `None` if the thread has died.
     pub(super) async fn answer(&mut self) -> Option<Event> {
-        let Answer { event, bytes } = self.answers.recv().await?;
+        let Answer { event, bytes, flush } = self.answers.recv().await?;
+        if let Some(took) = flush {
+            self.flushes.add(took, matches!(event, Event::WriteFailed(..)));
+        }
         self.count = self.count.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(bytes);
         Some(event)
@@ -131,7 +149,7 @@ fn run<S: Store>(mut store: S, queue: &Queue, answers: &mpsc::Sender<Answer>) ->
                         tracing::error!(%error, "reading failed");
                         error.failure()
                     });
-                    tell(answers, Event::Loaded(id, page), 0);
+                    tell(answers, Event::Loaded(id, page), 0, None);
                 }
             }
         }
@@ -144,22 +162,24 @@ fn flush<S: Store>(store: &mut S, batches: &mut Vec<Batch>, answers: &mpsc::Send
     if batches.is_empty() {
         return;
     }
+    let begun = Instant::now();
     let written = store.write(batches).map_err(|error| {
         tracing::error!(%error, "writing failed");
         error.failure()
     });
+    let mut flush = Some(begun.elapsed());
     for batch in batches.drain(..) {
         let event = match &written {
             Ok(()) => Event::Durable(batch.id),
             Err(failure) => Event::WriteFailed(batch.id, failure.clone()),
         };
-        tell(answers, event, size(&batch));
+        tell(answers, event, size(&batch), flush.take());
     }
 }
 
-fn tell(answers: &mpsc::Sender<Answer>, event: Event, bytes: usize) {
+fn tell(answers: &mpsc::Sender<Answer>, event: Event, bytes: usize, flush: Option<Duration>) {
     // Fails only when the machine has ended and nobody waits for answers.
-    let _ = answers.blocking_send(Answer { event, bytes });
+    let _ = answers.blocking_send(Answer { event, bytes, flush });
 }
 
 /// About what a batch takes in memory.

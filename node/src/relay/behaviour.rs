@@ -12,14 +12,17 @@ use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::identity::Keypair;
 use libp2p::kad::{self, Mode, StoreInserts};
 use libp2p::swarm::{self, NetworkBehaviour, Swarm};
-use libp2p::{Multiaddr, PeerId, SwarmBuilder, identify, memory_connection_limits, noise, ping, relay, tcp};
+use libp2p::{
+    Multiaddr, PeerId, SwarmBuilder, autonat, identify, memory_connection_limits, noise, ping, relay, tcp,
+};
 
 use super::offers::Offers;
 use super::shares::Shares;
+use super::testing;
 use crate::limits::{
     CIRCUIT_BYTES_MAX, CIRCUIT_TIME_MAX, CIRCUITS_MAX, CIRCUITS_PER_DEVICE_MAX, CONNECTIONS_PER_DEVICE_MAX,
     IDLE_TIMEOUT, PING_INTERVAL, PING_TIMEOUT, PLACES_MAX, RELAY_CONNECTIONS_MAX,
-    RELAY_CONNECTIONS_PER_NETWORK_MAX, RELAY_MEMORY_BYTES_MAX, RELAY_PENDING_MAX,
+    RELAY_CONNECTIONS_PER_NETWORK_MAX, RELAY_DIALS_MAX, RELAY_MEMORY_BYTES_MAX, RELAY_PENDING_MAX,
     RELAY_PENDING_PER_NETWORK_MAX, RELAY_STREAMS_MAX, STREAMS_UNNAMED_MAX,
 };
 use crate::swarm::door::{Bounds, Door, Network};
@@ -37,6 +40,9 @@ pub(super) struct Behaviour {
     pub(super) ping: ping::Behaviour,
     pub(super) table: kad::Behaviour<Offers>,
     pub(super) circuits: relay::Behaviour,
+    /// Dials devices that ask where they are reached, as far as `dials` lets it.
+    pub(super) testing: autonat::v2::server::Behaviour,
+    pub(super) dials: testing::Behaviour,
 }
 
 impl Behaviour {
@@ -48,6 +54,7 @@ impl Behaviour {
             .with_cache_size(0);
         let limits = ConnectionLimits::default()
             .with_max_pending_incoming(Some(RELAY_PENDING_MAX))
+            .with_max_pending_outgoing(Some(RELAY_DIALS_MAX))
             .with_max_established(Some(RELAY_CONNECTIONS_MAX))
             .with_max_established_per_peer(Some(CONNECTIONS_PER_DEVICE_MAX));
         Behaviour {
@@ -60,6 +67,8 @@ impl Behaviour {
             ),
             table: table(own),
             circuits: relay::Behaviour::new(own, circuits(shares)),
+            testing: autonat::v2::server::Behaviour::default(),
+            dials: testing::Behaviour::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod offers;
 mod shares;
 mod status;
 mod task;
+mod testing;
 
 use std::path::Path;
 

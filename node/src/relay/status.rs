@@ -34,6 +34,10 @@ pub struct Status {
     pub offers: u64,
     /// Offers refused since the start.
     pub offers_refused: u64,
+    /// Tests since the start whether a device is reached from outside, carried through.
+    pub tests: u64,
+    /// Tests that were broken off.
+    pub tests_failed: u64,
     /// The most it takes.
     pub limits: Limits,
 }

@@ -21,6 +21,9 @@ use crate::swarm::door::Network;
 /// How often offers are looked over that were not renewed.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
+/// How long the end waits for connections to close.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// One relay's swarm and what it counts.
 pub(super) struct Task {
     swarm: Swarm<Behaviour>,
@@ -58,11 +61,27 @@ impl Task {
                 ask = asked.recv() => match ask {
                     // Fails only if the asker has gone.
                     Some(answer) => drop(answer.send(self.status())),
-                    None => return,
+                    None => return self.say_goodbye().await,
                 },
                 event = self.swarm.select_next_some() => self.on_event(event),
                 now = housekeeping.tick() => self.offers().forget_old(now),
             }
+        }
+    }
+
+    /// Closes all connections, so that nobody waits to find out that the relay is gone.
+    async fn say_goodbye(mut self) {
+        let devices: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
+        for device in devices {
+            let _ = self.swarm.disconnect_peer_id(device);
+        }
+        let closed = async {
+            while self.swarm.connected_peers().next().is_some() {
+                self.swarm.select_next_some().await;
+            }
+        };
+        if tokio::time::timeout(GOODBYE, closed).await.is_err() {
+            tracing::debug!("some connections were cut off");
         }
     }
 
@@ -146,9 +165,15 @@ impl Task {
             }
             BehaviourEvent::Circuits(event) => self.on_circuit(event),
             BehaviourEvent::Ping(_) | BehaviourEvent::Table(_) | BehaviourEvent::Identify(_) => {}
-            BehaviourEvent::Limits(never) | BehaviourEvent::Door(never) | BehaviourEvent::Memory(never) => {
-                match never {}
+            BehaviourEvent::Testing(event) => {
+                let count =
+                    if event.result.is_ok() { &mut self.counts.tests } else { &mut self.counts.tests_failed };
+                *count = count.saturating_add(1);
             }
+            BehaviourEvent::Limits(never)
+            | BehaviourEvent::Door(never)
+            | BehaviourEvent::Memory(never)
+            | BehaviourEvent::Dials(never) => match never {},
         }
     }
 

@@ -57,6 +57,11 @@ impl Addresses {
         self.silent.is_empty()
     }
 
+    /// All addresses that are listened on, but not at relays.
+    pub(super) fn all(&self) -> Vec<Multiaddr> {
+        self.known.iter().filter(|address| !is_relayed(address)).cloned().collect()
+    }
+
     fn tell(&self) {
         let (near, far): (Vec<&Multiaddr>, Vec<&Multiaddr>) =
             self.known.iter().partition(|address| is_loopback(address));

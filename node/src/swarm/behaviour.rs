@@ -24,7 +24,7 @@ use super::circle::Circle;
 use super::door::{Bounds, Door};
 use super::gossip::OurTopics;
 use super::muxing::Muxing;
-use super::{finding, streams};
+use super::{finding, reaching, streams};
 use crate::limits::{
     CONNECTIONS_PER_DEVICE_MAX, GOSSIP_BYTES_MAX, GOSSIP_QUEUE_MAX, GUEST_STAY, GUESTS_MAX,
     GUESTS_PER_NETWORK_MAX, IDLE_TIMEOUT, INBOUND_MAX, OUTBOUND_MAX, PENDING_INBOUND_MAX,
@@ -55,6 +55,7 @@ pub(super) struct Behaviour {
     pub(super) circuits: relay::client::Behaviour,
     pub(super) punching: dcutr::Behaviour,
     pub(super) near: Toggle<mdns::tokio::Behaviour>,
+    pub(super) reaching: reaching::Behaviour,
 }
 
 impl Behaviour {
@@ -79,6 +80,7 @@ impl Behaviour {
             circuits,
             punching: dcutr::Behaviour::new(own),
             near: Toggle::from(near.then(|| see_near(own)).flatten()),
+            reaching: reaching::Behaviour::default(),
         })
     }
 }

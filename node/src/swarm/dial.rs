@@ -171,6 +171,11 @@ impl DialBook {
         }
     }
 
+    /// How many addresses are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.entries.len()
+    }
+
     /// When something will be due; `None` while there is nothing to dial.
     pub(super) fn next_due(&self, reached: impl Fn(&PeerId) -> Reached) -> Option<Instant> {
         self.waiting(&reached).map(|(_, entry)| entry.due).min()

@@ -12,7 +12,7 @@ use libp2p::gossipsub::{self, MessageAcceptance, MessageId};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, identify, kad, mdns, ping, relay};
+use libp2p::{Multiaddr, PeerId, autonat, identify, kad, mdns, ping, relay};
 use tokio::time::Instant;
 
 use super::addresses::is_loopback;
@@ -31,6 +31,7 @@ impl Task {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.notes.opened(connection_id, &endpoint);
                 self.routes.connected(connection_id, &endpoint);
                 self.connected(peer_id, connection_id, Path::of(&endpoint));
                 if let ConnectedPoint::Dialer { address, .. } = endpoint
@@ -43,6 +44,7 @@ impl Task {
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, cause, .. } => {
                 tracing::debug!(peer = %peer_id, ?cause, "a connection closed");
+                self.notes.closed(connection_id);
                 self.routes.disconnected(connection_id);
                 if cause.is_some() && self.relays.is_relay(&peer_id) {
                     // A relay that died has all its connections die, and not all are told.
@@ -80,6 +82,7 @@ impl Task {
             SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "a listener failed"),
             SwarmEvent::IncomingConnectionError { error, .. } => {
                 tracing::debug!(%error, "a connection from outside failed");
+                self.notes.counts.inbound_failed += 1;
             }
             // What remains tells of progress; the enum may grow with the library.
             _ => {}
@@ -168,12 +171,17 @@ impl Task {
             BehaviourEvent::Circuits(event) => self.on_circuit(event),
             BehaviourEvent::Punching(event) => {
                 tracing::debug!(peer = %event.remote_peer_id, result = ?event.result, "a direct way was tried");
+                let counts = &mut self.notes.counts;
+                let count =
+                    if event.result.is_ok() { &mut counts.punched } else { &mut counts.punches_failed };
+                *count += 1;
                 let session = self.sessions.get_mut(&event.remote_peer_id);
                 if let Some(session) = session.filter(|_| event.result.is_err()) {
                     session.punching.failed(Instant::now());
                 }
             }
             BehaviourEvent::Near(event) => self.on_near(event),
+            BehaviourEvent::Reaching(event) => self.on_tested(event),
             BehaviourEvent::Limits(never) | BehaviourEvent::Door(never) | BehaviourEvent::Refused(never) => {
                 match never {}
             }
@@ -200,6 +208,9 @@ impl Task {
     /// A peer says where it can be reached.
     fn on_identify(&mut self, event: identify::Event) {
         let identify::Event::Received { peer_id, info, .. } = event else { return };
+        if self.relays.is_ours(&peer_id) {
+            return self.seen_by(peer_id, info.observed_addr);
+        }
         let Some(session) = self.sessions.get(&peer_id) else { return };
         // Some begin at a relay whose own address is left out: they lead nowhere from here.
         let whole = |address: &&Multiaddr| !matches!(address.iter().next(), Some(Protocol::P2p(_)));
@@ -207,6 +218,25 @@ impl Task {
         let addresses = addresses.map(|address| addresses::named(address, &peer_id)).collect();
         let device = session.device;
         self.tell(Event::Met { device, addresses }, None);
+    }
+
+    /// A relay of ours says under which address it sees this node, and may be asked to dial it.
+    fn seen_by(&mut self, relay: PeerId, address: Multiaddr) {
+        let near = |address: &Multiaddr| addresses::is_loopback(address);
+        // To others a loopback address is their own, unless all of this network is one machine.
+        if !near(&address) || self.announced.iter().all(near) {
+            self.swarm.behaviour_mut().reaching.test(&address);
+        }
+        self.notes.observed(relay, address);
+    }
+
+    fn on_tested(&mut self, event: autonat::v2::client::Event) {
+        let autonat::v2::client::Event { tested_addr, server, result, .. } = event;
+        tracing::debug!(%tested_addr, ?result, "a relay tried to reach this node");
+        // Whoever else offers to test may say what it likes.
+        if self.relays.is_ours(&server) {
+            self.notes.tested(tested_addr, result.is_ok());
+        }
     }
 
     fn on_table(&mut self, event: kad::Event) {
@@ -238,6 +268,7 @@ impl Task {
                 // Through a relay nobody is near, and the address would say who is a relay.
                 let direct = seen.into_iter().filter(|(_, address)| !is_relayed(address));
                 for (peer, address) in direct.take(NEAR_MAX) {
+                    self.notes.near_seen += 1;
                     // Fails if it is connected already, or too many are near.
                     let _ = self.add_address(&addresses::named(&address, &peer), Why::Near);
                 }
@@ -266,6 +297,7 @@ impl Task {
             Ok(_) | Err(ping::Failure::Unsupported) => {}
             Err(error) => {
                 tracing::debug!(peer = %event.peer, %error, "a connection does not answer");
+                self.notes.counts.unanswered += 1;
                 self.swarm.close_connection(event.connection);
             }
         }
@@ -285,6 +317,7 @@ impl Task {
 
     fn heard(&mut self, from: PeerId, id: MessageId, message: gossipsub::Message) {
         let length = message.data.len();
+        self.notes.counts.heard.add(length);
         let (Some(topic), Some(device)) = (gossip::topic_of(&message.topic), device_of(&from)) else {
             return self.drop_heard(&id, &from, MessageAcceptance::Ignore);
         };

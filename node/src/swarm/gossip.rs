@@ -48,6 +48,11 @@ impl Unjudged {
         self.waiting.remove(&id)
     }
 
+    /// How many messages await a verdict.
+    pub(super) fn count(&self) -> usize {
+        self.waiting.len()
+    }
+
     fn forget_old(&mut self, now: Instant) {
         while let Some(oldest) =
             self.waiting.first_entry().filter(|entry| now - entry.get().at > UNJUDGED_FOR)

@@ -20,7 +20,9 @@ pub(crate) mod muxing;
 mod path;
 mod peer;
 mod punching;
+mod reaching;
 mod relays;
+mod report;
 mod routes;
 mod session;
 mod streams;
@@ -38,12 +40,15 @@ use libp2p::core::transport::{ListenerId, TransportError};
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{NetworkBehaviour, Swarm};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub(crate) use self::behaviour::{IDENTIFY_AGENT, IDENTIFY_PROTOCOL, quic};
 pub use self::path::{Path, Paths, Transport};
 pub use self::peer::{device_of, peer_of};
+pub use self::report::{
+    Connections, Counts, Mapping, Observed, Outside, Queues, Relay, Report, Tested, Traffic,
+};
 use crate::limits::{ARRIVALS_MAX, ORDERS_MAX};
 
 /// Where a node listens and whom it looks for.
@@ -59,7 +64,7 @@ pub struct Options {
     pub mdns: bool,
 }
 
-/// What the swarm is told to do, in order. Each is the network's part of an `Effect`.
+/// What the swarm is told to do, in order. Each but the last is the network's part of an `Effect`.
 #[derive(Debug)]
 pub enum Order {
     /// Dial an address at once, and keep it for dialling again.
@@ -86,6 +91,8 @@ pub enum Order {
     Publish(Topic, Vec<u8>),
     /// Pass a message on, or not.
     Judge(GossipId, Verdict),
+    /// Tell how the network does.
+    Report(oneshot::Sender<Report>),
 }
 
 /// Something that came from the network.
@@ -187,6 +194,14 @@ fn check_free(address: &Multiaddr) -> io::Result<()> {
         Some(Protocol::Tcp(port)) if port != 0 => TcpListener::bind(SocketAddr::new(ip, port)).map(drop),
         Some(Protocol::Udp(port)) if port != 0 => UdpSocket::bind(SocketAddr::new(ip, port)).map(drop),
         _ => Ok(()),
+    }
+}
+
+/// Why an address cannot be listened on now, in words for a person; `None` if it can.
+pub(crate) fn refusal(address: &str) -> Option<String> {
+    match address.parse::<Multiaddr>() {
+        Ok(parsed) => check_free(&parsed).err().map(|error| reason_of(&error)),
+        Err(_) => Some("this is not a multiaddr".to_string()),
     }
 }
 

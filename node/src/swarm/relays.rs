@@ -15,6 +15,7 @@ use libp2p::{Multiaddr, PeerId};
 use tokio::time::Instant;
 
 use super::dial::jitter;
+use super::report;
 use crate::limits::{REDIAL_LAST, RELAYS_MAX, RESERVATIONS_MAX, RESERVE_FIRST, SURPLUS_AFTER};
 
 /// The relays that a node knows.
@@ -31,6 +32,8 @@ struct Relay {
     /// carries the reservation.
     links: Vec<(ConnectionId, Instant)>,
     reservation: Option<ListenerId>,
+    /// The place that was asked for was granted.
+    is_reserved: bool,
     wait: Duration,
     due: Instant,
 }
@@ -88,7 +91,8 @@ impl Relays {
             return Err(format!("no more than {RELAYS_MAX} relays are kept"));
         }
         let (wait, due) = (RESERVE_FIRST, Instant::now());
-        self.known.insert(peer, Relay { address, links: Vec::new(), reservation: None, wait, due });
+        let (links, reservation, is_reserved) = (Vec::new(), None, false);
+        self.known.insert(peer, Relay { address, links, reservation, is_reserved, wait, due });
         Ok(())
     }
 
@@ -100,6 +104,22 @@ impl Relays {
     /// Whether a relay is connected.
     pub(super) fn is_connected(&self, peer: &PeerId) -> bool {
         self.known.get(peer).is_some_and(Relay::is_connected)
+    }
+
+    /// Whether a peer is a relay that the node was started with.
+    pub(super) fn is_ours(&self, peer: &PeerId) -> bool {
+        self.known.get(peer).is_some_and(|relay| relay.address.is_some())
+    }
+
+    /// How each relay does.
+    pub(super) fn report(&self) -> Vec<report::Relay> {
+        let line = |(peer, relay): (&PeerId, &Relay)| report::Relay {
+            peer_id: peer.to_string(),
+            address: relay.address.as_ref().map(ToString::to_string),
+            connected: relay.is_connected(),
+            reserved: relay.is_reserved,
+        };
+        self.known.iter().map(line).collect()
     }
 
     /// Notes a connection. Gives where the relay is dialled if it is one of this node's and was not
@@ -147,7 +167,7 @@ impl Relays {
     /// Notes that a place was asked for; `None` if even that failed.
     pub(super) fn reserving(&mut self, peer: PeerId, listener: Option<ListenerId>, now: Instant) {
         let Some(relay) = self.known.get_mut(&peer) else { return };
-        relay.reservation = listener;
+        (relay.reservation, relay.is_reserved) = (listener, false);
         relay.due = now + jitter(relay.wait);
         relay.wait = (relay.wait * 2).min(REDIAL_LAST);
     }
@@ -155,14 +175,17 @@ impl Relays {
     /// Notes that a relay has granted a place: the next loss is mended soon again.
     pub(super) fn reserved(&mut self, peer: &PeerId) {
         if let Some(relay) = self.known.get_mut(peer) {
-            relay.wait = RESERVE_FIRST;
+            (relay.wait, relay.is_reserved) = (RESERVE_FIRST, true);
         }
     }
 
     /// Notes that a listener is gone. True if it was a reservation.
     pub(super) fn closed(&mut self, listener: ListenerId) -> bool {
         let relay = self.known.values_mut().find(|relay| relay.reservation == Some(listener));
-        relay.is_some_and(|relay| relay.reservation.take().is_some())
+        relay.is_some_and(|relay| {
+            relay.is_reserved = false;
+            relay.reservation.take().is_some()
+        })
     }
 
     /// When a place is to be asked for, if one is missing.

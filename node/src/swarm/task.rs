@@ -26,6 +26,7 @@ use super::dial::{self, DialBook, Reached, Why};
 use super::finding::Finding;
 use super::gossip::{self, Unjudged};
 use super::relays::Relays;
+use super::report::{self, Notes, Queues, Report};
 use super::routes::Routes;
 use super::session::{Ground, Message, Session, What};
 use super::{Arrival, Listening, Order, Paths, peer_of};
@@ -59,13 +60,12 @@ pub(super) struct Task {
     fellows: BTreeSet<PeerId>,
     /// Connected devices that no longer are, and since when.
     parting: BTreeMap<PeerId, Instant>,
+    pub(super) notes: Notes,
     messages: mpsc::Receiver<Message>,
     /// What could not be handed over yet.
     outgoing: VecDeque<Arrival>,
     refused: BTreeMap<PeerId, Instant>,
     paths: watch::Sender<Paths>,
-    /// Frames and streams that no honest node sends, since the start.
-    malformed: u64,
 }
 
 impl Task {
@@ -92,11 +92,11 @@ impl Task {
             finding: Finding::default(),
             fellows: BTreeSet::new(),
             parting: BTreeMap::new(),
+            notes: Notes::default(),
             messages,
             outgoing: VecDeque::new(),
             refused: BTreeMap::new(),
             paths,
-            malformed: 0,
         }
     }
 
@@ -181,7 +181,10 @@ impl Task {
             }
             Order::Offer(key) => self.finding.offer(&mut self.swarm.behaviour_mut().table, key),
             Order::Withdraw(key) => self.finding.withdraw(&mut self.swarm.behaviour_mut().table, key),
-            Order::Find(key) => self.finding.find(&mut self.swarm.behaviour_mut().table, key),
+            Order::Find(key) => {
+                self.notes.counts.searches += 1;
+                self.finding.find(&mut self.swarm.behaviour_mut().table, key);
+            }
             Order::Reach(device) => self.reach(device),
             Order::Fellows(devices) => self.gather(devices.iter().filter_map(peer_of).collect()),
             Order::Disconnect(device, reason) => self.send_away(device, reason),
@@ -198,6 +201,8 @@ impl Task {
             }
             Order::Publish(topic, bytes) => self.publish(topic, bytes),
             Order::Judge(id, verdict) => self.judge(id, verdict),
+            // Fails if the asker has gone.
+            Order::Report(asker) => drop(asker.send(self.report())),
         }
     }
 
@@ -303,6 +308,7 @@ impl Task {
         }
         let Some(peer) = peer_of(&device) else { return };
         let Some(session) = self.sessions.get_mut(&peer) else { return };
+        report::add_frame(&mut self.notes.counts.frames_sent, &frame);
         if session.send(frame).is_err() {
             tracing::info!(device = device.short(), "reads too slowly, disconnecting");
             return self.disconnect(peer);
@@ -322,6 +328,7 @@ impl Task {
 
     fn publish(&mut self, topic: Topic, bytes: Vec<u8>) {
         let name = gossip::topic_name(topic).hash();
+        self.notes.counts.published.add(bytes.len());
         let published = self.swarm.behaviour_mut().gossip.inner.publish(name.clone(), bytes);
         match published {
             // Nobody listens, or it went out already: gossip is a hint, and syncing repairs it.
@@ -338,6 +345,7 @@ impl Task {
 
     /// Tells that gossip to or from a peer was dropped.
     pub(super) fn missed(&mut self, peer: PeerId) {
+        self.notes.counts.missed += 1;
         if let Some(session) = self.sessions.get(&peer) {
             let device = session.device;
             self.tell(Event::Missed(device), None);
@@ -359,6 +367,7 @@ impl Task {
         match what {
             What::Frame(frame, room) => {
                 let device = session.device;
+                report::add_frame(&mut self.notes.counts.frames_received, &frame);
                 self.tell(Event::Received(device, frame), Some(room));
             }
             What::ReadEnd(connection) => session.read_end(connection),
@@ -376,8 +385,8 @@ impl Task {
 
     /// Counts what no honest node sends, and refuses its sender.
     pub(super) fn punish(&mut self, peer: PeerId, reason: &str) {
-        self.malformed += 1;
-        tracing::warn!(%peer, reason, total = self.malformed, "refusing a device that misbehaves");
+        self.notes.counts.malformed += 1;
+        tracing::warn!(%peer, reason, total = self.notes.counts.malformed, "refusing a device that misbehaves");
         self.refuse(peer);
     }
 
@@ -404,6 +413,7 @@ impl Task {
     pub(super) fn dial_failed(&mut self, connection: ConnectionId, error: &DialError) {
         let reason = dial::reason(error);
         tracing::debug!(%error, "a dial failed");
+        self.notes.counts.dials_failed += 1;
         let reached = |peer: &PeerId| reached(&self.sessions, &self.relays, peer);
         if let Some(address) = self.book.failed(connection, reached, Instant::now()) {
             self.tell(Event::Unreachable { address, reason }, None);
@@ -428,6 +438,26 @@ impl Task {
             let options = dial::dial_options(way);
             // Fails as any dial may; it has its next turn.
             let _ = self.swarm.dial(options).inspect_err(|error| tracing::debug!(%error, "no circuit"));
+        }
+    }
+
+    /// How the network does.
+    fn report(&self) -> Report {
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        Report {
+            devices: number(self.sessions.len()),
+            connections: self.notes.connections(),
+            relays: self.relays.report(),
+            near_on: self.swarm.behaviour().near.is_enabled(),
+            near_seen: self.notes.near_seen,
+            outside: self.notes.outside(&self.addresses.all()),
+            queues: Queues {
+                arrivals: number(self.outgoing.len()),
+                verdicts: number(self.unjudged.count()),
+                addresses: number(self.book.kept()),
+                refused: number(self.refused.len()),
+            },
+            counts: self.notes.counts.clone(),
         }
     }
 

@@ -127,7 +127,8 @@ async fn a_stranger_is_told_of_no_topic_and_a_fellow_member_is() {
     let secret = DeviceSecret::from_seeds(&[1; 32], &[1; 32]);
     let options = swarm::Options { listen: vec!["/ip4/127.0.0.1/tcp/0".into()], ..Default::default() };
     let (told, mut listening) = watch::channel(Listening::default());
-    let mut network = swarm::start(&secret.signing_seed(), &options, told).unwrap();
+    let (paths, _) = watch::channel(swarm::Paths::new());
+    let mut network = swarm::start(&secret.signing_seed(), &options, told, paths).unwrap();
     timeout(DEADLINE, listening.wait_for(|listening| listening.ready)).await.unwrap().unwrap();
     let address = listening.borrow().addresses.first().unwrap().clone();
     let topic = Topic([0xab; 32]);

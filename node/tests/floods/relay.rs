@@ -45,7 +45,8 @@ impl Node {
         let secret = DeviceSecret::from_seeds(&[seed; 32], &[seed; 32]);
         let options = swarm::Options { relays: vec![relay.to_string()], ..swarm::Options::default() };
         let (told, _) = watch::channel(Listening::default());
-        let network = swarm::start(&secret.signing_seed(), &options, told).unwrap();
+        let (paths, _) = watch::channel(swarm::Paths::new());
+        let network = swarm::start(&secret.signing_seed(), &options, told, paths).unwrap();
         Node { device: secret.key(), network }
     }
 

@@ -273,7 +273,8 @@ fn without_a_node_every_client_exits_5_and_says_how_to_start_one() {
     let home = tempfile::tempdir().unwrap();
     for arguments in [
         &["status", "--json"][..],
-        &["healthcheck", "--json"],
+        &["metrics", "--json"],
+        &["log", "--json"],
         &["chat", "send", WORDS, "Hi", "--json"],
         &["group", "create", "Team", "--json"],
         &["chat", "follow", WORDS, "--json"],

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fourword::api::server::Server;
 use fourword::api::{Answers, Api};
-use fourword::driver::Stopped;
+use fourword::driver::{Report, Stopped};
 use fourword::paths::Paths;
 use fourword::swarm;
 use fourword_protocol::command::{
@@ -77,6 +77,10 @@ impl Answers for Script {
 
     fn notices(&self) -> broadcast::Receiver<Notice> {
         self.notices.subscribe()
+    }
+
+    fn report(&self) -> BoxFuture<'_, Result<Report, Stopped>> {
+        Box::pin(async { Ok(Report::default()) })
     }
 
     fn addresses(&self) -> Vec<String> {

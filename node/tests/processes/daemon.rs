@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -23,6 +24,8 @@ pub(crate) struct Daemon {
     /// What it said when it was ready.
     pub(crate) ready: Value,
     log: Log,
+    /// Reads what it logs, to its end.
+    logging: Option<JoinHandle<()>>,
 }
 
 /// What a process has written to standard error so far.
@@ -133,7 +136,7 @@ impl Daemon {
                 Ok(line) => {
                     let event: Value = serde_json::from_str(&line).expect("a line of JSON");
                     if event["event"] == "ready" {
-                        return Daemon { process, ready: event, log };
+                        return Daemon { process, ready: event, log, logging: Some(logging) };
                     }
                 }
                 Err(_) => {
@@ -157,24 +160,34 @@ impl Daemon {
         self.process.wait().expect("it ends");
     }
 
+    /// Sends a signal and waits for the end. Gives the exit code, if any, and what it logged.
+    pub(crate) fn end_by(mut self, signal: &str) -> (Option<i32>, String) {
+        self.tell(signal);
+        let status = self.process.wait().expect("it ends");
+        self.logging.take().map(JoinHandle::join).transpose().expect("its log was read");
+        let log = self.log.lock().expect("nobody panics with the log").clone();
+        (status.code(), log)
+    }
+
     /// Asks it to end, and waits until it has.
     pub(crate) fn stop(mut self) {
-        self.signal("-TERM");
+        self.tell("-TERM");
         let status = self.process.wait().expect("it ends");
         assert!(status.success(), "an asked-for end is no failure: {status}");
     }
 
     /// Has it do nothing more, with all its connections open, until it may go on.
     pub(crate) fn hang(&self) {
-        self.signal("-STOP");
+        self.tell("-STOP");
     }
 
     /// Lets it go on.
     pub(crate) fn go_on(&self) {
-        self.signal("-CONT");
+        self.tell("-CONT");
     }
 
-    fn signal(&self, signal: &str) {
+    /// Sends it a signal.
+    pub(crate) fn tell(&self, signal: &str) {
         let id = self.id().to_string();
         let sent = Command::new("kill").args([signal, &id]).status().expect("kill runs");
         assert!(sent.success(), "{signal} {id}");

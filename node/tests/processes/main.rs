@@ -14,6 +14,7 @@ mod durable;
 mod full;
 mod nat;
 mod net;
+mod operating;
 mod parted;
 mod paths;
 mod reach;

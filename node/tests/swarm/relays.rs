@@ -159,3 +159,33 @@ async fn of_two_ways_through_two_relays_one_is_closed_in_the_end_and_nothing_is_
     timeout(DEADLINE, ended).await.unwrap();
     talk(&mut ben, &mut ada, 2).await;
 }
+
+#[tokio::test]
+async fn a_relay_tells_a_node_how_it_looks_from_outside_and_whether_it_is_reached() {
+    for listen in [TCP, QUIC] {
+        let (relay, address) = start_relay(120, listen).await;
+        let node = node(121, &[listen], &[&address]).await;
+        let own = node.address();
+        let told = async {
+            loop {
+                let (answer, report) = tokio::sync::oneshot::channel();
+                node.order(Order::Report(answer)).await;
+                let report = report.await.unwrap();
+                if !report.outside.tested.is_empty() && report.relays.iter().any(|relay| relay.reserved) {
+                    return report;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let report = timeout(DEADLINE, told).await.unwrap();
+        assert_eq!(report.outside.mapping, swarm::Mapping::None, "{report:?}");
+        assert!(report.outside.tested.iter().all(|tested| tested.reachable), "{report:?}");
+        assert!(report.outside.tested.iter().all(|tested| own.starts_with(&tested.address)), "{report:?}");
+        assert!(relay.status().await.unwrap().tests >= 1);
+        let quic = listen == QUIC;
+        let ways = report.connections.iter().filter(|ways| ways.count > 0);
+        assert!(ways.clone().all(|ways| ways.path == "direct" && (ways.transport == "quic") == quic));
+        assert!(ways.count() > 0 && report.devices == 0, "a relay is no device: {report:?}");
+        node.stop().await;
+    }
+}
