@@ -79,7 +79,7 @@ fn bounds() -> Bounds {
         handshakes_per_network: RELAY_PENDING_PER_NETWORK_MAX,
         guests: usize::try_from(RELAY_CONNECTIONS_MAX).unwrap_or(usize::MAX),
         guests_per_network: RELAY_CONNECTIONS_PER_NETWORK_MAX,
-        visits: 0,
+        visits: usize::try_from(RELAY_DIALS_MAX).unwrap_or(usize::MAX),
         stay: Duration::MAX,
     }
 }

@@ -67,7 +67,7 @@ fn read(page: &str) -> String {
 
 #[test]
 fn each_command_line_of_the_pages_is_one_that_the_program_takes() {
-    for (page, lines_min) in [("docs/USING.md", 40), ("README.md", 8)] {
+    for (page, lines_min) in [("docs/USING.md", 40), ("docs/OPERATING.md", 20), ("README.md", 8)] {
         let lines = command_lines(&read(page));
         assert!(lines.len() >= lines_min, "{page}: only {} command lines were found", lines.len());
         let wrong: Vec<String> = lines.iter().filter_map(|line| is_taken(line).err()).collect();
@@ -76,9 +76,9 @@ fn each_command_line_of_the_pages_is_one_that_the_program_takes() {
 }
 
 #[test]
-fn each_verb_of_the_program_is_shown_in_the_page_on_using_it() {
-    let shown: BTreeSet<String> =
-        command_lines(&read("docs/USING.md")).iter().filter_map(|line| verb_of(line)).collect();
+fn each_verb_of_the_program_is_shown_in_a_page_on_using_or_operating_it() {
+    let pages = ["docs/USING.md", "docs/OPERATING.md"].map(read).join("\n");
+    let shown: BTreeSet<String> = command_lines(&pages).iter().filter_map(|line| verb_of(line)).collect();
     let mut missing = Vec::new();
     for_each_verb(&fourword::cli::command(), "fourword", &mut |verb, _| {
         if !shown.contains(verb) {

@@ -379,24 +379,3 @@ fn verify(units: &[&Path]) {
         }
     }
 }
-
-#[test]
-fn the_examples_of_the_operators_page_are_commands_that_there_are() {
-    let mut blocks = OPERATING.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
-    let lines = blocks.by_ref().flat_map(str::lines);
-    let verbs: BTreeSet<Vec<String>> = lines
-        .filter_map(|line| line.split_once("fourword ").filter(|(before, _)| before.is_empty()))
-        .map(|(_, rest)| {
-            rest.split_whitespace().take_while(|w| w.chars().all(|c| c.is_ascii_lowercase())).take(2)
-        })
-        .map(|words| words.map(str::to_owned).collect())
-        .collect();
-    assert!(verbs.len() > 10, "{verbs:?}");
-    for verb in verbs {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fourword"));
-        let told = command.args(&verb).arg("--help").output().expect("the program runs");
-        let help = String::from_utf8_lossy(&told.stdout).into_owned();
-        assert!(told.status.success(), "{verb:?}: {}", String::from_utf8_lossy(&told.stderr));
-        assert!(help.contains(&format!("Usage: fourword {}", verb[0])), "{verb:?}: {help}");
-    }
-}
