@@ -180,6 +180,24 @@ pub(crate) fn peer_in(address: &Multiaddr) -> PeerId {
     }
 }
 
+/// Waits until so many connections are open, and has those without any dial again now and then:
+/// a handshake may fail on a busy machine, or among too many at once.
+pub(crate) async fn until_open(attackers: &[Attacker], address: &str, count: usize) {
+    let mut tries = 0;
+    until("connections of attackers", async || {
+        let missing = count.saturating_sub(all_open(attackers));
+        tries += 1;
+        if tries % 60 == 0 {
+            let idle = attackers.iter().filter(|attacker| *attacker.open.borrow() == 0);
+            for attacker in idle.take(missing) {
+                attacker.dial_plainly(address).await;
+            }
+        }
+        all_open(attackers) == count
+    })
+    .await;
+}
+
 /// How many connections all of them have open.
 pub(crate) fn all_open(attackers: &[Attacker]) -> usize {
     attackers.iter().map(|attacker| *attacker.open.borrow()).sum()

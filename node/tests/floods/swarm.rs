@@ -11,7 +11,7 @@ use libp2p::{Multiaddr, StreamProtocol};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use crate::attack::{Attacker, DEADLINE, all_open, peer_in, seed, until, write_message};
+use crate::attack::{Attacker, DEADLINE, peer_in, seed, until_open, write_message};
 
 const TCP: &str = "/ip4/127.0.0.1/tcp/0";
 const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
@@ -43,12 +43,12 @@ async fn guests_of_one_network_leave_room_for_others_over_quic_too() {
         attackers.push(attacker);
         // As many handshakes at once as one network may have under way.
         if number % 8 == 7 {
-            let least = GUESTS_PER_NETWORK_MAX.min(number as usize + 1);
-            until("the guests", async || all_open(&attackers) >= least).await;
+            let most = GUESTS_PER_NETWORK_MAX.min(number as usize + 1);
+            until_open(&attackers, quic, most).await;
         }
     }
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    until("those turned away to know it", async || all_open(&attackers) == GUESTS_PER_NETWORK_MAX).await;
+    until_open(&attackers, quic, GUESTS_PER_NETWORK_MAX).await;
     let mut other = Attacker::new(900, "127.0.0.3").await;
     other.connect(tcp).await;
     assert_eq!(*other.open.borrow(), 1);
