@@ -22,3 +22,4 @@ mod returning;
 mod seeking;
 mod standing;
 mod surviving;
+mod topics;

@@ -264,13 +264,20 @@ impl Task {
     fn on_near(&mut self, event: mdns::Event) {
         match event {
             mdns::Event::Discovered(seen) => {
-                self.bound_near();
-                // Through a relay nobody is near, and the address would say who is a relay.
-                let direct = seen.into_iter().filter(|(_, address)| !is_relayed(address));
-                for (peer, address) in direct.take(NEAR_MAX) {
+                let near = &mut self.swarm.behaviour_mut().near;
+                let known = near.as_ref().map_or(0, |near| near.discovered_nodes().len());
+                let Some(taken) = taken_near(known, &seen) else {
+                    tracing::warn!(
+                        known,
+                        "too much is seen in the local network: it is not looked at any more"
+                    );
+                    *near = Toggle::from(None);
+                    return;
+                };
+                for address in taken {
                     self.notes.near_seen += 1;
                     // Fails if it is connected already, or too many are near.
-                    let _ = self.add_address(&addresses::named(&address, &peer), Why::Near);
+                    let _ = self.add_address(&address, Why::Near);
                 }
             }
             mdns::Event::Expired(gone) => {
@@ -278,16 +285,6 @@ impl Task {
                     self.book.gone(&addresses::named(&address, &peer));
                 }
             }
-        }
-    }
-
-    /// Ends the search in the local network when somebody floods it.
-    fn bound_near(&mut self) {
-        let near = &mut self.swarm.behaviour_mut().near;
-        let seen = near.as_ref().map_or(0, |near| near.discovered_nodes().len());
-        if seen > NEAR_SEEN_MAX {
-            tracing::warn!(seen, "too much is seen in the local network: it is not looked at any more");
-            *near = Toggle::from(None);
         }
     }
 
@@ -339,5 +336,37 @@ impl Task {
 
     fn drop_heard(&mut self, id: &MessageId, from: &PeerId, acceptance: MessageAcceptance) {
         self.swarm.behaviour_mut().gossip.inner.report_message_validation_result(id, from, acceptance);
+    }
+}
+
+/// The addresses that are dialled of those newly seen in the local network; `None` if so many are
+/// known there that somebody makes them up, and the search is to end.
+fn taken_near(known: usize, seen: &[(PeerId, Multiaddr)]) -> Option<Vec<String>> {
+    // Through a relay nobody is near, and the address would say who is a relay.
+    let direct = seen.iter().filter(|(_, address)| !is_relayed(address)).take(NEAR_MAX);
+    let named = || direct.map(|(peer, address)| addresses::named(address, peer)).collect();
+    (known <= NEAR_SEEN_MAX).then(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_made_up_nodes_nearby_a_few_are_dialled_and_too_many_end_the_search() {
+        let relay = PeerId::random();
+        let made_up: Vec<(PeerId, Multiaddr)> = (0..4 * NEAR_SEEN_MAX)
+            .map(|number| {
+                let circuit = format!("/ip4/192.0.2.1/tcp/{number}/p2p/{relay}/p2p-circuit");
+                let direct = format!("/ip4/192.0.2.1/tcp/{number}");
+                let address = if number % 2 == 0 { circuit } else { direct };
+                (PeerId::random(), address.parse().unwrap())
+            })
+            .collect();
+        let taken = taken_near(NEAR_SEEN_MAX, &made_up).unwrap();
+        assert_eq!(taken.len(), NEAR_MAX);
+        assert!(taken.iter().all(|address| !address.contains("p2p-circuit")));
+        assert_eq!(taken_near(NEAR_SEEN_MAX + 1, &made_up), None);
+        assert_eq!(taken_near(0, &made_up[..2]).unwrap(), [addresses::named(&made_up[1].1, &made_up[1].0)]);
     }
 }

@@ -40,8 +40,12 @@ pub(crate) struct Attacker {
     driving: JoinSet<()>,
 }
 
+/// The seed of an attacker's key.
+pub(crate) fn seed(number: u32) -> [u8; 32] {
+    *blake3::hash(&number.to_be_bytes()).as_bytes()
+}
+
 fn swarm(number: u32) -> Swarm<Behaviour> {
-    let seed = *blake3::hash(&number.to_be_bytes()).as_bytes();
     let table = |keypair: &Keypair| {
         let own = keypair.public().to_peer_id();
         let room = MemoryStoreConfig { max_provided_keys: 10_000, ..MemoryStoreConfig::default() };
@@ -52,10 +56,11 @@ fn swarm(number: u32) -> Swarm<Behaviour> {
         table.set_mode(Some(Mode::Client));
         table
     };
-    SwarmBuilder::with_existing_identity(Keypair::ed25519_from_bytes(seed).unwrap())
+    SwarmBuilder::with_existing_identity(Keypair::ed25519_from_bytes(seed(number)).unwrap())
         .with_tokio()
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
         .unwrap()
+        .with_quic()
         .with_behaviour(|keypair| Behaviour {
             streams: libp2p_stream::Behaviour::new(),
             table: table(keypair),
@@ -102,6 +107,14 @@ impl Attacker {
             swarm.dial(options.build()).unwrap();
         })
         .await;
+    }
+
+    /// Dials once more as the library would: over QUIC too, and from the address that all have.
+    pub(crate) async fn dial_plainly(&self, address: &str) {
+        let address: Multiaddr = address.parse().unwrap();
+        let options = DialOpts::peer_id(peer_in(&address)).condition(PeerCondition::Always);
+        let options = options.addresses(vec![address]).build();
+        self.order(move |swarm| swarm.dial(options).unwrap()).await;
     }
 
     /// Dials and waits until it is connected.
@@ -165,6 +178,24 @@ pub(crate) fn peer_in(address: &Multiaddr) -> PeerId {
         Some(libp2p::multiaddr::Protocol::P2p(peer)) => peer,
         _ => panic!("{address} names no peer"),
     }
+}
+
+/// Waits until so many connections are open, and has those without any dial again now and then:
+/// a handshake may fail on a busy machine, or among too many at once.
+pub(crate) async fn until_open(attackers: &[Attacker], address: &str, count: usize) {
+    let mut tries = 0;
+    until("connections of attackers", async || {
+        let missing = count.saturating_sub(all_open(attackers));
+        tries += 1;
+        if tries % 60 == 0 {
+            let idle = attackers.iter().filter(|attacker| *attacker.open.borrow() == 0);
+            for attacker in idle.take(missing) {
+                attacker.dial_plainly(address).await;
+            }
+        }
+        all_open(attackers) == count
+    })
+    .await;
 }
 
 /// How many connections all of them have open.

@@ -3,55 +3,74 @@
 use fourword::swarm::{self, Listening, Order, device_of};
 use fourword_protocol::event::Event;
 use fourword_protocol::identity::DeviceSecret;
-use fourword_protocol::ids::Topic;
+use fourword_protocol::ids::{EntityId, PersonId, Topic};
+use fourword_protocol::words::{FourWords, Naming, StretchInput};
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::StreamProtocol;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha512};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::attack::{Attacker, DEADLINE};
-use crate::daemon::{Daemon, Home};
-use crate::recording::{self, Tape};
+use crate::attack::{Attacker, DEADLINE, until};
+use crate::daemon::{Daemon, Home, eventually};
+use crate::inside::{self, Inside};
+use crate::looking::Wanted;
+use crate::recording;
+use crate::relay::{GRANTED, HOP, ask, pair};
 
-/// A home whose node is reached through a relay alone.
+/// Characters of a message that packing halves at best.
+const LONG_CHARS: usize = 20_000;
+
+/// Starts a node that listens nowhere, so that others meet it through a relay or not at all, and that
+/// makes and takes names as real ones are.
 fn up(home: &Home, relay: &str) -> Daemon {
-    Daemon::wait(home.command(&["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0", "--relay", relay]))
+    std::fs::write(home.path().join("config.toml"), "schema = 1\nlisten = []\n").unwrap();
+    let mut command = home.command(&["up", "--no-mdns", "--relay", relay]);
+    command.env("FOURWORD_NAMING", "standard");
+    Daemon::wait(command)
 }
 
-/// The words in every form in which somebody might look for them.
-fn forms(words: &str) -> Vec<Vec<u8>> {
-    let plain = [words.to_owned(), words.replace('-', " "), words.replace('-', ""), words.replace('-', ".")];
-    let upper = plain.iter().map(|text| text.to_uppercase());
-    let texts: Vec<String> = plain.iter().cloned().chain(upper).collect();
-    let mut forms: Vec<Vec<u8>> = texts.iter().map(|text| text.clone().into_bytes()).collect();
-    for text in texts {
-        let blake: [u8; 32] = *blake3::hash(text.as_bytes()).as_bytes();
-        let sha: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-        for hash in [blake, sha, Sha256::digest(sha).into(), Sha256::digest(blake).into()] {
-            forms.push(hash.to_vec());
-            forms.push(hex(&hash).into_bytes());
-        }
+/// A value of what a command gave.
+fn told(value: &serde_json::Value, name: &str) -> String {
+    value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}")).to_owned()
+}
+
+/// Whether all that a node is connected with is reached through a relay, and that is somebody.
+fn goes_through_the_relay(home: &Home) -> bool {
+    let peers = home.must(&["peers"]);
+    let paths: Vec<&str> =
+        peers["peers"].as_array().unwrap().iter().filter_map(|peer| peer["path"].as_str()).collect();
+    assert!(!paths.contains(&"direct"), "{peers}");
+    paths.contains(&"relayed")
+}
+
+/// The bytes under which those who know the words look for who offers them.
+fn lookup_key(words: &str) -> [u8; 32] {
+    let stretched = StretchInput::Lookup(Naming::Standard, words.parse().unwrap()).run();
+    FourWords::lookup_key(&stretched).0
+}
+
+/// What is inside two homes and nobody else's business.
+fn want_what_is_inside(wanted: &mut Wanted, homes: [&Home; 2], group: EntityId, channel: EntityId) {
+    let [one, other] = homes.map(Inside::of);
+    let secret = one.secret(group);
+    assert!(secret == other.secret(group), "both are in");
+    let of_channel = secret.of_child(channel);
+    // Those of the group and its channel; each person's own home has one more.
+    assert!(one.topics.intersection(&other.topics).count() >= 4, "{:?} {:?}", one.topics, other.topics);
+    for topic in one.topics.union(&other.topics) {
+        wanted.bytes("a topic", &topic.0);
     }
-    forms
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn learns_nothing(tape: &Tape, secrets: &[&str], words: &[&str]) {
-    for secret in secrets {
-        assert!(!tape.has(secret.as_bytes()), "{secret} was seen");
-    }
-    for words in words {
-        for form in forms(words) {
-            assert!(!tape.has(&form), "{words} was seen as {}", String::from_utf8_lossy(&form));
+    for secret in [&secret, &of_channel] {
+        wanted.bytes("a secret", secret.bytes());
+        wanted.bytes("what commits to a secret", &secret.commitment());
+        for document in inside::documents(secret) {
+            wanted.bytes("the key of a document", &document.0);
         }
-        // The whole says nothing where each word was seen by itself.
-        let seen = words.split('-').filter(|word| word.len() > 3 && tape.has(word.as_bytes())).count();
-        assert!(seen < 2, "some of {words} were seen");
+        for (from, to) in [(&one, &other), (&other, &one)] {
+            wanted.bytes("a greeting", &secret.greeting(from.device.key(), to.device.key()));
+        }
     }
 }
 
@@ -63,45 +82,94 @@ fn a_relay_learns_no_words_no_names_and_no_content() {
     let (of_a, of_b) = (up(&a, &relay), up(&b, &relay));
     a.must(&["name", "Adelheid of Nowhere"]);
     b.must(&["name", "Benedict Elsewhere"]);
-    let group = a.must(&["group", "create", "Clandestine Tea"])["words"].as_str().unwrap().to_owned();
-    let channel = a.must(&["group", "create", "Hidden Biscuits", "--kind", "channel", "--parent", &group]);
-    let channel = channel["words"].as_str().unwrap().to_owned();
+    let group = a.must(&["group", "create", "Clandestine Tea"]);
+    let (words, id) = (told(&group, "words"), told(&group, "id").parse::<EntityId>().unwrap());
+    let channel = a.must(&["group", "create", "Hidden Biscuits", "--kind", "channel", "--parent", &words]);
+    let (below, below_id) = (told(&channel, "words"), told(&channel, "id").parse::<EntityId>().unwrap());
     // Found by the words alone, which are looked up at the relay.
-    b.tell(&["join", &group, "--note", "let me in please"]);
-    crate::daemon::eventually("the request", || {
-        a.must(&["requests", &group])["requests"].as_array().is_some_and(|all| !all.is_empty())
+    b.tell(&["join", &words, "--note", "let me in please"]);
+    eventually("the request", || {
+        a.must(&["requests", &words])["requests"].as_array().is_some_and(|all| !all.is_empty())
     });
-    let who = of_b.identity();
-    a.must(&["approve", &group, &who]);
-    a.must(&["chat", "send", &group, "the biscuits are under the sofa"]);
-    b.wait_for_chat(&group, &["the biscuits are under the sofa"]);
-    b.must(&["chat", "send", &group, "and the tea is in the attic"]);
-    a.wait_for_chat(&group, &["the biscuits are under the sofa", "and the tea is in the attic"]);
+    // The words of who asks are stretched first.
+    eventually("the approval", || a.tell(&["approve", &words, &of_b.identity()]).code == 0);
+    let said = told(&a.must(&["chat", "send", &words, "the biscuits are under the sofa"]), "id");
+    b.wait_for_chat(&words, &["the biscuits are under the sofa"]);
+    b.must(&["chat", "send", &words, "and the tea is in the attic"]);
+    a.must(&["chat", "edit", &words, &said, "no, they are behind the piano"]);
+    let both = ["no, they are behind the piano", "and the tea is in the attic"];
+    [&a, &b].iter().for_each(|home| home.wait_for_chat(&words, &both));
+    eventually("the channel", || b.tell(&["chat", "read", &below]).code == 0);
+    b.must(&["chat", "send", &below, "crumbs in the cellar"]);
+    a.wait_for_chat(&below, &["crumbs in the cellar"]);
 
-    // The tape runs: it has what a relay must see.
-    for visible in ["/fourword/find/1", "/libp2p/circuit/relay/0.2.0/hop", "/ipfs/id/1.0.0"] {
-        assert!(tape.has(visible.as_bytes()), "{visible} is missing among {} bytes", tape.len());
+    // What is said goes through the relay, and nowhere else.
+    let carried = tape.carried();
+    let hashes = (0..).flat_map(|number: u32| {
+        Sha512::digest(number.to_be_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>()
+    });
+    let long: String = hashes.take(LONG_CHARS / 2).collect();
+    a.must(&["chat", "send", &below, &long]);
+    b.wait_for_chat(&below, &["crumbs in the cellar", &long]);
+    assert!(goes_through_the_relay(&a) && goes_through_the_relay(&b));
+    let more = tape.carried() - carried;
+    assert!(more >= LONG_CHARS / 2, "{more} bytes went through the relay");
+
+    let (persons, identities) =
+        ([&a, &b].map(|home| told(&home.must(&["status"]), "person")), [of_a.identity(), of_b.identity()]);
+    let ids = [&said];
+    let mut wanted = Wanted::default();
+    for words in [&words, &below].into_iter().chain(&identities) {
+        wanted.words(words);
     }
-    let secrets = [
-        "Adelheid",
-        "Benedict",
-        "Clandestine",
-        "Hidden Biscuits",
-        "let me in please",
-        "under the sofa",
-        "in the attic",
-        "general",
-        "chat",
-    ];
-    learns_nothing(&tape, &secrets, &[&group, &channel, &of_a.identity(), &of_b.identity()]);
+    for id in [id, below_id] {
+        wanted.bytes("the id of an entity", &id.0);
+    }
+    for person in persons {
+        wanted.bytes("the id of a person", &person.parse::<PersonId>().unwrap().0);
+    }
+    let texts =
+        ["Adelheid", "Benedict", "Clandestine", "Hidden Biscuits", "let me in please", "under the sofa"];
+    let more =
+        ["in the attic", "behind the piano", "crumbs in", "group:", "channel:", "general", "chat", "core"];
+    texts.iter().chain(&more).for_each(|text| wanted.text(text));
+    wanted.text(&long[..16]);
+    ids.iter().for_each(|id| wanted.text(id));
+    for daemon in [of_a, of_b] {
+        daemon.stop();
+    }
+    want_what_is_inside(&mut wanted, [&a, &b], id, below_id);
+    assert_eq!(wanted.on(&tape), [""; 0]);
+
+    // The same search finds what a relay must see: the stretched names, and that nodes ask for circuits.
+    let mut visible = Wanted::default();
+    visible.text(HOP);
+    visible.bytes("the group's offer", &lookup_key(&words));
+    visible.bytes("the channel's offer", &lookup_key(&below));
+    assert_eq!(visible.on(&tape), [HOP, "the channel's offer", "the group's offer"]);
 }
 
-#[test]
-#[should_panic(expected = "was seen")]
-fn words_that_were_hashed_and_nothing_more_are_noticed() {
-    let tape = Tape::default();
-    tape.note(&[&[1, 2, 3][..], &Sha256::digest(b"ocean-forest-moon-star")].concat());
-    learns_nothing(&tape, &[], &["ocean-forest-moon-star"]);
+#[tokio::test]
+async fn what_goes_through_a_relay_in_plain_is_noticed() {
+    let (relay, tape, _driving) = recording::start().await;
+    let (mut near, far, at) = pair(&relay).await;
+    let mut stream = near.stream(at, HOP).await.unwrap();
+    assert_eq!(ask(&mut stream, Some(far.peer)).await.unwrap(), GRANTED);
+    let hash = Sha512::digest(b"ocean forest moon star");
+    let plain = [b"-- two of us say Ocean, and", &hash[..], b"ocean-forest-moon-star, and secrets"].concat();
+    let mut wanted = Wanted::default();
+    wanted.words("ocean-forest-moon-star");
+    wanted.text("secrets");
+    wanted.text("nobody says this");
+    let carried = tape.carried();
+    // In parts, none of which has a whole word.
+    for part in plain.chunks(3) {
+        stream.write_all(part).await.unwrap();
+        stream.flush().await.unwrap();
+    }
+    until("all of it", async || tape.carried() >= carried + plain.len()).await;
+    let expected = ["Ocean", "a hash of ocean forest moon star", "forest", "ocean", "ocean-forest-moon-star"];
+    assert_eq!(wanted.on(&tape), [&expected[..], &["secrets"]].concat());
 }
 
 /// Everything a node says by gossip to somebody who is connected and takes it.

@@ -17,6 +17,9 @@ mod bystander;
 #[allow(dead_code, reason = "shared with the tests of processes, which use all of it")]
 #[path = "../processes/daemon.rs"]
 mod daemon;
+mod inside;
+mod looking;
 mod node;
 mod recording;
 mod relay;
+mod swarm;

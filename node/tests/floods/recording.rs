@@ -15,25 +15,50 @@ use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{StreamProtocol, SwarmBuilder, identify, noise, relay, tcp, yamux};
 use tokio::task::JoinSet;
 
-/// Everything that was read and written, stream by stream as it came.
+/// Everything that was read and written, each direction of each stream for itself and whole.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tape(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Tape(Arc<Mutex<Vec<Reel>>>);
+
+/// One direction of one stream.
+#[derive(Clone, Debug)]
+struct Reel {
+    read: bool,
+    bytes: Arc<Mutex<Vec<u8>>>,
+}
 
 impl Tape {
-    /// Writes down.
-    pub(crate) fn note(&self, bytes: &[u8]) {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+    /// Begins to write down one direction of a stream.
+    fn begin(&self, read: bool) -> Reel {
+        let reel = Reel { read, bytes: Arc::default() };
+        self.0.lock().unwrap().push(reel.clone());
+        reel
     }
 
-    /// How many bytes there are.
-    pub(crate) fn len(&self) -> usize {
-        self.0.lock().unwrap().len()
+    /// All that was read and written so far, one direction of a stream after the other.
+    pub(crate) fn all(&self) -> Vec<Vec<u8>> {
+        self.0.lock().unwrap().iter().map(|reel| reel.bytes.lock().unwrap().clone()).collect()
     }
 
-    /// Whether these bytes are on it anywhere.
-    pub(crate) fn has(&self, bytes: &[u8]) -> bool {
-        self.0.lock().unwrap().windows(bytes.len()).any(|window| window == bytes)
+    /// How many bytes were read from nodes that were to be carried on to others.
+    pub(crate) fn carried(&self) -> usize {
+        let reels = self.0.lock().unwrap();
+        let read = reels.iter().filter(|reel| reel.read).map(|reel| reel.bytes.lock().unwrap());
+        read.filter(|bytes| is_circuit(bytes)).map(|bytes| bytes.len()).sum()
     }
+}
+
+impl Reel {
+    fn note(&self, bytes: &[u8]) {
+        self.bytes.lock().unwrap().extend_from_slice(bytes);
+    }
+}
+
+/// Whether a stream begins with the name of a protocol by which circuits are opened.
+fn is_circuit(bytes: &[u8]) -> bool {
+    let begins = &bytes[..bytes.len().min(96)];
+    [&b"/circuit/relay/0.2.0/hop"[..], b"/circuit/relay/0.2.0/stop"]
+        .iter()
+        .any(|name| begins.windows(name.len()).any(|window| window == *name))
 }
 
 #[derive(NetworkBehaviour)]
@@ -84,7 +109,7 @@ pub(crate) async fn start() -> (String, Tape, JoinSet<()>) {
     (address, tape, driving)
 }
 
-/// The splitting of a connection, or what it splits it into, with a tape that runs.
+/// The splitting of a connection, or the connection that is split, with a tape that runs.
 #[derive(Clone)]
 struct Recorded<T> {
     inner: T,
@@ -129,7 +154,7 @@ impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> OutboundConnectionUpgra
 }
 
 impl<M: StreamMuxer<Substream: Unpin> + Unpin> StreamMuxer for Recorded<M> {
-    type Substream = Recorded<M::Substream>;
+    type Substream = Stream<M::Substream>;
     type Error = M::Error;
 
     fn poll_inbound(
@@ -137,7 +162,7 @@ impl<M: StreamMuxer<Substream: Unpin> + Unpin> StreamMuxer for Recorded<M> {
         context: &mut Context<'_>,
     ) -> Poll<Result<Self::Substream, M::Error>> {
         let opened = Pin::new(&mut self.inner).poll_inbound(context);
-        opened.map_ok(|inner| Recorded { inner, tape: self.tape.clone() })
+        opened.map_ok(|inner| Stream::new(inner, &self.tape))
     }
 
     fn poll_outbound(
@@ -145,7 +170,7 @@ impl<M: StreamMuxer<Substream: Unpin> + Unpin> StreamMuxer for Recorded<M> {
         context: &mut Context<'_>,
     ) -> Poll<Result<Self::Substream, M::Error>> {
         let opened = Pin::new(&mut self.inner).poll_outbound(context);
-        opened.map_ok(|inner| Recorded { inner, tape: self.tape.clone() })
+        opened.map_ok(|inner| Stream::new(inner, &self.tape))
     }
 
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), M::Error>> {
@@ -157,7 +182,20 @@ impl<M: StreamMuxer<Substream: Unpin> + Unpin> StreamMuxer for Recorded<M> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Recorded<S> {
+/// A stream, both directions of which are written down.
+struct Stream<S> {
+    inner: S,
+    read: Reel,
+    written: Reel,
+}
+
+impl<S> Stream<S> {
+    fn new(inner: S, tape: &Tape) -> Stream<S> {
+        Stream { inner, read: tape.begin(true), written: tape.begin(false) }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -165,13 +203,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Recorded<S> {
     ) -> Poll<std::io::Result<usize>> {
         let read = Pin::new(&mut self.inner).poll_read(context, bytes);
         if let Poll::Ready(Ok(count)) = read {
-            self.tape.note(&bytes[..count]);
+            self.read.note(&bytes[..count]);
         }
         read
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Recorded<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -179,7 +217,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Recorded<S> {
     ) -> Poll<std::io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(context, bytes);
         if let Poll::Ready(Ok(count)) = written {
-            self.tape.note(&bytes[..count]);
+            self.written.note(&bytes[..count]);
         }
         written
     }

@@ -1,5 +1,8 @@
 //! Floods against a relay, while two nodes find each other by it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use fourword::limits::{
     CIRCUIT_BYTES_MAX, CIRCUITS_PER_DEVICE_MAX, NAMED_PER_KEY_MAX, OFFERED_PER_DEVICE_MAX, OFFERS_PER_KEY_MAX,
 };
@@ -14,16 +17,18 @@ use libp2p::kad::{Quorum, Record, RecordKey};
 use libp2p::swarm::Stream;
 use libp2p::{Multiaddr, PeerId, StreamProtocol};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::attack::{Attacker, DEADLINE, Silent, peer_in, port_in, read_message, until, write_message};
 
 const KEY: Digest = Digest([7; 32]);
-const HOP: &str = "/libp2p/circuit/relay/0.2.0/hop";
+/// The protocol by which places and circuits are asked for.
+pub(crate) const HOP: &str = "/libp2p/circuit/relay/0.2.0/hop";
 const STOP: &str = "/libp2p/circuit/relay/0.2.0/stop";
 
 /// What a relay says of a request that it grants.
-const GRANTED: u8 = 100;
+pub(crate) const GRANTED: u8 = 100;
 
 async fn start() -> (Relay, String) {
     let options = relay::Options { listen: vec!["/ip4/127.0.0.1/tcp/0".into()], external: Vec::new() };
@@ -154,8 +159,45 @@ async fn one_device_offers_its_share_and_a_relay_keeps_no_values() {
     until_it(&relay, "what went with its device", |status| status.offers == 0).await;
 }
 
+#[tokio::test]
+async fn questions_without_end_keep_no_node_from_being_found() {
+    let (relay, address) = start().await;
+    let at = peer_in(&address.parse::<Multiaddr>().unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (mut attackers, mut flood) = (Vec::new(), JoinSet::new());
+    for number in 0..8 {
+        let mut attacker = Attacker::new(number, "127.0.0.2").await;
+        attacker.connect(&address).await;
+        for ignores_answers in [true, false] {
+            let mut stream = attacker.stream(at, "/fourword/find/1").await.unwrap();
+            let asked = Arc::clone(&asked);
+            flood.spawn(async move {
+                for number in 0u64.. {
+                    // Who offers to be found under a key that nobody offers: type and key.
+                    let key = *blake3::hash(&number.to_be_bytes()).as_bytes();
+                    let question = [&[0x08, 3, 0x12, 32][..], &key].concat();
+                    let answered = async {
+                        write_message(&mut stream, &question).await?;
+                        if ignores_answers { Ok(()) } else { read_message(&mut stream).await.map(drop) }
+                    };
+                    if answered.await.is_err() {
+                        return;
+                    }
+                    asked.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        attackers.push(attacker);
+    }
+    until("the flood", async || asked.load(Ordering::Relaxed) > 2_000).await;
+    let before = asked.load(Ordering::Relaxed);
+    two_meet(&relay, &address).await;
+    assert!(asked.load(Ordering::Relaxed) > before, "the flood went on meanwhile");
+    assert_eq!(relay.status().await.unwrap().offers, 1, "questions leave nothing behind");
+}
+
 /// Asks a relay for a place, or for a circuit; gives its answer.
-async fn ask(stream: &mut Stream, to: Option<PeerId>) -> std::io::Result<u8> {
+pub(crate) async fn ask(stream: &mut Stream, to: Option<PeerId>) -> std::io::Result<u8> {
     let message = match to {
         None => vec![0x08, 0],
         Some(peer) => {
@@ -172,7 +214,7 @@ async fn ask(stream: &mut Stream, to: Option<PeerId>) -> std::io::Result<u8> {
 }
 
 /// Two who know each other, one with a place, which takes whatever comes.
-async fn pair(address: &str) -> (Attacker, Attacker, PeerId) {
+pub(crate) async fn pair(address: &str) -> (Attacker, Attacker, PeerId) {
     let relay = peer_in(&address.parse::<Multiaddr>().unwrap());
     let (mut near, mut far) = (Attacker::new(10, "127.0.0.2").await, Attacker::new(11, "127.0.0.3").await);
     let mut calls = far.streams.accept(StreamProtocol::new(STOP)).unwrap();
