@@ -11,7 +11,7 @@ use libp2p::core::ConnectedPoint;
 use libp2p::gossipsub::{self, MessageAcceptance, MessageId};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::swarm::{ConnectionId, SwarmEvent};
+use libp2p::swarm::{ConnectionId, FromSwarm, NetworkBehaviour, NewExternalAddrCandidate, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, autonat, identify, kad, mdns, ping, relay};
 use tokio::time::Instant;
 
@@ -211,12 +211,20 @@ impl Task {
         if self.relays.is_ours(&peer_id) {
             return self.seen_by(peer_id, info.observed_addr);
         }
-        let Some(session) = self.sessions.get(&peer_id) else { return };
+        let Some(session) = self.sessions.get_mut(&peer_id) else { return };
         // Some begin at a relay whose own address is left out: they lead nowhere from here.
         let whole = |address: &&Multiaddr| !matches!(address.iter().next(), Some(Protocol::P2p(_)));
         let addresses = info.listen_addrs.iter().filter(whole).take(TOLD_ADDRESSES_MAX);
-        let addresses = addresses.map(|address| addresses::named(address, &peer_id)).collect();
-        let device = session.device;
+        session.told = addresses.map(|address| addresses::named(address, &peer_id)).collect();
+        self.tell_met(&peer_id);
+    }
+
+    /// Tells where a device says that it is reached.
+    pub(super) fn tell_met(&mut self, peer: &PeerId) {
+        let Some(session) = self.sessions.get(peer).filter(|session| !session.told.is_empty()) else {
+            return;
+        };
+        let (device, addresses) = (session.device, session.told.clone());
         self.tell(Event::Met { device, addresses }, None);
     }
 
@@ -226,6 +234,11 @@ impl Task {
         // To others a loopback address is their own, unless all of this network is one machine.
         if !near(&address) || self.announced.iter().all(near) {
             self.swarm.behaviour_mut().reaching.test(&address);
+            // The library hears of no candidate that is announced already, and without any it gives
+            // the other side no address to punch through to.
+            let seen = NewExternalAddrCandidate { addr: &address };
+            let punching = &mut self.swarm.behaviour_mut().punching;
+            punching.on_swarm_event(FromSwarm::NewExternalAddrCandidate(seen));
         }
         self.notes.observed(relay, address);
     }

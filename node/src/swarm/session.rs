@@ -75,6 +75,8 @@ pub(super) struct Session {
     follows: bool,
     links: Vec<Link>,
     pub(super) punching: Punching,
+    /// Where the other side says that it is reached; at most `TOLD_ADDRESSES_MAX`.
+    pub(super) told: Vec<String>,
     /// Where the other side's latest stream is.
     theirs: Option<ConnectionId>,
     /// Since when it has a stream beside one that has not ended.
@@ -127,6 +129,7 @@ impl Session {
             follows: own.to_bytes() > peer.to_bytes(),
             links: Vec::new(),
             punching: Punching::new(Instant::now()),
+            told: Vec::new(),
             theirs: None,
             doubled: None,
             outbox,

@@ -223,8 +223,12 @@ impl Task {
         self.parting.extend(past.map(|peer| (*peer, now)));
         self.parting.retain(|peer, _| !fellows.contains(peer));
         self.swarm.behaviour_mut().gossip.gather(fellows.clone());
-        self.fellows = fellows;
+        let before = std::mem::replace(&mut self.fellows, fellows);
         self.know();
+        // What they told as guests was not kept.
+        for peer in self.fellows.difference(&before).copied().collect::<Vec<_>>() {
+            self.tell_met(&peer);
+        }
     }
 
     /// Forgets that a device is to go, now that it has gone.

@@ -108,6 +108,40 @@ async fn a_direct_connection_takes_over_and_outlives_the_relay() {
 }
 
 #[tokio::test]
+async fn nodes_that_a_relay_sees_where_they_announce_themselves_meet_directly() {
+    for listen in [TCP, QUIC] {
+        let (relay, address) = start_relay(107, listen).await;
+        let mut ada = node(1, &[listen], &[&address]).await;
+        let mut ben = node(2, &[listen], &[&address]).await;
+        ada.order(Order::Offer(KEY)).await;
+        serves(&relay, 2, 1).await;
+        find(&mut ben, &mut ada).await;
+        talk(&mut ada, &mut ben, 1).await;
+        // The circuit ends by itself once a direct connection has carried everything for a while.
+        let ended = async {
+            while relay.status().await.unwrap().circuits > 0 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(DEADLINE, ended).await.unwrap();
+        relay.stop().await;
+        talk(&mut ben, &mut ada, 2).await;
+    }
+}
+
+#[tokio::test]
+async fn where_a_guest_is_reached_is_told_again_when_it_becomes_a_fellow_member() {
+    let (_relay, address) = start_relay(108, TCP).await;
+    let mut ada = node(1, &[TCP], &[&address]).await;
+    let ben = node(2, &[TCP], &[&address]).await;
+    ben.order(Order::Connect(ada.address())).await;
+    let met = |event: &Event| matches!(event, Event::Met { .. });
+    let first = ada.until(met).await;
+    ada.order(Order::Fellows([ben.device].into())).await;
+    assert_eq!(ada.until(met).await, first);
+}
+
+#[tokio::test]
 async fn a_relay_that_comes_back_gets_everything_anew() {
     let (first, address) = start_relay(102, TCP).await;
     let (mut ada, mut ben) = (node(1, &[], &[&address]).await, node(2, &[], &[&address]).await);
