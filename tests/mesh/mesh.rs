@@ -18,6 +18,9 @@ const EIGHT: [(&str, &str); 8] = [
     ("hana", "right"),
 ];
 
+/// Pairs of the eight that stand in one network.
+const NEIGHBOURS: usize = 7;
+
 /// Everything that runs.
 pub(crate) struct Mesh {
     pub(crate) relay: Node,
@@ -29,7 +32,7 @@ pub(crate) struct Mesh {
 }
 
 /// Ways between devices, counted in pairs.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Ways {
     pub(crate) direct: usize,
     pub(crate) relayed: usize,
@@ -86,22 +89,17 @@ impl Mesh {
         self.nodes.iter().map(Node::received).sum()
     }
 
-    /// How the eight reach each other, once each has found all others.
+    /// How the eight reach each other, once each has found all others, and directly where they have
+    /// a network in common.
     pub(crate) fn ways(&self) -> Ways {
-        let pairs = || self.nodes.iter().map(Node::peers).sum::<usize>() / 2;
+        let pairs = |path: &str| self.nodes.iter().map(|node| node.peers_by(path)).sum::<usize>() / 2;
         let all = self.nodes.len() * (self.nodes.len() - 1) / 2;
-        eventually("each has found all others", || pairs() >= all);
-        let circuits = |relay: &Node| {
-            let told = relay.tell(&["relay", "status"]);
-            told.out["circuits"]
-                .as_u64()
-                .map_or(0, |circuits| usize::try_from(circuits).unwrap_or(usize::MAX))
-        };
-        // Two circuits of one pair are there for seconds, until one of them is closed as surplus.
-        let relayed = || circuits(&self.relay) + circuits(&self.spare);
-        eventually("no pair has two circuits", || relayed() <= pairs());
-        let relayed = relayed();
-        Ways { direct: pairs().saturating_sub(relayed), relayed }
+        let mut ways = Ways::default();
+        eventually("each has found all others, and its neighbours directly", || {
+            ways = Ways { direct: pairs("direct"), relayed: pairs("relayed") };
+            ways.direct + ways.relayed >= all && ways.direct >= NEIGHBOURS
+        });
+        ways
     }
 }
 

@@ -68,6 +68,13 @@ impl Node {
         self.must(&["peers"])["peers"].as_array().map_or(0, Vec::len)
     }
 
+    /// How many devices it reaches by a path, `direct` or `relayed`.
+    pub(crate) fn peers_by(&self, path: &str) -> usize {
+        let peers = self.must(&["peers"]);
+        let peers = peers["peers"].as_array().expect("a list of peers");
+        peers.iter().filter(|peer| peer["path"] == path).count()
+    }
+
     /// What happened at it from a time on.
     pub(crate) fn events(&self, since_ms: u64) -> Vec<Seen> {
         events::since(&self.container, since_ms)
