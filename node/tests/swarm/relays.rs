@@ -43,6 +43,17 @@ async fn serves(relay: &Relay, places: u64, offers: u64) {
     timeout(DEADLINE, there).await.unwrap();
 }
 
+/// Waits until a relay carries nothing: a circuit ends by itself once a direct connection has
+/// carried everything for a while.
+async fn circuits_end(relay: &Relay) {
+    let ended = async {
+        while relay.status().await.unwrap().circuits > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(DEADLINE, ended).await.unwrap();
+}
+
 /// Finds the other node by the key and nothing else.
 async fn find(from: &mut Node, to: &mut Node) {
     from.order(Order::Find(KEY)).await;
@@ -94,13 +105,7 @@ async fn a_direct_connection_takes_over_and_outlives_the_relay() {
                 }
             }
         }
-        // The circuit ends by itself once a direct connection has carried everything for a while.
-        let ended = async {
-            while relay.status().await.unwrap().circuits > 0 {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        timeout(DEADLINE, ended).await.unwrap();
+        circuits_end(&relay).await;
         relay.stop().await;
         talk(&mut ben, &mut ada, 2).await;
         talk(&mut ada, &mut ben, 3).await;
@@ -117,13 +122,7 @@ async fn nodes_that_a_relay_sees_where_they_announce_themselves_meet_directly() 
         serves(&relay, 2, 1).await;
         find(&mut ben, &mut ada).await;
         talk(&mut ada, &mut ben, 1).await;
-        // The circuit ends by itself once a direct connection has carried everything for a while.
-        let ended = async {
-            while relay.status().await.unwrap().circuits > 0 {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        timeout(DEADLINE, ended).await.unwrap();
+        circuits_end(&relay).await;
         relay.stop().await;
         talk(&mut ben, &mut ada, 2).await;
     }

@@ -178,7 +178,9 @@ impl Schedule {
         let text = self.forged_text(turned.by);
         let bytes = in_the_name_of(&device, &self.begin_log(helper).say(&text));
         self.give_all(helper, "hostile: another's name on an envelope", &page(helper.entity, vec![bytes]));
-        let Some(person) = helper.roster.person_of(&device) else { return };
+        // A device of its own person is nobody else.
+        let other = helper.roster.person_of(&device).filter(|person| *person != helper.person);
+        let Some(person) = other else { return };
         let text = self.forged_text(turned.by);
         let mut log = self.begin_log(helper);
         let put = log.message(person, &text);

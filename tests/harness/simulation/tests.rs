@@ -1,7 +1,7 @@
-//! What the checkers see: each rule is broken on purpose, and must be found.
+//! What the checkers see: rules are broken on purpose, and must be found.
 //!
-//! A bug of a machine is planted elsewhere (`tests/planted`). Here the machines are right and what
-//! the schedule believes of its world is not, which to a checker looks the same.
+//! Those that only a wrong machine breaks have their bugs in `tests/planted`. Here the machines are
+//! right and what the schedule believes of its world is not, which to a checker looks the same.
 
 use fourword_protocol::command::{ChatCommand, Command};
 use fourword_protocol::ids::EnvelopeHash;
@@ -17,12 +17,22 @@ use super::world::Intent;
 fn calm() -> Schedule {
     let mut schedule = Schedule::new(5, Profile::Harsh);
     schedule.found().unwrap();
-    let text = schedule.world.new_text(0, 0, 0);
-    let send = ChatCommand::Send { text: text.clone(), parent: None };
-    let words = schedule.world.groups[0].words;
-    schedule.must("ada", Command::Chat(words, send), Intent::Send { group: 0, text }).unwrap();
+    write(&mut schedule);
     schedule.run_for(5_000).unwrap();
     schedule
+}
+
+/// What Ada writes next.
+fn message(schedule: &mut Schedule) -> (Command, Intent) {
+    let text = schedule.world.new_text(0, 0, 0);
+    let send = ChatCommand::Send { text: text.clone(), parent: None };
+    (Command::Chat(schedule.world.groups[0].words, send), Intent::Send { group: 0, text })
+}
+
+/// Ada writes a message, which is saved.
+fn write(schedule: &mut Schedule) {
+    let (command, intent) = message(schedule);
+    schedule.must("ada", command, intent).unwrap();
 }
 
 /// Ada reacts to the message, so that every node shows its chat anew.
@@ -118,9 +128,8 @@ fn a_command_that_is_never_answered_is_found() {
 fn a_write_in_a_settled_world_is_found() {
     let mut schedule = calm();
     schedule.finish().unwrap();
-    let text = schedule.world.new_text(0, 0, 0);
-    let words = schedule.world.groups[0].words;
-    schedule.c.begin("ada", Command::Chat(words, ChatCommand::Send { text, parent: None }));
+    let (command, _) = message(&mut schedule);
+    schedule.c.begin("ada", command);
     assert_eq!(rule(schedule.hear_nothing()), Some(Rule::SettledIsQuiet));
 }
 
@@ -128,10 +137,7 @@ fn a_write_in_a_settled_world_is_found() {
 fn nodes_that_never_meet_again_are_found_not_to_settle() {
     let mut schedule = calm();
     schedule.c.isolate("ben");
-    let text = schedule.world.new_text(0, 0, 0);
-    let words = schedule.world.groups[0].words;
-    let send = ChatCommand::Send { text: text.clone(), parent: None };
-    schedule.must("ada", Command::Chat(words, send), Intent::Send { group: 0, text }).unwrap();
+    write(&mut schedule);
     assert_eq!(rule(schedule.settle()), Some(Rule::StatusSettles));
 }
 
@@ -139,20 +145,15 @@ fn nodes_that_never_meet_again_are_found_not_to_settle() {
 fn members_who_show_other_chats_are_found_at_the_end() {
     let mut schedule = calm();
     schedule.c.isolate("ben");
-    let text = schedule.world.new_text(0, 0, 0);
-    let words = schedule.world.groups[0].words;
-    let send = ChatCommand::Send { text: text.clone(), parent: None };
-    schedule.must("ada", Command::Chat(words, send), Intent::Send { group: 0, text }).unwrap();
+    write(&mut schedule);
     assert_eq!(rule(schedule.look_at_end()), Some(Rule::AllAgree));
 }
 
 #[test]
 fn something_called_saved_on_a_disk_that_failed_is_found() {
     let mut schedule = calm();
-    let words = schedule.world.groups[0].words;
-    let text = schedule.world.new_text(0, 0, 0);
-    let send = ChatCommand::Send { text: text.clone(), parent: None };
-    schedule.begin("ada", Command::Chat(words, send), Intent::Send { group: 0, text });
+    let (command, intent) = message(&mut schedule);
+    schedule.begin("ada", command, intent);
     schedule.c.node_mut("ada").disk.failed = true;
     assert_eq!(rule(schedule.run_for(5_000)), Some(Rule::ReadOnlyAfterFailure));
 }
