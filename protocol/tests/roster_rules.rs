@@ -192,17 +192,69 @@ fn nobody_writes_under_an_epoch_that_a_removed_member_opened_meanwhile() {
 }
 
 #[test]
-fn an_epoch_sealed_to_an_outsider_is_not_written_under_whether_or_not_the_seal_counts() {
+fn an_epoch_sealed_to_an_outsider_is_not_written_under() {
+    let mut group = Replica::of("ada", &[("ben", Role::Member)]);
+    let first = group.says("ada", epoch(1, &["ada", "ben"]));
+    group.says("ben", Body::SealKey { epoch: first, seals: seals(&["eve"]) });
+    assert_eq!(group.roster.reading().epoch, None);
+}
+
+#[test]
+fn a_seal_opens_whether_or_not_it_counts() {
     let mut group = Replica::of("ada", &[("ben", Role::Member)]);
     let first = group.says("ada", epoch(1, &["ada", "ben"]));
     let mut behind = group.clone();
-    behind.says("ben", Body::SealKey { epoch: first, seals: seals(&["eve"]) });
+    let seal = behind.says("ben", Body::SealKey { epoch: first, seals: seals(&["eve"]) });
     group.says("ada", remove("ben"));
-    group.says("ada", add("ben", Role::Member));
-    assert_eq!(group.roster.reading().epoch, Some(first));
     group.hears(&behind);
+    assert!(!group.counts(seal) && group.roster.knowers(&first).contains(&key("eve")));
+}
+
+#[test]
+fn an_epoch_opened_without_knowing_of_a_removal_is_not_written_under_though_only_members_have_it() {
+    let mut group = Replica::of("ada", &[("ben", Role::Admin)]);
+    let mut apart = group.clone();
+    apart.says("ben", add("eve", Role::Member));
+    let first = group.says("ada", epoch(1, &["ada", "ben"]));
+    let mut late = Replica::join(&[&group, &apart]);
+    group.hears(&apart);
+    assert_eq!(group.roster.reading().epoch, Some(first));
+    group.says("ada", remove("eve"));
+    assert_eq!(group.roster.reading().epoch, None, "who has not heard of the removal may seal it to eve");
+    late.says("ben", Body::SealKey { epoch: first, seals: seals(&["eve"]) });
+    let next = group.says("ada", epoch(2, &["ada", "ben"]));
+    group.hears(&late);
+    assert_eq!(group.roster.reading().epoch, Some(next), "and nobody can seal this one by mistake");
+}
+
+#[test]
+fn an_epoch_opened_without_knowing_that_an_invite_was_closed_is_not_written_under() {
+    let mut group = Replica::of("ada", &[("ben", Role::Member), ("cem", Role::Member)]);
+    let invite = group.opens_invite("ada", 1, Role::Member);
+    let (mut admitting, mut opening) = (group.clone(), group.clone());
+    admitting.admits("ben", 1, invite, "eve");
+    let first = opening.says("cem", epoch(1, &["ada", "ben", "cem"]));
+    group.hears(&opening);
+    assert_eq!(group.roster.reading().epoch, Some(first));
+    group.says("ada", Body::CloseInvite { invite });
+    assert_eq!(group.roster.reading().epoch, Some(first), "as far as is known nobody came by it");
+    group.hears(&admitting);
+    assert!(!group.has("eve"));
+    assert_eq!(group.roster.reading().epoch, None, "ben may not know that eve is not in");
+}
+
+#[test]
+fn an_epoch_opened_without_knowing_of_a_demotion_is_not_written_under_if_somebody_came_in_by_it() {
+    let mut group = Replica::of("ada", &[("ben", Role::Admin)]);
+    let (mut adding, mut opening) = (group.clone(), group.clone());
+    let added = adding.says("ben", add("eve", Role::Member));
+    let first = opening.says("ada", epoch(1, &["ada", "ben"]));
+    group.hears(&opening);
+    group.says("ada", set_role("ben", Role::Member));
+    assert_eq!(group.roster.reading().epoch, Some(first));
+    group.hears(&adding);
+    assert!(!group.counts(added));
     assert_eq!(group.roster.reading().epoch, None);
-    assert!(group.roster.knowers(&first).contains(&key("eve")));
 }
 
 #[test]

@@ -8,6 +8,9 @@
 //! - it lets an heir open an epoch with any counter, so where somebody may be heir all are fair;
 //! - it is asked for names of what is ignored, not for the reasons, which it words otherwise;
 //! - it says nothing of reports about demotions and revocations, which cut documents alone.
+//!
+//! Of epochs the fold asks more than the model: its author must have known of each ending
+//! (docs/decisions/0010). So where the two name different ones, the model's is looked at for that.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that goes wrong shall stop")]
 
@@ -60,7 +63,7 @@ fn the_fold_reads_every_random_set_as_the_reference_model_does() {
         let names = |folded: &Folded| folded.ignored.keys().cloned().collect::<BTreeSet<_>>();
         let same = ours.members == theirs.members
             && ours.cuts == theirs.cuts
-            && ours.epoch == theirs.epoch
+            && (ours.epoch == theirs.epoch || missed_an_ending(&set, &theirs))
             && names(&ours) == names(&theirs);
         assert!(same, "seed {seed}\nset: {text}\nours: {ours:#?}\ntheirs: {theirs:#?}");
         statements += set.len();
@@ -75,6 +78,27 @@ fn the_fold_reads_every_random_set_as_the_reference_model_does() {
         "{sets} sets of {statements} statements: {members} members, {ignored} ignored, {cuts} cuts, {epochs} epochs"
     );
     assert!(members > 0 && ignored > 0 && cuts > 0 && epochs > 0, "the sets are too poor to tell");
+}
+
+/// Whether the epoch that is named was opened by who did not know of something that takes away.
+fn missed_an_ending(set: &[Said], folded: &Folded) -> bool {
+    let find = |id: &str| set.iter().find(|said| said.id == id);
+    let mut known = BTreeSet::new();
+    let mut next: Vec<&str> = folded.epoch.as_deref().into_iter().collect();
+    while let Some(said) = next.pop().and_then(find) {
+        if known.insert(said.id.as_str()) {
+            next.extend(said.parents.iter().map(String::as_str));
+        }
+    }
+    let takes_away = |said: &&Said| match said.body {
+        Saying::Remove { .. }
+        | Saying::Revoke { .. }
+        | Saying::Leave { .. }
+        | Saying::CloseInvite { .. }
+        | Saying::SetRole { .. } => !folded.ignored.contains_key(&said.id),
+        _ => false,
+    };
+    set.iter().filter(takes_away).any(|said| !known.contains(said.id.as_str()))
 }
 
 /// A set that grows statement by statement, mostly as people would, partly as they should not.

@@ -11,6 +11,7 @@
 mod bits;
 pub mod body;
 pub mod fact;
+mod fitting;
 pub mod graph;
 pub mod invite;
 mod judge;

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Role;
 use super::fact::Act;
 use super::graph::Graph;
+use super::fitting::greatest_epoch;
 use super::judge::{Heirs, Judgement};
 use super::table::{MemberIx, SeatIx, StatementIx};
 use crate::ids::{DeviceKey, LogHead, LogId, PersonId, StatementId};
-use crate::planted::{self, Planted};
 
 /// The heads up to which logs count; beyond them, and in logs not named, nothing does.
 pub type Cut = BTreeMap<LogId, LogHead>;
@@ -198,51 +198,4 @@ pub(super) fn reach(
 /// Whether a head reaches further; of two branches of one length the smaller hash does.
 fn further(head: &LogHead, than: &LogHead) -> bool {
     (head.sequence, std::cmp::Reverse(head.hash)) > (than.sequence, std::cmp::Reverse(than.hash))
-}
-
-/// The greatest epoch by counter, rank and hash that nobody but members' devices knows, among
-/// those that are `eligible`.
-pub(super) fn greatest_epoch(
-    graph: &Graph,
-    judgement: &Judgement,
-    members: &BTreeSet<DeviceKey>,
-    eligible: impl Fn(StatementIx) -> bool,
-) -> Option<StatementId> {
-    let rank = |at: StatementIx| {
-        let seat = graph.nodes[at].seat;
-        seat.map(|seat| judgement.position[graph.seats[seat].membership])
-    };
-    let counts = |at: &StatementIx| judgement.counts.contains(*at) && eligible(*at);
-    let mut epochs: Vec<StatementIx> = graph.epochs().iter().copied().filter(counts).collect();
-    epochs.sort_by_key(|at| std::cmp::Reverse((graph.epoch_counter(*at), rank(*at), graph.id(*at))));
-    let fits = |at: &StatementIx| {
-        planted::is(Planted::EpochOfRemoved) || knowers(graph, *at, Some(members)).is_some()
-    };
-    epochs.into_iter().find(fits).map(|at| graph.id(at))
-}
-
-/// The keys of all that hold an epoch: its author, whom it was sealed to, and whom they sealed it
-/// to, whether or not that counts. `None` if one of them is not among `members`.
-pub(super) fn knowers(
-    graph: &Graph,
-    epoch: StatementIx,
-    members: Option<&BTreeSet<DeviceKey>>,
-) -> Option<BTreeSet<DeviceKey>> {
-    let fact = &graph.nodes[epoch].fact;
-    let mut sealed: BTreeMap<DeviceKey, Vec<&[DeviceKey]>> = BTreeMap::new();
-    for (by, devices) in graph.seals(&fact.id) {
-        sealed.entry(by).or_default().push(devices);
-    }
-    let mut knowers = BTreeSet::new();
-    let mut next = vec![fact.by.key];
-    next.extend(graph.epoch_recipients(epoch));
-    while let Some(key) = next.pop() {
-        if members.is_some_and(|members| !members.contains(&key)) {
-            return None;
-        }
-        if knowers.insert(key) {
-            next.extend(sealed.get(&key).into_iter().flatten().copied().flatten());
-        }
-    }
-    Some(knowers)
 }

@@ -452,7 +452,8 @@ impl Schedule {
                 let out = knew.as_ref().is_some_and(|knew| {
                     let was_out =
                         knew.person_of(device).is_some() && knew.reading().member_of(device).is_none();
-                    was_out && truth::lettings_in(knew, device) == truth::lettings_in(roster, device)
+                    let of = (&written.epoch, device);
+                    was_out && !truth::was_let_in_again(&self.checker.rosters, knew, roster, of)
                 });
                 demand(!out, Rule::RemovedReadsNothing, || {
                     let who = self.world.devices.get(device);

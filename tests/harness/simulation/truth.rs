@@ -6,12 +6,13 @@
 use std::collections::BTreeSet;
 
 use fourword_protocol::envelope::Envelope;
-use fourword_protocol::ids::{DeviceKey, LogId};
+use fourword_protocol::ids::{DeviceKey, LogId, StatementId};
 use fourword_protocol::record::{Page, Query};
 use fourword_protocol::roster::{Body, Role, Roster, Statement};
 use fourword_protocol::schema::chat::MessageId;
 use fourword_storage::Store;
 
+use super::rosters::Rosters;
 use super::world::World;
 use crate::cluster::Cluster;
 use crate::insider::envelopes;
@@ -33,18 +34,49 @@ pub(super) fn deletes(roster: &Roster, envelope: &Envelope, own: bool) -> bool {
     role_of(roster, envelope).is_some_and(|role| role >= least)
 }
 
-/// How often a device, or the person whose it is, was let in.
-pub(super) fn lettings_in(roster: &Roster, device: &DeviceKey) -> usize {
-    let person = roster.person_of(device);
-    let statements = roster.ids().filter_map(|id| roster.statement(&id));
-    let lets_in = |statement: &Statement| match statement.body() {
-        Body::Add { certificate, .. } | Body::AcceptInvite { certificate, .. } => {
-            Some(certificate.person.id()) == person
-        }
-        Body::Certify { device: card } => card.key == *device,
-        _ => false,
+/// Whether somebody who knew that a device had been put out sealed an epoch to it all the same,
+/// because it was in again: it was let in anew, or what had put it out no longer counted.
+pub(super) fn was_let_in_again(
+    rosters: &Rosters,
+    knew: &Roster,
+    roster: &Roster,
+    (epoch, device): (&StatementId, &DeviceKey),
+) -> bool {
+    let cutting = knew.cutting();
+    let against: BTreeSet<_> = cutting.iter().filter(|act| knew.cuts_logs_of(act, device)).collect();
+    let closes = |id: &StatementId| {
+        let closing = knew.statement(id).is_some_and(|s| matches!(s.body(), Body::CloseInvite { .. }));
+        closing && !knew.reading().ignored.contains_key(id)
     };
-    statements.filter(|statement| lets_in(statement)).count()
+    let put_out = |id: &StatementId| match against.is_empty() {
+        false => against.contains(id),
+        // It came by somebody who was put out, or by an invite that was closed.
+        true => cutting.contains(id) || closes(id),
+    };
+    let seals = roster.ids().filter_map(|id| roster.statement(&id)).filter(|statement| {
+        let (of, seals) = match statement.body() {
+            Body::Epoch { seals, .. } => (statement.id(), seals),
+            Body::SealKey { epoch, seals } => (*epoch, seals),
+            _ => return false,
+        };
+        of == *epoch && seals.iter().any(|seal| seal.device == *device)
+    });
+    seals.map(|statement| past_of(roster, statement)).any(|past| {
+        let knowing = rosters.of(roster.entity(), past.iter().copied());
+        past.iter().any(put_out) && knowing.is_some_and(|then| then.reading().member_of(device).is_some())
+    })
+}
+
+/// Every statement that the author of one knew.
+fn past_of(roster: &Roster, statement: &Statement) -> BTreeSet<StatementId> {
+    let mut past = BTreeSet::new();
+    let mut next = statement.parents().to_vec();
+    while let Some(id) = next.pop() {
+        if past.insert(id) {
+            next.extend(roster.statement(&id).into_iter().flat_map(Statement::parents));
+        }
+    }
+    past
 }
 
 /// The envelope at a position of a log, as a node's disk has it.
