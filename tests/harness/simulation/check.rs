@@ -311,6 +311,12 @@ impl Checker {
         self.rosters.of(entity, known.map(|(_, id)| *id))
     }
 
+    /// The roster of an entity as a running node has it, also what is on its way to the disk.
+    fn roster_in_memory(&self, c: &Cluster, name: &str, entity: EntityId) -> Option<Rc<Roster>> {
+        let known = self.known.get(&(name.to_owned(), c.node(name).run))?;
+        self.rosters.of(entity, known.iter().map(|(_, id)| *id))
+    }
+
     /// The roster of an entity as a node's disk has it.
     pub(super) fn roster_at(&self, c: &Cluster, name: &str, entity: EntityId) -> Option<Rc<Roster>> {
         self.rosters.of(entity, c.remembered(name).statements.into_iter().map(|(_, id, _)| id))
@@ -389,7 +395,7 @@ impl Checker {
             // What a disk did not take is forgotten, and was never said to be done.
             if seen.contains(&message.id) && !c.node(name).disk.failed {
                 let root = world.groups.get(world.root_of(group)).map(|root| root.id);
-                let roster = root.and_then(|root| self.roster_at(c, name, root));
+                let roster = root.and_then(|root| self.roster_in_memory(c, name, root));
                 let void = roster
                     .is_some_and(|roster| truth::deletion_is_void(c, world, name, &roster, &message.id));
                 demand(void, Rule::DeletedStaysDeleted, || {

@@ -322,10 +322,14 @@ impl Schedule {
         }
     }
 
+    /// A removal of the exile; none that it knows of and was let in again after.
     fn removal_of(&self, exile: &Insider) -> Option<StatementId> {
         let removes = |body: &Body| matches!(body, Body::Remove { person, .. } if *person == exile.person);
-        let mut of_group = self.checker.rosters.statements_of(exile.entity);
-        of_group.find(|statement| removes(statement.body())).map(Statement::id)
+        let is_in = exile.roster.reading().is_member(&exile.person);
+        let is_past = |removal: &StatementId| is_in && exile.roster.statement(removal).is_some();
+        let of_group = self.checker.rosters.statements_of(exile.entity);
+        let mut removals = of_group.filter(|statement| removes(statement.body())).map(Statement::id);
+        removals.find(|removal| !is_past(removal))
     }
 
     fn put_out(&mut self, turned: &Turned) {
