@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fact::Act;
 use super::graph::Graph;
 use super::judge::Judgement;
 use super::reading::Reason;
@@ -33,8 +32,7 @@ pub(super) fn greatest_epoch(
     let knows = |at: StatementIx, acts: &[StatementIx]| acts.iter().any(|act| graph.knew(at, *act));
     let fits = |at: &StatementIx| {
         planted::is(Planted::EpochOfRemoved)
-            || knowers(graph, *at, Some(members)).is_some()
-                && endings.iter().all(|acts| knows(*at, acts))
+            || knowers(graph, *at, Some(members)).is_some() && endings.iter().all(|acts| knows(*at, acts))
     };
     epochs.into_iter().find(fits).map(|at| graph.id(at))
 }
@@ -72,20 +70,20 @@ fn endings(graph: &Graph, judgement: &Judgement) -> Vec<Vec<StatementIx>> {
     let revoked = judgement.revoked.iter().map(|(_, revoked)| revoked.clone());
     let mut endings: Vec<Vec<StatementIx>> = ended.chain(revoked).collect();
     for (_, membership) in graph.memberships.iter() {
-        let closed = judgement.ignored.get(&membership.statement) == Some(&Reason::InviteClosed);
-        if let Some(invite) = membership.invite.filter(|_| closed) {
-            let mut closings = judgement.closed(graph, invite);
-            closings.retain(|closing| !graph.knew(*closing, membership.statement));
-            endings.push(closings);
-        }
-    }
-    for (at, reason) in &judgement.ignored {
-        let node = &graph.nodes[*at];
-        let lets_in = matches!(node.fact.act, Act::Add(..) | Act::AcceptInvite(..) | Act::OpenInvite(..));
-        if let (Reason::NoRight, true, Some(seat)) = (reason, lets_in, node.seat) {
-            let changes = &judgement.changes[graph.seats[seat].membership];
-            let apart = |act: &&StatementIx| !graph.knew(*at, **act) && !graph.knew(**act, *at);
-            endings.extend(changes.iter().filter(apart).map(|act| vec![*act]));
+        let at = membership.statement;
+        let adder = graph.nodes[at].seat.map(|seat| graph.seats[seat].membership);
+        match (judgement.ignored.get(&at), membership.invite, adder) {
+            (Some(Reason::InviteClosed), Some(invite), _) => {
+                let mut closings = judgement.closed(graph, invite);
+                closings.retain(|closing| !graph.knew(*closing, at));
+                endings.push(closings);
+            }
+            (Some(Reason::NoRight), _, Some(adder)) => {
+                let apart = |act: &&StatementIx| !graph.knew(at, **act) && !graph.knew(**act, at);
+                let changes = judgement.changes[adder].iter().filter(apart);
+                endings.extend(changes.map(|act| vec![*act]));
+            }
+            _ => {}
         }
     }
     endings.retain(|acts| !acts.is_empty());

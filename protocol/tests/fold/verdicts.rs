@@ -322,12 +322,37 @@ impl Set {
         self.standing(account).into_iter().flat_map(|member| self.keys_of(member)).collect()
     }
 
+    /// Whether the author of an epoch knew why whoever is not in is not.
+    fn knew_each_ending(&self, account: &Account, epoch: usize) -> bool {
+        let past = self.lines[epoch].past;
+        let one_of = |acts: u64| acts == 0 || acts & past != 0;
+        let seats = self.seats().into_iter().filter(|seat| self.counts(seat.member));
+        let revocations = seats.map(|seat| self.revoked(seat)).all(one_of);
+        let members = self.memberships().all(|at| {
+            let why = match self.reading.ignored.get(&self.id(at)) {
+                Some(Reason::InviteClosed) => self.lines[at].about.is_none_or(|invite| {
+                    let closed = places(self.closed(account, invite)).filter(|act| !self.knew(*act, at));
+                    one_of(closed.fold(0, |closed, act| closed | 1 << act))
+                }),
+                Some(Reason::NoRight) => {
+                    let apart = |act: &usize| !self.knew(at, *act) && !self.knew(*act, at);
+                    places(account.changes[self.lines[at].member])
+                        .filter(apart)
+                        .all(|act| past >> act & 1 == 1)
+                }
+                _ => true,
+            };
+            why && one_of(account.removed[at] | account.left[at])
+        });
+        revocations && members
+    }
+
     pub(crate) fn epoch_holds(&self, account: &Account) -> Result<(), &'static str> {
         let mut keys = None;
         let fits = |at: &usize| {
             matches!(self.act(*at), Act::Epoch(..)) && {
                 let keys = keys.get_or_insert_with(|| self.keys_of_members(account));
-                self.holders(*at).is_subset(keys)
+                self.holders(*at).is_subset(keys) && self.knew_each_ending(account, *at)
             }
         };
         let fitting: Vec<usize> = places(self.counts).filter(fits).collect();

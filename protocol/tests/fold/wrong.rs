@@ -11,7 +11,7 @@ use fourword_protocol::roster::{Reason, Role};
 
 use super::foundings::foundings;
 use super::promises::{holds_alone, holds_between, holds_in_another_order};
-use super::set::{Before, Set, head, key, log, person, vectors};
+use super::set::{Before, Set, head, key, log, newcomer, person, vectors};
 
 fn founding(name: &str) -> Set {
     foundings().into_iter().find(|(of, ..)| of == name).unwrap().1
@@ -97,7 +97,7 @@ fn a_late_statement_that_counts_is_found() {
 fn a_guest_of_a_closed_invite_is_found() {
     let closed = founding("an invite").then("o", |set| Act::CloseInvite(set.id(2)));
     let invite = closed.id(2);
-    let guest = super::set::newcomer('c');
+    let guest = newcomer('c');
     let mut set = closed.then_knowing("b", &[3], |_| Act::AcceptInvite(guest, invite));
     assert_eq!(holds_alone(&set), Ok(()));
     revive(&mut set, 5);
@@ -111,6 +111,17 @@ fn a_group_that_nobody_rules_is_found() {
         set.reading.members.values_mut().for_each(|member| member.role = Role::Member);
     });
     assert_eq!(found, Err("nobody rules"));
+}
+
+#[test]
+fn an_epoch_whose_author_missed_an_ending_is_found() {
+    let epochs = founding("epochs apart");
+    assert!(epochs.reading.epoch.is_some());
+    let apart = epochs.then_knowing("a", &[1], |_| Act::Add(newcomer('b'), Role::Member));
+    let mut set = apart.then("o", |_| Act::Remove(person('b'), Vec::new()));
+    assert_eq!((holds_alone(&set), set.reading.epoch), (Ok(()), None));
+    set.reading.epoch = Some(set.id(3));
+    assert_eq!(holds_alone(&set), Err("the epoch is not the greatest that fits"));
 }
 
 #[test]
