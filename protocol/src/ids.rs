@@ -151,26 +151,19 @@ const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// Lower-case base32 of RFC 4648 without padding: safe in shells, links and map keys.
 pub fn to_base32(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 8 / 5 + 1);
-    let (mut held, mut bits) = (0u32, 0);
-    for byte in bytes {
-        held = held << 8 | u32::from(*byte);
-        bits += 8;
-        while bits >= 5 {
-            bits -= 5;
-            push_base32(&mut text, held >> bits);
+    let digits = (bytes.len() * 8).div_ceil(5);
+    let mut text = String::with_capacity(digits);
+    // Five bytes are eight digits; what lacks at the end is zero.
+    for chunk in bytes.chunks(5) {
+        let mut five = [0; 8];
+        if let Some(part) = five.get_mut(3..3 + chunk.len()) {
+            part.copy_from_slice(chunk);
         }
-    }
-    if bits > 0 {
-        push_base32(&mut text, held << (5 - bits));
+        let value = u64::from_be_bytes(five);
+        let digit = |at: usize| BASE32.get((value >> (35 - 5 * at) & 31) as usize).copied().map(char::from);
+        text.extend((0..(chunk.len() * 8).div_ceil(5)).filter_map(digit));
     }
     text
-}
-
-fn push_base32(text: &mut String, value: u32) {
-    if let Some(digit) = BASE32.get((value & 31) as usize) {
-        text.push(char::from(*digit));
-    }
 }
 
 /// Reads base32 in either case; `None` for other characters or bits left over that are not zero.

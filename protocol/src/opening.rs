@@ -109,7 +109,7 @@ impl Replicator {
         for (id, statements) in by_entity {
             if let Some(mut entity) = found(id, &statements) {
                 for bytes in &statements {
-                    let _ = entity.roster.insert(bytes);
+                    let _ = entity.roster.restore(bytes);
                 }
                 entity.remember_cutting();
                 if let Some(me) = &self.me {
@@ -182,8 +182,8 @@ fn identity(locals: &[(LocalKey, Vec<u8>)]) -> Result<Me, &'static str> {
 /// An entity founded by the genesis among these statements; none where the genesis names a parent,
 /// whose roster would count instead.
 pub(crate) fn found(id: EntityId, statements: &[Vec<u8>]) -> Option<Entity> {
-    let genesis =
-        statements.iter().filter_map(|bytes| Statement::read(bytes).ok()).find(|s| s.id().0 == id.0)?;
+    let is_first = |bytes: &&Vec<u8>| Statement::name_of(bytes).is_some_and(|name| name.0 == id.0);
+    let genesis = Statement::read(statements.iter().find(is_first)?).ok()?;
     let Body::Genesis(body) = genesis.body() else { return None };
     if body.parent.is_some() {
         return None;

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Role;
 use super::fact::Act;
-use super::graph::Graph;
 use super::fitting::greatest_epoch;
+use super::graph::Graph;
 use super::judge::{Heirs, Judgement};
 use super::table::{MemberIx, SeatIx, StatementIx};
 use crate::ids::{DeviceKey, LogHead, LogId, PersonId, StatementId};

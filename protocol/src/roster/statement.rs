@@ -125,6 +125,19 @@ impl Statement {
     ///
     /// The certificates it carries and the author's rights are checked by `Roster::insert`.
     pub fn read(bytes: &[u8]) -> Result<Statement, StatementError> {
+        let (statement, signature) = Statement::take_apart(bytes)?;
+        if !verify(&statement.header.author.0, &signed(statement.id), &signature) {
+            return Err(StatementError::Signature);
+        }
+        Ok(statement)
+    }
+
+    /// Reads one statement from this device's own store, which holds only what was checked.
+    pub(crate) fn restore(bytes: &[u8]) -> Result<Statement, StatementError> {
+        Statement::take_apart(bytes).map(|(statement, _)| statement)
+    }
+
+    fn take_apart(bytes: &[u8]) -> Result<(Statement, SignatureBytes), StatementError> {
         if bytes.len() > STATEMENT_BYTES_MAX {
             return Err(StatementError::TooLarge);
         }
@@ -136,10 +149,7 @@ impl Statement {
         let (header, body) = read_unsigned(unsigned)?;
         let id = name(unsigned);
         let signature: SignatureBytes = signature.try_into().map_err(|_| Malformed)?;
-        if !verify(&header.author.0, &signed(id), &signature) {
-            return Err(StatementError::Signature);
-        }
-        Ok(Statement { id, header, body, bytes: bytes.to_vec() })
+        Ok((Statement { id, header, body, bytes: bytes.to_vec() }, signature))
     }
 
     /// The name that a statement of these bytes has, if they are one: nothing is checked.
