@@ -46,7 +46,7 @@ pub const STREAMS_INBOUND_MAX: usize = 32;
 /// Streams of one connection to a relay: its circuits are streams.
 pub const STREAMS_MAX: usize = 512;
 
-/// Streams of one connection of which it is not agreed yet what they carry.
+/// Streams of one connection of which it is not agreed yet what they carry, and for which session.
 pub const STREAMS_UNNAMED_MAX: usize = 16;
 
 /// Bytes of unread data beyond the first 256 KiB of each stream that one connection may have in
@@ -70,10 +70,6 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// After how long a second connection to a device is surplus.
 pub const SURPLUS_AFTER: Duration = Duration::from_secs(5);
-
-/// How long a stream may stay open beside a later one of the same device. An honest one ends the
-/// first before it begins the second, unless it has begun anew and the first is dead.
-pub const REPLACED_AFTER: Duration = Duration::from_secs(2);
 
 /// How long a device that misbehaved is refused.
 pub const REFUSED_FOR: Duration = Duration::from_secs(300);
@@ -206,6 +202,9 @@ pub const NAMED_PER_KEY_MAX: usize = 16;
 pub const OFFER_FOR: Duration = Duration::from_secs(1800);
 
 // -- the sync stream --------------------------------------------------------------------------
+
+/// How long a stream may take to say which session it belongs to, once it is opened.
+pub const STREAM_OPENING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Streams of one device that are read or wait to be read: the old and the new one of a handover.
 pub const INBOUND_STREAMS_MAX: usize = 2;

@@ -19,7 +19,7 @@ use super::addresses::is_loopback;
 use super::behaviour::BehaviourEvent;
 use super::dial::{SOUND_AFTER, Why};
 use super::relays::is_relayed;
-use super::session::Session;
+use super::session::{Session, Unfit};
 use super::streams::{self, Opened};
 use super::task::Task;
 use super::{Path, addresses, device_of, dial, gossip};
@@ -105,9 +105,8 @@ impl Task {
             session.add(connection, path);
             return self.go_on_writing(peer);
         }
-        self.next_session += 1;
         let (own, ground) = (*self.swarm.local_peer_id(), self.ground.clone());
-        let session = Session::new(&own, (peer, device), self.next_session, (connection, path), ground);
+        let session = Session::new(&own, (peer, device), (connection, path), ground);
         self.sessions.insert(peer, session);
         self.tell(Event::Connected(device), None);
     }
@@ -192,11 +191,14 @@ impl Task {
         let streams::Event { peer, connection, opened } = event;
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         match opened {
-            Opened::Inbound(stream) => {
-                if let Err(reason) = session.inbound(connection, stream) {
-                    self.punish(peer, &reason);
+            Opened::Inbound(stream, number) => match session.inbound(connection, stream, number) {
+                Ok(()) => {}
+                Err(Unfit::Over) => {
+                    tracing::debug!(device = session.device.short(), "a stream of another session");
+                    self.disconnect(peer);
                 }
-            }
+                Err(Unfit::TooMany) => self.punish(peer, "too many streams at once"),
+            },
             Opened::Outbound(stream) => session.outbound(connection, stream),
             Opened::Refused => {
                 tracing::debug!(device = session.device.short(), "does not speak the sync protocol");

@@ -11,8 +11,10 @@
 //! connection is preferred to one through a relay in the same way: the one who leads moves first.
 //!
 //! A device that lost its network or its power comes back on a new connection while the old one
-//! seems sound here for half a minute. It is known by its stream: a second one is opened while the
-//! first has not ended. Then, too, the session ends, and both begin again.
+//! seems sound here for half a minute, or was lost without a stream on it. It is known by its
+//! streams: each begins with a number drawn for the session. The first that comes is taken; with
+//! another one the session ends, and both begin again. Each session opens a stream at once, for its
+//! greeting, so a session that goes on with one it does not know is always found out.
 
 use std::io;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use fourword_protocol::ids::DeviceKey;
 use futures::AsyncWriteExt;
 use libp2p::PeerId;
 use libp2p::swarm::{ConnectionId, Stream};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -28,7 +31,7 @@ use tokio::time::Instant;
 use super::Path;
 use super::frames::{self, Outbox, Overflow, Queued, ReadError};
 use super::punching::Punching;
-use crate::limits::{INBOUND_STREAMS_MAX, REPLACED_AFTER, SURPLUS_AFTER};
+use crate::limits::{INBOUND_STREAMS_MAX, SURPLUS_AFTER};
 
 /// Tells what came of a session's streams, in order for each stream.
 pub(super) struct Message {
@@ -66,6 +69,7 @@ pub(super) struct Ground {
 /// One device that is connected.
 pub(super) struct Session {
     pub(super) device: DeviceKey,
+    /// Drawn at random; each stream that we open begins with it.
     pub(super) number: u64,
     pub(super) since: Instant,
     /// Since when the session waits for its last frames to be read before it closes.
@@ -77,10 +81,10 @@ pub(super) struct Session {
     pub(super) punching: Punching,
     /// Where the other side says that it is reached; at most `TOLD_ADDRESSES_MAX`.
     pub(super) told: Vec<String>,
+    /// The number of the other side's session, once it has opened a stream.
+    met: Option<u64>,
     /// Where the other side's latest stream is.
     theirs: Option<ConnectionId>,
-    /// Since when it has a stream beside one that has not ended.
-    doubled: Option<Instant>,
     outbox: Outbox,
     /// The outbox's other end, while no stream has it.
     queued: Option<Queued>,
@@ -107,15 +111,23 @@ enum Writer {
     Open(ConnectionId, Option<oneshot::Sender<()>>),
 }
 
+/// Why a stream of the other side is not taken.
+pub(super) enum Unfit {
+    /// The other side has begun another session, or frames of this one were lost.
+    Over,
+    /// It opened too many at once, as no honest node does.
+    TooMany,
+}
+
 impl Session {
     /// A session that begins with this connection.
     pub(super) fn new(
         own: &PeerId,
         (peer, device): (PeerId, DeviceKey),
-        number: u64,
         (connection, path): (ConnectionId, Path),
         ground: Ground,
     ) -> Session {
+        let number = rand::random();
         let (outbox, queued) = frames::outbox();
         let (inbound, streams) = mpsc::channel(INBOUND_STREAMS_MAX);
         let mut tasks = JoinSet::new();
@@ -130,8 +142,8 @@ impl Session {
             links: Vec::new(),
             punching: Punching::new(Instant::now()),
             told: Vec::new(),
+            met: None,
             theirs: None,
-            doubled: None,
             outbox,
             queued: Some(queued),
             writer: Writer::Idle,
@@ -245,18 +257,28 @@ impl Session {
         }
     }
 
-    /// Takes a stream the other side opened. Fails if it has too many.
-    pub(super) fn inbound(&mut self, connection: ConnectionId, stream: Stream) -> Result<(), String> {
+    /// Takes a stream that the other side opened in its session of this number.
+    pub(super) fn inbound(
+        &mut self,
+        connection: ConnectionId,
+        stream: Stream,
+        number: u64,
+    ) -> Result<(), Unfit> {
         let reading: usize = self.links.iter().map(|link| link.reading).sum();
         let Some(link) = self.links.iter_mut().find(|link| link.connection == connection) else {
             return Ok(());
         };
-        if reading >= INBOUND_STREAMS_MAX || self.inbound.try_send((connection, stream)).is_err() {
-            return Err("too many streams at once".to_string());
+        if *self.met.get_or_insert(number) != number {
+            return Err(Unfit::Over);
         }
-        link.reading += 1;
-        if reading > 0 {
-            self.doubled = Some(Instant::now());
+        if reading >= INBOUND_STREAMS_MAX {
+            return Err(Unfit::TooMany);
+        }
+        match self.inbound.try_send((connection, stream)) {
+            Ok(()) => link.reading += 1,
+            Err(TrySendError::Full(_)) => return Err(Unfit::TooMany),
+            // Nothing is read any more after a stream that broke.
+            Err(TrySendError::Closed(_)) => return Err(Unfit::Over),
         }
         self.theirs = Some(connection);
         self.follow();
@@ -286,15 +308,8 @@ impl Session {
         }
     }
 
-    /// Whether the other side has begun anew and does not know this session any more: it moves from
-    /// one stream to the next only when the first was read to its end.
-    pub(super) fn is_replaced(&self, now: Instant) -> bool {
-        self.doubled.is_some_and(|since| now - since >= REPLACED_AFTER)
-    }
-
     /// Notes that a stream of the other side was read to its end.
     pub(super) fn read_end(&mut self, connection: ConnectionId) {
-        self.doubled = None;
         if let Some(link) = self.links.iter_mut().find(|link| link.connection == connection) {
             link.reading = link.reading.saturating_sub(1);
             link.used = Instant::now();

@@ -49,7 +49,6 @@ pub(super) struct Task {
     pub(super) addresses: Addresses,
     pub(super) announced: Vec<Multiaddr>,
     pub(super) sessions: BTreeMap<PeerId, Session>,
-    pub(super) next_session: u64,
     pub(super) ground: Ground,
     pub(super) book: DialBook,
     pub(super) unjudged: Unjudged,
@@ -83,7 +82,6 @@ impl Task {
             addresses: Addresses::new(own, listeners, listening),
             announced: Vec::new(),
             sessions: BTreeMap::new(),
-            next_session: 0,
             ground: Ground { messages: sender, room: Arc::new(Semaphore::new(INBOX_BYTES_MAX)) },
             book: DialBook::new(own),
             unjudged: Unjudged::default(),
@@ -324,7 +322,7 @@ impl Task {
     pub(super) fn go_on_writing(&mut self, peer: PeerId) {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         if let Some(connection) = session.wants_stream() {
-            self.swarm.behaviour_mut().streams.open(peer, connection);
+            self.swarm.behaviour_mut().streams.open(peer, connection, session.number);
         } else if session.closing.is_some() && session.is_sent() {
             self.disconnect(peer);
         }
@@ -486,7 +484,7 @@ impl Task {
         let late: Vec<PeerId> = self
             .sessions
             .iter()
-            .filter(|(_, session)| session.closing.is_some_and(overdue) || session.is_replaced(now))
+            .filter(|(_, session)| session.closing.is_some_and(overdue))
             .map(|(peer, _)| *peer)
             .collect();
         late.into_iter().for_each(|peer| self.disconnect(peer));

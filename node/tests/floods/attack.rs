@@ -129,6 +129,13 @@ impl Attacker {
         timeout(DEADLINE, opening).await.unwrap().ok()
     }
 
+    /// Opens a stream for frames, in the one session of the attacker's.
+    pub(crate) async fn frames(&mut self, to: PeerId) -> Option<Stream> {
+        let mut stream = self.stream(to, "/fourword/sync/1").await?;
+        stream.write_all(&1u64.to_be_bytes()).await.ok()?;
+        Some(stream)
+    }
+
     /// Offers to be found under a key.
     pub(crate) async fn offer(&self, key: [u8; 32]) {
         self.order(move |swarm| {

@@ -208,7 +208,7 @@ async fn a_stranger_is_told_of_no_topic_and_a_fellow_member_is() {
     eve.connect(&address).await;
     // A frame takes the same way as gossip would, and later.
     let at = fourword::swarm::peer_of(&secret.key()).unwrap();
-    let mut stream = eve.stream(at, "/fourword/sync/1").await.unwrap();
+    let mut stream = eve.frames(at).await.unwrap();
     stream.write_all(&[0, 0, 0, 2, b'h', b'i']).await.unwrap();
     stream.flush().await.unwrap();
     let came = async {

@@ -137,9 +137,9 @@ fn half_frames_and_unread_gossip_of_strangers_cost_little_and_stop_no_chat() {
             let mut attacker = Attacker::new(1000 + number, "127.0.0.2").await;
             attacker.connect(&of_a.address()).await;
             let to = peer_in(&address);
-            let mut half = attacker.stream(to, "/fourword/sync/1").await.unwrap();
+            let mut half = attacker.frames(to).await.unwrap();
             half.write_all(&(512u32 * 1024).to_be_bytes()).await.unwrap();
-            half.write_all(&vec![7; 256 * 1024 - 4]).await.unwrap();
+            half.write_all(&vec![7; 256 * 1024 - 12]).await.unwrap();
             half.flush().await.unwrap();
             let mut gossip = attacker.stream(to, "/meshsub/1.1.0").await.unwrap();
             let mut taken = 0;
@@ -182,7 +182,7 @@ fn streams_without_end_end_the_connection_of_whoever_opens_them() {
         attacker.connect(&of_a.address()).await;
         let mut streams = Vec::new();
         for _ in 0..1000 {
-            let opened = attacker.stream(peer_in(&address), "/fourword/sync/1").await;
+            let opened = attacker.frames(peer_in(&address)).await;
             let Some(mut stream) = opened else { break };
             if stream.write_all(&[0, 0, 0, 9, 1]).await.is_err() || stream.flush().await.is_err() {
                 break;
@@ -232,7 +232,7 @@ fn made_up_requests_of_many_devices_put_out_nobody_who_asked_before() {
         for number in 3000..3000 + ATTACKERS {
             let mut attacker = Attacker::new(number, "127.0.0.2").await;
             attacker.connect(&of_a.address()).await;
-            let mut stream = attacker.stream(peer_in(&address), "/fourword/sync/1").await.unwrap();
+            let mut stream = attacker.frames(peer_in(&address)).await.unwrap();
             let frames = (0..100).map(|person| knock(number, person, id, person % 2 == 0));
             for frame in std::iter::once(Frame::Hello(Vec::new()).encode()).chain(frames) {
                 let bytes = [&(frame.len() as u32).to_be_bytes()[..], &frame].concat();

@@ -116,5 +116,5 @@ async fn a_node_answers_no_questions_of_the_table() {
     attacker.connect(node).await;
     let at = peer_in(&node.parse().unwrap());
     assert!(attacker.stream(at, "/fourword/find/1").await.is_none());
-    assert!(attacker.stream(at, "/fourword/sync/1").await.is_some(), "others are taken");
+    assert!(attacker.frames(at).await.is_some(), "others are taken");
 }

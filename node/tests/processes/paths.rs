@@ -286,8 +286,8 @@ fn slept() {
 }
 
 #[test]
-fn a_node_that_gets_another_address_is_back_soon() {
-    let test = "paths::a_node_that_gets_another_address_is_back_soon";
+fn a_node_that_gets_another_address_or_loses_its_power_is_back_soon() {
+    let test = "paths::a_node_that_gets_another_address_or_loses_its_power_is_back_soon";
     in_a_world_of_its_own(test, moved);
 }
 
@@ -312,6 +312,15 @@ fn moved() {
         .collect();
     assert!(addresses.iter().any(|address| address.contains("/10.4.4.77/")), "{addresses:?}");
     assert!(!addresses.iter().any(|address| address.contains("/10.4.4.2/")), "{addresses:?}");
+
+    // And without power: nobody is told of the end, and it comes back before it was given up.
+    net.cut("ben", "switch");
+    of_ben.kill();
+    net.mend("ben", "switch");
+    let since = Instant::now();
+    let of_ben = known(&net, "ben", &ben, &["/ip4/0.0.0.0/tcp/4002"], &[net.address("ada")]);
+    all_say(&[&ada, &ben], &words, &mut said, "after a power cut");
+    measured("power cut and back: what was said there arrives after", since.elapsed());
     of_ada.stop();
     of_ben.stop();
 }

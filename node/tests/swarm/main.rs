@@ -24,7 +24,8 @@ use futures::{AsyncRead, AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::identity::Keypair;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{Swarm, SwarmEvent};
-use libp2p::{Multiaddr, StreamProtocol, SwarmBuilder, noise, tcp, yamux};
+use libp2p::{Multiaddr, Stream, StreamProtocol, SwarmBuilder, noise, tcp, yamux};
+use libp2p_stream::Control;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -329,6 +330,30 @@ fn stranger(seed: u8) -> Swarm<libp2p_stream::Behaviour> {
         .build()
 }
 
+const SYNC: StreamProtocol = StreamProtocol::new("/fourword/sync/1");
+
+/// Opens a stream in the stranger's session of this number.
+async fn open(control: &mut Control, node: &Node, session: u64) -> Stream {
+    let mut stream = control.open_stream(peer_of(&node.device).unwrap(), SYNC).await.unwrap();
+    stream.write_all(&session.to_be_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    stream
+}
+
+/// Says one frame of a few bytes.
+async fn say(stream: &mut Stream, frame: &[u8]) {
+    stream.write_all(&(frame.len() as u32).to_be_bytes()).await.unwrap();
+    stream.write_all(frame).await.unwrap();
+    stream.flush().await.unwrap();
+}
+
+/// The number of the session in which the node opened a stream.
+async fn session_of(stream: &mut Stream) -> u64 {
+    let mut number = [0; 8];
+    timeout(DEADLINE, stream.read_exact(&mut number)).await.unwrap().unwrap();
+    u64::from_be_bytes(number)
+}
+
 fn dial(stranger: &mut Swarm<libp2p_stream::Behaviour>, node: &Node) {
     let address: Multiaddr = node.address().parse().unwrap();
     let peer = peer_of(&node.device).unwrap();
@@ -353,9 +378,8 @@ async fn an_oversized_length_closes_the_connection_and_its_sender_is_refused() {
     });
     ada.expect(Event::Connected(eve_device)).await;
 
-    let protocol = StreamProtocol::new("/fourword/sync/1");
-    let mut stream = control.open_stream(peer_of(&ada.device).unwrap(), protocol.clone()).await.unwrap();
-    stream.write_all(&[0, 0, 0, 2, b'h', b'i']).await.unwrap();
+    let mut stream = open(&mut control, &ada, 1).await;
+    say(&mut stream, b"hi").await;
     stream.write_all(&u32::MAX.to_be_bytes()).await.unwrap();
     stream.flush().await.unwrap();
     ada.expect(Event::Received(eve_device, b"hi".to_vec())).await;
@@ -384,12 +408,9 @@ async fn the_greater_peer_moves_its_stream_to_the_connection_of_the_others() {
     let smaller = (1..100).find(|seed| peer_bytes(*seed) < peer_bytes(100)).unwrap();
     let device = DeviceSecret::from_seeds(&[smaller; 32], &[smaller; 32]).key();
     let mut ada = Node::start(100, TCP).await;
-    let peer = peer_of(&ada.device).unwrap();
-    let protocol = StreamProtocol::new("/fourword/sync/1");
     // One device on two connections, each driven apart so that we know which carries what.
     let (mut first, mut second) = (stranger(smaller), stranger(smaller));
-    let mut streams =
-        [&first, &second].map(|swarm| swarm.behaviour().new_control().accept(protocol.clone()).unwrap());
+    let mut streams = [&first, &second].map(|swarm| swarm.behaviour().new_control().accept(SYNC).unwrap());
     let mut control = second.behaviour().new_control();
 
     dial(&mut first, &ada);
@@ -397,45 +418,103 @@ async fn the_greater_peer_moves_its_stream_to_the_connection_of_the_others() {
     ada.expect(Event::Connected(device)).await;
     ada.order(Order::Send(device, b"one".to_vec())).await;
     let (_, mut old) = timeout(DEADLINE, streams[0].next()).await.unwrap().unwrap();
+    let session = session_of(&mut old).await;
     assert_eq!(read_frame(&mut old).await, b"one");
 
     dial(&mut second, &ada);
     let _second = drive(second);
-    let mut stream = control.open_stream(peer, protocol).await.unwrap();
-    stream.write_all(&[0, 0, 0, 2, b'h', b'i']).await.unwrap();
-    stream.flush().await.unwrap();
+    let mut stream = open(&mut control, &ada, 1).await;
+    say(&mut stream, b"hi").await;
     ada.expect(Event::Received(device, b"hi".to_vec())).await;
 
     assert_eq!(timeout(DEADLINE, old.read(&mut [0])).await.unwrap().unwrap(), 0, "the old stream ends");
     ada.order(Order::Send(device, b"two".to_vec())).await;
     old.close().await.unwrap();
     let (_, mut new) = timeout(DEADLINE, streams[1].next()).await.unwrap().unwrap();
+    assert_eq!(session_of(&mut new).await, session, "it is one session that moves");
     assert_eq!(read_frame(&mut new).await, b"two");
+}
+
+/// A device on two connections at once, each driven apart: of a process, and of the next one.
+struct Twice {
+    device: DeviceKey,
+    controls: [Control; 2],
+    _driving: [tokio::task::JoinSet<()>; 2],
+}
+
+/// Connects a device twice to a node, and says something in its session 1 on the first connection.
+/// The node has the greater peer id and closes neither as surplus.
+async fn twice() -> (Node, Twice, Stream) {
+    let greater = (10..).find(|seed| peer_bytes(*seed) > peer_bytes(9)).unwrap();
+    let mut node = Node::start(greater, TCP).await;
+    let device = DeviceSecret::from_seeds(&[9; 32], &[9; 32]).key();
+    let mut swarms = [stranger(9), stranger(9)];
+    let mut controls = swarms.each_ref().map(|swarm| swarm.behaviour().new_control());
+    swarms.iter_mut().for_each(|swarm| dial(swarm, &node));
+    let _driving = swarms.map(drive);
+    node.expect(Event::Connected(device)).await;
+    let mut stream = open(&mut controls[0], &node, 1).await;
+    say(&mut stream, b"hi").await;
+    node.expect(Event::Received(device, b"hi".to_vec())).await;
+    (node, Twice { device, controls, _driving }, stream)
+}
+
+/// Lets a stream end, and waits until all of it was read.
+async fn end(mut stream: Stream) {
+    stream.close().await.unwrap();
+    assert_eq!(timeout(DEADLINE, stream.read(&mut [0])).await.unwrap().unwrap(), 0, "all was read");
 }
 
 #[tokio::test]
 async fn a_device_that_begins_anew_while_its_old_connection_seems_sound_is_met_anew() {
-    let device = DeviceSecret::from_seeds(&[9; 32], &[9; 32]).key();
-    let mut ada = Node::start(1, TCP).await;
-    let peer = peer_of(&ada.device).unwrap();
-    let protocol = StreamProtocol::new("/fourword/sync/1");
-    // One device on two connections: what it said on the first never ends, as after a power cut.
-    let (mut before, mut after) = (stranger(9), stranger(9));
-    let mut controls = [&before, &after].map(|swarm| swarm.behaviour().new_control());
-    dial(&mut before, &ada);
-    let _before = drive(before);
-    ada.expect(Event::Connected(device)).await;
-    let mut old = controls[0].open_stream(peer, protocol.clone()).await.unwrap();
-    old.write_all(&[0, 0, 0, 2, b'h', b'i']).await.unwrap();
-    old.flush().await.unwrap();
-    ada.expect(Event::Received(device, b"hi".to_vec())).await;
+    // What it said at first never ends, as after a power cut.
+    let (mut ada, mut eve, _unended) = twice().await;
+    let mut new = open(&mut eve.controls[1], &ada, 2).await;
+    say(&mut new, b"yo").await;
+    ada.expect(Event::Disconnected(eve.device)).await;
+}
 
-    dial(&mut after, &ada);
-    let _after = drive(after);
-    let mut new = controls[1].open_stream(peer, protocol).await.unwrap();
-    new.write_all(&[0, 0, 0, 2, b'y', b'o']).await.unwrap();
-    new.flush().await.unwrap();
-    ada.expect(Event::Disconnected(device)).await;
+#[tokio::test]
+async fn a_device_that_begins_anew_after_its_last_stream_has_ended_is_met_anew() {
+    let (mut ada, mut eve, stream) = twice().await;
+    end(stream).await;
+    let mut new = open(&mut eve.controls[1], &ada, 2).await;
+    say(&mut new, b"yo").await;
+    ada.expect(Event::Disconnected(eve.device)).await;
+
+    // In the session after that its number is taken as the first one was.
+    let mut again = stranger(9);
+    let mut control = again.behaviour().new_control();
+    dial(&mut again, &ada);
+    let _again = drive(again);
+    ada.expect(Event::Connected(eve.device)).await;
+    let mut stream = open(&mut control, &ada, 2).await;
+    say(&mut stream, b"yo").await;
+    ada.expect(Event::Received(eve.device, b"yo".to_vec())).await;
+}
+
+#[tokio::test]
+async fn a_device_that_moves_its_stream_is_not_met_anew() {
+    let (mut ada, mut eve, stream) = twice().await;
+    end(stream).await;
+    let mut moved = open(&mut eve.controls[1], &ada, 1).await;
+    say(&mut moved, b"yo").await;
+    ada.expect(Event::Received(eve.device, b"yo".to_vec())).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_does_not_say_its_session_in_time_is_given_up_alone() {
+    let (mut ada, mut eve, stream) = twice().await;
+    end(stream).await;
+    let peer = peer_of(&ada.device).unwrap();
+    let mut mute = eve.controls[1].open_stream(peer, SYNC).await.unwrap();
+    mute.write_all(&[0; 7]).await.unwrap();
+    mute.flush().await.unwrap();
+    let given_up = timeout(DEADLINE, mute.read(&mut [0])).await.unwrap();
+    assert!(!matches!(given_up, Ok(1..)), "{given_up:?}");
+    let mut other = open(&mut eve.controls[1], &ada, 1).await;
+    say(&mut other, b"yo").await;
+    ada.expect(Event::Received(eve.device, b"yo".to_vec())).await;
 }
 
 /// Runs a swarm until it is dropped.
