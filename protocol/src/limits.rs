@@ -21,6 +21,9 @@ pub const ENVELOPE_EDITS_MAX: usize = 100;
 /// Blocks in one envelope's update: placing one among others costs time for each of them.
 pub const UPDATE_BLOCKS_MAX: usize = 4096;
 
+/// Bytes of one part of a snapshot at rest: as an envelope, so that records are of one size.
+pub const SNAPSHOT_PART_BYTES_MAX: usize = 256 * 1024;
+
 /// Bytes of one roster statement; an epoch for 255 devices fits.
 pub const STATEMENT_BYTES_MAX: usize = 64 * 1024;
 

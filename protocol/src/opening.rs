@@ -48,8 +48,8 @@ impl Replicator {
     /// Takes everything the store remembers.
     pub(crate) fn opened(&mut self, page: Result<Page, StoreFailure>) {
         let (locals, statements, heads) = match page {
-            Ok(Page::Opening { locals, statements, heads }) => (locals, statements, heads),
-            Ok(Page::Envelopes { .. }) => return self.fail_opening("the store gave another page"),
+            Ok(Page::Opening { locals, statements, heads, .. }) => (locals, statements, heads),
+            Ok(_) => return self.fail_opening("the store gave another page"),
             Err(failure) => return self.fail_opening(&failure.to_string()),
         };
         if locals.is_empty() && statements.is_empty() && heads.is_empty() {

@@ -499,7 +499,7 @@ impl Replicator {
                 }
                 next
             }
-            Ok(Page::Opening { .. }) | Err(_) => {
+            Ok(_) | Err(_) => {
                 self.drop_counted("unreadable document page");
                 None
             }

@@ -48,6 +48,32 @@ pub enum Record {
         /// At most `limits::ENVELOPE_BYTES_MAX`.
         bytes: Vec<u8>,
     },
+    /// A piece of the state of a document, written before the `Snapshot` that makes it count.
+    SnapshotPart {
+        /// Of which document.
+        document: DocumentKey,
+        /// Of which snapshot of it; what belongs to one below the greatest that counts does not.
+        number: u64,
+        /// Its place among the parts, from 0; the last one written at a place holds.
+        part: u32,
+        /// At most `limits::SNAPSHOT_PART_BYTES_MAX`.
+        bytes: Vec<u8>,
+    },
+    /// The state of a document that stands for the beginnings of its logs: from now on the envelopes
+    /// that it covers are forgotten, and so is the snapshot before.
+    Snapshot {
+        /// The entity whose document it is.
+        entity: EntityId,
+        /// The document.
+        document: DocumentKey,
+        /// Greater than that of any snapshot of it before.
+        number: u64,
+        /// How many parts it has.
+        parts: u32,
+        /// How much of each log it covers: at least what the one before did. At most
+        /// `limits::FRAME_LOGS_MAX`.
+        covers: Vec<(LogId, LogHead)>,
+    },
     /// A small value of this device alone; the last one written under a key holds.
     Local {
         /// At most `limits::LOCAL_KEY_BYTES_MAX`.
@@ -84,6 +110,13 @@ pub enum Query {
         /// first written is given.
         except: Vec<EnvelopeHash>,
     },
+    /// A part of the snapshot of a document that counts. Answered by `Page::SnapshotPart`.
+    SnapshotPart {
+        /// Of which document.
+        document: DocumentKey,
+        /// Which one, from 0.
+        part: u32,
+    },
     /// Envelopes of all logs of a document, of all branches, in the order in which they were written.
     /// Answered by `Page::Envelopes`.
     Document {
@@ -108,7 +141,11 @@ pub enum Page {
         /// Every log with its entity and its head, sorted by log. Of a forked log only the length
         /// is of use: the store does not know which branch counts.
         heads: Vec<(EntityId, LogId, LogHead)>,
+        /// Every snapshot that counts, sorted by document.
+        snapshots: Vec<Snapshot>,
     },
+    /// Answers `Query::SnapshotPart`, with nothing where there is none.
+    SnapshotPart(Option<Vec<u8>>),
     /// Answers `Query::Log` and `Query::Document`.
     Envelopes {
         /// The envelopes' bytes as they were written.
@@ -116,6 +153,21 @@ pub enum Page {
         /// Where to go on (`Query::Document::after`), or `None` at the end.
         next: Option<u64>,
     },
+}
+
+/// A snapshot that counts, as `Record::Snapshot` wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Snapshot {
+    /// The document.
+    pub document: DocumentKey,
+    /// The entity whose document it is.
+    pub entity: EntityId,
+    /// Which one it is.
+    pub number: u64,
+    /// How many parts it has.
+    pub parts: u32,
+    /// How much of each log it covers.
+    pub covers: Vec<(LogId, LogHead)>,
 }
 
 /// Why the store could not do what was asked. Nothing of the batch counts as written.

@@ -141,6 +141,27 @@ impl Catalog {
                 }
                 counts
             }
+            Record::SnapshotPart { document, number, part, .. } => {
+                let counts = *number >= self.snapshot_number(changes, *document)?;
+                counts
+                    && self.note_single(
+                        changes,
+                        keys::part(&self.keys, *document, *number, *part),
+                        row,
+                        Rule::Last,
+                    )?
+            }
+            Record::Snapshot { entity, document, number, covers, .. } => {
+                let key = keys::snapshot(&self.keys, *document);
+                let counts = self.note_single(changes, key, row, Rule::Last)?;
+                if counts {
+                    self.drop_parts_below(changes, *document, *number)?;
+                    for (log, head) in covers {
+                        self.cover(changes, *entity, log, *head)?;
+                    }
+                }
+                counts
+            }
         };
         changes.next_order = changes.next_order.max(order.saturating_add(1));
         let file = self.file(changes, at.file);
@@ -301,6 +322,9 @@ impl Catalog {
         sequence: u64,
         row: Row,
     ) -> Result<bool, StoreError> {
+        if sequence <= self.base(changes, log)? {
+            return Ok(false);
+        }
         let held = self.at_position(changes, log, sequence)?;
         if let Some(twin) = held.iter().find(|held| held.hash == row.hash) {
             if twin.order <= row.order {
@@ -314,6 +338,77 @@ impl Catalog {
         let row = Row { hash: None, ..row };
         changes.put(keys::document_entry(&self.keys, log.document, row.order), row.encode());
         Ok(true)
+    }
+
+    // -- snapshots ----------------------------------------------------------------------------
+
+    /// The number of the snapshot of a document that counts, or 0.
+    fn snapshot_number(&self, changes: &Changes, document: DocumentKey) -> Result<u64, StoreError> {
+        self.number(changes, &keys::snapshot_number(&self.keys, document))
+    }
+
+    /// How much of a log is covered by the snapshot of its document.
+    fn base(&self, changes: &Changes, log: &LogId) -> Result<u64, StoreError> {
+        self.number(changes, &keys::base(&self.keys, log))
+    }
+
+    fn number(&self, changes: &Changes, key: &[u8]) -> Result<u64, StoreError> {
+        let Some(value) = self.value(changes, key)? else { return Ok(0) };
+        Reader::new(&value).u64().map_err(malformed)
+    }
+
+    fn drop_parts_below(
+        &self,
+        changes: &mut Changes,
+        document: DocumentKey,
+        number: u64,
+    ) -> Result<(), StoreError> {
+        let end = keys::part(&self.keys, document, number, 0);
+        let prefix = keys::parts(&self.keys, document);
+        for (key, row) in self.held(changes, &prefix)? {
+            if key < end {
+                self.bury(changes, row.at);
+                changes.rows.insert(key, None);
+            }
+        }
+        changes.put(keys::snapshot_number(&self.keys, document), number.to_be_bytes().to_vec());
+        Ok(())
+    }
+
+    /// Forgets the envelopes of a log up to a head that a snapshot covers.
+    fn cover(
+        &self,
+        changes: &mut Changes,
+        entity: EntityId,
+        log: &LogId,
+        head: LogHead,
+    ) -> Result<(), StoreError> {
+        let end = keys::log_at(&self.keys, log, head.sequence.saturating_add(1));
+        for (key, row) in self.held(changes, &keys::log(&self.keys, log))? {
+            if key < end {
+                self.bury(changes, row.at);
+                changes.rows.insert(key, None);
+                changes.rows.insert(keys::document_entry(&self.keys, log.document, row.order), None);
+            }
+        }
+        changes.put(keys::base(&self.keys, log), head.sequence.to_be_bytes().to_vec());
+        let key = keys::head(&self.keys, log);
+        let held = self.value(changes, &key)?.map(|value| keys::decode_head(&value).map_err(malformed));
+        if held.transpose()?.is_none_or(|(_, _, held)| held.sequence <= head.sequence) {
+            changes.put(key, keys::encode_head(&(entity, *log, head)));
+            self.raise_head(changes, entity, log, head.sequence.saturating_add(1))?;
+        }
+        Ok(())
+    }
+
+    /// Where a part of the snapshot that counts lies.
+    pub(crate) fn part(&self, document: DocumentKey, part: u32) -> Result<Option<Row>, StoreError> {
+        let changes = self.changes();
+        let number = self.snapshot_number(&changes, document)?;
+        if number == 0 {
+            return Ok(None);
+        }
+        self.row(&changes, &keys::part(&self.keys, document, number, part))
     }
 
     /// Moves the head of a log on as far as its run is unbroken, after `sequence` was noted.
@@ -353,17 +448,22 @@ impl Catalog {
 
     /// All that is held at one position of a log, in the order written; more than one is a fork.
     fn at_position(&self, changes: &Changes, log: &LogId, sequence: u64) -> Result<Vec<Row>, StoreError> {
-        let prefix = keys::log_at(&self.keys, log, sequence);
-        let committed = self.index.rows(prefix.clone(), prefix.clone()).collect::<Result<Vec<_>, _>>()?;
+        let held = self.held(changes, &keys::log_at(&self.keys, log, sequence))?;
+        Ok(held.into_iter().map(|(_, row)| row).collect())
+    }
+
+    /// The rows under a prefix as they are with these changes, in order.
+    fn held(&self, changes: &Changes, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        let committed = self.index.rows(prefix.to_vec(), prefix.to_vec()).collect::<Result<Vec<_>, _>>()?;
         let mut found: BTreeMap<Vec<u8>, Vec<u8>> = committed.into_iter().collect();
-        let changed = changes.rows.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
+        let changed = changes.rows.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
         for (key, value) in changed {
             match value {
                 Some(value) => found.insert(key.clone(), value.clone()),
                 None => found.remove(key),
             };
         }
-        found.values().map(|value| Row::decode(value).map_err(malformed)).collect()
+        found.into_iter().map(|(key, value)| Ok((key, Row::decode(&value).map_err(malformed)?))).collect()
     }
 
     fn row(&self, changes: &Changes, key: &[u8]) -> Result<Option<Row>, StoreError> {

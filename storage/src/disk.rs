@@ -10,8 +10,8 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fourword_protocol::ids::EnvelopeHash;
-use fourword_protocol::record::{Batch, Page, Query, Record};
+use fourword_protocol::ids::{DocumentKey, EnvelopeHash};
+use fourword_protocol::record::{Batch, Page, Query, Record, Snapshot};
 
 use crate::catalog::{Catalog, Changes};
 use crate::journal::entry::{encode, place};
@@ -211,7 +211,24 @@ impl DiskStore {
             }
         }
         locals.sort();
-        Ok(Page::Opening { locals, statements, heads: self.catalog.heads()? })
+        let mut snapshots = Vec::new();
+        for row in self.catalog.in_order(keys::SNAPSHOTS)? {
+            let Record::Snapshot { entity, document, number, parts, covers } = read_row(&mut reading, &row)?
+            else {
+                return Err(misplaced());
+            };
+            snapshots.push(Snapshot { document, entity, number, parts, covers });
+        }
+        snapshots.sort();
+        Ok(Page::Opening { locals, statements, heads: self.catalog.heads()?, snapshots })
+    }
+
+    fn snapshot_part(&self, document: DocumentKey, part: u32) -> Result<Page, StoreError> {
+        let Some(row) = self.catalog.part(document, part)? else { return Ok(Page::SnapshotPart(None)) };
+        match read_row(&mut Reading::new(&self.journal, &self.keys), &row)? {
+            Record::SnapshotPart { bytes, .. } => Ok(Page::SnapshotPart(Some(bytes))),
+            _ => Err(misplaced()),
+        }
     }
 
     /// Reads envelopes at rising numbers; of several at one number the first that is not among
@@ -263,6 +280,7 @@ impl Store for DiskStore {
             Query::Document { document, after, bytes_max } => {
                 self.envelopes(self.catalog.document(*document, *after), *bytes_max, &[])
             }
+            Query::SnapshotPart { document, part } => self.snapshot_part(*document, *part),
         };
         page.inspect_err(|error| self.distrust_if_damaged(error))
     }

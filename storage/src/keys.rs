@@ -9,6 +9,10 @@
 //! | `l` name(log) sequence (8) order (8)         | row with the envelope's hash            |
 //! | `d` name(document) order (8)                 | row                                     |
 //! | `h` name(log)                                | entity, log, head                       |
+//! | `w` name(document)                           | row of the snapshot that counts         |
+//! | `n` name(document)                           | its number                              |
+//! | `p` name(document) number (8) part (4)       | row                                     |
+//! | `b` name(log)                                | how much of it the snapshot covers      |
 //!
 //! A name is a keyed hash of 16 bytes; every value is sealed under its key. So the index shows
 //! how many there are of each, and nothing else. Integers are big-endian, so that keys sort.
@@ -24,13 +28,14 @@ use crate::journal::entry::Entry;
 use crate::sealing::HomeKeys;
 
 /// Raised when the rows change their meaning; an index of another version is made anew.
-pub(crate) const LAYOUT: u32 = 1;
+pub(crate) const LAYOUT: u32 = 2;
 
 pub(crate) const META: &[u8] = b"v";
 pub(crate) const FILES: &[u8] = b"f";
 pub(crate) const STATEMENTS: &[u8] = b"s";
 pub(crate) const LOCALS: &[u8] = b"k";
 pub(crate) const HEADS: &[u8] = b"h";
+pub(crate) const SNAPSHOTS: &[u8] = b"w";
 
 pub(crate) fn file(number: u32) -> Vec<u8> {
     [FILES, &number.to_be_bytes()].concat()
@@ -68,11 +73,35 @@ pub(crate) fn head(keys: &HomeKeys, log: &LogId) -> Vec<u8> {
     named(keys, b'h', &log_parts(log, &log.incarnation.0.to_be_bytes()))
 }
 
+pub(crate) fn snapshot(keys: &HomeKeys, document: DocumentKey) -> Vec<u8> {
+    named(keys, b'w', &[&document.0])
+}
+
+pub(crate) fn snapshot_number(keys: &HomeKeys, document: DocumentKey) -> Vec<u8> {
+    named(keys, b'n', &[&document.0])
+}
+
+pub(crate) fn parts(keys: &HomeKeys, document: DocumentKey) -> Vec<u8> {
+    named(keys, b'p', &[&document.0])
+}
+
+pub(crate) fn part(keys: &HomeKeys, document: DocumentKey, number: u64, part: u32) -> Vec<u8> {
+    [parts(keys, document).as_slice(), &number.to_be_bytes(), &part.to_be_bytes()].concat()
+}
+
+pub(crate) fn base(keys: &HomeKeys, log: &LogId) -> Vec<u8> {
+    named(keys, b'b', &log_parts(log, &log.incarnation.0.to_be_bytes()))
+}
+
 /// The rows that say where an entry lies.
 pub(crate) fn rows_of(keys: &HomeKeys, entry: &Entry) -> Vec<Vec<u8>> {
     match &entry.record {
         Record::Statement { entity, id, .. } => vec![statement(keys, *entity, *id)],
         Record::Local { key, .. } => vec![local(keys, key)],
+        Record::Snapshot { document, .. } => vec![snapshot(keys, *document)],
+        Record::SnapshotPart { document, number, part: at, .. } => {
+            vec![part(keys, *document, *number, *at)]
+        }
         Record::Envelope { log, sequence, .. } => vec![
             log_entry(keys, log, *sequence, entry.order),
             document_entry(keys, log.document, entry.order),

@@ -25,7 +25,8 @@ mod rewrite;
 mod sealing;
 
 use fourword_protocol::limits::{
-    BATCH_RECORDS_MAX, ENVELOPE_BYTES_MAX, LOCAL_KEY_BYTES_MAX, LOCAL_VALUE_BYTES_MAX, STATEMENT_BYTES_MAX,
+    BATCH_RECORDS_MAX, ENVELOPE_BYTES_MAX, FRAME_LOGS_MAX, LOCAL_KEY_BYTES_MAX, LOCAL_VALUE_BYTES_MAX,
+    SNAPSHOT_PART_BYTES_MAX, STATEMENT_BYTES_MAX,
 };
 use fourword_protocol::record::{Batch, Page, Query, Record};
 
@@ -49,6 +50,9 @@ pub trait Store: Send {
     /// sequence and gives the envelope first written at each; `next` is then the last sequence
     /// given. A document is read in the order written and gives all branches of a fork; `next` is a
     /// position that stays the same over restarts.
+    ///
+    /// What a snapshot covers is no more: it is not given, and writing it again changes nothing. A
+    /// head that lies in it is the one that the snapshot names.
     fn read(&self, query: &Query) -> Result<Page, StoreError>;
 }
 
@@ -75,6 +79,10 @@ fn flaw(record: &Record) -> Option<String> {
         Record::Statement { bytes, .. } => over("a statement", bytes.len(), STATEMENT_BYTES_MAX),
         Record::Envelope { sequence: 0, .. } => Some("an envelope has sequence 0; they count from 1".into()),
         Record::Envelope { bytes, .. } => over("an envelope", bytes.len(), ENVELOPE_BYTES_MAX),
+        Record::SnapshotPart { bytes, .. } => over("a part", bytes.len(), SNAPSHOT_PART_BYTES_MAX),
+        Record::Snapshot { number: 0, .. } => Some("a snapshot has number 0; they count from 1".into()),
+        Record::Snapshot { covers, .. } => (covers.len() > FRAME_LOGS_MAX)
+            .then(|| format!("a snapshot covers {} logs; at most {FRAME_LOGS_MAX} are kept", covers.len())),
         Record::Local { key, value } => over("a key", key.kind.len() + key.of.len(), LOCAL_KEY_BYTES_MAX)
             .or_else(|| over("a value", value.as_ref().map_or(0, Vec::len), LOCAL_VALUE_BYTES_MAX)),
     }

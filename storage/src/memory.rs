@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fourword_protocol::ids::{DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
-use fourword_protocol::record::{Batch, LocalKey, Page, Query, Record};
+use fourword_protocol::record::{Batch, LocalKey, Page, Query, Record, Snapshot};
 
 use crate::page::Gathering;
 use crate::{Cause, Store, StoreError, check};
@@ -108,6 +108,9 @@ impl Store for MemoryStore {
             Query::Document { document, after, bytes_max } => {
                 self.durable.document(*document, *after, *bytes_max)
             }
+            Query::SnapshotPart { document, part } => {
+                Page::SnapshotPart(self.durable.snapshot_part(*document, *part))
+            }
         })
     }
 }
@@ -131,6 +134,11 @@ struct Contents {
     /// The orders of what is held at each position of each log; more than one is a fork.
     logs: BTreeMap<LogId, BTreeMap<u64, Vec<u64>>>,
     documents: BTreeMap<DocumentKey, BTreeSet<u64>>,
+    snapshots: BTreeMap<DocumentKey, Snapshot>,
+    /// By document, snapshot and place.
+    parts: BTreeMap<(DocumentKey, u64, u32), Vec<u8>>,
+    /// What snapshots cover.
+    bases: BTreeMap<LogId, (EntityId, LogHead)>,
 }
 
 impl Contents {
@@ -151,11 +159,46 @@ impl Contents {
                 Record::Envelope { entity, log, sequence, hash, bytes } => {
                     self.keep(log, sequence, Held { entity, hash, bytes });
                 }
+                Record::SnapshotPart { document, number, part, bytes } => {
+                    if self.snapshots.get(&document).is_none_or(|snapshot| number >= snapshot.number) {
+                        self.parts.insert((document, number, part), bytes);
+                    }
+                }
+                Record::Snapshot { entity, document, number, parts, covers } => {
+                    self.fold(Snapshot { document, entity, number, parts, covers });
+                }
             }
         }
     }
 
+    fn fold(&mut self, snapshot: Snapshot) {
+        let Snapshot { document, entity, number, ref covers, .. } = snapshot;
+        self.parts.retain(|(of, part_of, _), _| *of != document || *part_of >= number);
+        for (log, head) in covers {
+            self.bases.insert(*log, (entity, *head));
+            let positions = self.logs.entry(*log).or_default();
+            let kept = positions.split_off(&head.sequence.saturating_add(1));
+            for order in std::mem::replace(positions, kept).into_values().flatten() {
+                self.envelopes.remove(&order);
+                self.documents.entry(document).or_default().remove(&order);
+            }
+        }
+        self.snapshots.insert(document, snapshot);
+    }
+
+    fn snapshot_part(&self, document: DocumentKey, part: u32) -> Option<Vec<u8>> {
+        let number = self.snapshots.get(&document)?.number;
+        self.parts.get(&(document, number, part)).cloned()
+    }
+
+    fn base(&self, log: &LogId) -> u64 {
+        self.bases.get(log).map_or(0, |(_, head)| head.sequence)
+    }
+
     fn keep(&mut self, log: LogId, sequence: u64, envelope: Held) {
+        if sequence <= self.base(&log) {
+            return;
+        }
         let at = self.logs.entry(log).or_default().entry(sequence).or_default();
         if at.iter().filter_map(|order| self.envelopes.get(order)).any(|held| held.hash == envelope.hash) {
             return;
@@ -172,8 +215,12 @@ impl Contents {
 
     fn opening(&self) -> Page {
         let heads = self.logs.iter().filter_map(|(log, positions)| {
-            let unbroken = (1..).zip(positions).take_while(|(expected, (sequence, _))| expected == *sequence);
-            let (sequence, (_, orders)) = unbroken.last()?;
+            let from = self.base(log).saturating_add(1);
+            let unbroken =
+                (from..).zip(positions).take_while(|(expected, (sequence, _))| expected == *sequence);
+            let Some((sequence, (_, orders))) = unbroken.last() else {
+                return self.bases.get(log).map(|(entity, head)| (*entity, *log, *head));
+            };
             let held = self.first_at(orders)?;
             Some((held.entity, *log, LogHead { sequence, hash: held.hash }))
         });
@@ -181,6 +228,7 @@ impl Contents {
             locals: self.locals.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
             statements: self.statements.clone(),
             heads: heads.collect(),
+            snapshots: self.snapshots.values().cloned().collect(),
         }
     }
 

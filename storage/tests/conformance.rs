@@ -5,11 +5,12 @@
 mod fixture;
 
 use fixture::*;
-use fourword_protocol::ids::{DocumentKey, EntityId, LogHead};
+use fourword_protocol::ids::{DocumentKey, EntityId, Incarnation, LogHead, LogId};
 use fourword_protocol::limits::{
-    BATCH_RECORDS_MAX, ENVELOPE_BYTES_MAX, LOCAL_KEY_BYTES_MAX, LOCAL_VALUE_BYTES_MAX, STATEMENT_BYTES_MAX,
+    BATCH_RECORDS_MAX, ENVELOPE_BYTES_MAX, FRAME_LOGS_MAX, LOCAL_KEY_BYTES_MAX, LOCAL_VALUE_BYTES_MAX,
+    SNAPSHOT_PART_BYTES_MAX, STATEMENT_BYTES_MAX,
 };
-use fourword_protocol::record::{Query, StoreFailure};
+use fourword_protocol::record::{Query, Snapshot, StoreFailure};
 use fourword_storage::{MemoryStore, Store};
 
 macro_rules! on_every_store {
@@ -51,10 +52,18 @@ on_every_store!(
     a_batch_touches_several_entities_at_once,
     what_no_query_could_give_back_is_refused_whole,
     the_largest_records_are_kept,
+    a_snapshot_stands_for_the_beginnings_of_logs,
+    a_later_snapshot_takes_the_place_of_the_one_before,
+    parts_without_their_snapshot_change_nothing,
+    what_a_snapshot_covers_is_not_kept_again,
+    a_head_goes_on_behind_what_a_snapshot_covers,
 );
 
 fn an_empty_store_answers_with_nothing(store: &mut dyn Store) {
-    assert_eq!(opening(store), Opening { locals: vec![], statements: vec![], heads: vec![] });
+    assert_eq!(
+        opening(store),
+        Opening { locals: vec![], statements: vec![], heads: vec![], snapshots: vec![] }
+    );
     assert_eq!(
         page(store, &Query::Log { log: log(1, 1), after: 0, bytes_max: 10, except: Vec::new() }),
         (vec![], None)
@@ -64,7 +73,10 @@ fn an_empty_store_answers_with_nothing(store: &mut dyn Store) {
     store.write(&[]).unwrap();
     put(store, []);
     put(store, [forgotten("never")]);
-    assert_eq!(opening(store), Opening { locals: vec![], statements: vec![], heads: vec![] });
+    assert_eq!(
+        opening(store),
+        Opening { locals: vec![], statements: vec![], heads: vec![], snapshots: vec![] }
+    );
 }
 
 fn statements_come_back_in_the_order_written_and_once(store: &mut dyn Store) {
@@ -195,6 +207,9 @@ fn what_no_query_could_give_back_is_refused_whole(store: &mut dyn Store) {
         statement(1, &vec![0; STATEMENT_BYTES_MAX + 1]),
         envelope(log(1, 1), 1, &vec![0; ENVELOPE_BYTES_MAX + 1]),
         envelope(log(1, 1), 0, b"no such position"),
+        part(1, 1, 0, &vec![0; SNAPSHOT_PART_BYTES_MAX + 1]),
+        snapshot(1, 0, 1, &[]),
+        snapshot(1, 1, 1, &vec![(log(1, 1), head(1, b"")); FRAME_LOGS_MAX + 1]),
         local("k", &vec![0; LOCAL_VALUE_BYTES_MAX + 1]),
         local(&"k".repeat(LOCAL_KEY_BYTES_MAX + 1), b"v"),
     ];
@@ -216,7 +231,76 @@ fn the_largest_records_are_kept(store: &mut dyn Store) {
     assert_eq!(whole_log(store, log(1, 1), 1), [large]);
     assert_eq!(opening(store).statements[0].2.len(), STATEMENT_BYTES_MAX);
     assert_eq!(value(store, "k").unwrap().len(), LOCAL_VALUE_BYTES_MAX);
+    let covers: Vec<_> = (0..FRAME_LOGS_MAX as u64)
+        .map(|n| (LogId { incarnation: Incarnation(n), ..log(2, 1) }, head(1, b"one")))
+        .collect();
+    put(store, [part(2, 1, 0, &vec![7; SNAPSHOT_PART_BYTES_MAX]), snapshot(2, 1, 1, &covers)]);
+    assert_eq!(snapshot_parts(store, 2), [vec![7; SNAPSHOT_PART_BYTES_MAX]]);
+    assert_eq!(opening(store).snapshots[0].covers, covers);
     let long = "k".repeat(LOCAL_KEY_BYTES_MAX);
     put(store, vec![local(&long, b"v"); BATCH_RECORDS_MAX]);
     assert_eq!(value(store, &long), Some(b"v".to_vec()));
+}
+
+fn a_snapshot_stands_for_the_beginnings_of_logs(store: &mut dyn Store) {
+    let all: Vec<Vec<u8>> = (1..=6).map(|n| vec![n; 300]).collect();
+    for (sequence, bytes) in (1..).zip(&all) {
+        put(store, [envelope(log(1, 1), sequence, bytes), envelope(log(1, 2), sequence, bytes)]);
+    }
+    put(store, [part(1, 1, 0, b"state"), part(1, 1, 1, b" of it")]);
+    let covers = [(log(1, 1), head(4, &all[3])), (log(1, 2), head(6, &all[5]))];
+    put(store, [snapshot(1, 1, 2, &covers)]);
+    let opened = opening(store);
+    assert_eq!(opened.heads.iter().map(|(_, _, head)| head.sequence).collect::<Vec<_>>(), [6, 6]);
+    let held = Snapshot {
+        document: DocumentKey([1; 32]),
+        entity: EntityId([0xee; 32]),
+        number: 1,
+        parts: 2,
+        covers: covers.to_vec(),
+    };
+    assert_eq!(opened.snapshots, [held]);
+    assert_eq!(snapshot_parts(store, 1), [&b"state"[..], b" of it"]);
+    assert_eq!(whole_log(store, log(1, 1), 1000), all[4..]);
+    assert_eq!(whole_document(store, 1, 1000), all[4..]);
+    assert_eq!(whole_log(store, log(1, 2), 1000), Vec::<Vec<u8>>::new());
+}
+
+fn a_later_snapshot_takes_the_place_of_the_one_before(store: &mut dyn Store) {
+    for sequence in 1..=3 {
+        put(store, [envelope(log(1, 1), sequence, &[sequence as u8])]);
+    }
+    put(store, [part(1, 1, 0, b"one"), part(1, 1, 1, b"more")]);
+    put(store, [snapshot(1, 1, 2, &[(log(1, 1), head(1, &[1]))])]);
+    put(store, [part(1, 2, 0, b"two")]);
+    assert_eq!(snapshot_parts(store, 1), [&b"one"[..], b"more"], "nothing counts before its snapshot");
+    put(store, [snapshot(1, 2, 1, &[(log(1, 1), head(3, &[3]))])]);
+    put(store, [part(1, 1, 0, b"late")]);
+    assert_eq!(snapshot_parts(store, 1), [b"two"]);
+    assert_eq!(whole_log(store, log(1, 1), 1000), Vec::<Vec<u8>>::new());
+    assert_eq!(opening(store).heads[0].2, head(3, &[3]));
+}
+
+fn parts_without_their_snapshot_change_nothing(store: &mut dyn Store) {
+    put(store, [envelope(log(1, 1), 1, b"kept"), part(1, 1, 0, b"begun"), part(1, 1, 1, b"and left")]);
+    assert_eq!(snapshot_parts(store, 1), Vec::<Vec<u8>>::new());
+    assert_eq!(opening(store).snapshots, []);
+    put(store, [part(1, 1, 0, b"begun anew"), snapshot(1, 1, 1, &[(log(1, 1), head(1, b"kept"))])]);
+    assert_eq!(snapshot_parts(store, 1)[0], b"begun anew", "the last one written at a place holds");
+}
+
+fn what_a_snapshot_covers_is_not_kept_again(store: &mut dyn Store) {
+    put(store, [part(1, 1, 0, b"state"), snapshot(1, 1, 1, &[(log(1, 1), head(2, b"two"))])]);
+    put(store, [envelope(log(1, 1), 1, b"one"), envelope(log(1, 1), 2, b"other")]);
+    assert_eq!(whole_document(store, 1, 1000), Vec::<Vec<u8>>::new());
+    assert_eq!(opening(store).heads[0].2, head(2, b"two"));
+}
+
+fn a_head_goes_on_behind_what_a_snapshot_covers(store: &mut dyn Store) {
+    put(store, [envelope(log(1, 1), 4, b"four"), envelope(log(1, 1), 5, b"five")]);
+    put(store, [part(1, 1, 0, b"state"), snapshot(1, 1, 1, &[(log(1, 1), head(3, b"three"))])]);
+    assert_eq!(opening(store).heads[0].2, head(5, b"five"));
+    put(store, [envelope(log(1, 1), 6, b"six")]);
+    assert_eq!(opening(store).heads[0].2, head(6, b"six"));
+    assert_eq!(whole_log(store, log(1, 1), 1000), [&b"four"[..], b"five", b"six"]);
 }

@@ -4,6 +4,7 @@
 
 mod fixture;
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use fixture::*;
@@ -11,6 +12,32 @@ use fourword_protocol::record::Record;
 use fourword_storage::{DiskStore, MemoryStore, Store};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// What a document's snapshot covers grows, as the machine sees to.
+type Covered = BTreeMap<u8, (u64, BTreeMap<u8, u64>)>;
+
+/// A snapshot of a document that covers at least what the one before did.
+fn fold(random: &mut ChaCha8Rng, covered: &mut Covered) -> Vec<Record> {
+    let document = (random.next_u32() % 3) as u8;
+    let (number, logs) = covered.entry(document).or_default();
+    *number += 1;
+    let covers: Vec<_> = (0..2)
+        .map(|device| {
+            let sequence = logs.entry(device).or_insert(0);
+            *sequence += u64::from(random.next_u32() % 4);
+            (log(document, device), head(*sequence, &[document, device]))
+        })
+        .filter(|(_, head)| head.sequence > 0)
+        .collect();
+    let parts = random.next_u32() % 3 + 1;
+    let mut records: Vec<Record> =
+        (0..parts).map(|at| part(document, *number, at, &[at as u8; 200])).collect();
+    // A crash may come before what makes the parts count.
+    if !random.next_u32().is_multiple_of(4) {
+        records.push(snapshot(document, *number, parts, &covers));
+    }
+    records
+}
 
 fn record(random: &mut ChaCha8Rng) -> Record {
     let mut below = |n: u32| random.next_u32() % n;
@@ -32,6 +59,11 @@ fn assert_equal(disk: &DiskStore, memory: &MemoryStore, seed: u64, step: u32) {
                 (whole_document(disk, document, bytes_max), whole_document(memory, document, bytes_max));
             assert_eq!(left, right, "seed {seed}, step {step}");
         }
+        assert_eq!(
+            snapshot_parts(disk, document),
+            snapshot_parts(memory, document),
+            "seed {seed}, step {step}"
+        );
         for device in 0..2 {
             let log = log(document, device);
             assert_eq!(whole_log(disk, log, 400), whole_log(memory, log, 400), "seed {seed}, step {step}");
@@ -47,11 +79,16 @@ fn disk_and_memory_stay_equal_under_random_writes_and_restarts() {
         let home = tempfile::tempdir().unwrap();
         let home = home.path();
         let (mut disk, mut memory) = (open_small(home), MemoryStore::new());
+        let mut covered = Covered::new();
         for step in 0..80 {
             let batches: Vec<_> = (0..random.next_u32() % 4)
                 .map(|id| {
                     let records = (0..random.next_u32() % 5).map(|_| record(&mut random));
-                    batch(u64::from(id), records.collect::<Vec<_>>())
+                    let mut records: Vec<_> = records.collect();
+                    if random.next_u32().is_multiple_of(8) {
+                        records.extend(fold(&mut random, &mut covered));
+                    }
+                    batch(u64::from(id), records)
                 })
                 .collect();
             disk.write(&batches).unwrap();

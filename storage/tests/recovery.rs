@@ -277,6 +277,32 @@ fn a_home_that_cannot_be_made_is_refused_in_words() {
 }
 
 #[test]
+fn what_snapshots_cover_gives_its_room_back_and_stays_covered_when_all_is_read_anew() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let mut store = open_small(home);
+    let mut sequence = 0;
+    for number in 1..=20 {
+        for _ in 0..20 {
+            sequence += 1;
+            put(&mut store, [envelope(log(9, 9), sequence, &[number as u8; 700])]);
+        }
+        let covers = [(log(9, 9), head(sequence, &[number as u8; 700]))];
+        put(&mut store, [part(9, number, 0, &[number as u8; 100])]);
+        put(&mut store, [snapshot(9, number, 1, &covers)]);
+    }
+    put(&mut store, [envelope(log(9, 9), sequence + 1, b"next")]);
+    drop(store);
+    let bytes: u64 = journal_files(home).iter().map(|file| fs::metadata(file).unwrap().len()).sum();
+    assert!(bytes < 30_000, "{bytes} bytes are left of 300,000");
+    fs::remove_dir_all(home.join("index")).unwrap();
+    let store = open_store(home);
+    assert_eq!(whole_document(&store, 9, 1000), [b"next"]);
+    assert_eq!(snapshot_parts(&store, 9), [[20; 100]]);
+    assert!(opening(&store).heads.iter().any(|(_, of, at)| *of == log(9, 9) && at.sequence == sequence + 1));
+}
+
+#[test]
 fn files_with_little_left_alive_are_rewritten_and_nothing_is_lost() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();

@@ -42,7 +42,7 @@ impl Cluster {
     /// All that a node's home remembers.
     pub fn remembered(&self, name: &str) -> Remembered {
         match self.node(name).disk.store.read(&Query::Opening) {
-            Ok(Page::Opening { locals, statements, heads }) => Remembered { locals, statements, heads },
+            Ok(Page::Opening { locals, statements, heads, .. }) => Remembered { locals, statements, heads },
             other => panic!("{other:?}"),
         }
     }

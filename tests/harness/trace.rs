@@ -6,6 +6,7 @@
 use fourword_protocol::effect::Effect;
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::event::Event;
+use fourword_protocol::ids::{LogHead, LogId};
 use fourword_protocol::record::{Page, Record};
 use fourword_protocol::roster::Statement;
 use fourword_protocol::wire::Frame;
@@ -86,6 +87,10 @@ fn effect_in_words(effect: &Effect) -> String {
             let records = batch.records.iter().map(|record| match record {
                 Record::Statement { id, .. } => format!("statement {}", short(&id.0)),
                 Record::Envelope { bytes, .. } => envelope_in_words(bytes),
+                Record::SnapshotPart { number, part, .. } => format!("part {part} of snapshot {number}"),
+                Record::Snapshot { document, number, .. } => {
+                    format!("snapshot {number} of {}", short(&document.0))
+                }
                 Record::Local { key, .. } => key.kind.clone(),
             });
             format!("write {} [{}]", batch.id.0, records.collect::<Vec<_>>().join(" "))
@@ -149,7 +154,7 @@ impl Trace {
 
     fn page(&mut self, page: &Page) {
         match page {
-            Page::Opening { locals, statements, heads } => {
+            Page::Opening { locals, statements, heads, snapshots } => {
                 for (key, value) in locals {
                     self.bytes(key.kind.as_bytes());
                     self.bytes(&key.of);
@@ -160,7 +165,12 @@ impl Trace {
                     self.bytes(&log.document.0);
                     self.bytes(&head.hash.0);
                 });
+                snapshots.iter().for_each(|snapshot| {
+                    self.bytes(&snapshot.document.0);
+                    self.covers(snapshot.number, &snapshot.covers);
+                });
             }
+            Page::SnapshotPart(part) => self.bytes(part.as_deref().unwrap_or(b"none")),
             Page::Envelopes { envelopes, next } => {
                 self.bytes(format!("{next:?}").as_bytes());
                 envelopes.iter().for_each(|bytes| self.bytes(bytes));
@@ -192,9 +202,20 @@ impl Trace {
         }
     }
 
+    fn covers(&mut self, number: u64, covers: &[(LogId, LogHead)]) {
+        self.bytes(&number.to_be_bytes());
+        covers.iter().for_each(|(_, head)| self.bytes(&head.hash.0));
+    }
+
     fn record(&mut self, record: &Record) {
         match record {
-            Record::Statement { bytes, .. } | Record::Envelope { bytes, .. } => self.bytes(bytes),
+            Record::Statement { bytes, .. }
+            | Record::Envelope { bytes, .. }
+            | Record::SnapshotPart { bytes, .. } => self.bytes(bytes),
+            Record::Snapshot { document, number, covers, .. } => {
+                self.bytes(&document.0);
+                self.covers(*number, covers);
+            }
             Record::Local { key, value } => {
                 self.bytes(key.kind.as_bytes());
                 self.bytes(&key.of);

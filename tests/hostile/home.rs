@@ -22,7 +22,7 @@ fn home() -> Remembered {
 
 fn page(home: &Remembered) -> Page {
     let Remembered { locals, statements, heads } = home.clone();
-    Page::Opening { locals, statements, heads }
+    Page::Opening { locals, statements, heads, snapshots: Vec::new() }
 }
 
 /// A machine that was started and asked for its home.
@@ -84,10 +84,20 @@ fn a_damaged_or_missing_identity_is_never_replaced_by_a_new_one() {
 
 #[test]
 fn only_an_empty_home_gets_a_new_identity() {
-    let empty = Page::Opening { locals: Vec::new(), statements: Vec::new(), heads: Vec::new() };
+    let empty = Page::Opening {
+        locals: Vec::new(),
+        statements: Vec::new(),
+        heads: Vec::new(),
+        snapshots: Vec::new(),
+    };
     assert!(mints(&open(empty).1));
     let name = (LocalKey { kind: "name".into(), of: vec![1; 32] }, vec![2; 6]);
-    let rest = Page::Opening { locals: vec![name], statements: Vec::new(), heads: Vec::new() };
+    let rest = Page::Opening {
+        locals: vec![name],
+        statements: Vec::new(),
+        heads: Vec::new(),
+        snapshots: Vec::new(),
+    };
     assert!(!mints(&open(rest).1));
 }
 
@@ -174,5 +184,5 @@ fn no_stored_bytes_make_a_node_panic_when_it_opens_or_reads() {
 }
 
 fn page_of_another_kind() -> Page {
-    Page::Opening { locals: Vec::new(), statements: Vec::new(), heads: Vec::new() }
+    Page::Opening { locals: Vec::new(), statements: Vec::new(), heads: Vec::new(), snapshots: Vec::new() }
 }

@@ -185,7 +185,10 @@ fn tell(answers: &mpsc::Sender<Answer>, event: Event, bytes: usize, flush: Optio
 /// About what a batch takes in memory.
 fn size(batch: &Batch) -> usize {
     let records = batch.records.iter().map(|record| match record {
-        Record::Statement { bytes, .. } | Record::Envelope { bytes, .. } => bytes.len(),
+        Record::Statement { bytes, .. }
+        | Record::Envelope { bytes, .. }
+        | Record::SnapshotPart { bytes, .. } => bytes.len(),
+        Record::Snapshot { covers, .. } => size_of_val(covers.as_slice()),
         Record::Local { key, value } => key.of.len() + value.as_ref().map_or(0, Vec::len),
     });
     records.fold(0, |sum, bytes| sum.saturating_add(bytes))

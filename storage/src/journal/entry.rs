@@ -2,26 +2,33 @@
 //!
 //! Integers are big-endian; the last field goes on to the end. Statement (1): order, entity, id,
 //! bytes. Envelope (2): order, entity, document, device, incarnation, sequence, hash, bytes. Value
-//! (3): order, kind, key, value. Forgotten value (4): order, kind, key.
+//! (3): order, kind, key, value. Forgotten value (4): order, kind, key. Part of a snapshot (5): order,
+//! document, number, part, bytes. Snapshot (6): order, entity, document, number, parts, and for each
+//! log that it covers device, incarnation, sequence, hash.
 
 use fourword_protocol::bytes::{Malformed, Reader, Writer};
 use fourword_protocol::ids::{
-    DeviceKey, DocumentKey, EntityId, EnvelopeHash, Incarnation, LogId, StatementId,
+    DeviceKey, DocumentKey, EntityId, EnvelopeHash, Incarnation, LogHead, LogId, StatementId,
 };
-use fourword_protocol::limits::{ENVELOPE_BYTES_MAX, LOCAL_KEY_BYTES_MAX};
+use fourword_protocol::limits::{FRAME_LOGS_MAX, LOCAL_KEY_BYTES_MAX};
 use fourword_protocol::record::{LocalKey, Record};
 
 use super::Position;
 use super::frame::Frame;
 use crate::sealing::{HomeKeys, SEALING_BYTES};
 
-/// Bytes of one sealed record: the longest is an envelope of the largest size with its fields.
-pub(crate) const RECORD_BYTES_MAX: usize = ENVELOPE_BYTES_MAX + 1024 + SEALING_BYTES;
+/// Bytes of one sealed record: the longest is a snapshot that covers as many logs as may be.
+pub(crate) const RECORD_BYTES_MAX: usize = FRAME_LOGS_MAX * COVER_BYTES + 1024 + SEALING_BYTES;
+
+/// Bytes of one log that a snapshot covers.
+const COVER_BYTES: usize = 32 + 8 + 8 + 32;
 
 const STATEMENT: u8 = 1;
 const ENVELOPE: u8 = 2;
 const VALUE: u8 = 3;
 const FORGOTTEN: u8 = 4;
+const PART: u8 = 5;
+const SNAPSHOT: u8 = 6;
 
 /// A record and its place in the order in which all records of this store were written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +73,15 @@ pub(crate) fn encode(order: u64, record: &Record) -> Vec<u8> {
             writer.u8(ENVELOPE).raw(&entity.0).raw(&log.document.0).raw(&log.device.0);
             writer.u64(log.incarnation.0).u64(*sequence).raw(&hash.0).raw(bytes);
         }
+        Record::SnapshotPart { document, number, part, bytes } => {
+            writer.u8(PART).raw(&document.0).u64(*number).u32(*part).raw(bytes);
+        }
+        Record::Snapshot { entity, document, number, parts, covers } => {
+            writer.u8(SNAPSHOT).raw(&entity.0).raw(&document.0).u64(*number).u32(*parts);
+            for (log, head) in covers {
+                writer.raw(&log.device.0).u64(log.incarnation.0).u64(head.sequence).raw(&head.hash.0);
+            }
+        }
         Record::Local { key, value } => {
             writer.u8(if value.is_some() { VALUE } else { FORGOTTEN });
             writer.text(&key.kind).bytes(&key.of).raw(value.as_deref().unwrap_or_default());
@@ -105,6 +121,25 @@ impl Entry {
                 hash: EnvelopeHash(reader.array()?),
                 bytes: rest(&mut reader)?,
             },
+            PART => Record::SnapshotPart {
+                document: DocumentKey(reader.array()?),
+                number: reader.u64()?,
+                part: reader.u32()?,
+                bytes: rest(&mut reader)?,
+            },
+            SNAPSHOT => {
+                let entity = EntityId(reader.array()?);
+                let document = DocumentKey(reader.array()?);
+                let (number, parts) = (reader.u64()?, reader.u32()?);
+                let mut covers = Vec::new();
+                while reader.left() > 0 {
+                    let device = DeviceKey(reader.array()?);
+                    let log = LogId { document, device, incarnation: Incarnation(reader.u64()?) };
+                    let sequence = reader.u64()?;
+                    covers.push((log, LogHead { sequence, hash: EnvelopeHash(reader.array()?) }));
+                }
+                Record::Snapshot { entity, document, number, parts, covers }
+            }
             kind @ (VALUE | FORGOTTEN) => {
                 let word = reader.text(LOCAL_KEY_BYTES_MAX)?.to_owned();
                 let key = LocalKey { kind: word, of: reader.bytes(LOCAL_KEY_BYTES_MAX)?.to_vec() };
@@ -138,6 +173,14 @@ mod tests {
                 sequence: 8,
                 hash: EnvelopeHash([9; 32]),
                 bytes: vec![],
+            },
+            Record::SnapshotPart { document: log.document, number: 3, part: 4, bytes: vec![5; 6] },
+            Record::Snapshot {
+                entity: EntityId([4; 32]),
+                document: log.document,
+                number: 3,
+                parts: 5,
+                covers: vec![(log, LogHead { sequence: 8, hash: EnvelopeHash([9; 32]) })],
             },
             Record::Local { key: key.clone(), value: Some(vec![]) },
             Record::Local { key, value: None },

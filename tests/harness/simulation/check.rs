@@ -78,7 +78,7 @@ impl Checker {
             return Ok(());
         }
         match &h.event {
-            Event::Loaded(_, Ok(Page::Opening { locals, statements, heads })) => {
+            Event::Loaded(_, Ok(Page::Opening { locals, statements, heads, .. })) => {
                 self.wanted.insert(h.name.clone(), wanted::wanted(locals, heads));
                 self.opened((&h.name, c.node(&h.name).run), statements, heads, world);
             }
@@ -196,7 +196,7 @@ impl Checker {
                     self.members.insert((name.to_owned(), group));
                 }
             }
-            Record::Local { .. } => {}
+            Record::SnapshotPart { .. } | Record::Snapshot { .. } | Record::Local { .. } => {}
         }
         Ok(())
     }

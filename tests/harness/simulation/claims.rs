@@ -87,8 +87,10 @@ impl Claims {
             match effect {
                 Effect::Write(batch) => {
                     changed.content.extend(batch.records.iter().filter_map(|record| match record {
-                        Record::Envelope { entity, .. } | Record::Statement { entity, .. } => Some(*entity),
-                        Record::Local { .. } => None,
+                        Record::Envelope { entity, .. }
+                        | Record::Statement { entity, .. }
+                        | Record::Snapshot { entity, .. } => Some(*entity),
+                        Record::SnapshotPart { .. } | Record::Local { .. } => None,
                     }));
                 }
                 Effect::Send(_, bytes) => match Frame::decode(bytes) {

@@ -512,7 +512,7 @@ fn is_of_joining(record: &Record, enters: impl Fn(&EntityId) -> bool) -> bool {
     match record {
         Record::Local { key, .. } => kinds.contains(&key.kind.as_str()),
         Record::Statement { entity, .. } => enters(entity),
-        Record::Envelope { .. } => false,
+        Record::Envelope { .. } | Record::SnapshotPart { .. } | Record::Snapshot { .. } => false,
     }
 }
 
