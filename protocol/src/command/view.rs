@@ -220,8 +220,11 @@ pub struct DocumentSync {
     pub peers: Vec<PeerSync>,
     /// What came and waits here, by what it waits for, in words for people.
     pub waiting: Vec<(String, u64)>,
-    /// How many envelopes of this device do not count; see `Command::Unaccepted`.
+    /// How many envelopes of this device do not count, and how many of its writes came for what was
+    /// deleted; see `Command::Unaccepted`.
     pub unaccepted: u64,
+    /// How many deleted things wait until everybody knows that they are; see `Command::Tombstones`.
+    pub tombstones: u64,
 }
 
 /// How one document stands with one peer.

@@ -18,9 +18,11 @@ use crate::session::Shared;
 use crate::time::{Duration, Instant};
 use crate::wire::{Frame, Quiet};
 
+use super::acks::member_acks;
 use super::shared;
 
 const STATE: &str = "fourword v1 quiet state";
+const ACKS: &str = "fourword v1 quiet acks";
 const REQUESTS: &str = "fourword v1 quiet requests";
 
 /// How often a peer may compare: a burst, then one for each stretch of time.
@@ -82,6 +84,10 @@ impl Replicator {
         if ours.requests != theirs.requests {
             self.tell_requests(from, true);
         }
+        if ours.acks != theirs.acks {
+            self.forget_told_acks(from);
+            self.tell_all_acks(from);
+        }
     }
 
     /// A peer stands with everything as we do: what it told before may be older than that, where
@@ -134,6 +140,7 @@ impl Replicator {
         let (ours, theirs) = (self.greetings_for(device), &session.greetings);
         let mut state = blake3::Hasher::new_derive_key(STATE);
         let mut requests = blake3::Hasher::new_derive_key(REQUESTS);
+        let mut acks = blake3::Hasher::new_derive_key(ACKS);
         for greetings in if me < device { [&ours, theirs] } else { [theirs, &ours] } {
             count(&mut state, greetings.len());
             for greeting in greetings {
@@ -145,10 +152,11 @@ impl Replicator {
             stand(&mut state, entity, both_in);
             if both_in {
                 self.keep_of(&mut requests, entity);
+                waited_for(&mut acks, entity);
             }
         }
         let digest = |hasher: blake3::Hasher| Digest(*hasher.finalize().as_bytes());
-        Some(Quiet { state: digest(state), requests: digest(requests), answers })
+        Some(Quiet { state: digest(state), requests: digest(requests), acks: digest(acks), answers })
     }
 
     /// The greetings that a device is sent.
@@ -182,6 +190,19 @@ fn stand(hasher: &mut blake3::Hasher, entity: &Entity, both_in: bool) {
     for document in documents {
         let content = document.content.unwrap_or(Digest([0; 32]));
         hasher.update(&document.document.0).update(&document.vector.0).update(&content.0);
+    }
+}
+
+/// Adds which acknowledgements are known of documents that wait for some.
+fn waited_for(hasher: &mut blake3::Hasher, entity: &Entity) {
+    hasher.update(&entity.id.0);
+    for replica in entity.documents().filter(|replica| replica.count_tombstones() > 0) {
+        let known: Vec<_> = member_acks(entity, replica).map(|ack| (ack.device, ack.number)).collect();
+        hasher.update(&replica.key.0);
+        count(hasher, known.len());
+        for (device, number) in known {
+            hasher.update(&device.0).update(&number.to_be_bytes());
+        }
     }
 }
 
