@@ -29,6 +29,7 @@ use crate::waiting::Waiting;
 
 pub(crate) use forgetting::Forgetting;
 pub(crate) use late::Late;
+pub(crate) use tending::lapse;
 pub(crate) use tombstones::{Flag, Tombstones};
 
 /// How often another device's acknowledgement of one document is taken: a burst, then one for each
@@ -184,11 +185,16 @@ impl Stability {
 
     // -- who is awaited -----------------------------------------------------------------------
 
+    /// Whether a device has said that it keeps the document no longer.
+    pub(crate) fn has_stopped(&self, device: &DeviceKey) -> bool {
+        self.kept.get(device).is_some_and(|kept| kept.ack.stops)
+    }
+
     /// How a member's device stands to what waits.
     pub(crate) fn awaited(&self, device: &DeviceKey, lapse: Duration, now: WallTime) -> Awaited {
         match self.since.get(device) {
-            Some(_) if self.kept.get(device).is_some_and(|kept| kept.ack.stops) => Awaited::No,
             None => Awaited::No,
+            Some(_) if self.has_stopped(device) => Awaited::No,
             Some(since) if now.0.saturating_sub(since.0) >= lapse.0 => Awaited::Lapsed(*since),
             Some(since) => Awaited::Since(*since),
         }
@@ -238,8 +244,7 @@ impl Stability {
         }
         self.unkept.since |= before != self.since;
         let awaited = members.iter().filter(|device| {
-            let stops = self.kept.get(device).is_some_and(|kept| kept.ack.stops);
-            !stops && !matches!(self.awaited(device, lapse, now), Awaited::Lapsed(_))
+            !self.has_stopped(device) && !matches!(self.awaited(device, lapse, now), Awaited::Lapsed(_))
         });
         let awaited: Vec<DeviceKey> = awaited.copied().collect();
         self.advance(me, &awaited);

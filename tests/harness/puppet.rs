@@ -47,6 +47,13 @@ impl Cluster {
         }
     }
 
+    /// All wall clocks go on by so many days; nothing happens meanwhile.
+    pub fn let_days_pass(&mut self, days: i64) {
+        for node in self.nodes.values_mut() {
+            node.clock.skew_ms += days * 86_400_000;
+        }
+    }
+
     /// The stored envelopes of one log.
     pub fn stored_log(&self, name: &str, log: LogId) -> Vec<Vec<u8>> {
         match self.node(name).disk.store.read(&Query::Log {
