@@ -134,6 +134,10 @@ pub(crate) struct Shared {
 pub(crate) struct AcksKnown {
     /// Something waits for acknowledgements there.
     pub(crate) waits: bool,
+    /// It was told that something waits here.
+    pub(crate) told: bool,
+    /// What it was told may not have come.
+    pub(crate) is_unsure: bool,
     /// The number of the latest of each device that it sent or was sent.
     pub(crate) numbers: BTreeMap<DeviceKey, u64>,
 }
@@ -177,6 +181,14 @@ impl Shared {
             *document
         });
         dropped.collect()
+    }
+
+    /// Forgets what it was sent of who holds documents, where that may have been lost on the way.
+    pub(crate) fn forget_told_acks(&mut self) {
+        for known in self.acks.values_mut() {
+            known.numbers.clear();
+            known.is_unsure = true;
+        }
     }
 
     /// Forgets what was asked for: it may have been lost on the way, and is asked for once more.

@@ -51,9 +51,9 @@ pub(crate) struct Stability {
     /// Our own acknowledgement that is on its way to the disk.
     making: Option<Acknowledgement>,
     made: Allowance,
-    /// The greatest number that an acknowledgement of this device is known to have had: a home that
-    /// is an older copy goes on above it.
-    greatest: u64,
+    /// The greatest number that others know of an acknowledgement of this device: a home that is an
+    /// older copy goes on above it.
+    seen: Option<(DeviceKey, u64)>,
     /// What this device wrote and what came too late, the oldest first.
     late: Vec<Late>,
     /// Counts acknowledgements taken.
@@ -99,7 +99,8 @@ impl Stability {
 
     /// The number of the latest acknowledgement of a device that is known.
     pub(crate) fn number_of(&self, device: &DeviceKey) -> Option<u64> {
-        self.kept.get(device).map(|kept| kept.ack.number)
+        let kept = self.kept.get(device).map(|kept| kept.ack.number);
+        kept.max(self.seen.filter(|(own, _)| own == device).map(|(_, number)| number))
     }
 
     /// Whether one more of this device is taken now.
@@ -108,8 +109,8 @@ impl Stability {
     }
 
     /// Notes that peers keep an acknowledgement of this device with that number.
-    pub(crate) fn saw_own(&mut self, number: u64) {
-        self.greatest = self.greatest.max(number);
+    pub(crate) fn saw_own(&mut self, device: DeviceKey, number: u64) {
+        self.seen = self.seen.max(Some((device, number)));
     }
 
     /// Takes an acknowledgement that is later than the one known of its device, which signed it.
@@ -168,7 +169,7 @@ impl Stability {
         if planted::is(Planted::AckWhatWaits) {
             positions.iter_mut().for_each(|(log, held)| *held = waiting.furthest(log).max(*held));
         }
-        let number = own.map_or(0, |own| own.ack.number).max(self.greatest).saturating_add(1);
+        let number = self.number_of(&device.key()).unwrap_or(0).saturating_add(1);
         let ack = Acknowledgement::sign(of, number, false, positions, device);
         self.making = Some(ack.clone());
         Ok(Some(ack))
@@ -236,7 +237,11 @@ impl Stability {
         let lacks = |device: &DeviceKey| tombstones.waiting().any(|(_, flags)| !self.has(device, flags));
         let behind: BTreeSet<DeviceKey> = members.iter().filter(|d| *d != me && lacks(d)).copied().collect();
         let before = self.since.clone();
-        self.since.retain(|device, _| behind.contains(device));
+        self.since.retain(|device, since| {
+            // Who lapsed is not awaited again before it has spoken.
+            let lapsed = members.contains(device) && now.0.saturating_sub(since.0) >= lapse.0;
+            behind.contains(device) || lapsed
+        });
         for device in behind {
             let since = self.since.entry(device).or_insert(now);
             // A clock that was ahead must not make a device be waited for the longer.
@@ -280,10 +285,11 @@ impl Stability {
         &self.frontier
     }
 
-    /// Nothing waits any more: nobody is waited for.
-    pub(crate) fn rest(&mut self) {
-        self.unkept.since |= !self.since.is_empty();
-        self.since.clear();
+    /// Nothing waits any more: nobody is waited for. Who has lapsed still has.
+    pub(crate) fn rest(&mut self, lapse: Duration, now: WallTime) {
+        let before = self.since.len();
+        self.since.retain(|_, since| now.0.saturating_sub(since.0) >= lapse.0);
+        self.unkept.since |= before != self.since.len();
     }
 
     /// When the next device lapses of those that are waited for.

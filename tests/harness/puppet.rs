@@ -14,7 +14,7 @@ use fourword_protocol::record::{Batch, BatchId, LocalKey, Page, Query, Record};
 use fourword_protocol::words::StretchInput;
 use fourword_storage::Store;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, DAY_MS};
 use crate::node::Cost;
 
 /// All that a home remembers.
@@ -50,8 +50,9 @@ impl Cluster {
     /// All wall clocks go on by so many days; nothing happens meanwhile.
     pub fn let_days_pass(&mut self, days: i64) {
         for node in self.nodes.values_mut() {
-            node.clock.skew_ms += days * 86_400_000;
+            node.clock.skew_ms += days * DAY_MS;
         }
+        self.days_passed += days;
     }
 
     /// The stored envelopes of one log.

@@ -54,8 +54,9 @@ impl Replicator {
         if replica.count_tombstones() > 0 {
             self.look_for_stable(id, document, me);
             self.acknowledge(id, document);
-        } else if let Some(replica) = self.replica_mut(id, document) {
-            replica.stability.rest();
+        } else {
+            let (lapse, wall) = (lapse(entity), self.now.wall);
+            self.replica_mut(id, document).into_iter().for_each(|r| r.stability.rest(lapse, wall));
         }
         self.keep_stability(id, document);
         self.tell_acks_to_all(id, document);
@@ -87,7 +88,7 @@ impl Replicator {
                 let of = replica.of;
                 let is_told = replica.stability.note_late(pruned.late);
                 if replica.count_tombstones() == 0 {
-                    replica.stability.rest();
+                    replica.stability.rest(lapse, wall);
                 }
                 self.tell_pruned(id, document, of, pruned.messages, is_told);
             }

@@ -112,7 +112,10 @@ fn a_device_that_stays_silent_lapses_after_the_days_and_is_awaited_anew_once_it_
         assert_eq!(node.is_stable(at), lapsed, "day {day}");
         assert_eq!(matches!(node.awaited(3, at), Awaited::Lapsed(_)), lapsed, "day {day}");
     }
-    node.take(ack(3, 2, &[(2, 2)]), Duration(42 * DAY.0));
+    let (day, lapse) = (Duration(42 * DAY.0), Duration(30 * DAY.0));
+    node.stability.rest(lapse, WallTime(day.0));
+    assert!(matches!(node.awaited(3, day), Awaited::Lapsed(_)), "also of what is deleted later");
+    node.take(ack(3, 2, &[(2, 2)]), day);
     assert_eq!(node.awaited(3, Duration(42 * DAY.0)), Awaited::Since(WallTime(42 * DAY.0)));
 }
 
@@ -168,7 +171,7 @@ fn an_acknowledgement_is_made_once_for_what_waits_and_at_most_one_a_second() {
 #[test]
 fn a_home_that_is_an_older_copy_goes_on_above_the_numbers_that_others_know() {
     let mut node = Node::new(&[1], &[(1, 1)]);
-    node.stability.saw_own(40);
+    node.stability.saw_own(secret(1).key(), 40);
     let mut heads = Heads::default();
     heads.set(log(1), LogHead { sequence: 1, hash: EnvelopeHash([0; 32]) });
     let made =

@@ -1,8 +1,9 @@
 //! Passes on who holds how much of a document for good, to whoever waits for that.
 //!
 //! A peer for which something waits says so and shows what it knows; it is sent what it lacks, by
-//! numbers, each once in a connection. Invariant: nothing is sent between two for neither of which
-//! anything waits, and what a device said is believed of that device alone.
+//! numbers, each once in a connection. Both know of the other whether something waits there.
+//! Invariant: nothing is sent between two for neither of which anything waits, but that it no longer
+//! does; and what a device said is believed of that device alone.
 
 use crate::acknowledgement::Acknowledgement;
 use crate::entity::Entity;
@@ -11,6 +12,7 @@ use crate::limits::{FRAME_ACKS_MAX, PAGE_BYTES};
 use crate::receiving::is_vain;
 use crate::replica::Replica;
 use crate::replicator::Replicator;
+use crate::session::Shared;
 use crate::wire::Frame;
 
 use super::shared;
@@ -95,7 +97,7 @@ impl Replicator {
             return Taken::Fault("acknowledgement signature");
         }
         if Some(device) == me {
-            replica.stability.saw_own(number);
+            replica.stability.saw_own(device, number);
             return Taken::Known;
         }
         let Replica { stability, heads, .. } = replica;
@@ -113,12 +115,12 @@ impl Replicator {
         }
         let Some(shared) = shared(&mut self.sessions, to, id) else { return };
         let waits = replica.count_tombstones() > 0;
-        if !waits && !shared.acks.get(&document).is_some_and(|known| known.waits) {
-            return;
-        }
         let known = shared.acks.entry(document).or_default();
-        let (mut acks, mut bytes) = (Vec::new(), 0);
-        for ack in member_acks(entity, replica) {
+        let must_tell = known.told != waits || std::mem::take(&mut known.is_unsure);
+        known.told = waits;
+        let wanted = member_acks(entity, replica).filter(|_| waits || known.waits);
+        let (mut acks, mut bytes, mut sent) = (Vec::new(), 0, false);
+        for ack in wanted {
             if known.numbers.get(&ack.device).is_some_and(|known| *known >= ack.number) {
                 continue;
             }
@@ -128,10 +130,10 @@ impl Replicator {
             if bytes > PAGE_BYTES || acks.len() >= FRAME_ACKS_MAX {
                 let acks = std::mem::take(&mut acks);
                 self.out.send(to, &Frame::Acks { entity: id, document, waits, acks });
-                bytes = 0;
+                (bytes, sent) = (0, true);
             }
         }
-        if !acks.is_empty() {
+        if !acks.is_empty() || (must_tell && !sent) {
             self.out.send(to, &Frame::Acks { entity: id, document, waits, acks });
         }
     }
@@ -159,8 +161,6 @@ impl Replicator {
     /// Forgets what a peer was sent, where that may have been lost on the way.
     pub(super) fn forget_told_acks(&mut self, device: DeviceKey) {
         let Some(session) = self.sessions.get_mut(&device) else { return };
-        for known in session.shared.values_mut().flat_map(|shared| shared.acks.values_mut()) {
-            known.numbers.clear();
-        }
+        session.shared.values_mut().for_each(Shared::forget_told_acks);
     }
 }

@@ -5,7 +5,7 @@
 //! and ask anew. Invariant: between two that agree, one small frame each way is all that is sent in
 //! each interval, and nothing is written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::Rng;
 
@@ -13,12 +13,12 @@ use crate::entity::Entity;
 use crate::epoch::Greeting;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId};
 use crate::limits::GREETING_ENTITIES_MAX;
+use crate::replica::Replica;
 use crate::replicator::Replicator;
 use crate::session::Shared;
 use crate::time::{Duration, Instant};
 use crate::wire::{Frame, Quiet};
 
-use super::acks::member_acks;
 use super::shared;
 
 const STATE: &str = "fourword v1 quiet state";
@@ -147,12 +147,13 @@ impl Replicator {
                 state.update(greeting);
             }
         }
-        for entity in session.shared.keys().filter_map(|id| self.entities.get(id)) {
+        let shared = session.shared.iter();
+        for (entity, shared) in shared.filter_map(|(id, shared)| Some((self.entities.get(id)?, shared))) {
             let both_in = entity.member(me).is_some() && entity.member(device).is_some();
             stand(&mut state, entity, both_in);
             if both_in {
                 self.keep_of(&mut requests, entity);
-                waited_for(&mut acks, entity);
+                waited_for(&mut acks, entity, shared);
             }
         }
         let digest = |hasher: blake3::Hasher| Digest(*hasher.finalize().as_bytes());
@@ -193,11 +194,14 @@ fn stand(hasher: &mut blake3::Hasher, entity: &Entity, both_in: bool) {
     }
 }
 
-/// Adds which acknowledgements are known of documents that wait for some.
-fn waited_for(hasher: &mut blake3::Hasher, entity: &Entity) {
+/// Adds which acknowledgements are known of documents that wait for some at either of two.
+fn waited_for(hasher: &mut blake3::Hasher, entity: &Entity, shared: &Shared) {
     hasher.update(&entity.id.0);
-    for replica in entity.documents().filter(|replica| replica.count_tombstones() > 0) {
-        let known: Vec<_> = member_acks(entity, replica).map(|ack| (ack.device, ack.number)).collect();
+    let waits_there = |replica: &Replica| shared.acks.get(&replica.key).is_some_and(|known| known.waits);
+    for replica in entity.documents().filter(|r| r.count_tombstones() > 0 || waits_there(r)) {
+        let devices = entity.roster.reading().devices().map(|(device, _)| device);
+        let known: BTreeMap<DeviceKey, u64> =
+            devices.filter_map(|device| Some((device, replica.stability.number_of(&device)?))).collect();
         hasher.update(&replica.key.0);
         count(hasher, known.len());
         for (device, number) in known {

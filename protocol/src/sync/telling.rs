@@ -102,7 +102,7 @@ impl Replicator {
         let knew = |state: &State| (state.roster, state.documents.len());
         if before.as_ref().map(knew) != now.map(knew) {
             // It may have passed over what was said of devices and documents that it did not know.
-            shared.acks.values_mut().for_each(|known| known.numbers.clear());
+            shared.forget_told_acks();
             self.tell_all_acks(from);
         }
         let Some(shared) = super::shared(&mut self.sessions, from, id) else { return };
