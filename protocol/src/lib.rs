@@ -7,6 +7,7 @@
 pub mod acknowledgement;
 mod asking;
 pub mod bytes;
+pub mod checkpoint;
 mod children;
 pub mod code;
 pub mod command;

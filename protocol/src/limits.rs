@@ -24,6 +24,9 @@ pub const UPDATE_BLOCKS_MAX: usize = 4096;
 /// Bytes of one part of a snapshot at rest: as an envelope, so that records are of one size.
 pub const SNAPSHOT_PART_BYTES_MAX: usize = 256 * 1024;
 
+/// Bytes of one snapshot when it is unpacked: the largest document and its index.
+pub const SNAPSHOT_BYTES_MAX: usize = 48 * 1024 * 1024;
+
 /// Bytes of one roster statement; an epoch for 255 devices fits.
 pub const STATEMENT_BYTES_MAX: usize = 64 * 1024;
 

@@ -5,7 +5,8 @@
 //! which branch counts. Its answer is a function of the envelopes held and of the head that the
 //! roster names, and the better of two branches is better everywhere, so replicas that show each
 //! other what they hold end with one chain. Hashes are kept in memory while the document is, so
-//! that a fork is seen wherever it lies; a checkpoint will end the part that can be forked.
+//! that a fork is seen wherever it lies; below a snapshot nothing is asked any more: there the branch
+//! that it covers counts for good.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +27,9 @@ pub(crate) struct Branches {
 
 #[derive(Debug, Default)]
 struct Log {
-    /// What counts, from position 1.
+    /// Up to where a snapshot covers it.
+    base: Option<LogHead>,
+    /// What counts behind that.
     chain: Vec<EnvelopeHash>,
     /// What else is on disk, by place, with what it follows.
     sides: BTreeMap<(u64, EnvelopeHash), EnvelopeHash>,
@@ -51,6 +54,12 @@ impl Branches {
         self.logs.get(log).map_or(0, Log::length)
     }
 
+    /// Where each log stands.
+    pub(crate) fn heads(&self) -> BTreeMap<LogId, LogHead> {
+        let head = |log: &Log| LogHead { sequence: log.length(), hash: log.at(log.length()).unwrap_or(ROOT) };
+        self.logs.iter().map(|(id, log)| (*id, head(log))).collect()
+    }
+
     /// The envelope that counts at a position; all zero at 0.
     pub(crate) fn at(&self, log: &LogId, sequence: u64) -> Option<EnvelopeHash> {
         if sequence == 0 { Some(ROOT) } else { self.logs.get(log)?.at(sequence) }
@@ -66,6 +75,9 @@ impl Branches {
         let none = Log::default();
         let log = self.logs.get(&header.log).unwrap_or(&none);
         let sequence = header.sequence;
+        if sequence <= log.base().sequence {
+            return Stands::Held;
+        }
         if log.at(sequence) == Some(hash) || log.sides.contains_key(&(sequence, hash)) {
             return Stands::Held;
         }
@@ -75,6 +87,11 @@ impl Branches {
         }
         let follows_side = log.sides.contains_key(&(sequence.saturating_sub(1), header.previous));
         if follows_side { Stands::Beside } else { Stands::Apart }
+    }
+
+    /// Begins a log behind what a snapshot covers of it.
+    pub(crate) fn begin(&mut self, log: LogId, base: LogHead) {
+        self.logs.insert(log, Log { base: Some(base), ..Log::default() });
     }
 
     /// Puts the next envelope at the end of its log.
@@ -133,7 +150,8 @@ impl Branches {
 
     /// Whether the branch that contains this head is the one that counts.
     pub(crate) fn contains(&self, log: &LogId, head: &LogHead) -> bool {
-        self.at(log, head.sequence) == Some(head.hash)
+        let covered = self.logs.get(log).is_some_and(|log| head.sequence < log.base().sequence);
+        covered || self.at(log, head.sequence) == Some(head.hash)
     }
 
     /// The choices by which a log should be read, and the first position at which they leave the
@@ -187,17 +205,23 @@ impl Branches {
 }
 
 impl Log {
+    fn base(&self) -> LogHead {
+        self.base.unwrap_or(LogHead { sequence: 0, hash: ROOT })
+    }
+
     fn length(&self) -> u64 {
-        u64::try_from(self.chain.len()).unwrap_or(u64::MAX)
+        self.base().sequence.saturating_add(u64::try_from(self.chain.len()).unwrap_or(u64::MAX))
     }
 
     fn at(&self, sequence: u64) -> Option<EnvelopeHash> {
-        let place = usize::try_from(sequence.checked_sub(1)?).ok()?;
-        self.chain.get(place).copied()
+        match sequence.checked_sub(self.base().sequence)? {
+            0 => Some(self.base().hash).filter(|_| sequence > 0),
+            place => self.chain.get(usize::try_from(place.checked_sub(1)?).ok()?).copied(),
+        }
     }
 
     fn before(&self, sequence: u64) -> Option<EnvelopeHash> {
-        if sequence == 1 { Some(ROOT) } else { self.at(sequence.checked_sub(1)?) }
+        if sequence == 1 && self.base.is_none() { Some(ROOT) } else { self.at(sequence.checked_sub(1)?) }
     }
 
     /// What was set aside at a position, and what each follows.
@@ -238,7 +262,7 @@ mod tests {
     fn branches(chain: &[u8], sides: &[(u64, u8, u8)]) -> Branches {
         let sides = sides.iter().map(|(at, number, of)| ((*at, hash(*number)), hash(*of))).collect();
         let chain = chain.iter().map(|number| hash(*number)).collect();
-        Branches { logs: BTreeMap::from([(log(), Log { chain, sides })]) }
+        Branches { logs: BTreeMap::from([(log(), Log { base: None, chain, sides })]) }
     }
 
     fn chosen(branches: &Branches, named: Option<(u64, u8)>) -> (Vec<(u64, u8)>, Option<u64>) {
@@ -292,6 +316,29 @@ mod tests {
         assert_eq!(branches.parts_at(&header(3, 8)), 2);
         assert_eq!(branches.parts_at(&header(4, 9)), 2);
         assert_eq!(branches.parts_at(&header(4, 1)), 1, "nobody knows: all of it is needed");
+    }
+
+    #[test]
+    fn behind_a_snapshot_a_log_goes_on_and_below_it_nothing_is_asked() {
+        let header = |sequence, of: u8| Header {
+            log: log(),
+            sequence,
+            previous: hash(of),
+            heads: Vec::new(),
+            epoch: crate::ids::StatementId([0; 32]),
+        };
+        let head = |sequence, number| LogHead { sequence, hash: hash(number) };
+        let mut branches = Branches::default();
+        branches.begin(log(), head(7, 5));
+        assert_eq!((branches.length(&log()), branches.at(&log(), 7)), (7, Some(hash(5))));
+        assert_eq!(branches.stands(&header(3, 1), hash(2)), Stands::Held);
+        assert_eq!(branches.stands(&header(8, 5), hash(6)), Stands::Next);
+        assert_eq!(branches.stands(&header(8, 4), hash(6)), Stands::Apart, "it follows another branch");
+        branches.push(log(), hash(6));
+        assert_eq!((branches.length(&log()), branches.at(&log(), 8)), (8, Some(hash(6))));
+        assert_eq!(branches.stands(&header(8, 5), hash(9)), Stands::Beside);
+        assert!(branches.contains(&log(), &head(3, 99)) && branches.contains(&log(), &head(8, 6)));
+        assert!(!branches.contradicts(&log(), &head(3, 99)) && branches.contradicts(&log(), &head(7, 9)));
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub(crate) struct Live {
     /// Whose log each client id is.
     clients: BTreeMap<u64, LogId>,
     /// Logs that ended, and why.
-    ended: BTreeMap<LogId, Void>,
+    pub(super) ended: BTreeMap<LogId, Void>,
     /// The roster heads that the last envelope of each log names.
     pub(super) known: BTreeMap<LogId, Vec<StatementId>>,
 }
@@ -154,6 +154,11 @@ impl Live {
     /// Whether a log may write under a client id: no other does.
     pub(super) fn claim(&mut self, client: u64, log: LogId) -> bool {
         *self.clients.entry(client).or_insert(log) == log
+    }
+
+    /// Whether a log writes under a client id.
+    pub(super) fn owns(&self, client: u64, log: &LogId) -> bool {
+        self.clients.get(&client) == Some(log)
     }
 
     /// Opens, parses and judges the next envelope of a log, and applies it or keeps its clocks.

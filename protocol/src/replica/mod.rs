@@ -12,6 +12,7 @@ mod loading;
 mod mine;
 mod own;
 mod pruning;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 

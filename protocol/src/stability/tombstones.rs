@@ -49,6 +49,14 @@ impl Tombstones {
         }
     }
 
+    /// Notes a key of a snapshot: what is flagged in one was pruned before it was made.
+    pub(crate) fn settle(&mut self, root: &str, key: &str) {
+        if let Some(id) = chat::deleted(root, key) {
+            self.flags.entry(id).or_default();
+            self.waiting.remove(&id);
+        }
+    }
+
     /// Whether the content of a message was pruned, so that what comes for it must be too.
     pub(crate) fn is_pruned(&self, id: MessageId) -> bool {
         self.flags.contains_key(&id) && !self.waiting.contains(&id)
