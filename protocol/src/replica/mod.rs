@@ -6,6 +6,7 @@
 //! heads name exactly the envelopes that were applied or rejected here, in the order of their logs.
 
 mod branches;
+mod folding;
 mod heads;
 mod live;
 mod loading;
@@ -28,6 +29,7 @@ use crate::waiting::{Waiting, Want};
 use crate::wants::Wants;
 
 pub(crate) use branches::Stands;
+pub(crate) use folding::{Folded, Folding};
 pub(crate) use heads::Heads;
 pub(crate) use live::{Author, Judged, Live, Void};
 pub(crate) use loading::Stored;
@@ -62,6 +64,8 @@ pub(crate) struct Replica {
     pub(crate) content: Content,
     /// The page of the content that is being read.
     pub(crate) reading: Option<LoadId>,
+    /// The content as far as a vector, while that is read beside the rest.
+    pub(crate) folding: Option<Box<Folding>>,
     own: Own,
     pending: Vec<Pending>,
     /// Writes that came while the content was not in memory.
@@ -115,6 +119,7 @@ impl Replica {
             wants: Wants::default(),
             content: Content::Cold,
             reading: None,
+            folding: None,
             own: Own::default(),
             pending: Vec::new(),
             queued: Vec::new(),

@@ -3,9 +3,10 @@
 //! The logs keep it, so a document that is read anew without the flag has it again. Invariant: no
 //! clock moves and nothing is sent; what a reader sees besides the deleted stays the same.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Content, Replica};
+use super::{Content, Live, Replica};
 use crate::schema::chat::{self, MessageId};
 use crate::schema::{self, Concern};
 use crate::stability::Late;
@@ -18,6 +19,22 @@ pub(crate) struct Pruned {
     pub(crate) messages: Vec<MessageId>,
     /// What `owner` wrote on this device to them and not everybody had then.
     pub(crate) late: Vec<Late>,
+}
+
+impl Live {
+    /// Prunes everything that is flagged: for a document that is read no further than all awaited
+    /// have it.
+    pub(super) fn prune_flagged(&mut self, concern: &Concern) -> Result<(), DocumentError> {
+        let ids: BTreeSet<MessageId> = self.forgetting.tombstones.waiting().map(|(id, _)| id).collect();
+        self.forgetting.tombstones.prune(&ids);
+        let mut keys = Vec::new();
+        for root in schema::roots(concern) {
+            let of = |key: &str| chat::content(root, key).is_some_and(|id| ids.contains(&id));
+            let flagged = self.document.iter(root).filter(|(key, _)| of(key));
+            keys.extend(flagged.map(|(key, _)| (*root, Arc::clone(key))));
+        }
+        self.drop_content(&keys).map(drop)
+    }
 }
 
 impl Replica {

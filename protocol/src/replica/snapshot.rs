@@ -195,7 +195,7 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha20Rng;
 
-    use super::super::{Author, Content, Judged, Replica};
+    use super::super::{Author, Content, Folded, Folding, Judged, Replica};
     use super::*;
     use crate::envelope::Envelope;
     use crate::epoch::EpochKey;
@@ -335,6 +335,61 @@ mod tests {
                 let digests = [&mut newcomer, &mut listener].map(|replica| live(replica).content_digest());
                 assert_eq!(digests[0], digests[1], "seed {seed}, round {round}");
             }
+        }
+    }
+
+    /// Reads `stored` as far as a vector at a replica that holds all of it.
+    fn fold(replica: &mut Replica, upto: &BTreeMap<LogId, LogHead>, stored: &[Envelope]) -> Option<Folded> {
+        let key = EpochKey::new([9; 32]);
+        let from = Live::new(DOCUMENT, &Concern::Chat);
+        replica.folding = Some(Box::new(Folding::new(from, upto.clone())));
+        let mut next = stored.to_vec();
+        while !next.is_empty() {
+            let before = next.len();
+            for envelope in next {
+                let number = (1..=PEOPLE).find(|n| device(*n).key() == envelope.header.log.device).unwrap();
+                let author = Author { actor: actor(number), key: &key, backdated: false };
+                if replica.folds(&envelope) {
+                    replica.fold(envelope, Some(author), false);
+                }
+            }
+            next = replica.take_early();
+            assert!(next.len() < before, "each round takes something");
+        }
+        replica.end_folding()
+    }
+
+    #[test]
+    fn what_is_folded_to_a_vector_is_what_was_there_when_that_was_all() {
+        for seed in 0..10 {
+            let mut random = ChaCha20Rng::seed_from_u64(seed);
+            let (mut replicas, mut listener) = (vec![replica(), replica(), replica()], replica());
+            let mut stored = Vec::new();
+            let mut then = None;
+            for round in 0..40 {
+                for envelope in go_on(&mut replicas, &mut random) {
+                    take(&mut listener, &envelope);
+                    stored.push(envelope);
+                }
+                if round == 20 {
+                    let (heads, client_of) = ((*listener.heads).clone(), listener.client_of);
+                    let logs = live(&mut listener).reached(&heads, client_of);
+                    then = Some((heads, logs, live(&mut listener).content_digest()));
+                }
+            }
+            let (heads, logs, content) = then.unwrap();
+            let one = fold(&mut listener, &heads, &stored).unwrap();
+            assert_eq!((&one.logs, one.content), (&logs, content), "seed {seed}");
+            stored.reverse();
+            let two = fold(&mut listener, &heads, &stored).unwrap();
+            assert_eq!((&two.logs, two.content), (&logs, content), "seed {seed}: in another order");
+            let checkpoint = Checkpoint { entity: EntityId([1; 32]), document: DOCUMENT, content, logs };
+            for folded in [one, two] {
+                assert_eq!(open(&folded.bytes, &checkpoint).unwrap().content_digest(), content);
+            }
+            let mut more = heads.clone();
+            more.values_mut().next().unwrap().sequence += 1000;
+            assert_eq!(fold(&mut listener, &more, &stored), None, "not all of it is here");
         }
     }
 
