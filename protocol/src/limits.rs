@@ -27,6 +27,12 @@ pub const SNAPSHOT_PART_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of one snapshot when it is unpacked: the largest document and its index.
 pub const SNAPSHOT_BYTES_MAX: usize = 48 * 1024 * 1024;
 
+/// Bytes of one snapshot as it is packed, with its checkpoint.
+pub const SNAPSHOT_PACKED_BYTES_MAX: usize = 24 * 1024 * 1024;
+
+/// Signatures under one checkpoint: two people's are needed, and a few more may come at once.
+pub const CHECKPOINT_SIGNATURES_MAX: usize = 16;
+
 /// Bytes of one roster statement; an epoch for 255 devices fits.
 pub const STATEMENT_BYTES_MAX: usize = 64 * 1024;
 

@@ -47,8 +47,10 @@ impl Replicator {
 
     /// Takes everything the store remembers.
     pub(crate) fn opened(&mut self, page: Result<Page, StoreFailure>) {
-        let (locals, statements, heads) = match page {
-            Ok(Page::Opening { locals, statements, heads, .. }) => (locals, statements, heads),
+        let (locals, statements, heads, snapshots) = match page {
+            Ok(Page::Opening { locals, statements, heads, snapshots }) => {
+                (locals, statements, heads, snapshots)
+            }
             Ok(_) => return self.fail_opening("the store gave another page"),
             Err(failure) => return self.fail_opening(&failure.to_string()),
         };
@@ -64,6 +66,11 @@ impl Replicator {
         let children = locals.iter().filter(|(key, _)| key.kind == CHILD);
         self.restore_children(children.filter_map(|(key, value)| children::read(&key.of, value)).collect());
         self.restore_heads(&heads, &locals);
+        for snapshot in snapshots {
+            let replica = self.entities.get_mut(&snapshot.entity);
+            let replica = replica.and_then(|entity| entity.replicas.get_mut(&snapshot.document));
+            replica.into_iter().for_each(|replica| replica.base = Some(snapshot.clone().into()));
+        }
         if !planted::is(Planted::LoseWantAtRestart) {
             self.restore_wants(&locals);
         }

@@ -464,12 +464,18 @@ impl Replicator {
         }
     }
 
+    /// Reads the next part of the snapshot of a document, or else the envelopes after a place.
+
     fn read_on(&mut self, id: EntityId, document: DocumentKey, after: u64) {
-        let load = self.out.load(Query::Document { document, after, bytes_max: LOAD_BYTES });
+        let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) else {
+            return;
+        };
+        let load = self.out.load(match replica.next_part() {
+            Some(part) => Query::SnapshotPart { document, part },
+            None => Query::Document { document, after, bytes_max: LOAD_BYTES },
+        });
+        replica.reading = Some(load);
         self.loads.insert(load, Load::Content(id, document));
-        if let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) {
-            replica.reading = Some(load);
-        }
     }
 
     pub(crate) fn loaded(&mut self, load: LoadId, page: Result<Page, StoreFailure>) {
@@ -499,6 +505,13 @@ impl Replicator {
                 }
                 next
             }
+            Ok(Page::SnapshotPart(part)) => {
+                let taken = entity.replicas.get_mut(&document).map(|replica| replica.take_part(part));
+                return match taken {
+                    Some(Err(_)) => self.lose_snapshot(id, document),
+                    _ => self.read_on(id, document, 0),
+                };
+            }
             Ok(_) | Err(_) => {
                 self.drop_counted("unreadable document page");
                 None
@@ -526,6 +539,16 @@ impl Replicator {
         for (command, what) in self.deferred.remove(&document).unwrap_or_default() {
             self.ask(command, what);
         }
+    }
+
+    /// The snapshot of a document is damaged: what it covers is asked for again like anything that
+    /// is not here, and nothing is written behind it meanwhile.
+    fn lose_snapshot(&mut self, id: EntityId, document: DocumentKey) {
+        self.drop_counted("unreadable snapshot");
+        if let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) {
+            replica.lose_base();
+        }
+        self.read_on(id, document, 0);
     }
 
     /// Puts values into a document as this device; the answer goes out when they are durable.

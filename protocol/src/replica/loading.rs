@@ -6,11 +6,13 @@
 //! forks has to be remembered: what counts follows from the envelopes on disk and the roster.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::live::{Judged, Live, Rules, Void};
 use super::mine::{Mine, Why, beginning};
 use super::own::Queued;
-use super::{Author, Content, Replica, Stands};
+use super::snapshot::Unfit;
+use super::{Author, Content, Heads, Replica, Stands, Vouched};
 use crate::command::CommandId;
 use crate::envelope::Envelope;
 use crate::epoch::EpochKey;
@@ -27,6 +29,9 @@ const PASSES_MAX: u32 = 32;
 #[derive(Debug)]
 pub(crate) struct Loading {
     pub(super) live: Box<Live>,
+    /// The parts of the snapshot that were read, and the snapshot once that was all.
+    parts: Vec<Vec<u8>>,
+    snapshot: Option<Arc<Vouched>>,
     heads: BTreeMap<LogId, LogHead>,
     passes: u32,
     /// Another pass is needed.
@@ -80,17 +85,65 @@ impl Replica {
         if !matches!(self.content, Content::Cold) {
             return false;
         }
-        self.begin_pass(0, BTreeSet::new());
+        self.begin_pass(0, BTreeSet::new(), Live::new(self.key, &self.concern), None);
         true
     }
 
-    fn begin_pass(&mut self, passes: u32, blocked: BTreeSet<EnvelopeHash>) {
+    fn begin_pass(
+        &mut self,
+        passes: u32,
+        blocked: BTreeSet<EnvelopeHash>,
+        live: Live,
+        snapshot: Option<Arc<Vouched>>,
+    ) {
         self.stale = false;
         self.left.clear();
-        let live = Box::new(Live::new(self.key, &self.concern));
-        let (heads, waited, mine) = Default::default();
-        self.content =
-            Content::Loading(Box::new(Loading { live, heads, passes, again: false, blocked, waited, mine }));
+        let (parts, waited, mine) = Default::default();
+        let (heads, live, again) = (live.branches.heads(), Box::new(live), false);
+        self.content = Content::Loading(Box::new(Loading {
+            live,
+            parts,
+            snapshot,
+            heads,
+            passes,
+            again,
+            blocked,
+            waited,
+            mine,
+        }));
+    }
+
+    /// The part of the snapshot that is to be read next, before any envelope.
+    pub(crate) fn next_part(&self) -> Option<u32> {
+        let (Content::Loading(loading), Some(base)) = (&self.content, &self.base) else { return None };
+        let read = u32::try_from(loading.parts.len()).unwrap_or(u32::MAX);
+        (loading.snapshot.is_none() && read < base.parts).then_some(read)
+    }
+
+    /// Takes a part of the snapshot. With the last one the reading begins at what it holds.
+    pub(crate) fn take_part(&mut self, part: Option<Vec<u8>>) -> Result<(), Unfit> {
+        let (Content::Loading(loading), Some(base)) = (&mut self.content, &self.base) else { return Ok(()) };
+        loading.parts.push(part.ok_or(Unfit::Malformed)?);
+        if loading.parts.len() < usize::try_from(base.parts).unwrap_or(usize::MAX) {
+            return Ok(());
+        }
+        let snapshot = Arc::new(Vouched::read(&loading.parts)?);
+        let live = self.open(&snapshot)?;
+        self.begin_pass(0, BTreeSet::new(), live, Some(snapshot));
+        Ok(())
+    }
+
+    /// Forgets the snapshot, which cannot be read: nothing that it covers is here.
+    pub(crate) fn lose_base(&mut self) {
+        self.base = None;
+        self.heads = Heads::default();
+        self.retire_log();
+        self.begin_pass(0, BTreeSet::new(), Live::new(self.key, &self.concern), None);
+    }
+
+    fn open(&self, snapshot: &Vouched) -> Result<Live, Unfit> {
+        let from = (snapshot.packed.as_slice(), &snapshot.checkpoint);
+        Live::open_snapshot(self.key, &self.concern, self.client_of, from)
     }
 
     /// Takes one stored envelope, in the order in which they were written.
@@ -203,8 +256,14 @@ impl Replica {
         if !again || passes >= PASSES_MAX {
             return false;
         }
-        let blocked = std::mem::take(&mut loading.blocked);
-        self.begin_pass(passes, blocked);
+        let (blocked, snapshot) = (std::mem::take(&mut loading.blocked), loading.snapshot.take());
+        let live = match &snapshot {
+            Some(snapshot) => self.open(snapshot),
+            None => Ok(Live::new(self.key, &self.concern)),
+        };
+        // It was opened once before.
+        let Ok(live) = live else { return false };
+        self.begin_pass(passes, blocked, live, snapshot);
         true
     }
 

@@ -5,6 +5,7 @@
 //! disk, `own` writes our log, and `mine` keeps what this device wrote in vain. Invariant: the
 //! heads name exactly the envelopes that were applied or rejected here, in the order of their logs.
 
+mod base;
 mod branches;
 mod folding;
 mod heads;
@@ -28,6 +29,7 @@ use crate::update::glean::{Earlier, glean};
 use crate::waiting::{Waiting, Want};
 use crate::wants::Wants;
 
+pub(crate) use base::{Base, Vouched};
 pub(crate) use branches::Stands;
 pub(crate) use folding::{Folded, Folding};
 pub(crate) use heads::Heads;
@@ -64,6 +66,8 @@ pub(crate) struct Replica {
     pub(crate) content: Content,
     /// The page of the content that is being read.
     pub(crate) reading: Option<LoadId>,
+    /// The snapshot on disk, if there is one.
+    pub(crate) base: Option<Base>,
     /// The content as far as a vector, while that is read beside the rest.
     pub(crate) folding: Option<Box<Folding>>,
     own: Own,
@@ -119,6 +123,7 @@ impl Replica {
             wants: Wants::default(),
             content: Content::Cold,
             reading: None,
+            base: None,
             folding: None,
             own: Own::default(),
             pending: Vec::new(),
