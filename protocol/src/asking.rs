@@ -72,6 +72,7 @@ impl Replicator {
             }
             Command::Chat(words, command) => self.chat(id, words, command),
             Command::SyncStatus(words) => self.sync_status(id, words),
+            Command::Tombstones(words) => self.tombstones(id, words),
             Command::Peers => self.say(id, Reply::Peers(self.peer_views())),
             Command::Dial(address) => {
                 self.out.push(Effect::Connect(address));

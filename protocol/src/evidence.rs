@@ -273,6 +273,13 @@ impl Replicator {
                     reason: value.why.to_string(),
                 });
             }
+            views.extend(replica.stability.late().iter().map(|late| UnacceptedView {
+                document: document.clone(),
+                root: late.root.clone(),
+                key: late.key.clone(),
+                text: late.text.clone(),
+                reason: "what it was about had been deleted when it came to the others".to_owned(),
+            }));
         }
         self.out.answer(id, Outcome::Done(Reply::Unaccepted(views)));
         Ok(())

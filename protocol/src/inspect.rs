@@ -3,11 +3,16 @@
 //! For tests and measurements that see all nodes at once; the machine itself decides nothing by it.
 //! Claims come from the same lines as the status that people see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::acknowledgement::Positions;
 use crate::command::SyncState;
+use crate::entity::Entity;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogHead, LogId};
+use crate::replica::Replica;
 use crate::replicator::Replicator;
+use crate::schema::chat::MessageId;
+use crate::stability::{Awaited, lapse};
 
 /// What a node holds of one document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +31,12 @@ pub struct Holding {
     pub waiting: usize,
     /// Whether nothing of our own waits to be sealed.
     pub is_sealed: bool,
+    /// How far all awaited devices are known to hold it.
+    pub frontier: Positions,
+    /// What was pruned here, and the envelopes that flagged it.
+    pub pruned: BTreeMap<MessageId, Vec<(LogId, u64)>>,
+    /// Devices that are held to have lapsed.
+    pub lapsed: BTreeSet<DeviceKey>,
 }
 
 /// What a node says of one document and one other member's device.
@@ -46,7 +57,7 @@ impl Replicator {
     pub fn holdings(&self) -> Vec<Holding> {
         let entities = self.entities.values();
         let replicas = entities.flat_map(|entity| entity.documents().map(move |r| (entity, r)));
-        let holding = |(entity, replica): (&crate::entity::Entity, &crate::replica::Replica)| Holding {
+        let holding = |(entity, replica): (&Entity, &Replica)| Holding {
             entity: entity.id,
             document: replica.key,
             roster: entity.roster.digest(),
@@ -54,8 +65,19 @@ impl Replicator {
             content: entity.content_of(replica),
             waiting: replica.waiting.size().0,
             is_sealed: replica.is_sealed(),
+            frontier: replica.stability.frontier().clone(),
+            pruned: pruned(replica),
+            lapsed: self.lapsed(entity, replica),
         };
         replicas.map(holding).collect()
+    }
+
+    fn lapsed(&self, entity: &Entity, replica: &Replica) -> BTreeSet<DeviceKey> {
+        let (lapse, now) = (lapse(entity), self.now.wall);
+        let devices = entity.roster.reading().devices().map(|(device, _)| device);
+        let has_lapsed =
+            |device: &DeviceKey| matches!(replica.stability.awaited(device, lapse, now), Awaited::Lapsed(_));
+        devices.filter(has_lapsed).collect()
     }
 
     /// What this node says of every document and every other member's device: nothing where this
@@ -76,4 +98,9 @@ impl Replicator {
         }
         claims
     }
+}
+
+fn pruned(replica: &Replica) -> BTreeMap<MessageId, Vec<(LogId, u64)>> {
+    let pruned = replica.live().into_iter().flat_map(|live| live.forgetting.tombstones.pruned());
+    pruned.map(|(id, flags)| (id, flags.iter().map(|flag| (flag.log, flag.sequence)).collect())).collect()
 }

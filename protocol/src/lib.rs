@@ -4,6 +4,7 @@
 //! two drivers run it, the node's on real I/O and the simulator's. Read `event` and `effect`
 //! first, then `replicator`, which only routes. docs/ARCHITECTURE.md has the map of the modules.
 
+pub mod acknowledgement;
 mod asking;
 pub mod bytes;
 mod children;
@@ -42,6 +43,7 @@ mod requests;
 pub mod roster;
 pub mod schema;
 mod session;
+mod stability;
 mod sync;
 pub mod time;
 pub mod update;

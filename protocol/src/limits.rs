@@ -48,6 +48,9 @@ pub const SEALS_PER_STATEMENT_MAX: usize = 400;
 /// Logs named in the vectors of one removal or `Held`: 512 x 112 bytes fit a statement.
 pub const VECTOR_LOGS_MAX: usize = 512;
 
+/// Logs named in one acknowledgement: 48 bytes each, so that one fits a small value.
+pub const ACK_LOGS_MAX: usize = 1024;
+
 /// Bytes of a person's, group's or other name.
 pub const NAME_BYTES_MAX: usize = 256;
 
@@ -119,6 +122,9 @@ pub const DOCUMENT_LOGS_MAX: usize = 65_536;
 /// Requests passed on in one frame, and denials likewise: all that a node keeps of an entity.
 pub const FRAME_REQUESTS_MAX: usize = 64;
 
+/// Acknowledgements passed on in one frame: of as many devices of one group, if each names few logs.
+pub const FRAME_ACKS_MAX: usize = 1024;
+
 /// Epochs named at once as lacking a key.
 pub const LACKING_EPOCHS_MAX: usize = 64;
 
@@ -182,6 +188,18 @@ pub const UNACCEPTED_ENVELOPES_MAX: usize = 1024;
 
 /// Bytes of all such envelopes of one document.
 pub const UNACCEPTED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Devices of which it is kept since when a document waits for them: 40 bytes each in a small value.
+pub const AWAITED_DEVICES_MAX: usize = 1024;
+
+/// Writes of this device in one document that came too late and are kept to be shown.
+pub const LATE_WRITES_MAX: usize = 64;
+
+/// Bytes of the text of one such write: with their names all fit a small value.
+pub const LATE_TEXT_BYTES_MAX: usize = 512;
+
+/// Tombstones shown one by one at once; all are counted.
+pub const SHOWN_TOMBSTONES_MAX: usize = 500;
 
 /// Faults kept of one entity, each of one device and kind: enough for a group in which many misbehave.
 pub const FAULTS_MAX: usize = 64;

@@ -68,6 +68,7 @@ impl Replicator {
             self.restore_wants(&locals);
         }
         self.restore_evidence(&locals);
+        self.restore_stability(&locals);
         self.ready();
     }
 

@@ -23,6 +23,8 @@ pub(crate) enum After {
     Answer(CommandId, Outcome),
     /// An envelope of our own is on disk: the edits that came meanwhile may be sealed.
     Sealed(EntityId, DocumentKey),
+    /// Our acknowledgement of a document is on disk, and all that it names: it may be told.
+    Acknowledged(EntityId, DocumentKey),
     /// Statements are on disk: they may be sent.
     Spread {
         /// Whose roster.

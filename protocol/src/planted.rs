@@ -33,12 +33,18 @@ pub enum Planted {
     DropDelete,
     /// An envelope is taken in before the one that it follows.
     ApplyOutOfOrder,
+    /// What was deleted is pruned before everybody who is awaited knows that it was.
+    PruneBeforeStable,
+    /// What everybody was known to have is computed anew, and may be less than before.
+    FrontierGoesBack,
+    /// Envelopes that wait, for a key or for others, are acknowledged as if they were taken in.
+    AckWhatWaits,
 }
 
 #[cfg(planted)]
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 10] = [
+    pub const ALL: [Planted; 13] = [
         Planted::AckBeforeDurable,
         Planted::SkipSignature,
         Planted::AcceptBeyondRemoval,
@@ -49,6 +55,9 @@ impl Planted {
         Planted::EpochOfRemoved,
         Planted::DropDelete,
         Planted::ApplyOutOfOrder,
+        Planted::PruneBeforeStable,
+        Planted::FrontierGoesBack,
+        Planted::AckWhatWaits,
     ];
 }
 

@@ -387,7 +387,7 @@ impl Replicator {
         self.judge_anew(entity);
     }
 
-    fn notify_chat(&mut self, entity: EntityId, document: DocumentKey, messages: Vec<MessageId>) {
+    pub(crate) fn notify_chat(&mut self, entity: EntityId, document: DocumentKey, messages: Vec<MessageId>) {
         let replica = self.entities.get(&entity).and_then(|e| e.replicas.get(&document));
         let words = replica.and_then(|replica| self.names.entity(replica.of));
         if let Some(words) = words.filter(|_| !messages.is_empty()) {
@@ -554,7 +554,7 @@ impl Replicator {
     }
 
     /// Reads a document anew from its log: the CRDT library failed in it.
-    fn rebuild(&mut self, id: EntityId, document: DocumentKey) {
+    pub(crate) fn rebuild(&mut self, id: EntityId, document: DocumentKey) {
         let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) else {
             return;
         };

@@ -212,6 +212,7 @@ impl Replicator {
         self.rotate_when_due();
         self.search();
         self.ask_for_all_keys();
+        self.tend_stability();
     }
 
     /// Notes that an entity changed, so that its peers are told soon.
@@ -229,6 +230,7 @@ impl Replicator {
             match after {
                 After::Answer(command, outcome) => self.out.answer(command, outcome),
                 After::Sealed(entity, document) => self.sealed(entity, document),
+                After::Acknowledged(entity, document) => self.acknowledged(entity, document),
                 After::Spread { entity, statements, except } => self.spread(entity, &statements, except),
                 After::Welcome(entity, device) => self.welcome(entity, device),
                 After::Linked { to, home, certificate } => {

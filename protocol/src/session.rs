@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::epoch::Greeting;
-use crate::ids::{Digest, DocumentKey, EntityId, LogHead, LogId, PersonId, StatementId};
+use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogHead, LogId, PersonId, StatementId};
 use crate::record::LoadId;
 use crate::sync::Coming;
 use crate::time::{Duration, Instant};
@@ -123,8 +123,23 @@ pub(crate) struct Shared {
     pub(crate) coming: BTreeMap<DocumentKey, Coming>,
     /// Bytes of statements that it sent since it was last shown what is held here.
     pub(crate) statement_bytes: usize,
+    /// What it knows of who holds documents, by what passed between us.
+    pub(crate) acks: BTreeMap<DocumentKey, AcksKnown>,
     /// What we stream to it, one page at a time for each document.
     pub(crate) streams: BTreeMap<DocumentKey, Stream>,
+}
+
+/// What a peer knows of who holds one document.
+#[derive(Debug, Default)]
+pub(crate) struct AcksKnown {
+    /// Something waits for acknowledgements there.
+    pub(crate) waits: bool,
+    /// It was told that something waits here.
+    pub(crate) told: bool,
+    /// What it was told may not have come.
+    pub(crate) is_unsure: bool,
+    /// The number of the latest of each device that it sent or was sent.
+    pub(crate) numbers: BTreeMap<DeviceKey, u64>,
 }
 
 /// The logs of one document that a peer lacks the end of.
@@ -166,6 +181,14 @@ impl Shared {
             *document
         });
         dropped.collect()
+    }
+
+    /// Forgets what it was sent of who holds documents, where that may have been lost on the way.
+    pub(crate) fn forget_told_acks(&mut self) {
+        for known in self.acks.values_mut() {
+            known.numbers.clear();
+            known.is_unsure = true;
+        }
     }
 
     /// Forgets what was asked for: it may have been lost on the way, and is asked for once more.

@@ -7,6 +7,7 @@
 //! Whoever holds an entity's secret may exchange its roster, since that is how it learns of a
 //! newcomer or of its own removal; documents go to members' devices only.
 
+mod acks;
 mod documents;
 mod quiet;
 mod rosters;
@@ -103,6 +104,9 @@ impl Replicator {
             Frame::Link { home, card, signature } => self.code_shown(from, home, &card, &signature),
             Frame::Linked { home, certificate } => self.linked(from, home, &certificate),
             Frame::Quiet(quiet) => self.their_quiet(from, quiet),
+            Frame::Acks { entity, document, waits, acks } => {
+                self.their_acks(from, entity, document, waits, &acks);
+            }
         }
     }
 
@@ -141,6 +145,7 @@ impl Replicator {
         }
         self.tell(device, false);
         self.tell_requests(device, false);
+        self.tell_all_acks(device);
         for entity in shared {
             self.note_standing(entity, Some(device));
         }

@@ -1,9 +1,10 @@
 //! Shows the machine's state to people: entities, members, messages and peers.
 //!
 //! Only reads. Words are shown where this node has stretched them itself, else the id stands in.
-//! `standing` says how each document stands.
+//! `standing` says how each document stands, `tombstones` what waits to be forgotten.
 
 mod standing;
+mod tombstones;
 
 pub(crate) use standing::{Line, Said};
 

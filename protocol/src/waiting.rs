@@ -84,6 +84,12 @@ impl Waiting {
         self.envelopes.get(&(log, sequence)).map(|(envelope, want)| (envelope, *want))
     }
 
+    /// The furthest place of a log at which anything waits; 0 if nothing does.
+    pub(crate) fn furthest(&self, log: &LogId) -> u64 {
+        let of_log = self.envelopes.range((*log, 0)..=(*log, u64::MAX));
+        of_log.last().map_or(0, |((_, sequence), _)| *sequence)
+    }
+
     /// Takes out the envelope that waits at this place of a log.
     pub(crate) fn take(&mut self, log: LogId, sequence: u64) -> Option<Envelope> {
         let (envelope, _) = self.envelopes.remove(&(log, sequence))?;

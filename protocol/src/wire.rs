@@ -124,6 +124,17 @@ pub enum Frame {
     /// What peers between whom nothing happens compare now and then: a digest of all that they told
     /// each other.
     Quiet(Quiet),
+    /// Who holds how much of a document for good: acknowledgements that the receiver lacks.
+    Acks {
+        /// Whose document.
+        entity: EntityId,
+        /// Which document.
+        document: DocumentKey,
+        /// Something waits for acknowledgements at the sender, which wants those it lacks.
+        waits: bool,
+        /// As they are signed, of several devices; at most `limits::FRAME_ACKS_MAX`.
+        acks: Vec<Vec<u8>>,
+    },
 }
 
 /// A digest of everything; both sides compute it over the same, or something was lost.
@@ -133,6 +144,8 @@ pub struct Quiet {
     pub state: Digest,
     /// Over the requests and denials that the sender keeps of what both are in.
     pub requests: Digest,
+    /// Over the acknowledgements that the sender has of documents that wait for some there.
+    pub acks: Digest,
     /// It answers one that differed, and is not answered itself.
     pub answers: bool,
 }
@@ -249,7 +262,7 @@ impl Frame {
 }
 
 /// The kinds of frame in the order in which they are numbered, for who counts frames.
-const KINDS: [&str; 16] = [
+const KINDS: [&str; 17] = [
     "hello",
     "state",
     "have",
@@ -266,6 +279,7 @@ const KINDS: [&str; 16] = [
     "link",
     "linked",
     "quiet",
+    "acks",
 ];
 
 /// Names the kind of a frame by its first byte, without reading the rest.
@@ -285,7 +299,7 @@ mod tests {
             let kind = kind_of(&frame.encode());
             assert!(shown.starts_with(kind), "{kind}: {shown}");
         }
-        assert_eq!((kind_of(&[]), kind_of(&[16]), kind_of(&[255])), ("unknown", "unknown", "unknown"));
+        assert_eq!((kind_of(&[]), kind_of(&[17]), kind_of(&[255])), ("unknown", "unknown", "unknown"));
         // One more would be a frame that has no name.
         assert_eq!(kind_of(&frames()[frames().len() - 1].encode()), KINDS[KINDS.len() - 1]);
     }
@@ -307,7 +321,13 @@ mod tests {
             }),
             Frame::Envelopes { entity, document, envelopes: vec![vec![9; 1000]; 5], more: true },
             Frame::Turned { entity, why: Turned::Expired },
-            Frame::Quiet(Quiet { state: Digest([1; 32]), requests: Digest([2; 32]), answers: true }),
+            Frame::Quiet(Quiet {
+                state: Digest([1; 32]),
+                requests: Digest([2; 32]),
+                acks: Digest([3; 32]),
+                answers: true,
+            }),
+            Frame::Acks { entity, document, waits: true, acks: vec![vec![7; 200]; 3] },
         ]
     }
 

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use fourword_protocol::acknowledgement::{Acknowledgement, Positions};
 use fourword_protocol::bytes::Writer;
 use fourword_protocol::command::Kind;
 use fourword_protocol::envelope::{Envelope, Header};
@@ -123,6 +124,9 @@ fn made() -> Vec<(&'static str, String)> {
     made.push(("Vector", to_hex(&vector.encode())));
     made.push(("State", to_hex(&told(&roster, entity, envelope.head()).encode())));
     made.push(("Quiet", to_hex(&quiet().encode())));
+    let (ack, acks) = acknowledged(entity, envelope.head());
+    made.push(("acknowledgement", to_hex(ack.bytes())));
+    made.push(("Acks", to_hex(&acks.encode())));
     made.push(("Turned", to_hex(&Frame::Turned { entity, why: Turned::UsedUp }.encode())));
     let addresses = vec!["/ip4/192.0.2.1/tcp/4001".to_owned()];
     made.push(("invite code", InviteCode { entity, secret: [0xab; 16], addresses }.to_string()));
@@ -151,8 +155,19 @@ fn told(roster: &Roster, entity: EntityId, head: LogHead) -> Frame {
     Frame::State { number: 7 << 32 | 1, state: State { entity, roster: roster.digest(), documents } }
 }
 
+/// The creator's acknowledgement of its log with that one envelope, and the frame that passes it on.
+fn acknowledged(entity: EntityId, head: LogHead) -> (Acknowledgement, Frame) {
+    let document = chat();
+    let log = LogId { document, device: device().key(), incarnation: INCARNATION };
+    let positions = Positions::from([(log, head.sequence)]);
+    let ack = Acknowledgement::sign((entity, document), 16, false, positions, &device());
+    let frame = Frame::Acks { entity, document, waits: true, acks: vec![ack.bytes().to_vec()] };
+    (ack, frame)
+}
+
 fn quiet() -> Frame {
-    Frame::Quiet(Quiet { state: Digest([1; 32]), requests: Digest([2; 32]), answers: true })
+    let (state, requests, acks) = (Digest([1; 32]), Digest([2; 32]), Digest([3; 32]));
+    Frame::Quiet(Quiet { state, requests, acks, answers: true })
 }
 
 /// The other person's request to a group, and the creator's denial. The work is a second's in a
@@ -330,6 +345,10 @@ fn frames_are_written_as_printed() {
     assert_printed("Vector", &Frame::Vector(Vector { entity, document, page: 0, logs, last: true }).encode());
     assert_printed("State", &told(&roster(), entity, head).encode());
     assert_printed("Quiet", &quiet().encode());
+    let (ack, acks) = acknowledged(entity, head);
+    assert_printed("acknowledgement", ack.bytes());
+    assert!(Acknowledgement::read(&bytes("acknowledgement")).unwrap().is_signed());
+    assert_printed("Acks", &acks.encode());
     assert_printed("Turned", &Frame::Turned { entity, why: Turned::UsedUp }.encode());
 }
 

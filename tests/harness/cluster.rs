@@ -28,6 +28,8 @@ use crate::tally::Tally;
 /// Events that one `settle` may take: more means that nodes keep each other busy for ever.
 const STEPS_MAX: u64 = 2_000_000;
 
+pub(crate) const DAY_MS: i64 = 86_400_000;
+
 /// A whole cluster.
 #[derive(Debug)]
 pub struct Cluster {
@@ -47,6 +49,8 @@ pub struct Cluster {
     pub compare_every: Option<Duration>,
     /// Whether the steady clock of a node begins anew with each start, as it does in a process.
     pub clocks_begin_anew: bool,
+    /// By how much wall clocks have been set on.
+    pub(crate) days_passed: i64,
     /// What went wrong on the way, by kind.
     pub faults: Tally,
     gossips: u64,
@@ -109,6 +113,7 @@ impl Cluster {
             gossip_loss: 0,
             compare_every: Some(Duration::from_secs(60)),
             clocks_begin_anew: false,
+            days_passed: 0,
             faults: Tally::default(),
             gossips: 0,
             forged: BTreeMap::new(),
@@ -138,7 +143,8 @@ impl Cluster {
     pub(crate) fn start(&mut self, name: &str, store: MemoryStore, run: u64, clean: bool) {
         let mut seed = [0; 32];
         self.random.fill_bytes(&mut seed);
-        let skew_ms = self.nodes.get(name).map_or(0, |node| node.clock.skew_ms);
+        let passed_ms = self.days_passed * DAY_MS;
+        let skew_ms = self.nodes.get(name).map_or(passed_ms, |node| node.clock.skew_ms);
         let began = if self.clocks_begin_anew { self.now } else { 0 };
         let clock = Clock { began, skew_ms };
         let mut node = Node::new(seed, store, run, clock, self.compare_every);

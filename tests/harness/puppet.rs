@@ -14,7 +14,7 @@ use fourword_protocol::record::{Batch, BatchId, LocalKey, Page, Query, Record};
 use fourword_protocol::words::StretchInput;
 use fourword_storage::Store;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, DAY_MS};
 use crate::node::Cost;
 
 /// All that a home remembers.
@@ -45,6 +45,14 @@ impl Cluster {
             Ok(Page::Opening { locals, statements, heads }) => Remembered { locals, statements, heads },
             other => panic!("{other:?}"),
         }
+    }
+
+    /// All wall clocks go on by so many days; nothing happens meanwhile.
+    pub fn let_days_pass(&mut self, days: i64) {
+        for node in self.nodes.values_mut() {
+            node.clock.skew_ms += days * DAY_MS;
+        }
+        self.days_passed += days;
     }
 
     /// The stored envelopes of one log.

@@ -15,7 +15,7 @@ use fourword_protocol::planted::{self, Planted};
 use fourword_tests::simulation::{Failure, Profile, Rule, run};
 
 /// Each bug, and the rule whose checker must catch it.
-const CAUGHT_BY: [(Planted, Rule); 10] = [
+const CAUGHT_BY: [(Planted, Rule); 13] = [
     (Planted::AckBeforeDurable, Rule::SavedIsDurable),
     (Planted::SkipSignature, Rule::AuthorIsTrue),
     (Planted::AcceptBeyondRemoval, Rule::RemovedWritesNothing),
@@ -26,6 +26,9 @@ const CAUGHT_BY: [(Planted, Rule); 10] = [
     (Planted::EpochOfRemoved, Rule::RemovedReadsNothing),
     (Planted::DropDelete, Rule::DeletedStaysDeleted),
     (Planted::ApplyOutOfOrder, Rule::LogIsWhole),
+    (Planted::PruneBeforeStable, Rule::PrunedIsStable),
+    (Planted::FrontierGoesBack, Rule::FrontierStays),
+    (Planted::AckWhatWaits, Rule::AckIsTrue),
 ];
 
 /// Schedules in which a bug must be caught.

@@ -9,6 +9,7 @@ mod children;
 mod comparing;
 mod devices;
 mod earlier;
+mod forgetting;
 mod forks;
 mod governing;
 mod joining;

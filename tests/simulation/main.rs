@@ -16,7 +16,7 @@ use fourword_tests::simulation::Profile;
 use runner::{Totals, kept_seeds, run, setting, work};
 
 /// Faults and attacks that a run of all faults must have had, each many times.
-const FAULTS: [&str; 33] = [
+const FAULTS: [&str; 34] = [
     "frame lost",
     "frame doubled",
     "frame overtaken",
@@ -37,6 +37,7 @@ const FAULTS: [&str; 33] = [
     "copied home: an older copy takes its place",
     "copied home: a twin is started",
     "clock skew",
+    "a month in which nothing happens",
     "keys held back",
     "late keys",
     "members that turn",

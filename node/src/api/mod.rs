@@ -25,6 +25,7 @@ pub mod requests;
 pub mod server;
 pub mod sync;
 pub mod text;
+pub mod tombstones;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -231,6 +232,7 @@ pub fn router(api: Api) -> Router {
         .route("/groups/{words}/invites", get(invites::list).post(invites::create))
         .route("/groups/{words}/invites/{key}", delete(invites::close))
         .route("/groups/{words}/unaccepted", get(sync::unaccepted))
+        .route("/groups/{words}/tombstones", get(tombstones::list))
         .route("/joins", get(joins::list).post(joins::create))
         .route("/joins/{words}", delete(joins::cancel))
         .route("/devices", get(devices::list).post(devices::add))

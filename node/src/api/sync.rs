@@ -66,6 +66,8 @@ pub struct Document {
     pub waiting: BTreeMap<String, u64>,
     /// How many entries of this device do not count.
     pub unaccepted: u64,
+    /// How many deleted messages wait until everybody knows that they are.
+    pub tombstones: u64,
 }
 
 /// How one document stands with one device.
@@ -169,6 +171,7 @@ impl From<DocumentSync> for Document {
             peers: document.peers.into_iter().map(Peer::from).collect(),
             waiting: document.waiting.into_iter().collect(),
             unaccepted: document.unaccepted,
+            tombstones: document.tombstones,
         }
     }
 }

@@ -23,6 +23,7 @@ mod signals;
 mod silent;
 mod start;
 mod sync;
+mod tombstones;
 mod up;
 mod watch;
 
@@ -151,6 +152,8 @@ enum Verb {
     /// Show how far everything is in sync.
     #[command(subcommand)]
     Sync(sync::Verb),
+    /// Show what was deleted in a group and waits to be forgotten, and for whom.
+    Tombstones(tombstones::Args),
     /// Run a relay, which leads nodes to each other, or show how it does.
     Relay(relay::Args),
     /// Have the node or a relay run in the background with each session.
@@ -300,6 +303,7 @@ async fn act(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Identity(verb) => identity::run(verb, context).await,
         Verb::Chat(verb) => chat::run(verb, context).await,
         Verb::Sync(verb) => sync::run(verb, context).await,
+        Verb::Tombstones(args) => tombstones::run(args, context).await,
         Verb::Relay(args) => relay::run(args, context).await,
         Verb::Service(verb) => service::run(verb, context).await,
         Verb::Paths => node::paths(context),

@@ -63,6 +63,14 @@ fn text(sync: &Sync) -> String {
         for (what, count) in &document.waiting {
             let _ = writeln!(text, "  waiting here for {}: {}", plain(what), entries(*count));
         }
+        if document.tombstones > 0 {
+            let waits = match document.tombstones {
+                1 => "1 deleted message waits".to_owned(),
+                count => format!("{count} deleted messages wait"),
+            };
+            let _ =
+                writeln!(text, "  {waits} to be forgotten; see fourword tombstones {}", words_of(document));
+        }
         if document.unaccepted > 0 {
             let _ = writeln!(
                 text,

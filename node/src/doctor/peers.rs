@@ -98,6 +98,7 @@ mod tests {
             peers: vec![peer(state)],
             waiting: BTreeMap::new(),
             unaccepted: 0,
+            tombstones: 0,
         };
         Sync { documents: states.iter().map(document).collect(), joins: Vec::new() }
     }

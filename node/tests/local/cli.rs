@@ -82,6 +82,7 @@ fn document_sync(device: DeviceKey) -> DocumentSync {
         peers: vec![PeerSync { person: person(), device, state, behind: 0, reason }],
         waiting: vec![("a key".into(), 2)],
         unaccepted: 1,
+        tombstones: 2,
     }
 }
 
@@ -123,7 +124,7 @@ async fn every_verb_prints_one_json_value_of_the_promised_shape() {
             json!({"documents": [{
                 "id": format!("group:{WORDS}:chat"), "state": "in_sync", "reason": "",
                 "peers": [{"identity": WORDS, "device": device, "state": "in_sync", "behind": 0, "reason": ""}],
-                "waiting": {"a key": 2}, "unaccepted": 1,
+                "waiting": {"a key": 2}, "unaccepted": 1, "tombstones": 2,
             }], "joins": []}),
         ),
         (

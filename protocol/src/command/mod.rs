@@ -120,6 +120,8 @@ pub enum Command {
     StopWaiting(CommandId),
     /// Something about a chat.
     Chat(FourWords, ChatCommand),
+    /// What was deleted in an entity and waits to be forgotten, and for whom.
+    Tombstones(FourWords),
     /// How far each document is in sync with each peer; of one entity or of all.
     SyncStatus(Option<FourWords>),
     /// Which devices are connected.
@@ -221,6 +223,8 @@ pub enum Reply {
     Message(MessageId),
     /// Answers `Read`.
     Messages(Vec<MessageView>),
+    /// Answers `Tombstones`, by document.
+    Tombstones(Vec<DocumentTombstones>),
     /// Answers `SyncStatus`.
     Sync {
         /// How each document stands.

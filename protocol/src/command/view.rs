@@ -6,7 +6,7 @@
 use super::Kind;
 use crate::ids::{DeviceKey, EntityId, PersonId, StatementId, VerifyingKey};
 use crate::roster::Role;
-use crate::schema::chat::Message;
+use crate::schema::chat::{Message, MessageId};
 use crate::schema::core::Settings;
 use crate::time::WallTime;
 use crate::words::FourWords;
@@ -220,8 +220,62 @@ pub struct DocumentSync {
     pub peers: Vec<PeerSync>,
     /// What came and waits here, by what it waits for, in words for people.
     pub waiting: Vec<(String, u64)>,
-    /// How many envelopes of this device do not count; see `Command::Unaccepted`.
+    /// How many envelopes of this device do not count, and how many of its writes came for what was
+    /// deleted; see `Command::Unaccepted`.
     pub unaccepted: u64,
+    /// How many deleted things wait until everybody knows that they are; see `Command::Tombstones`.
+    pub tombstones: u64,
+}
+
+/// What was deleted in one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentTombstones {
+    /// `{kind}:{words}:{concern}`.
+    pub id: String,
+    /// How many deleted things wait until everybody who is awaited knows that they are.
+    pub waiting: u64,
+    /// How many were pruned.
+    pub pruned: u64,
+    /// The devices of all members, this one among them.
+    pub devices: Vec<KeeperView>,
+    /// Those that wait, at most `limits::SHOWN_TOMBSTONES_MAX`.
+    pub tombstones: Vec<TombstoneView>,
+}
+
+/// A member's device, and how it stands to what waits in one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeeperView {
+    /// Whose.
+    pub person: PersonView,
+    /// The device.
+    pub device: DeviceKey,
+    /// How it stands.
+    pub keeps: Keeps,
+    /// Since when something has waited for it, or its acknowledgement moved last; `None` if nothing
+    /// does.
+    pub since: Option<WallTime>,
+}
+
+/// How a device stands to what waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    /// It has all of it.
+    All,
+    /// It is awaited.
+    Awaited,
+    /// It was awaited for too long and holds nothing back.
+    Lapsed,
+    /// It keeps the document no longer.
+    Stopped,
+}
+
+/// Something that was deleted and waits to be pruned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TombstoneView {
+    /// The message.
+    pub message: MessageId,
+    /// Of each of the devices, in their order, whether it is known to have the deletion.
+    pub ack_vector: Vec<bool>,
 }
 
 /// How one document stands with one peer.

@@ -7,6 +7,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::branches::Branches;
 use super::mine::Mine;
@@ -17,6 +18,7 @@ use crate::ids::{Digest, DocumentKey, EnvelopeHash, LogId, StatementId};
 use crate::schema::chat::{self, ChatIndex, MessageId};
 use crate::schema::rights::{self, Actor, Denied, PutRef};
 use crate::schema::{self, Concern};
+use crate::stability::{Flag, Forgetting};
 use crate::update::document::{Changes, Document, DocumentError, Value};
 use crate::update::parse::{Content as Written, Fault, ParseError, Parsed, parse};
 use crate::update::{Shape, client_id};
@@ -34,6 +36,8 @@ pub(crate) struct Live {
     digest: OnceCell<Digest>,
     /// The order of its messages, if it is a chat.
     pub(crate) chat: ChatIndex,
+    /// What was deleted in it, and what this device wrote to that.
+    pub(crate) forgetting: Forgetting,
     /// Which envelopes count, and which others are held.
     pub(crate) branches: Branches,
     /// What this device wrote in vain.
@@ -121,6 +125,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) owners: &'a BTreeMap<u64, LogId>,
     /// Envelopes in which the CRDT library failed.
     pub(crate) quarantined: &'a BTreeSet<EnvelopeHash>,
+    /// This device wrote the envelope.
+    pub(crate) is_mine: bool,
 }
 
 impl Live {
@@ -129,6 +135,7 @@ impl Live {
             document: Document::new(&key.to_string(), schema::roots(concern), Shape::Maps),
             digest: OnceCell::new(),
             chat: ChatIndex::default(),
+            forgetting: Forgetting::default(),
             branches: Branches::default(),
             mine: Mine::default(),
             clients: BTreeMap::new(),
@@ -137,9 +144,11 @@ impl Live {
         }
     }
 
-    /// A hash of the visible content.
+    /// A hash of the visible content. What is flagged as deleted is not part of it, pruned or not.
     pub(crate) fn content_digest(&self) -> Digest {
-        *self.digest.get_or_init(|| self.document.content_digest())
+        let hides =
+            |root: &str, key: &str| chat::content(root, key).is_some_and(|id| self.chat.is_deleted(id));
+        *self.digest.get_or_init(|| self.document.content_digest_but(hides))
     }
 
     /// Whether a log may write under a client id: no other does.
@@ -186,10 +195,37 @@ impl Live {
         if let Some(void) = void {
             return self.void(log, client, parsed.clocks, void);
         }
-        match self.document.apply(&parsed) {
-            Ok(changes) => Judged::Applied(self.note(&changes)),
-            Err(_) => Judged::Poisoned,
+        let Ok(changes) = self.document.apply(&parsed) else { return Judged::Poisoned };
+        let by = Flag { log, sequence: envelope.header.sequence };
+        for write in &parsed.writes {
+            self.forgetting.wrote(write.place.root, &write.place.key, by, rules.is_mine);
         }
+        self.take_in(&changes).map_or(Judged::Poisoned, Judged::Applied)
+    }
+
+    /// Takes changes into the order of messages and drops at once what came for a message that was
+    /// pruned; gives the messages they concern.
+    pub(super) fn take_in(&mut self, changes: &Changes) -> Result<Vec<MessageId>, DocumentError> {
+        let messages = self.note(changes);
+        let late = changes.keys.iter().filter(|change| change.after.is_some()).filter(|change| {
+            chat::content(change.root, &change.key).is_some_and(|id| self.forgetting.tombstones.is_pruned(id))
+        });
+        let late: Vec<(&'static str, Arc<str>)> =
+            late.map(|change| (change.root, Arc::clone(&change.key))).collect();
+        self.drop_content(&late)?;
+        Ok(messages)
+    }
+
+    /// Removes the content under keys, here alone.
+    pub(super) fn drop_content(
+        &mut self,
+        keys: &[(&'static str, Arc<str>)],
+    ) -> Result<Vec<MessageId>, DocumentError> {
+        let mut dropped = Changes::default();
+        for (root, key) in keys {
+            dropped.keys.extend(self.document.prune(root, key)?);
+        }
+        Ok(self.note(&dropped))
     }
 
     /// Notes that an envelope was judged for good: it is the head of its log now.

@@ -148,6 +148,7 @@ impl Replica {
             client_of: self.client_of,
             owners: &self.owners,
             quarantined: &self.quarantined,
+            is_mine: keeps.is_mine,
         };
         let mut judged = loading.live.judge(rules, &envelope, author);
         if let Judged::Contested(other) = judged {
@@ -221,6 +222,7 @@ impl Replica {
             live.mine = mine;
             self.heads = heads.into();
             self.content = Content::Live(live);
+            self.stability.look_anew();
             let heads = &self.heads;
             self.waiting.drop_taken(|log| heads.length(log));
         }

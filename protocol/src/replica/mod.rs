@@ -11,6 +11,7 @@ mod live;
 mod loading;
 mod mine;
 mod own;
+mod pruning;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use crate::envelope::Envelope;
 use crate::ids::{DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
 use crate::record::LoadId;
 use crate::schema::Concern;
+use crate::stability::Stability;
 use crate::update::glean::{Earlier, glean};
 use crate::waiting::{Waiting, Want};
 use crate::wants::Wants;
@@ -49,6 +51,8 @@ pub(crate) struct Replica {
     pub(crate) segment: u32,
     /// The state vector.
     pub(crate) heads: Heads,
+    /// Who holds how much of it for good, and what may be forgotten by that.
+    pub(crate) stability: Stability,
     /// What came too early.
     pub(crate) waiting: Waiting,
     /// What others showed to exist and has not come.
@@ -105,6 +109,7 @@ impl Replica {
             concern,
             segment,
             heads: Heads::default(),
+            stability: Stability::default(),
             waiting: Waiting::default(),
             wants: Wants::default(),
             content: Content::Cold,
@@ -172,6 +177,7 @@ impl Replica {
             client_of: self.client_of,
             owners: &self.owners,
             quarantined: &self.quarantined,
+            is_mine: false,
         };
         let mut judged = live.judge(rules, envelope, author);
         if let Judged::Contested(other) = judged {

@@ -6,6 +6,7 @@
 
 use rand::CryptoRng;
 
+use super::pruning::wrote;
 use super::{Content, Replica};
 use crate::command::{CommandId, Outcome};
 use crate::envelope::{Envelope, Header, TooLarge};
@@ -14,7 +15,8 @@ use crate::identity::DeviceSecret;
 use crate::ids::{DeviceKey, Incarnation, LogId, StatementId};
 use crate::limits::{ENVELOPE_EDITS_MAX, PENDING_EDITS_MAX};
 use crate::schema::Put;
-use crate::schema::chat::MessageId;
+use crate::schema::chat::{self, MessageId};
+use crate::stability::Flag;
 use crate::update::document::DocumentError;
 use crate::update::write::merge;
 
@@ -149,7 +151,14 @@ impl Replica {
             self.own = Own { log: Some(log), begun: true, epoch: None };
         }
         let edit = live.document.edit(&puts)?;
-        let changed = live.note(&edit.changes);
+        let changed = live.take_in(&edit.changes)?;
+        let is_late = |put: &&Put| {
+            let id = chat::content(put.root, &put.key);
+            id.is_some_and(|id| live.forgetting.tombstones.is_pruned(id))
+        };
+        let late =
+            puts.iter().filter(is_late).map(|put| wrote(&self.concern, put.root, &put.key, &put.value));
+        self.stability.note_late(late.collect());
         self.pending.push(Pending { puts, update: edit.update, answer });
         Ok(changed)
     }
@@ -177,6 +186,10 @@ impl Replica {
         self.heads.set(log, envelope.head());
         if let Content::Live(live) = &mut self.content {
             live.advance(&envelope);
+            let by = Flag { log, sequence: envelope.header.sequence };
+            for put in group.iter().flat_map(|pending| &pending.puts) {
+                live.forgetting.wrote(put.root, &put.key, by, true);
+            }
         }
         self.sealing = true;
         self.own.epoch = Some(epoch.0);

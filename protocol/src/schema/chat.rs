@@ -115,6 +115,27 @@ pub fn touched(root: &str, key: &str) -> Option<MessageId> {
     Key::parse(root, key).ok().map(|key| key.message())
 }
 
+/// The message that a key flags as deleted; `None` if it is no such key.
+pub fn deleted(root: &str, key: &str) -> Option<MessageId> {
+    match Key::parse(root, key) {
+        Ok(Key::Deleted(_, id)) => Some(id),
+        _ => None,
+    }
+}
+
+/// The message of which a key holds content, or what was set on it: all that a deletion takes away.
+pub fn content(root: &str, key: &str) -> Option<MessageId> {
+    match Key::parse(root, key) {
+        Ok(Key::Deleted(..)) | Err(_) => None,
+        Ok(key) => Some(key.message()),
+    }
+}
+
+/// Whether a key is an edit of, or something set on, a message that may be somebody else's.
+pub fn is_overlay(root: &str) -> bool {
+    root != layout::MESSAGES
+}
+
 /// What an author wants to send.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewMessage {

@@ -5,7 +5,7 @@
 //! and ask anew. Invariant: between two that agree, one small frame each way is all that is sent in
 //! each interval, and nothing is written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::Rng;
 
@@ -13,6 +13,7 @@ use crate::entity::Entity;
 use crate::epoch::Greeting;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId};
 use crate::limits::GREETING_ENTITIES_MAX;
+use crate::replica::Replica;
 use crate::replicator::Replicator;
 use crate::session::Shared;
 use crate::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use crate::wire::{Frame, Quiet};
 use super::shared;
 
 const STATE: &str = "fourword v1 quiet state";
+const ACKS: &str = "fourword v1 quiet acks";
 const REQUESTS: &str = "fourword v1 quiet requests";
 
 /// How often a peer may compare: a burst, then one for each stretch of time.
@@ -82,6 +84,10 @@ impl Replicator {
         if ours.requests != theirs.requests {
             self.tell_requests(from, true);
         }
+        if ours.acks != theirs.acks {
+            self.forget_told_acks(from);
+            self.tell_all_acks(from);
+        }
     }
 
     /// A peer stands with everything as we do: what it told before may be older than that, where
@@ -134,21 +140,24 @@ impl Replicator {
         let (ours, theirs) = (self.greetings_for(device), &session.greetings);
         let mut state = blake3::Hasher::new_derive_key(STATE);
         let mut requests = blake3::Hasher::new_derive_key(REQUESTS);
+        let mut acks = blake3::Hasher::new_derive_key(ACKS);
         for greetings in if me < device { [&ours, theirs] } else { [theirs, &ours] } {
             count(&mut state, greetings.len());
             for greeting in greetings {
                 state.update(greeting);
             }
         }
-        for entity in session.shared.keys().filter_map(|id| self.entities.get(id)) {
+        let shared = session.shared.iter();
+        for (entity, shared) in shared.filter_map(|(id, shared)| Some((self.entities.get(id)?, shared))) {
             let both_in = entity.member(me).is_some() && entity.member(device).is_some();
             stand(&mut state, entity, both_in);
             if both_in {
                 self.keep_of(&mut requests, entity);
+                waited_for(&mut acks, entity, shared);
             }
         }
         let digest = |hasher: blake3::Hasher| Digest(*hasher.finalize().as_bytes());
-        Some(Quiet { state: digest(state), requests: digest(requests), answers })
+        Some(Quiet { state: digest(state), requests: digest(requests), acks: digest(acks), answers })
     }
 
     /// The greetings that a device is sent.
@@ -182,6 +191,22 @@ fn stand(hasher: &mut blake3::Hasher, entity: &Entity, both_in: bool) {
     for document in documents {
         let content = document.content.unwrap_or(Digest([0; 32]));
         hasher.update(&document.document.0).update(&document.vector.0).update(&content.0);
+    }
+}
+
+/// Adds which acknowledgements are known of documents that wait for some at either of two.
+fn waited_for(hasher: &mut blake3::Hasher, entity: &Entity, shared: &Shared) {
+    hasher.update(&entity.id.0);
+    let waits_there = |replica: &Replica| shared.acks.get(&replica.key).is_some_and(|known| known.waits);
+    for replica in entity.documents().filter(|r| r.count_tombstones() > 0 || waits_there(r)) {
+        let devices = entity.roster.reading().devices().map(|(device, _)| device);
+        let known: BTreeMap<DeviceKey, u64> =
+            devices.filter_map(|device| Some((device, replica.stability.number_of(&device)?))).collect();
+        hasher.update(&replica.key.0);
+        count(hasher, known.len());
+        for (device, number) in known {
+            hasher.update(&device.0).update(&number.to_be_bytes());
+        }
     }
 }
 

@@ -97,7 +97,15 @@ impl Replicator {
                 wanted |= replica.wants.clear(&from);
             }
         }
-        shared.theirs = Some(state);
+        let before = shared.theirs.replace(state);
+        let now = shared.theirs.as_ref();
+        let knew = |state: &State| (state.roster, state.documents.len());
+        if before.as_ref().map(knew) != now.map(knew) {
+            // It may have passed over what was said of devices and documents that it did not know.
+            shared.forget_told_acks();
+            self.tell_all_acks(from);
+        }
+        let Some(shared) = super::shared(&mut self.sessions, from, id) else { return };
         if shared.asks.take(self.now.instant, ASKS_BURST, ASKS_EVERY) {
             self.compare(from, id);
         } else {

@@ -34,6 +34,16 @@ pub enum Value {
     Fields(Arc<BTreeMap<Arc<str>, Arc<[u8]>>>),
 }
 
+impl Value {
+    /// The record, if it is one.
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match self {
+            Value::Bytes(bytes) => Some(bytes),
+            Value::Fields(_) => None,
+        }
+    }
+}
+
 /// One key to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Put {
@@ -329,13 +339,18 @@ impl Document {
 
     /// A hash of the visible content, equal where readers see the same. Marks in texts are left out.
     pub fn content_digest(&self) -> Digest {
+        self.content_digest_but(|_, _| false)
+    }
+
+    /// The same hash, as if nothing lay under the keys of root maps that `hides` says.
+    pub fn content_digest_but(&self, hides: impl Fn(&str, &str) -> bool) -> Digest {
         let mut hasher = blake3::Hasher::new_derive_key(CONTENT_CONTEXT);
         let mut roots = self.roots.to_vec();
         roots.sort_unstable();
         for root in roots {
             hash_bytes(&mut hasher, root.as_bytes());
             hash_bytes(&mut hasher, self.text(root).unwrap_or_default().as_bytes());
-            for (key, value) in self.iter(root) {
+            for (key, value) in self.iter(root).filter(|(key, _)| !hides(root, key)) {
                 hash_bytes(&mut hasher, key.as_bytes());
                 match value {
                     Value::Bytes(bytes) => hash_bytes(hasher.update(&[1]), bytes),

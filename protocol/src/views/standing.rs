@@ -259,7 +259,8 @@ impl Replicator {
             reason: self.reason(entity, replica, standing),
             peers: standing.lines.iter().map(peer).collect(),
             waiting: waiting.map(|(what, count)| (what.to_owned(), count)).collect(),
-            unaccepted: replica.unaccepted.unwrap_or(0),
+            unaccepted: replica.count_not_accepted(),
+            tombstones: u64::try_from(replica.count_tombstones()).unwrap_or(u64::MAX),
         })
     }
 

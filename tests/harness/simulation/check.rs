@@ -23,6 +23,7 @@ use fourword_protocol::schema::chat::MessageId;
 use fourword_storage::Store;
 
 use super::claims::Claims;
+use super::forgotten::Forgotten;
 use super::rosters::Rosters;
 use super::truth;
 use super::verdict::{Rule, Violation, demand};
@@ -52,6 +53,7 @@ pub struct Checker {
     shown: BTreeSet<(String, usize)>,
     members: BTreeSet<(String, usize)>,
     pub(super) claims: Claims,
+    pub(super) forgotten: Forgotten,
     /// What nodes that were just started have on their disks as wanted.
     wanted: BTreeMap<String, BTreeSet<Wanted>>,
     /// A node to be crashed as soon as it says that something is saved.
@@ -119,7 +121,22 @@ impl Checker {
             }
         }
         self.claims.note(c, h);
-        Ok(())
+        self.forgotten.heard(c, h)?;
+        self.look_at_pruned(c, world, h)
+    }
+
+    /// What is pruned is told as a change of its chat.
+    fn look_at_pruned(&mut self, c: &Cluster, world: &World, h: &Happened) -> Result<(), Violation> {
+        let tells = |effect: &Effect| matches!(effect, Effect::Notify(Notice::ChatChanged { .. }));
+        if !h.effects.iter().any(tells) {
+            return Ok(());
+        }
+        let known = self.known.get(&(h.name.clone(), c.node(&h.name).run));
+        let rosters = &self.rosters;
+        self.forgotten.look(c, world, &h.name, |holding| {
+            let of_entity = known?.iter().filter(|(of, _)| *of == holding.entity);
+            rosters.of(holding.entity, of_entity.map(|(_, id)| *id))
+        })
     }
 
     fn note_shown(&mut self, name: &str, world: &World) {
@@ -466,6 +483,7 @@ impl Checker {
                 continue;
             }
             queues(&name, &c.queues(&name))?;
+            self.forgotten.look_around(c, &name)?;
             let Some(Reply::Status(status)) = c.peek(&name, Command::Status) else { continue };
             for fault in status.faults {
                 let is_fork = fault.kind != FaultKind::UnknownVersion;

@@ -75,7 +75,7 @@ struct Stood {
 }
 
 /// One message as shown, but for what depends on who looks.
-type Line = (MessageId, String, bool, PersonId, Vec<(String, usize)>);
+type Line = (MessageId, String, PersonId, Vec<(String, usize)>);
 
 impl Claims {
     /// Notes what an event may have changed.
@@ -305,7 +305,9 @@ fn how_it_stands(
             continue;
         }
         if let (Some(of), Some(shown)) = (stood.get_mut(&root), chats.of(c, world, name, at)) {
-            of.shown.insert(at, shown.iter().map(line).collect());
+            // Who knows first that all know of a deletion forgets first.
+            let shown = shown.iter().filter(|view| !view.message.deleted);
+            of.shown.insert(at, shown.map(line).collect());
         }
     }
     // What is being read shows nothing that could be compared.
@@ -328,5 +330,5 @@ fn once(recent: &mut VecDeque<Rc<Stood>>, now: Stood) -> Rc<Stood> {
 
 fn line(view: &MessageView) -> Line {
     let reactions = view.reactions.iter().map(|(emoji, by)| (emoji.clone(), by.len())).collect();
-    (view.message.id, view.message.text.clone(), view.message.deleted, view.author.person, reactions)
+    (view.message.id, view.message.text.clone(), view.author.person, reactions)
 }

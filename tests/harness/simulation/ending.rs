@@ -12,11 +12,14 @@ use fourword_protocol::command::{
 };
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::Event;
-use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId};
+use fourword_protocol::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogHead, LogId};
 use fourword_protocol::record::Record;
 use fourword_protocol::roster::{Body, Role, Roster, Statement};
+use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::wire::kind_of;
 
 use super::check::{chat, is_stored, vectors};
+use super::forgotten::is_forgotten;
 use super::schedule::Schedule;
 use super::truth;
 use super::verdict::{Rule, Violation, demand};
@@ -33,8 +36,8 @@ const COMPARE_MS: u64 = 65_000;
 /// How long a settled world must be quiet.
 const QUIET_MS: u64 = 600_000;
 
-/// Which node holds what of which documents.
-type Held = BTreeMap<DocumentKey, BTreeMap<LogId, LogHead>>;
+/// Which logs of which documents a node holds, and a digest of what they show.
+type Held = BTreeMap<DocumentKey, (BTreeMap<LogId, LogHead>, Option<Digest>)>;
 
 impl Schedule {
     /// Heals the world and demands what must then be so.
@@ -303,7 +306,7 @@ impl Schedule {
             members.iter_mut().for_each(|member| member.online = true);
             let id = self.world.groups[root].id;
             let holdings = self.c.node(name).machine.holdings().into_iter().filter(|h| h.entity == id);
-            let held: Held = holdings.map(|h| (h.document, h.heads)).collect();
+            let held: Held = holdings.map(|h| (h.document, (h.heads, h.content))).collect();
             let now = (chat, members, held);
             match &first {
                 None => first = Some(now),
@@ -333,6 +336,10 @@ impl Schedule {
     ) -> Result<(), Violation> {
         let shown: BTreeMap<_, _> = shown.iter().map(|view| (view.message.id, view)).collect();
         let saved: Vec<_> = self.world.saved.iter().filter(|(_, saved)| saved.group == at).collect();
+        let forgotten =
+            |id: &MessageId| nodes.iter().any(|name| is_forgotten(&self.c, &self.world, name, roster, id));
+        let saved: Vec<_> =
+            saved.into_iter().filter(|(id, _)| shown.contains_key(*id) || !forgotten(id)).collect();
         for (_, saved) in saved.iter().filter(|(id, _)| !shown.contains_key(id)) {
             let promise = &saved.promise;
             let envelope = truth::envelope_at(&self.c, &promise.node, &promise.log, promise.sequence);
@@ -487,6 +494,7 @@ impl Schedule {
                 let is_news = |effect: &&Effect| match effect {
                     Effect::Write(batch) => batch.records.iter().any(|record| !is_of_joining(record, enters)),
                     Effect::Publish(..) => true,
+                    Effect::Send(_, bytes) => kind_of(bytes) == "acks",
                     _ => false,
                 };
                 if honest.contains(&h.name) && !matches!(h.event, Event::Stopping) {
@@ -522,7 +530,9 @@ fn differing(
     b: &(Vec<MessageView>, Vec<MemberView>, Held),
 ) -> Option<String> {
     let lines = |chat: &[MessageView]| -> Vec<_> {
-        chat.iter().map(|view| (view.message.clone(), view.author.person, view.reactions.len())).collect()
+        // Who knows first that all know of a deletion forgets first.
+        let chat = chat.iter().filter(|view| !view.message.deleted);
+        chat.map(|view| (view.message.clone(), view.author.person, view.reactions.len())).collect()
     };
     let people = |members: &[MemberView]| -> Vec<_> {
         members.iter().map(|member| (member.person.person, member.role, member.devices.clone())).collect()
@@ -536,5 +546,5 @@ fn differing(
     if people(&a.1) != people(&b.1) {
         return Some("who is in".into());
     }
-    (a.2 != b.2).then(|| "which logs they hold".into())
+    (a.2 != b.2).then(|| "which logs they hold, or what these show".into())
 }

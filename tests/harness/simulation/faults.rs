@@ -12,6 +12,11 @@ use super::verdict::Violation;
 use crate::draw;
 
 const HOUR_MS: i64 = 3_600_000;
+const DAY_HOURS: i64 = 24;
+/// Longer than a device is waited for that acknowledges nothing.
+const MONTH_DAYS: i64 = 31;
+/// Invites outlast them.
+const MONTHS_MAX: i64 = 3;
 /// A clock is wrong by so many hours at most.
 const SKEW_HOURS_MAX: i64 = 96;
 /// How long one hears nothing before the connection is given up.
@@ -31,7 +36,7 @@ impl Schedule {
     /// One fault.
     pub(super) fn break_something(&mut self) -> Result<(), Violation> {
         let (Some(a), Some(b)) = (self.any_node(), self.any_node()) else { return Ok(()) };
-        match self.random.next_u64() % 30 {
+        match self.random.next_u64() % 31 {
             0..=3 => {
                 self.faults.count("disconnection");
                 let lag = draw::within(&mut self.random, (0, 800));
@@ -53,6 +58,7 @@ impl Schedule {
             24..=25 => self.checker.crash_at_answer = Some(a),
             26 => self.start_copy(&a),
             28 => self.hold_back_keys(&a),
+            30 => self.let_a_month_pass(),
             27 => {
                 self.faults.count("gossip dropped at the receiver");
                 if let (true, Some(of)) = (self.c.is_up(&a), self.c.device(&b)) {
@@ -249,6 +255,16 @@ impl Schedule {
         self.faults.count("clock skew");
         let span = u64::try_from(2 * SKEW_HOURS_MAX + 1).unwrap_or(1);
         let hours = i64::try_from(self.random.next_u64() % span).unwrap_or(0) - SKEW_HOURS_MAX;
-        self.c.node_mut(name).clock.skew_ms = hours * HOUR_MS;
+        let months = self.world.months * MONTH_DAYS * DAY_HOURS;
+        self.c.node_mut(name).clock.skew_ms = (months + hours) * HOUR_MS;
+    }
+
+    /// A month passes in which nothing happens: who is away then has lapsed.
+    fn let_a_month_pass(&mut self) {
+        if self.world.months < MONTHS_MAX {
+            self.faults.count("a month in which nothing happens");
+            self.world.months += 1;
+            self.c.let_days_pass(MONTH_DAYS);
+        }
     }
 }

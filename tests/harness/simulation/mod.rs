@@ -10,6 +10,7 @@ mod check;
 mod claims;
 mod ending;
 mod faults;
+mod forgotten;
 mod profile;
 mod renegades;
 mod rosters;

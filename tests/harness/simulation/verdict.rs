@@ -38,6 +38,12 @@ pub enum Rule {
     QueueIsBounded,
     /// After a write that failed nothing is called saved until the node is started anew.
     ReadOnlyAfterFailure,
+    /// A device acknowledges nothing that is not on its disk.
+    AckIsTrue,
+    /// Nothing is pruned before every awaited device knows that it was deleted.
+    PrunedIsStable,
+    /// What all were known to have they still have.
+    FrontierStays,
     /// In the end all honest members show, hold and know the same.
     AllAgree,
     /// In the end everybody says that all is in sync, and nothing is wanted any more.

@@ -113,6 +113,8 @@ pub(super) struct World {
     /// Older copies of homes.
     pub(super) copies: BTreeMap<String, MemoryStore>,
     pub(super) done: Tally,
+    /// Months in which nothing happened but that clocks went on.
+    pub(super) months: i64,
     numbers: u64,
 }
 

@@ -1,0 +1,62 @@
+//! Removes from the content in memory what was deleted and what everybody knows to be deleted.
+//!
+//! The logs keep it, so a document that is read anew without the flag has it again. Invariant: no
+//! clock moves and nothing is sent; what a reader sees besides the deleted stays the same.
+
+use std::sync::Arc;
+
+use super::{Content, Replica};
+use crate::schema::chat::{self, MessageId};
+use crate::schema::{self, Concern};
+use crate::stability::Late;
+use crate::update::document::DocumentError;
+
+/// What became of what was pruned.
+#[derive(Debug, Default)]
+pub(crate) struct Pruned {
+    /// The messages whose content is gone.
+    pub(crate) messages: Vec<MessageId>,
+    /// What `owner` wrote on this device to them and not everybody had then.
+    pub(crate) late: Vec<Late>,
+}
+
+impl Replica {
+    /// Prunes what lies within the frontier. `owner` is how keys name this device's person.
+    pub(crate) fn prune_stable(&mut self, owner: &str) -> Result<Pruned, DocumentError> {
+        let Content::Live(live) = &mut self.content else { return Ok(Pruned::default()) };
+        let ids = live.forgetting.tombstones.stable(self.stability.frontier());
+        if ids.is_empty() {
+            return Ok(Pruned::default());
+        }
+        live.forgetting.tombstones.prune(&ids);
+        let (mut keys, mut late) = (Vec::new(), Vec::new());
+        for root in schema::roots(&self.concern) {
+            for (key, value) in live.document.iter(root) {
+                let Some(id) = chat::content(root, key).filter(|id| ids.contains(id)) else { continue };
+                keys.push((*root, Arc::clone(key)));
+                let is_own = chat::is_overlay(root) && key.split('|').next() == Some(owner);
+                if is_own && live.forgetting.is_late(id, self.stability.frontier()) {
+                    late.extend(value.as_bytes().map(|value| wrote(&self.concern, root, key, value)));
+                }
+            }
+        }
+        live.drop_content(&keys)?;
+        Ok(Pruned { messages: ids.into_iter().collect(), late })
+    }
+
+    /// How many messages were deleted and wait to be pruned.
+    pub(crate) fn count_tombstones(&self) -> usize {
+        self.live().map_or(0, |live| live.forgetting.tombstones.count_waiting())
+    }
+
+    /// How many envelopes of this device do not count, and how many of its writes came too late.
+    pub(crate) fn count_not_accepted(&self) -> u64 {
+        let late = u64::try_from(self.stability.late().len()).unwrap_or(u64::MAX);
+        self.unaccepted.unwrap_or(0).saturating_add(late)
+    }
+}
+
+/// A write as its person is shown it.
+pub(super) fn wrote(concern: &Concern, root: &str, key: &str, value: &[u8]) -> Late {
+    Late { root: root.to_owned(), key: key.to_owned(), text: schema::text_of(concern, root, value) }
+}

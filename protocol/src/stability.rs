@@ -1,0 +1,313 @@
+//! Who is known to hold how much of one document for good, and what may be forgotten by that.
+//!
+//! Each replica has one. A document *waits* while something deleted in it is not pruned; then the
+//! devices of all members are awaited, but for those that keep it no longer and those that lapsed:
+//! whose acknowledgement has not moved for days while something waited for it. What all awaited
+//! have is the *frontier*. `tending` drives this with the clock and the disk, `sync` carries
+//! acknowledgements, `tombstones` says what is flagged. Invariant: neither an acknowledgement nor
+//! the frontier ever goes back, and both speak of what is on disk alone.
+
+mod forgetting;
+mod kept;
+mod late;
+mod tending;
+#[cfg(test)]
+mod tests;
+mod tombstones;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::acknowledgement::{Acknowledgement, Positions};
+use crate::identity::DeviceSecret;
+use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogId};
+use crate::limits::ACK_LOGS_MAX;
+use crate::planted::{self, Planted};
+use crate::replica::Heads;
+use crate::session::Allowance;
+use crate::time::{Duration, Instant, WallTime};
+use crate::waiting::Waiting;
+
+pub(crate) use forgetting::Forgetting;
+pub(crate) use late::Late;
+pub(crate) use tending::lapse;
+pub(crate) use tombstones::{Flag, Tombstones};
+
+/// How often another device's acknowledgement of one document is taken: a burst, then one for each
+/// stretch of time. Honest devices make one a second at most.
+const TAKEN_BURST: u64 = 16;
+const TAKEN_EVERY: Duration = Duration(500);
+
+/// How often this device makes one of a document.
+const MADE_EVERY: Duration = Duration::from_secs(1);
+
+/// What is known of who holds one document.
+#[derive(Debug, Default)]
+pub(crate) struct Stability {
+    kept: BTreeMap<DeviceKey, Kept>,
+    frontier: Positions,
+    /// Since when this node waits for a device that has not acknowledged what waits, or whose
+    /// acknowledgement moved last.
+    since: BTreeMap<DeviceKey, WallTime>,
+    /// Our own acknowledgement that is on its way to the disk.
+    making: Option<Acknowledgement>,
+    made: Allowance,
+    /// The greatest number that others know of an acknowledgement of this device: a home that is an
+    /// older copy goes on above it.
+    seen: Option<(DeviceKey, u64)>,
+    /// What this device wrote and what came too late, the oldest first.
+    late: Vec<Late>,
+    /// Counts acknowledgements taken.
+    taken: u64,
+    looked: Option<Looked>,
+    /// What of it is not on disk yet.
+    unkept: kept::Unkept,
+}
+
+/// What is known of one device.
+#[derive(Clone, Debug)]
+struct Kept {
+    /// The latest, for passing on.
+    ack: Acknowledgement,
+    /// All of them, joined.
+    joined: Positions,
+    pace: Allowance,
+}
+
+/// What was looked at last: only what differs from it can have changed the outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Looked {
+    roster: Digest,
+    tombstones: u64,
+    lapse: Duration,
+    taken: u64,
+    lapsed: usize,
+}
+
+/// How a device stands to what waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// It has everything that waits, or keeps the document no longer.
+    No,
+    /// It is waited for, since then.
+    Since(WallTime),
+    /// It was waited for too long, and holds nothing back any more.
+    Lapsed(WallTime),
+}
+
+impl Stability {
+    // -- acknowledgements ---------------------------------------------------------------------
+
+    /// The number of the latest acknowledgement of a device that is known.
+    pub(crate) fn number_of(&self, device: &DeviceKey) -> Option<u64> {
+        let kept = self.kept.get(device).map(|kept| kept.ack.number);
+        kept.max(self.seen.filter(|(own, _)| own == device).map(|(_, number)| number))
+    }
+
+    /// Whether one more of this device is taken now.
+    pub(crate) fn may_take(&mut self, device: &DeviceKey, now: Instant) -> bool {
+        self.kept.get_mut(device).is_none_or(|kept| kept.pace.take(now, TAKEN_BURST, TAKEN_EVERY))
+    }
+
+    /// Notes that peers keep an acknowledgement of this device with that number.
+    pub(crate) fn saw_own(&mut self, device: DeviceKey, number: u64) {
+        self.seen = self.seen.max(Some((device, number)));
+    }
+
+    /// Takes an acknowledgement that is later than the one known of its device, which signed it.
+    /// `holds` says which logs are here: of others what was said before is forgotten.
+    pub(crate) fn take(&mut self, ack: Acknowledgement, holds: impl Fn(&LogId) -> bool, now: WallTime) {
+        let device = ack.device;
+        self.taken = self.taken.saturating_add(1);
+        self.unkept.acks.insert(device);
+        let before = self.kept.remove(&device);
+        let mut moved = before.as_ref().is_none_or(|before| before.ack.stops != ack.stops);
+        let (mut joined, pace) = before.map(|before| (before.joined, before.pace)).unwrap_or_default();
+        joined.retain(|log, _| holds(log) || ack.positions.contains_key(log));
+        for (log, sequence) in &ack.positions {
+            let known = joined.entry(*log).or_insert(0);
+            moved |= *sequence > *known;
+            *known = (*known).max(*sequence);
+        }
+        self.kept.insert(device, Kept { ack, joined, pace });
+        if let Some(since) = self.since.get_mut(&device).filter(|_| moved) {
+            *since = now;
+            self.unkept.since = true;
+        }
+    }
+
+    /// The latest acknowledgement of each device, but for one of ours that is not on disk.
+    pub(crate) fn acks(&self) -> impl Iterator<Item = &Acknowledgement> {
+        self.kept.values().map(|kept| &kept.ack)
+    }
+
+    /// Makes an acknowledgement of ours, if a flag waits that the last one does not reach. Gives
+    /// when it may be made instead, if that is not yet.
+    ///
+    /// Everything that the heads name was given to the disk before.
+    pub(crate) fn make(
+        &mut self,
+        of: (EntityId, DocumentKey),
+        device: &DeviceSecret,
+        (heads, waiting): (&Heads, &Waiting),
+        tombstones: &Tombstones,
+        now: Instant,
+    ) -> Result<Option<Acknowledgement>, Instant> {
+        let own = self.kept.get(&device.key());
+        let reaches = |flag: &&Flag| own.is_some_and(|own| flag.is_within(&own.joined));
+        let flags = tombstones.waiting().flat_map(|(_, flags)| flags);
+        let lacking = flags.filter(|flag| !reaches(flag) && heads.length(&flag.log) >= flag.sequence);
+        let first: BTreeSet<LogId> = lacking.map(|flag| flag.log).collect();
+        if first.is_empty() || self.making.is_some() {
+            return Ok(None);
+        }
+        if !self.made.take(now, 1, MADE_EVERY) {
+            return Err(self.made.free_at(now, 1, MADE_EVERY));
+        }
+        let rest = heads.keys().filter(|log| !first.contains(log));
+        let logs = first.iter().chain(rest).take(ACK_LOGS_MAX);
+        let mut positions: Positions = logs.map(|log| (*log, heads.length(log))).collect();
+        if planted::is(Planted::AckWhatWaits) {
+            positions.iter_mut().for_each(|(log, held)| *held = waiting.furthest(log).max(*held));
+        }
+        let number = self.number_of(&device.key()).unwrap_or(0).saturating_add(1);
+        let ack = Acknowledgement::sign(of, number, false, positions, device);
+        self.making = Some(ack.clone());
+        Ok(Some(ack))
+    }
+
+    /// Our acknowledgement is on disk, and with it all that it names: it may be told.
+    pub(crate) fn made(&mut self, holds: impl Fn(&LogId) -> bool, now: WallTime) {
+        if let Some(ack) = self.making.take() {
+            let device = ack.device;
+            self.take(ack, holds, now);
+            self.unkept.acks.remove(&device);
+        }
+    }
+
+    // -- who is awaited -----------------------------------------------------------------------
+
+    /// Whether a device has said that it keeps the document no longer.
+    pub(crate) fn has_stopped(&self, device: &DeviceKey) -> bool {
+        self.kept.get(device).is_some_and(|kept| kept.ack.stops)
+    }
+
+    /// How a member's device stands to what waits.
+    pub(crate) fn awaited(&self, device: &DeviceKey, lapse: Duration, now: WallTime) -> Awaited {
+        match self.since.get(device) {
+            None => Awaited::No,
+            Some(_) if self.has_stopped(device) => Awaited::No,
+            Some(since) if now.0.saturating_sub(since.0) >= lapse.0 => Awaited::Lapsed(*since),
+            Some(since) => Awaited::Since(*since),
+        }
+    }
+
+    /// Whether a device has any of these flags.
+    pub(crate) fn has(&self, device: &DeviceKey, flags: &[Flag]) -> bool {
+        self.kept.get(device).is_some_and(|kept| flags.iter().any(|flag| flag.is_within(&kept.joined)))
+    }
+
+    /// Whether anything that matters changed since it was looked at last.
+    pub(crate) fn has_changed(
+        &mut self,
+        (roster, tombstones): (Digest, u64),
+        lapse: Duration,
+        now: WallTime,
+    ) -> bool {
+        let lapsed = self.since.keys().map(|device| self.awaited(device, lapse, now));
+        let lapsed = lapsed.filter(|awaited| matches!(awaited, Awaited::Lapsed(_))).count();
+        let looked = Looked { roster, tombstones, lapse, taken: self.taken, lapsed };
+        self.looked.replace(looked) != Some(looked)
+    }
+
+    /// The content was read anew: what was looked at was another.
+    pub(crate) fn look_anew(&mut self) {
+        self.looked = None;
+    }
+
+    /// Sees for whom what is flagged waits, and moves the frontier on by that.
+    ///
+    /// `members` are the devices of all members, `me` among them.
+    pub(crate) fn look(
+        &mut self,
+        (me, members): (&DeviceKey, &BTreeSet<DeviceKey>),
+        tombstones: &Tombstones,
+        lapse: Duration,
+        now: WallTime,
+    ) {
+        let lacks = |device: &DeviceKey| tombstones.waiting().any(|(_, flags)| !self.has(device, flags));
+        let behind: BTreeSet<DeviceKey> = members.iter().filter(|d| *d != me && lacks(d)).copied().collect();
+        let before = self.since.clone();
+        self.since.retain(|device, since| {
+            // Who lapsed is not awaited again before it has spoken.
+            let lapsed = members.contains(device) && now.0.saturating_sub(since.0) >= lapse.0;
+            behind.contains(device) || lapsed
+        });
+        for device in behind {
+            let since = self.since.entry(device).or_insert(now);
+            // A clock that was ahead must not make a device be waited for the longer.
+            *since = (*since).min(now);
+        }
+        self.unkept.since |= before != self.since;
+        let awaited = members.iter().filter(|device| {
+            !self.has_stopped(device) && !matches!(self.awaited(device, lapse, now), Awaited::Lapsed(_))
+        });
+        let awaited: Vec<DeviceKey> = awaited.copied().collect();
+        self.advance(me, &awaited);
+    }
+
+    /// Moves the frontier on to what all awaited have.
+    fn advance(&mut self, me: &DeviceKey, awaited: &[DeviceKey]) {
+        let Some(own) = self.kept.get(me) else { return };
+        let others = awaited.iter().filter(|device| *device != me);
+        let others: Vec<Option<&Positions>> = match planted::is(Planted::PruneBeforeStable) {
+            true => Vec::new(),
+            false => others.map(|device| self.kept.get(device).map(|kept| &kept.joined)).collect(),
+        };
+        let least = |(log, own): (&LogId, &u64)| {
+            let said = others.iter().map(|joined| joined.and_then(|all| all.get(log)).copied().unwrap_or(0));
+            (*log, said.fold(*own, u64::min))
+        };
+        let now: Positions = own.joined.iter().map(least).filter(|(_, sequence)| *sequence > 0).collect();
+        if planted::is(Planted::FrontierGoesBack) {
+            self.unkept.frontier |= self.frontier != now;
+            self.frontier = now;
+            return;
+        }
+        for (log, sequence) in now {
+            let known = self.frontier.entry(log).or_insert(0);
+            self.unkept.frontier |= sequence > *known;
+            *known = (*known).max(sequence);
+        }
+    }
+
+    /// What all awaited have.
+    pub(crate) fn frontier(&self) -> &Positions {
+        &self.frontier
+    }
+
+    /// Nothing waits any more: nobody is waited for. Who has lapsed still has.
+    pub(crate) fn rest(&mut self, lapse: Duration, now: WallTime) {
+        let before = self.since.len();
+        self.since.retain(|_, since| now.0.saturating_sub(since.0) >= lapse.0);
+        self.unkept.since |= before != self.since.len();
+    }
+
+    /// When the next device lapses of those that are waited for.
+    pub(crate) fn next_lapse(&self, lapse: Duration, now: WallTime) -> Option<Duration> {
+        let left = self.since.values().map(|since| {
+            let due = since.0.saturating_add(lapse.0);
+            due.saturating_sub(now.0)
+        });
+        left.filter(|left| *left > 0).min().map(Duration)
+    }
+
+    /// Forgets what devices said that are no member's any more.
+    pub(crate) fn keep_members(&mut self, members: &BTreeSet<DeviceKey>) {
+        let gone: Vec<DeviceKey> =
+            self.kept.keys().filter(|device| !members.contains(device)).copied().collect();
+        for device in gone {
+            self.kept.remove(&device);
+            self.unkept.acks.insert(device);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What one document in memory is to forget, and which writes of this device go with it.
+//!
+//! Kept beside the content by `replica::live` and made anew with it. Invariant: of each message on
+//! which this device set something the last of its envelopes is known, so that its person can be
+//! told when that came too late.
+
+use std::collections::BTreeMap;
+
+use super::tombstones::{Flag, Tombstones};
+use crate::acknowledgement::Positions;
+use crate::schema::chat::{self, MessageId};
+
+/// What one document in memory is to forget.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Forgetting {
+    pub(crate) tombstones: Tombstones,
+    /// The last envelope of this device by which it edited a message or set something on it.
+    mine: BTreeMap<MessageId, Flag>,
+}
+
+impl Forgetting {
+    /// Notes that an envelope that counts wrote a key.
+    pub(crate) fn wrote(&mut self, root: &str, key: &str, by: Flag, is_mine: bool) {
+        self.tombstones.note(root, key, by);
+        if let Some(id) = chat::content(root, key).filter(|_| is_mine && chat::is_overlay(root)) {
+            self.mine.insert(id, by);
+        }
+    }
+
+    /// Whether this device set something on a message which not everybody had when it was pruned.
+    pub(crate) fn is_late(&self, id: MessageId, frontier: &Positions) -> bool {
+        self.mine.get(&id).is_some_and(|flag| !flag.is_within(frontier))
+    }
+}

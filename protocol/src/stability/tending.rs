@@ -1,0 +1,157 @@
+//! Drives forgetting: makes acknowledgements, moves frontiers, prunes, and keeps all of it.
+//!
+//! Looks after every wake, which follows whatever changed, so that what comes together is looked at
+//! once. Invariant: where nothing waits, nothing is made, written or sent.
+
+use std::collections::BTreeSet;
+
+use super::kept::ACK;
+use crate::command::Notice;
+use crate::entity::Entity;
+use crate::ids::{DeviceKey, DocumentKey, EntityId};
+use crate::outbox::{After, local};
+use crate::replica::{Content, Replica};
+use crate::replicator::Replicator;
+use crate::schema::chat::MessageId;
+use crate::schema::key;
+use crate::time::Duration;
+use crate::views;
+
+const DAY_MS: u64 = 86_400_000;
+
+/// After how long a device that acknowledges nothing holds nothing back in an entity.
+pub(crate) fn lapse(entity: &Entity) -> Duration {
+    Duration(u64::from(views::settings(entity).lapse_days).saturating_mul(DAY_MS))
+}
+
+impl Replicator {
+    /// Looks after all documents in memory.
+    pub(crate) fn tend_stability(&mut self) {
+        let live = |replica: &&Replica| replica.live().is_some();
+        let all: Vec<(EntityId, DocumentKey)> = self
+            .entities
+            .iter()
+            .flat_map(|(id, entity)| entity.replicas.values().filter(live).map(|r| (*id, r.key)))
+            .collect();
+        for (id, document) in all {
+            self.look_to(id, document);
+        }
+    }
+
+    /// Does what can be done for a document now: prunes what is stable, acknowledges what waits,
+    /// and tells who lacks acknowledgements.
+    pub(crate) fn look_to(&mut self, id: EntityId, document: DocumentKey) {
+        let Some(me) = self.me.as_ref().map(|me| me.key()) else { return };
+        let Some(entity) = self.entities.get(&id).filter(|_| self.read_only.is_none()) else { return };
+        // What is in memory must be what counts, and what it says must be a member's word.
+        let Some(replica) = entity.replicas.get(&document).filter(|r| r.live().is_some() && !r.is_stale())
+        else {
+            return;
+        };
+        if entity.rejudge || entity.member(me).is_none() {
+            return;
+        }
+        if replica.count_tombstones() > 0 {
+            self.look_for_stable(id, document, me);
+            self.acknowledge(id, document);
+        } else {
+            let (lapse, wall) = (lapse(entity), self.now.wall);
+            self.replica_mut(id, document).into_iter().for_each(|r| r.stability.rest(lapse, wall));
+        }
+        self.keep_stability(id, document);
+        self.tell_acks_to_all(id, document);
+    }
+
+    /// Moves the frontier on and prunes by it, if anything changed or a device lapsed.
+    fn look_for_stable(&mut self, id: EntityId, document: DocumentKey, me: DeviceKey) {
+        let (now, wall) = (self.now.instant, self.now.wall);
+        let Some(entity) = self.entities.get_mut(&id) else { return };
+        let lapse = lapse(entity);
+        let owner = entity.member(me).map(|actor| key::spell_owner(&actor.owner())).unwrap_or_default();
+        let roster = entity.roster.digest();
+        let members: BTreeSet<DeviceKey> =
+            entity.roster.reading().devices().map(|(device, _)| device).collect();
+        let Some(replica) = entity.replicas.get_mut(&document) else { return };
+        let Some(changes) = replica.live().map(|live| live.forgetting.tombstones.changes()) else { return };
+        let has_changed = replica.stability.has_changed((roster, changes), lapse, wall);
+        if let (true, Replica { stability, content: Content::Live(live), .. }) = (has_changed, &mut *replica)
+        {
+            stability.keep_members(&members);
+            stability.look((&me, &members), &live.forgetting.tombstones, lapse, wall);
+        }
+        if let Some(left) = replica.stability.next_lapse(lapse, wall) {
+            self.out.wake_at(now + left);
+        }
+        match replica.prune_stable(&owner) {
+            Ok(pruned) if pruned.messages.is_empty() => {}
+            Ok(pruned) => {
+                let of = replica.of;
+                let is_told = replica.stability.note_late(pruned.late);
+                if replica.count_tombstones() == 0 {
+                    replica.stability.rest(lapse, wall);
+                }
+                self.tell_pruned(id, document, of, pruned.messages, is_told);
+            }
+            Err(_) => self.rebuild(id, document),
+        }
+    }
+
+    fn tell_pruned(
+        &mut self,
+        id: EntityId,
+        document: DocumentKey,
+        of: EntityId,
+        messages: Vec<MessageId>,
+        was_late: bool,
+    ) {
+        self.notify_chat(id, document, messages);
+        self.sync_changed.insert(of);
+        if let Some(words) = self.names.entity(of).filter(|_| was_late) {
+            self.out.notify(Notice::AcceptanceChanged(words));
+        }
+    }
+
+    /// Makes an acknowledgement of ours if something waits that the last one does not reach. It is
+    /// told once it is on disk, in a batch after all that it names.
+    fn acknowledge(&mut self, id: EntityId, document: DocumentKey) {
+        let now = self.now.instant;
+        let (Some(me), Some(entity)) = (&self.me, self.entities.get_mut(&id)) else { return };
+        let Some(Replica { stability, content: Content::Live(live), heads, waiting, .. }) =
+            entity.replicas.get_mut(&document)
+        else {
+            return;
+        };
+        let (held, tombstones) = ((&*heads, &*waiting), &live.forgetting.tombstones);
+        match stability.make((id, document), &me.device, held, tombstones, now) {
+            Ok(Some(ack)) => {
+                let of = [document.0, ack.device.0].concat();
+                let record = local(ACK, &of, Some(ack.bytes().to_vec()));
+                self.out.write(vec![record], vec![After::Acknowledged(id, document)]);
+            }
+            Ok(None) => {}
+            Err(at) => self.out.wake_at(at),
+        }
+    }
+
+    /// Our acknowledgement is on disk: it counts, and may be told.
+    pub(crate) fn acknowledged(&mut self, id: EntityId, document: DocumentKey) {
+        let wall = self.now.wall;
+        let Some(replica) = self.replica_mut(id, document) else { return };
+        let Replica { stability, heads, .. } = replica;
+        stability.made(|log| heads.contains_key(log), wall);
+        self.look_to(id, document);
+    }
+
+    /// Writes what changed of what is known of who holds a document.
+    fn keep_stability(&mut self, id: EntityId, document: DocumentKey) {
+        let replica = self.replica_mut(id, document);
+        let records = replica.map(|replica| replica.stability.take_records(document)).unwrap_or_default();
+        if !records.is_empty() {
+            self.out.write(records, Vec::new());
+        }
+    }
+
+    fn replica_mut(&mut self, id: EntityId, document: DocumentKey) -> Option<&mut Replica> {
+        self.entities.get_mut(&id)?.replicas.get_mut(&document)
+    }
+}

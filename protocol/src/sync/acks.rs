@@ -1,0 +1,166 @@
+//! Passes on who holds how much of a document for good, to whoever waits for that.
+//!
+//! A peer for which something waits says so and shows what it knows; it is sent what it lacks, by
+//! numbers, each once in a connection. Both know of the other whether something waits there.
+//! Invariant: nothing is sent between two for neither of which anything waits, but that it no longer
+//! does; and what a device said is believed of that device alone.
+
+use crate::acknowledgement::Acknowledgement;
+use crate::entity::Entity;
+use crate::ids::{DeviceKey, DocumentKey, EntityId};
+use crate::limits::{FRAME_ACKS_MAX, PAGE_BYTES};
+use crate::receiving::is_vain;
+use crate::replica::Replica;
+use crate::replicator::Replicator;
+use crate::session::Shared;
+use crate::wire::Frame;
+
+use super::shared;
+
+/// What a peer's acknowledgement came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    New,
+    Known,
+    Dropped(&'static str),
+    Fault(&'static str),
+}
+
+/// What is known of the members' devices: that of others counts for nothing.
+pub(super) fn member_acks<'a>(
+    entity: &'a Entity,
+    replica: &'a Replica,
+) -> impl Iterator<Item = &'a Acknowledgement> {
+    replica.stability.acks().filter(|ack| entity.member(ack.device).is_some())
+}
+
+impl Replicator {
+    /// A peer shows acknowledgements, and whether it waits for some.
+    pub(super) fn their_acks(
+        &mut self,
+        from: DeviceKey,
+        id: EntityId,
+        document: DocumentKey,
+        waits: bool,
+        acks: &[Vec<u8>],
+    ) {
+        if acks.len() > FRAME_ACKS_MAX {
+            return self.blame(from, "too many acknowledgements");
+        }
+        if self
+            .entities
+            .get(&id)
+            .is_none_or(|e| e.member(from).is_none() || !e.replicas.contains_key(&document))
+        {
+            return self.drop_counted("acknowledgements of a stranger");
+        }
+        let Some(shared) = shared(&mut self.sessions, from, id) else { return };
+        shared.acks.entry(document).or_default().waits = waits;
+        let mut is_new = false;
+        for bytes in acks {
+            match self.take_ack(from, (id, document), bytes) {
+                Taken::New => is_new = true,
+                Taken::Known => {}
+                Taken::Dropped(why) => self.drop_counted(why),
+                Taken::Fault(why) => return self.blame(from, why),
+            }
+        }
+        if is_new {
+            self.touch(id);
+        }
+        self.tell_acks(from, id, document);
+    }
+
+    fn take_ack(&mut self, from: DeviceKey, of: (EntityId, DocumentKey), bytes: &[u8]) -> Taken {
+        let Ok(ack) = Acknowledgement::read(bytes) else { return Taken::Fault("malformed acknowledgement") };
+        if (ack.entity, ack.document) != of {
+            return Taken::Fault("acknowledgement of something else");
+        }
+        let me = self.me.as_ref().map(|me| me.key());
+        let Some(entity) = self.entities.get_mut(&of.0) else { return Taken::Known };
+        if entity.member(ack.device).is_none() {
+            return Taken::Dropped("acknowledgement of a stranger");
+        }
+        let (device, number) = (ack.device, ack.number);
+        let Some(replica) = entity.replicas.get_mut(&of.1) else { return Taken::Known };
+        if let Some(shared) = shared(&mut self.sessions, from, of.0) {
+            let known = shared.acks.entry(of.1).or_default().numbers.entry(device).or_insert(0);
+            *known = number.max(*known);
+        }
+        if replica.stability.number_of(&device).is_some_and(|known| known >= number) {
+            return Taken::Known;
+        }
+        if is_vain(&self.vain, from, self.now) || !replica.stability.may_take(&device, self.now.instant) {
+            return Taken::Dropped("acknowledged too often");
+        }
+        if !ack.is_signed() {
+            return Taken::Fault("acknowledgement signature");
+        }
+        if Some(device) == me {
+            replica.stability.saw_own(device, number);
+            return Taken::Known;
+        }
+        let Replica { stability, heads, .. } = replica;
+        stability.take(ack, |log| heads.contains_key(log), self.now.wall);
+        Taken::New
+    }
+
+    /// Sends a peer what it lacks of a document, if something waits here or there.
+    pub(super) fn tell_acks(&mut self, to: DeviceKey, id: EntityId, document: DocumentKey) {
+        let Some(me) = self.me.as_ref().map(|me| me.key()) else { return };
+        let Some(entity) = self.entities.get(&id) else { return };
+        let Some(replica) = entity.replicas.get(&document) else { return };
+        if entity.member(me).is_none() || entity.member(to).is_none() {
+            return;
+        }
+        let Some(shared) = shared(&mut self.sessions, to, id) else { return };
+        let waits = replica.count_tombstones() > 0;
+        let known = shared.acks.entry(document).or_default();
+        let must_tell = known.told != waits || std::mem::take(&mut known.is_unsure);
+        known.told = waits;
+        let wanted = member_acks(entity, replica).filter(|_| waits || known.waits);
+        let (mut acks, mut bytes, mut sent) = (Vec::new(), 0, false);
+        for ack in wanted {
+            if known.numbers.get(&ack.device).is_some_and(|known| *known >= ack.number) {
+                continue;
+            }
+            known.numbers.insert(ack.device, ack.number);
+            bytes += ack.bytes().len();
+            acks.push(ack.bytes().to_vec());
+            if bytes > PAGE_BYTES || acks.len() >= FRAME_ACKS_MAX {
+                let acks = std::mem::take(&mut acks);
+                self.out.send(to, &Frame::Acks { entity: id, document, waits, acks });
+                (bytes, sent) = (0, true);
+            }
+        }
+        if !acks.is_empty() || (must_tell && !sent) {
+            self.out.send(to, &Frame::Acks { entity: id, document, waits, acks });
+        }
+    }
+
+    /// Sends everybody what they lack of a document.
+    pub(crate) fn tell_acks_to_all(&mut self, id: EntityId, document: DocumentKey) {
+        let sharing = self.sessions.iter().filter(|(_, session)| session.shared.contains_key(&id));
+        for device in sharing.map(|(device, _)| *device).collect::<Vec<_>>() {
+            self.tell_acks(device, id, document);
+        }
+    }
+
+    /// Sends a peer what it lacks of all documents.
+    pub(super) fn tell_all_acks(&mut self, to: DeviceKey) {
+        let shared = self.sessions.get(&to).into_iter().flat_map(|session| session.shared.keys());
+        let documents: Vec<(EntityId, DocumentKey)> = shared
+            .filter_map(|id| self.entities.get(id))
+            .flat_map(|entity| entity.documents().map(|replica| (entity.id, replica.key)))
+            .collect();
+        for (id, document) in documents {
+            self.tell_acks(to, id, document);
+        }
+    }
+
+    /// Forgets what a peer was sent, where that may have been lost on the way.
+    pub(super) fn forget_told_acks(&mut self, device: DeviceKey) {
+        let Some(session) = self.sessions.get_mut(&device) else { return };
+        session.shared.values_mut().for_each(Shared::forget_told_acks);
+    }
+}

@@ -1,0 +1,72 @@
+//! Shows what was deleted and waits to be forgotten, and for which devices it waits.
+
+use crate::asking::unknown;
+use crate::command::{
+    Command, CommandId, DocumentTombstones, KeeperView, Keeps, Outcome, Refusal, Reply, TombstoneView,
+};
+use crate::entity::Entity;
+use crate::ids::DeviceKey;
+use crate::limits::SHOWN_TOMBSTONES_MAX;
+use crate::replica::{Live, Replica};
+use crate::replicator::Replicator;
+use crate::schema::{self, Concern};
+use crate::stability::{Awaited, lapse};
+use crate::words::FourWords;
+
+use super::shown_names;
+
+impl Replicator {
+    pub(crate) fn tombstones(&mut self, id: CommandId, words: FourWords) -> Result<(), Refusal> {
+        let (entity, place) = self.place(words).ok_or_else(|| unknown(words))?;
+        let chats = entity.replicas.values().filter(|r| r.of == place && r.concern == Concern::Chat);
+        let chats: Vec<&Replica> = chats.collect();
+        if let Some(cold) = chats.iter().find(|replica| replica.live().is_none()) {
+            let (entity, document) = (entity.id, cold.key);
+            self.deferred.entry(document).or_default().push((id, Command::Tombstones(words)));
+            self.load_documents(entity);
+            return Ok(());
+        }
+        let views = chats.iter().filter_map(|replica| {
+            let kind = entity.kind_of(place)?;
+            let name = schema::document_id(kind, words, &replica.concern, replica.segment);
+            Some(self.document_tombstones(entity, replica, replica.live()?, name))
+        });
+        let views = views.collect();
+        self.out.answer(id, Outcome::Done(Reply::Tombstones(views)));
+        Ok(())
+    }
+
+    fn document_tombstones(
+        &self,
+        entity: &Entity,
+        replica: &Replica,
+        live: &Live,
+        id: String,
+    ) -> DocumentTombstones {
+        let (names, lapse, now) = (shown_names(entity), lapse(entity), self.now.wall);
+        let (stability, tombstones) = (&replica.stability, &live.forgetting.tombstones);
+        let keeper = |(device, person)| {
+            let (keeps, since) = match stability.awaited(&device, lapse, now) {
+                _ if stability.has_stopped(&device) => (Keeps::Stopped, None),
+                Awaited::No => (Keeps::All, None),
+                Awaited::Since(since) => (Keeps::Awaited, Some(since)),
+                Awaited::Lapsed(since) => (Keeps::Lapsed, Some(since)),
+            };
+            KeeperView { person: self.person_view(person, &names), device, keeps, since }
+        };
+        let devices: Vec<KeeperView> = entity.roster.reading().devices().map(keeper).collect();
+        let keys: Vec<DeviceKey> = devices.iter().map(|keeper| keeper.device).collect();
+        let shown = tombstones.waiting().take(SHOWN_TOMBSTONES_MAX).map(|(message, flags)| TombstoneView {
+            message,
+            ack_vector: keys.iter().map(|device| stability.has(device, flags)).collect(),
+        });
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        DocumentTombstones {
+            id,
+            waiting: count(tombstones.count_waiting()),
+            pruned: count(tombstones.count_pruned()),
+            tombstones: shown.collect(),
+            devices,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What nodes say that they hold for good, and what they forget because others said so.
+//!
+//! Acknowledgements are read from the frames that leave a machine and held against its disk; what
+//! a machine has pruned is held against the disks of all who were awaited. Invariant: what a device
+//! has said was found true when it said it, so it may be counted later although its home is lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fourword_protocol::acknowledgement::{Acknowledgement, Positions};
+use fourword_protocol::effect::Effect;
+use fourword_protocol::ids::{DeviceKey, DocumentKey, LogId};
+use fourword_protocol::inspect::Holding;
+use fourword_protocol::roster::Roster;
+use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::wire::{Frame, kind_of};
+
+use super::check::is_stored;
+use super::truth;
+use super::verdict::{Rule, Violation, demand};
+use super::world::World;
+use crate::cluster::{Cluster, Happened};
+
+/// What was said, and what was forgotten.
+#[derive(Debug, Default)]
+pub(super) struct Forgotten {
+    /// How far each device truly said that it holds logs.
+    said: BTreeMap<DeviceKey, Positions>,
+    /// Acknowledgements that were found true.
+    found: BTreeSet<Vec<u8>>,
+    /// What each home has pruned.
+    pruned: BTreeMap<String, BTreeSet<MessageId>>,
+    /// The frontiers of each run.
+    frontiers: BTreeMap<(String, u64, DocumentKey), Positions>,
+}
+
+impl Forgotten {
+    /// Looks at what a machine sends: an acknowledgement of its own names what its disk holds.
+    pub(super) fn heard(&mut self, c: &Cluster, h: &Happened) -> Result<(), Violation> {
+        let Some(own) = c.device(&h.name) else { return Ok(()) };
+        for effect in &h.effects {
+            let Effect::Send(_, bytes) = effect else { continue };
+            if kind_of(bytes) != "acks" {
+                continue;
+            }
+            let Ok(Frame::Acks { acks, .. }) = Frame::decode(bytes) else { continue };
+            let acks = acks.into_iter().filter(|bytes| !self.found.contains(bytes));
+            for ack in acks.filter_map(|bytes| Acknowledgement::read(&bytes).ok()).collect::<Vec<_>>() {
+                if ack.device == own {
+                    self.judge(c, &h.name, &ack)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, c: &Cluster, name: &str, ack: &Acknowledgement) -> Result<(), Violation> {
+        let said = self.said.entry(ack.device).or_default();
+        for (log, sequence) in &ack.positions {
+            demand(is_stored(c, name, log, *sequence), Rule::AckIsTrue, || {
+                format!(
+                    "{name} acknowledges {sequence} of a log of {:?}, which its disk does not hold",
+                    c.nodes.keys().find(|of| c.device(of) == Some(log.device))
+                )
+            })?;
+            let known = said.entry(*log).or_insert(0);
+            *known = (*known).max(*sequence);
+        }
+        self.found.insert(ack.bytes().to_vec());
+        Ok(())
+    }
+
+    /// Looks at what a machine has pruned since: everybody who was awaited knew of the deletion.
+    pub(super) fn look(
+        &mut self,
+        c: &Cluster,
+        world: &World,
+        name: &str,
+        roster_of: impl Fn(&Holding) -> Option<std::rc::Rc<Roster>>,
+    ) -> Result<(), Violation> {
+        for holding in c.node(name).machine.holdings().into_iter().filter(|h| !h.pruned.is_empty()) {
+            let known = self.pruned.entry(name.to_owned()).or_default();
+            let new: Vec<_> = holding.pruned.iter().filter(|(id, _)| known.insert(**id)).collect();
+            let Some(roster) = (!new.is_empty()).then(|| roster_of(&holding)).flatten() else { continue };
+            for (id, flags) in new {
+                for (device, _) in roster.reading().devices() {
+                    let awaited = world.is_device_honest(&device) && Some(device) != c.device(name);
+                    if !awaited || (world.months > 0 && holding.lapsed.contains(&device)) {
+                        continue;
+                    }
+                    let nodes = world.devices.get(&device).into_iter().flatten();
+                    let nodes: Vec<&String> = nodes.filter(|node| c.nodes.contains_key(*node)).collect();
+                    let said = self.said.get(&device);
+                    let has = |(log, sequence): &(LogId, u64)| {
+                        let stored = nodes.iter().any(|node| is_stored(c, node, log, *sequence));
+                        stored || said.and_then(|said| said.get(log)).is_some_and(|held| held >= sequence)
+                    };
+                    demand(flags.iter().any(has), Rule::PrunedIsStable, || {
+                        let text = world.saved.get(id).map(|saved| saved.text.as_str());
+                        format!("{name} has pruned {text:?}, of whose deletion {nodes:?} does not know")
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at the frontiers of a machine, which never go back while it runs.
+    pub(super) fn look_around(&mut self, c: &Cluster, name: &str) -> Result<(), Violation> {
+        for holding in c.node(name).machine.holdings() {
+            let key = (name.to_owned(), c.node(name).run, holding.document);
+            if let Some(before) = self.frontiers.get(&key) {
+                let back = before.iter().find(|(log, held)| holding.frontier.get(log) < Some(*held));
+                demand(back.is_none(), Rule::FrontierStays, || {
+                    format!("{name} knew that all have {back:?}, and now it says less")
+                })?;
+            }
+            self.frontiers.insert(key, holding.frontier);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a node has forgotten a message rightly: it was deleted by who may.
+pub(super) fn is_forgotten(c: &Cluster, world: &World, name: &str, roster: &Roster, id: &MessageId) -> bool {
+    let holdings = c.node(name).machine.holdings();
+    let Some(flags) = holdings.iter().find_map(|holding| holding.pruned.get(id)) else { return false };
+    let author = world.saved.get(id).map(|saved| saved.author);
+    flags.iter().any(|(log, sequence)| {
+        let nodes = world.devices.get(&log.device).into_iter().flatten();
+        let own = nodes.clone().any(|node| world.owner(node).is_some() && world.owner(node) == author);
+        let envelope = truth::envelope_at(c, name, log, *sequence);
+        envelope.is_some_and(|envelope| truth::deletes(roster, &envelope, own))
+    })
+}
