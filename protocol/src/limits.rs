@@ -211,7 +211,7 @@ pub const LATE_WRITES_MAX: usize = 64;
 pub const LATE_TEXT_BYTES_MAX: usize = 512;
 
 /// Tombstones shown one by one at once; all are counted.
-pub const SHOWN_TOMBSTONES_MAX: usize = 1000;
+pub const SHOWN_TOMBSTONES_MAX: usize = 500;
 
 /// Faults kept of one entity, each of one device and kind: enough for a group in which many misbehave.
 pub const FAULTS_MAX: usize = 64;

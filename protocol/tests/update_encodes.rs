@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use fourword_protocol::bytes::{Reader, Writer};
+use fourword_protocol::ids::to_base32;
 use fourword_protocol::schema::chat::ROOTS;
 use fourword_protocol::update::Shape;
 use fourword_protocol::update::document::{Document, Put};
@@ -129,4 +130,74 @@ fn whenever_replicas_prune_and_in_which_order_they_take_logs_they_save_the_same_
         }
     }
     println!("{differed_before} of {compared} states differed before they were loaded afresh");
+}
+
+const WORDS: [&str; 16] = [
+    "we",
+    "meet",
+    "tomorrow",
+    "at",
+    "the",
+    "river",
+    "bring",
+    "bread",
+    "and",
+    "somebody",
+    "asked",
+    "about",
+    "that",
+    "boat",
+    "again",
+    "yesterday",
+];
+
+/// The key and the record of a message of so many words, as a chat has them.
+fn message(rng: &mut ChaCha8Rng, owner: &str) -> Put {
+    let words: Vec<&str> =
+        (0..rng.random_range(12..28)).map(|_| WORDS[rng.random_range(0..16usize)]).collect();
+    let text = words.join(" ");
+    let mut value = vec![1, 0];
+    value.extend(&(rng.next_u64() | 1 << 47).to_be_bytes()[2..]);
+    value.push(u8::try_from(text.len()).unwrap());
+    value.extend(text.as_bytes());
+    Put { root: "messages", key: format!("{owner}|{}", to_base32(&rng.next_u64().to_be_bytes())), value }
+}
+
+/// The flag by which somebody deletes a message.
+fn deletion(rng: &mut ChaCha8Rng, actor: &str, message: &Put) -> Put {
+    let mut value = vec![1];
+    value.extend(&rng.next_u64().to_be_bytes()[2..]);
+    Put { root: "deleted", key: format!("{actor}|{}", message.key), value }
+}
+
+fn packed(state: &[u8]) -> usize {
+    zstd::bulk::compress(state, 3).unwrap().len()
+}
+
+#[test]
+fn a_chat_that_forgot_half_of_itself_is_little_larger_than_one_that_never_had_it() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let owner = to_base32(&[0x5a; 16]);
+    let messages: Vec<Put> = (0..2_000).map(|_| message(&mut rng, &owner)).collect();
+    let (mut whole, mut never) = (empty(11), empty(11));
+    for (number, message) in messages.iter().enumerate() {
+        whole.edit(std::slice::from_ref(message)).unwrap();
+        if number % 2 == 1 {
+            never.edit(std::slice::from_ref(message)).unwrap();
+        }
+    }
+    let kept = whole.encode_state().unwrap();
+    for message in messages.iter().step_by(2) {
+        whole.edit(&[deletion(&mut rng, &owner, message)]).unwrap();
+        whole.prune("messages", &message.key).unwrap();
+    }
+    let (forgot, never) = (whole.encode_state().unwrap(), never.encode_state().unwrap());
+    for (what, size) in
+        [("as they are", Vec::len as fn(&Vec<u8>) -> usize), ("packed", |state| packed(state))]
+    {
+        println!("{what}: whole {}, forgot {}, never had it {}", size(&kept), size(&forgot), size(&never));
+    }
+    // Packed, as content travels and rests: keys and flags repeat the names of what they are about.
+    assert!(packed(&forgot) <= packed(&never) * 115 / 100 + 1_000 * 40);
+    assert!(forgot.len() < kept.len(), "a flag is smaller than what it takes away");
 }

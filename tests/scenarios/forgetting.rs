@@ -9,7 +9,7 @@ use fourword_protocol::command::{
 };
 use fourword_protocol::effect::Effect;
 use fourword_protocol::ids::{DocumentKey, EntityId, LogId};
-use fourword_protocol::limits::FRAME_ACKS_MAX;
+use fourword_protocol::limits::{FRAME_ACKS_MAX, SHOWN_TOMBSTONES_MAX};
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::wire::{Frame, kind_of};
@@ -137,6 +137,7 @@ fn a_thousand_deleted_of_two_thousand_wait_for_one_who_is_away_and_then_nobody_s
     c.settle();
     for name in &names[..4] {
         assert_eq!(counts(&mut c, name, group), (1_000, 0), "{name}");
+        assert_eq!(tombstones(&mut c, name, group).tombstones.len(), SHOWN_TOMBSTONES_MAX);
     }
     let (acks, ..) = doings(&mut c, 600_000);
     assert_eq!(acks, 0, "nothing new is to be said while they wait");

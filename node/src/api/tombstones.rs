@@ -28,7 +28,7 @@ pub struct Document {
     pub pruned: u64,
     /// The devices of all members, this one among them.
     pub devices: Vec<Keeper>,
-    /// Those that wait, of more than a thousand the first.
+    /// Those that wait, of more than 500 the first.
     pub tombstones: Vec<Tombstone>,
 }
 

@@ -146,9 +146,11 @@ mod tests {
             peers: Vec::new(),
             waiting: [("a key".into(), 2)].into(),
             unaccepted: 1,
+            tombstones: 1,
         };
         let expected = "group:a-b-c-d:chat  waiting for a key: 2 entries came without their key\n  \
                         waiting here for a key: 2 entries\n  \
+                        1 deleted message waits to be forgotten; see fourword tombstones a-b-c-d\n  \
                         not accepted: 1 entry of yours; see fourword sync unaccepted a-b-c-d";
         assert_eq!(text(&Sync { documents: vec![document], joins: Vec::new() }), expected);
     }
@@ -173,6 +175,7 @@ mod tests {
             ],
             waiting: BTreeMap::new(),
             unaccepted: 0,
+            tombstones: 0,
         };
         let join = Awaited {
             words: "i-j-k-l".into(),

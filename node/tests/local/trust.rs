@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fourword_protocol::command::{
-    Command, DeviceCommand, DeviceView, FaultKind, FaultView, InviteView, JoinBy, JoinState, JoinView,
-    MemberCommand, PersonView, RefusalCode, Reply, RequestView, Status, UnacceptedView,
+    Command, DeviceCommand, DeviceView, DocumentTombstones, FaultKind, FaultView, InviteView, JoinBy,
+    JoinState, JoinView, KeeperView, Keeps, MemberCommand, PersonView, RefusalCode, Reply, RequestView,
+    Status, TombstoneView, UnacceptedView,
 };
 use fourword_protocol::ids::{DeviceKey, EntityId, PersonId, StatementId, VerifyingKey};
 use fourword_protocol::link::LinkCode;
 use fourword_protocol::roster::Role;
 use fourword_protocol::roster::invite::InviteCode;
+use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::schema::core::Setting;
 use fourword_protocol::time::WallTime;
 use serde_json::{Value, json};
@@ -114,6 +116,7 @@ fn asked_about_groups_and_devices() -> Vec<Asked> {
             vec!["sync", "unaccepted", WORDS],
             Command::Unaccepted(words()),
         ),
+        ("GET", path("tombstones"), Value::Null, vec!["tombstones", WORDS], Command::Tombstones(words())),
         ("GET", "/api/v1/joins".into(), Value::Null, vec!["joins"], Command::Joins),
         (
             "DELETE",
@@ -211,7 +214,21 @@ fn answer(command: &Command) -> Reply {
             text: "Hi".into(),
             reason: "you were removed before".into(),
         }]),
+        Command::Tombstones(_) => Reply::Tombstones(vec![tombstones()]),
         _ => Reply::Ok,
+    }
+}
+
+/// One message that waits for one of two devices.
+fn tombstones() -> DocumentTombstones {
+    let keeper = |n, keeps, since| KeeperView { person: person(), device: DeviceKey([n; 32]), keeps, since };
+    let message = MessageId { owner: [1; 16], random: [2; 8] };
+    DocumentTombstones {
+        id: format!("group:{WORDS}:chat"),
+        waiting: 1,
+        pruned: 2,
+        devices: vec![keeper(2, Keeps::All, None), keeper(3, Keeps::Lapsed, Some(WallTime(60_000)))],
+        tombstones: vec![TombstoneView { message, ack_vector: vec![true, false] }],
     }
 }
 
@@ -271,6 +288,20 @@ async fn every_verb_prints_one_json_value_of_the_promised_shape() {
                 "reason": "you were removed before",
             }]}),
         ),
+        (
+            vec!["tombstones", WORDS],
+            json!({"documents": [{
+                "id": format!("group:{WORDS}:chat"), "waiting": 1, "pruned": 2,
+                "devices": [
+                    {"identity": WORDS, "device": "02".repeat(32), "state": "has_all", "since": null},
+                    {"identity": WORDS, "device": "03".repeat(32), "state": "lapsed", "since": 60_000},
+                ],
+                "tombstones": [{
+                    "message": "aeaqcaibaeaqcaibaeaqcaibae-aibaeaqcaibae",
+                    "ack_vector": {"02".repeat(32): true, "03".repeat(32): false},
+                }],
+            }]}),
+        ),
     ];
     for (mut arguments, expected) in cases {
         arguments.push("--json");
@@ -306,6 +337,7 @@ async fn people_are_told_what_happened_and_what_to_do_next() {
         (vec!["device", "revoke", "02", "--yes"], "The device 02 is no longer yours."),
         (vec!["link", &link_code().to_string()], "This is now a device of ocean-forest-moon-star."),
         (vec!["sync", "unaccepted", WORDS], ":chat: \"Hi\"\n  you were removed before\n"),
+        (vec!["tombstones", WORDS], "  known to 1 of 2 devices; not to 03030303\n"),
     ] {
         let ran = run(&node, &arguments).await;
         assert_eq!(ran.code, 0, "{arguments:?} {ran:?}");

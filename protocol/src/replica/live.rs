@@ -200,17 +200,12 @@ impl Live {
         if let Some(void) = void {
             return self.void(log, client, parsed.clocks, void);
         }
-        let taken = self.document.apply(&parsed).map(|changes| {
-            let by = Flag { log, sequence: envelope.header.sequence };
-            for write in &parsed.writes {
-                self.forgetting.wrote(write.place.root, &write.place.key, by, rules.is_mine);
-            }
-            changes
-        });
-        match taken.and_then(|changes| self.take_in(&changes)) {
-            Ok(messages) => Judged::Applied(messages),
-            Err(_) => Judged::Poisoned,
+        let Ok(changes) = self.document.apply(&parsed) else { return Judged::Poisoned };
+        let by = Flag { log, sequence: envelope.header.sequence };
+        for write in &parsed.writes {
+            self.forgetting.wrote(write.place.root, &write.place.key, by, rules.is_mine);
         }
+        self.take_in(&changes).map_or(Judged::Poisoned, Judged::Applied)
     }
 
     /// Takes changes into the order of messages and drops at once what came for a message that was
