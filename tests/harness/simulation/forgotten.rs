@@ -78,7 +78,10 @@ impl Forgotten {
         roster_of: impl Fn(&Holding) -> Option<std::rc::Rc<Roster>>,
     ) -> Result<(), Violation> {
         for holding in c.node(name).machine.holdings().into_iter().filter(|h| !h.pruned.is_empty()) {
-            let known = self.pruned.entry(name.to_owned()).or_default();
+            // A copied home holds the frontier by which the first one pruned.
+            let copied = name.trim_end_matches('\'');
+            let before = self.pruned.get(copied).cloned().unwrap_or_default();
+            let known = self.pruned.entry(name.to_owned()).or_insert(before);
             let new: Vec<_> = holding.pruned.iter().filter(|(id, _)| known.insert(**id)).collect();
             let Some(roster) = (!new.is_empty()).then(|| roster_of(&holding)).flatten() else { continue };
             for (id, flags) in new {
