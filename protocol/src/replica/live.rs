@@ -185,7 +185,7 @@ impl Live {
             Ok(parsed) => parsed,
             Err(error) => {
                 let void = match error.fault {
-                    Fault::Origin => Void::Unfounded,
+                    Fault::Void => Void::Unfounded,
                     _ => Void::Malformed(error.to_string()),
                 };
                 return match error.range {
