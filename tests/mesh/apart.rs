@@ -29,7 +29,7 @@ pub(crate) fn back_after_everything_changed(mesh: &Mesh, circle: &Circle) -> Row
         circle.say(node, "while hana is away");
     }
     let (ada, ben) = (present[0], present[1]);
-    ada.must(&["chat", "delete", &circle.words, &theirs[6].id]);
+    circle.delete(ada, &theirs[6].id);
     ada.must(&["member", "role", &circle.words, &ben.identity(), "admin"]);
     // Somebody comes and is removed: the group has other keys than the one who is away.
     let guests = mesh.also(&["zoe"]);

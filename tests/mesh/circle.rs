@@ -20,6 +20,8 @@ pub(crate) struct Circle<'a> {
     pub(crate) words: String,
     pub(crate) members: Vec<&'a Node>,
     saved: Mutex<Vec<Saved>>,
+    /// What was deleted, which nobody need show any more.
+    deleted: Mutex<BTreeSet<String>>,
 }
 
 /// A message that a node called saved.
@@ -47,7 +49,8 @@ impl<'a> Circle<'a> {
     pub(crate) fn of(members: &[&'a Node]) -> Circle<'a> {
         let (first, others) = members.split_first().expect("somebody");
         let words = text(&first.must(&["group", "create", "Tea"])["words"]);
-        let circle = Circle { words, members: vec![first], saved: Mutex::default() };
+        let circle =
+            Circle { words, members: vec![first], saved: Mutex::default(), deleted: Mutex::default() };
         others.iter().fold(circle, |mut circle, other| {
             circle.let_in(other);
             circle
@@ -56,7 +59,7 @@ impl<'a> Circle<'a> {
 
     /// The group of these words, whose members came in by themselves.
     pub(crate) fn met(words: String, members: &[&'a Node]) -> Circle<'a> {
-        Circle { words, members: members.to_vec(), saved: Mutex::default() }
+        Circle { words, members: members.to_vec(), saved: Mutex::default(), deleted: Mutex::default() }
     }
 
     /// Lets one more in by an invite of the first.
@@ -80,6 +83,12 @@ impl<'a> Circle<'a> {
     /// Writes a message, which must be called saved.
     pub(crate) fn say(&self, node: &Node, words: &str) {
         assert!(self.try_say(node, words), "{} took no message", node.name);
+    }
+
+    /// Deletes a message: it shows as deleted, or not at all once everybody knows.
+    pub(crate) fn delete(&self, node: &Node, id: &str) {
+        node.must(&["chat", "delete", &self.words, id]);
+        self.deleted.lock().expect("nobody panics here").insert(id.to_owned());
     }
 
     /// Everyone writes one message.
@@ -124,11 +133,12 @@ impl<'a> Circle<'a> {
         Agreed { saved: new.len(), lost, shown, in_sync }
     }
 
-    /// How many of all messages called saved some chat does not have.
+    /// How many of all messages called saved and not deleted some chat does not have.
     fn lost(&self, chats: &[Value]) -> usize {
         let shown: Vec<BTreeSet<String>> = chats.iter().map(ids).collect();
-        let saved = self.saved_after(0);
-        saved.iter().filter(|saved| !shown.iter().all(|ids| ids.contains(&saved.id))).count()
+        let deleted = self.deleted.lock().expect("nobody panics here");
+        let saved = self.saved_after(0).into_iter().filter(|saved| !deleted.contains(&saved.id));
+        saved.filter(|saved| !shown.iter().all(|ids| ids.contains(&saved.id))).count()
     }
 
     /// The whole chat as a node shows it.
