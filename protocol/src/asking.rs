@@ -243,7 +243,7 @@ impl Replicator {
         };
         if let ChatCommand::Read { last } = command {
             let last = usize::try_from(last).unwrap_or(usize::MAX).min(READ_MESSAGES_MAX);
-            let messages = self.message_views(entity, live, last);
+            let messages = self.message_views(entity, replica.shown().unwrap_or(live), last);
             return self.say(id, Reply::Messages(messages));
         }
         if let ChatCommand::Find(text) = &command {

@@ -6,11 +6,18 @@
 //! never encodings, which differ between equal documents. Layout: docs/PROTOCOL.md, section 5.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::bytes::{Malformed, Reader, Writer};
 use crate::identity::{DeviceSecret, SignatureBytes, verify};
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, EnvelopeHash, Incarnation, LogHead, LogId};
-use crate::limits::FRAME_LOGS_MAX;
+use crate::limits::{CHECKPOINT_SIGNATURES_MAX, FRAME_LOGS_MAX};
+
+/// Where logs stand: of each the last envelope that is meant.
+pub type Vector = BTreeMap<LogId, LogHead>;
+
+/// Which devices signed a checkpoint; at most `limits::CHECKPOINT_SIGNATURES_MAX`.
+pub type Signatures = BTreeMap<DeviceKey, SignatureBytes>;
 
 const VERSION: u8 = 1;
 const DOMAIN: &[u8] = b"fourword v1 checkpoint";
@@ -36,6 +43,38 @@ pub struct Checkpoint {
     pub content: Digest,
     /// At most `limits::FRAME_LOGS_MAX`; of logs that it does not name nothing is covered.
     pub logs: BTreeMap<LogId, Reached>,
+}
+
+/// A checkpoint and who signed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Signed {
+    pub(crate) checkpoint: Arc<Checkpoint>,
+    pub(crate) name: Digest,
+    pub(crate) signatures: Signatures,
+}
+
+impl Signed {
+    /// A checkpoint that nobody has signed.
+    pub(crate) fn new(checkpoint: Checkpoint) -> Signed {
+        let name = checkpoint.name();
+        Signed { checkpoint: Arc::new(checkpoint), name, signatures: Signatures::new() }
+    }
+
+    /// Takes signatures that were checked, as far as there is room. True if any was not known.
+    pub(crate) fn join(&mut self, signatures: &Signatures) -> bool {
+        join(&mut self.signatures, signatures)
+    }
+}
+
+/// Adds signatures of one checkpoint to others, as far as there is room. True if any was new.
+pub(crate) fn join(known: &mut Signatures, more: &Signatures) -> bool {
+    let before = known.len();
+    for (device, signature) in more {
+        if known.len() < CHECKPOINT_SIGNATURES_MAX {
+            known.entry(*device).or_insert(*signature);
+        }
+    }
+    known.len() > before
 }
 
 impl Checkpoint {
@@ -77,15 +116,28 @@ impl Checkpoint {
         Digest(blake3::derive_key(NAME_CONTEXT, &self.encode()))
     }
 
-    /// The head that it names of a log; 0 where it names none.
-    pub fn length(&self, log: &LogId) -> u64 {
-        self.logs.get(log).map_or(0, |reached| reached.head.sequence)
+    /// Where the logs stand that it names.
+    pub fn vector(&self) -> Vector {
+        self.logs.iter().map(|(log, reached)| (*log, reached.head)).collect()
     }
+}
 
-    /// Whether it covers everything that another one does.
-    pub fn covers(&self, other: &Checkpoint) -> bool {
-        other.logs.iter().all(|(log, reached)| reached.head.sequence <= self.length(log))
-    }
+/// Whether whoever holds logs as far as `vector` holds all of `other`, on the same branches.
+///
+/// Where both reach equally far the hashes must be equal; where `vector` reaches further nobody can
+/// see by it on which branch `other` lies.
+pub fn covers(vector: &Vector, other: &Vector) -> bool {
+    other.iter().all(|(log, head)| {
+        let reached = vector.get(log);
+        reached.is_some_and(|reached| reached.sequence > head.sequence || reached == head)
+    })
+}
+
+/// How many envelopes lie within a vector and beyond another.
+pub fn beyond(vector: &Vector, base: &Vector) -> u64 {
+    let below = |log| base.get(log).map_or(0, |head| head.sequence);
+    let lengths = vector.iter().map(|(log, head)| head.sequence.saturating_sub(below(log)));
+    lengths.fold(0, u64::saturating_add)
 }
 
 /// Signs a checkpoint by its name.
@@ -145,8 +197,21 @@ mod tests {
     }
 
     #[test]
-    fn one_covers_another_if_it_reaches_as_far_in_every_log() {
-        let (less, more) = (checkpoint(2), checkpoint(3));
-        assert!(more.covers(&less) && more.covers(&more) && !less.covers(&more));
+    fn as_many_signatures_are_joined_as_there_is_room_for_and_one_more_is_left_out() {
+        let all: Signatures =
+            (0..=CHECKPOINT_SIGNATURES_MAX).map(|n| (DeviceKey([n as u8; 32]), [7; 64])).collect();
+        let mut signed = Signed::new(checkpoint(1));
+        assert!(signed.join(&all) && !signed.join(&all));
+        assert_eq!(signed.signatures.len(), CHECKPOINT_SIGNATURES_MAX);
+    }
+
+    #[test]
+    fn one_covers_another_if_it_reaches_as_far_in_every_log_on_the_same_branch() {
+        let (less, more) = (checkpoint(2).vector(), checkpoint(3).vector());
+        assert!(covers(&more, &less) && covers(&more, &more) && !covers(&less, &more));
+        assert_eq!((beyond(&more, &less), beyond(&less, &more)), (3, 0));
+        let mut other = more.clone();
+        other.values_mut().for_each(|head| head.hash = EnvelopeHash([9; 32]));
+        assert!(!covers(&more, &other), "the same lengths of other branches");
     }
 }

@@ -254,7 +254,8 @@ impl Entity {
         let log = envelope.header.log;
         let Some(replica) = self.replicas.get(&log.document) else { return Received::Stranger };
         let head = replica.head(&log);
-        if envelope.head() == head {
+        let covered = replica.base.as_ref().and_then(|base| base.covers.get(&log));
+        if envelope.head() == head || covered.is_some_and(|upto| envelope.header.sequence <= upto.sequence) {
             return Received::Known;
         }
         let behind = envelope.header.sequence <= head.sequence;
@@ -381,6 +382,36 @@ impl Entity {
             let is_mine = envelope.header.log.device == me;
             replica.restore(Stored { envelope, author, is_mine }, |a, b| self.roster.is_senior(a, b));
         }
+    }
+
+    /// Takes stored envelopes into a document that is being folded.
+    pub(crate) fn fold(&mut self, document: DocumentKey, envelopes: &[Vec<u8>], me: DeviceKey) {
+        for envelope in envelopes.iter().filter_map(|bytes| Envelope::read(bytes).ok()) {
+            self.fold_one(document, envelope, me);
+        }
+    }
+
+    /// Tries again what came before what it builds on, until nothing more can be taken.
+    pub(crate) fn fold_early(&mut self, document: DocumentKey, me: DeviceKey) {
+        let mut before = usize::MAX;
+        loop {
+            let early = self.replicas.get_mut(&document).map(Replica::take_early).unwrap_or_default();
+            let count = early.len();
+            for envelope in early {
+                self.fold_one(document, envelope, me);
+            }
+            if count == 0 || count >= before {
+                return;
+            }
+            before = count;
+        }
+    }
+
+    fn fold_one(&mut self, document: DocumentKey, envelope: Envelope, me: DeviceKey) {
+        let Some(replica) = self.replicas.get_mut(&document).filter(|r| r.folds(&envelope)) else { return };
+        let author = author(&self.roster, &self.keys, &envelope, replica.heads_folded(&envelope.header.log));
+        let is_mine = envelope.header.log.device == me;
+        replica.fold(envelope, author.ok().flatten(), is_mine);
     }
 
     /// Ends a pass over a document that is being loaded. True if it must be read once more.

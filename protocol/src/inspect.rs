@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::acknowledgement::Positions;
+use crate::checkpoint::Vector;
 use crate::command::SyncState;
 use crate::entity::Entity;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogHead, LogId};
@@ -27,6 +28,8 @@ pub struct Holding {
     pub heads: BTreeMap<LogId, LogHead>,
     /// Over the visible content; `None` while it is not in memory or being read anew.
     pub content: Option<Digest>,
+    /// How much of each log a snapshot stands for.
+    pub covered: Vector,
     /// How many envelopes came and wait.
     pub waiting: usize,
     /// Whether nothing of our own waits to be sealed.
@@ -63,6 +66,7 @@ impl Replicator {
             roster: entity.roster.digest(),
             heads: (*replica.heads).clone(),
             content: entity.content_of(replica),
+            covered: replica.covered(),
             waiting: replica.waiting.size().0,
             is_sealed: replica.is_sealed(),
             frontier: replica.stability.frontier().clone(),

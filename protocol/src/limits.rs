@@ -33,6 +33,9 @@ pub const SNAPSHOT_PACKED_BYTES_MAX: usize = 24 * 1024 * 1024;
 /// Signatures under one checkpoint: two people's are needed, and a few more may come at once.
 pub const CHECKPOINT_SIGNATURES_MAX: usize = 16;
 
+/// Parts of one snapshot.
+pub const SNAPSHOT_PARTS_MAX: usize = SNAPSHOT_PACKED_BYTES_MAX / SNAPSHOT_PART_BYTES_MAX;
+
 /// Bytes of one roster statement; an epoch for 255 devices fits.
 pub const STATEMENT_BYTES_MAX: usize = 64 * 1024;
 
@@ -172,6 +175,14 @@ pub const SEALS_REPEATED_MAX: usize = 3;
 /// Seal statements of one device for all devices of one person: a quarter of what it may ever
 /// sign. Other members have as many.
 pub const SEALS_FOR_ONE_PERSON_MAX: usize = 1024;
+
+// -- when documents are folded ----------------------------------------------------------------
+
+/// Envelopes of a document behind its snapshot with which it wants to be folded.
+pub const FOLD_AFTER_ENVELOPES: u64 = 512;
+
+/// Bytes of such envelopes with which it wants that too: what a start reads besides the snapshot.
+pub const FOLD_AFTER_BYTES: u64 = 4 * 1024 * 1024;
 
 // -- what one node keeps ----------------------------------------------------------------------
 

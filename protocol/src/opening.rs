@@ -69,7 +69,10 @@ impl Replicator {
         for snapshot in snapshots {
             let replica = self.entities.get_mut(&snapshot.entity);
             let replica = replica.and_then(|entity| entity.replicas.get_mut(&snapshot.document));
-            replica.into_iter().for_each(|replica| replica.base = Some(snapshot.clone().into()));
+            if let Some(replica) = replica {
+                replica.snapshots = snapshot.number;
+                replica.base = Some(snapshot.into());
+            }
         }
         if !planted::is(Planted::LoseWantAtRestart) {
             self.restore_wants(&locals);

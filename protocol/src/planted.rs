@@ -39,12 +39,16 @@ pub enum Planted {
     FrontierGoesBack,
     /// Envelopes that wait, for a key or for others, are acknowledged as if they were taken in.
     AckWhatWaits,
+    /// What did not count is folded as if it had.
+    FoldVoid,
+    /// A snapshot is taken whatever it shows.
+    AnySnapshot,
 }
 
 #[cfg(planted)]
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 13] = [
+    pub const ALL: [Planted; 15] = [
         Planted::AckBeforeDurable,
         Planted::SkipSignature,
         Planted::AcceptBeyondRemoval,
@@ -58,6 +62,8 @@ impl Planted {
         Planted::PruneBeforeStable,
         Planted::FrontierGoesBack,
         Planted::AckWhatWaits,
+        Planted::FoldVoid,
+        Planted::AnySnapshot,
     ];
 }
 

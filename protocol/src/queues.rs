@@ -4,6 +4,7 @@
 
 use crate::ids::{LogHead, LogId};
 use crate::replicator::{Load, Replicator};
+use crate::sync::Arriving;
 
 /// How much of what others cause is held at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Queues {
     pub peer_documents: usize,
     /// Logs in the state vectors of one peer: `limits::FRAME_LOGS_MAX` for each document.
     pub peer_logs: usize,
+    /// Bytes of the snapshot that is being taken from a peer: `limits::SNAPSHOT_PACKED_BYTES_MAX`.
+    pub snapshot_bytes: usize,
 }
 
 impl Replicator {
@@ -70,6 +73,7 @@ impl Replicator {
             denials: self.requests.values().map(|kept| kept.count().1).max().unwrap_or(0),
             peer_documents: sessions().map(documents).max().unwrap_or(0),
             peer_logs: sessions().map(logs).max().unwrap_or(0),
+            snapshot_bytes: self.arriving.as_ref().map_or(0, Arriving::bytes),
         }
     }
 }

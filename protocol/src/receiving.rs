@@ -25,7 +25,7 @@ use crate::waiting::Want;
 use crate::wire::Frame;
 
 /// Bytes of stored envelopes read at a time when a document is loaded.
-const LOAD_BYTES: usize = 1024 * 1024;
+pub(crate) const LOAD_BYTES: usize = 1024 * 1024;
 
 /// How much a device may send that costs a check of a signature and brings nothing: a burst, then
 /// one for each stretch of time. Honest peers may send what we cannot use yet, or never can.
@@ -465,7 +465,6 @@ impl Replicator {
     }
 
     /// Reads the next part of the snapshot of a document, or else the envelopes after a place.
-
     fn read_on(&mut self, id: EntityId, document: DocumentKey, after: u64) {
         let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) else {
             return;
@@ -481,6 +480,7 @@ impl Replicator {
     pub(crate) fn loaded(&mut self, load: LoadId, page: Result<Page, StoreFailure>) {
         match self.loads.remove(&load) {
             Some(Load::Opening) => self.opened(page),
+            Some(Load::Folding(entity, document)) => self.folding_loaded(load, (entity, document), page),
             Some(Load::Content(entity, document)) => self.content_loaded(load, (entity, document), page),
             Some(Load::Page(to, entity, document)) => self.page_loaded(load, (to, entity, document), page),
             None => {}

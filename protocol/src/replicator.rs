@@ -17,6 +17,7 @@ use crate::entity::Entity;
 use crate::event::{Event, StretchId};
 use crate::ids::{DeviceKey, DocumentKey, EntityId};
 use crate::joining::{Join, Seeking};
+use crate::limits::FOLD_AFTER_ENVELOPES;
 use crate::me::Me;
 use crate::minting::Minting;
 use crate::names::Names;
@@ -26,6 +27,7 @@ use crate::reaching::Reaching;
 use crate::record::{BatchId, LoadId, Record, StoreFailure};
 use crate::requests::Kept;
 use crate::session::{Allowance, Session};
+use crate::sync::Arriving;
 use crate::time::{Duration, Instant, Now};
 use crate::views::Said;
 use crate::wire::Frame;
@@ -44,12 +46,15 @@ pub struct Settings {
     /// How long quiet peers wait at least, and twice this at most, before they compare again how
     /// they stand; `None` for never, which leaves connects, gaps and changes.
     pub compare_every: Option<Duration>,
+    /// With how many envelopes behind its snapshot a document wants to be folded.
+    pub fold_after: u64,
 }
 
 impl Settings {
     /// What a node of people is started with.
     pub fn new(seed: [u8; 32], naming: Naming) -> Settings {
-        Settings { seed, naming, compare_every: Some(Duration::from_secs(60)) }
+        let compare_every = Some(Duration::from_secs(60));
+        Settings { seed, naming, compare_every, fold_after: FOLD_AFTER_ENVELOPES }
     }
 }
 
@@ -90,6 +95,10 @@ pub struct Replicator {
     pub(crate) sync_changed: BTreeSet<EntityId>,
     /// See [`Settings::compare_every`].
     pub(crate) compare_every: Option<Duration>,
+    /// See [`Settings::fold_after`].
+    pub(crate) fold_after: u64,
+    /// The one snapshot that is being taken from a peer.
+    pub(crate) arriving: Option<Arriving>,
     /// Why nothing is written any more.
     pub(crate) read_only: Option<String>,
     /// Frames and envelopes dropped, by reason.
@@ -104,6 +113,8 @@ pub(crate) enum Load {
     Opening,
     /// The content of a document.
     Content(EntityId, DocumentKey),
+    /// The content of a document as far as a vector.
+    Folding(EntityId, DocumentKey),
     /// A page for a peer.
     Page(DeviceKey, EntityId, DocumentKey),
 }
@@ -135,6 +146,8 @@ impl Replicator {
             said: BTreeMap::new(),
             sync_changed: BTreeSet::new(),
             compare_every: settings.compare_every,
+            fold_after: settings.fold_after,
+            arriving: None,
             read_only: None,
             dropped: BTreeMap::new(),
             stopping: false,

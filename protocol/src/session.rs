@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::checkpoint::Signed;
 use crate::epoch::Greeting;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogHead, LogId, PersonId, StatementId};
 use crate::record::LoadId;
@@ -140,6 +141,14 @@ pub(crate) struct AcksKnown {
     pub(crate) is_unsure: bool,
     /// The number of the latest of each device that it sent or was sent.
     pub(crate) numbers: BTreeMap<DeviceKey, u64>,
+    /// The checkpoint that passed between us last, and whose signatures of it.
+    pub(crate) passed: Option<(Digest, BTreeSet<DeviceKey>)>,
+    /// The checkpoint that it showed last, other than what is known here already.
+    pub(crate) shown: Option<Signed>,
+    /// How often it may show one.
+    pub(crate) showings: Allowance,
+    /// How often its snapshot is taken.
+    pub(crate) snapshots: Allowance,
 }
 
 /// The logs of one document that a peer lacks the end of.
@@ -147,6 +156,8 @@ pub(crate) struct AcksKnown {
 pub(crate) struct Stream {
     /// Logs still to be sent, with the sequence after which it lacks them.
     pub(crate) logs: VecDeque<(LogId, u64)>,
+    /// The part of our snapshot that is to be sent before all else.
+    pub(crate) part: Option<u32>,
     pub(crate) page: Paging,
 }
 
@@ -158,6 +169,8 @@ pub(crate) enum Paging {
     None,
     /// It is being loaded: the end of this log after this sequence.
     Loading(LoadId, LogId, u64),
+    /// This part of the snapshot is being loaded.
+    LoadingPart(LoadId, u32),
     /// It was sent, and the peer was told to ask for the next one.
     Sent,
 }
@@ -178,6 +191,8 @@ impl Shared {
         let hanging = self.streams.iter_mut().filter(|(_, stream)| stream.page == Paging::Sent);
         let dropped = hanging.map(|(document, stream)| {
             stream.page = Paging::None;
+            // Parts are put together by who sees all of them.
+            stream.part.iter_mut().for_each(|part| *part = 0);
             *document
         });
         dropped.collect()
@@ -187,6 +202,7 @@ impl Shared {
     pub(crate) fn forget_told_acks(&mut self) {
         for known in self.acks.values_mut() {
             known.numbers.clear();
+            known.passed = None;
             known.is_unsure = true;
         }
     }

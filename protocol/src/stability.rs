@@ -1,15 +1,18 @@
 //! Who is known to hold how much of one document for good, and what may be forgotten by that.
 //!
-//! Each replica has one. A document *waits* while something deleted in it is not pruned; then the
-//! devices of all members are awaited, but for those that keep it no longer and those that lapsed:
-//! whose acknowledgement has not moved for days while something waited for it. What all awaited
-//! have is the *frontier*. `tending` drives this with the clock and the disk, `sync` carries
-//! acknowledgements, `tombstones` says what is flagged. Invariant: neither an acknowledgement nor
+//! Each replica has one. A document *waits* while something deleted in it is not pruned, or while
+//! it wants to be folded; then the devices of all members are awaited, but for those that keep it no
+//! longer and those that lapsed: whose acknowledgement has not moved for days while something waited
+//! for it. What all awaited have is the *frontier*. `tending` drives this with the clock and the
+//! disk, `sync` carries acknowledgements, `tombstones` says what is flagged, `proposing` has folded
+//! what lies within the frontier. Invariant: neither an acknowledgement nor
 //! the frontier ever goes back, and both speak of what is on disk alone.
 
+mod checkpoints;
 mod forgetting;
 mod kept;
 mod late;
+mod proposing;
 mod tending;
 #[cfg(test)]
 mod tests;
@@ -27,8 +30,11 @@ use crate::session::Allowance;
 use crate::time::{Duration, Instant, WallTime};
 use crate::waiting::Waiting;
 
+pub(crate) use checkpoints::Checkpoints;
 pub(crate) use forgetting::Forgetting;
 pub(crate) use late::Late;
+pub(crate) use kept::COUNTERSIGNED;
+pub(crate) use proposing::is_confirmed;
 pub(crate) use tending::lapse;
 pub(crate) use tombstones::{Flag, Tombstones};
 
@@ -39,6 +45,18 @@ const TAKEN_EVERY: Duration = Duration(500);
 
 /// How often this device makes one of a document.
 const MADE_EVERY: Duration = Duration::from_secs(1);
+
+/// How often this device makes one only because the document grew.
+const GROWN_EVERY: Duration = Duration::from_secs(10);
+
+/// What an acknowledgement of this device is wanted for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// What is flagged, here.
+    pub(crate) tombstones: &'a Tombstones,
+    /// The document wants to be folded, here or at a peer: all that is held is to be acknowledged.
+    pub(crate) all: bool,
+}
 
 /// What is known of who holds one document.
 #[derive(Debug, Default)]
@@ -51,6 +69,8 @@ pub(crate) struct Stability {
     /// Our own acknowledgement that is on its way to the disk.
     making: Option<Acknowledgement>,
     made: Allowance,
+    /// As `made`, of those made because the document grew.
+    made_of_growth: Allowance,
     /// The greatest number that others know of an acknowledgement of this device: a home that is an
     /// older copy goes on above it.
     seen: Option<(DeviceKey, u64)>,
@@ -77,7 +97,7 @@ struct Kept {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Looked {
     roster: Digest,
-    tombstones: u64,
+    waits: (u64, u64),
     lapse: Duration,
     taken: u64,
     lapsed: usize,
@@ -140,7 +160,7 @@ impl Stability {
         self.kept.values().map(|kept| &kept.ack)
     }
 
-    /// Makes an acknowledgement of ours, if a flag waits that the last one does not reach. Gives
+    /// Makes an acknowledgement of ours, if something waits that the last one does not reach. Gives
     /// when it may be made instead, if that is not yet.
     ///
     /// Everything that the heads name was given to the disk before.
@@ -149,16 +169,25 @@ impl Stability {
         of: (EntityId, DocumentKey),
         device: &DeviceSecret,
         (heads, waiting): (&Heads, &Waiting),
-        tombstones: &Tombstones,
+        wanted: Wanted<'_>,
         now: Instant,
     ) -> Result<Option<Acknowledgement>, Instant> {
         let own = self.kept.get(&device.key());
         let reaches = |flag: &&Flag| own.is_some_and(|own| flag.is_within(&own.joined));
-        let flags = tombstones.waiting().flat_map(|(_, flags)| flags);
+        let flags = wanted.tombstones.waiting().flat_map(|(_, flags)| flags);
         let lacking = flags.filter(|flag| !reaches(flag) && heads.length(&flag.log) >= flag.sequence);
-        let first: BTreeSet<LogId> = lacking.map(|flag| flag.log).collect();
+        let mut first: BTreeSet<LogId> = lacking.map(|flag| flag.log).collect();
+        let of_growth = first.is_empty();
+        if wanted.all {
+            let said = |log| own.and_then(|own| own.joined.get(log)).copied().unwrap_or(0);
+            let logs = heads.iter().take(ACK_LOGS_MAX);
+            first.extend(logs.filter(|(log, head)| said(log) < head.sequence).map(|(log, _)| *log));
+        }
         if first.is_empty() || self.making.is_some() {
             return Ok(None);
+        }
+        if of_growth && !self.made_of_growth.take(now, 1, GROWN_EVERY) {
+            return Err(self.made_of_growth.free_at(now, 1, GROWN_EVERY));
         }
         if !self.made.take(now, 1, MADE_EVERY) {
             return Err(self.made.free_at(now, 1, MADE_EVERY));
@@ -206,16 +235,22 @@ impl Stability {
         self.kept.get(device).is_some_and(|kept| flags.iter().any(|flag| flag.is_within(&kept.joined)))
     }
 
+    /// Whether a device holds logs as far as this.
+    fn reaches(&self, device: &DeviceKey, goal: &Positions) -> bool {
+        let held = |log| self.kept.get(device).and_then(|kept| kept.joined.get(log)).copied().unwrap_or(0);
+        goal.iter().all(|(log, upto)| held(log) >= *upto)
+    }
+
     /// Whether anything that matters changed since it was looked at last.
     pub(crate) fn has_changed(
         &mut self,
-        (roster, tombstones): (Digest, u64),
+        (roster, waits): (Digest, (u64, u64)),
         lapse: Duration,
         now: WallTime,
     ) -> bool {
         let lapsed = self.since.keys().map(|device| self.awaited(device, lapse, now));
         let lapsed = lapsed.filter(|awaited| matches!(awaited, Awaited::Lapsed(_))).count();
-        let looked = Looked { roster, tombstones, lapse, taken: self.taken, lapsed };
+        let looked = Looked { roster, waits, lapse, taken: self.taken, lapsed };
         self.looked.replace(looked) != Some(looked)
     }
 
@@ -224,17 +259,20 @@ impl Stability {
         self.looked = None;
     }
 
-    /// Sees for whom what is flagged waits, and moves the frontier on by that.
+    /// Sees for whom what is flagged waits, and what is to be folded, and moves the frontier on by that.
     ///
     /// `members` are the devices of all members, `me` among them.
     pub(crate) fn look(
         &mut self,
         (me, members): (&DeviceKey, &BTreeSet<DeviceKey>),
-        tombstones: &Tombstones,
+        (tombstones, goal): (&Tombstones, Option<&Positions>),
         lapse: Duration,
         now: WallTime,
     ) {
-        let lacks = |device: &DeviceKey| tombstones.waiting().any(|(_, flags)| !self.has(device, flags));
+        let lacks = |device: &DeviceKey| {
+            let unknown = |(_, flags): (_, &[Flag])| !self.has(device, flags);
+            tombstones.waiting().any(unknown) || goal.is_some_and(|goal| !self.reaches(device, goal))
+        };
         let behind: BTreeSet<DeviceKey> = members.iter().filter(|d| *d != me && lacks(d)).copied().collect();
         let before = self.since.clone();
         self.since.retain(|device, since| {

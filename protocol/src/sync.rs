@@ -1,16 +1,18 @@
 //! Catches up with one peer by comparing: rosters by digest, documents by state vector.
 //!
 //! Two peers greet, say how they stand with each entity they share (`telling`), and each gives what
-//! the other lacks: statements (`rosters`) and envelopes in pages (`documents`, by `vectors`), of
-//! which one at a time is under way. Now and then they compare one digest of everything (`quiet`),
+//! the other lacks: statements (`rosters`), and envelopes in pages (`documents`, by `vectors`) or a
+//! snapshot in parts (`snapshots`), of which one at a time is under way. Now and then they compare one digest of everything (`quiet`),
 //! which finds whatever was lost on the way. Nothing here depends on gossip, or on any one frame.
 //! Whoever holds an entity's secret may exchange its roster, since that is how it learns of a
 //! newcomer or of its own removal; documents go to members' devices only.
 
 mod acks;
+mod checkpoints;
 mod documents;
 mod quiet;
 mod rosters;
+mod snapshots;
 mod telling;
 mod vectors;
 
@@ -26,7 +28,10 @@ use crate::session::{Session, Shared};
 use crate::time::Duration;
 use crate::wire::Frame;
 
+use snapshots::Piece;
+
 pub(crate) use rosters::have_frames;
+pub(crate) use snapshots::Arriving;
 pub(crate) use vectors::Coming;
 
 /// How often a peer's state may make us ask, and its list make us answer: a burst, then one for
@@ -54,6 +59,7 @@ impl Replicator {
 
     pub(crate) fn disconnected(&mut self, device: DeviceKey) {
         self.note_parting(device);
+        self.arriving.take_if(|arriving| arriving.from == device);
         if let Some(session) = self.sessions.remove(&device) {
             for id in session.shared.into_keys() {
                 self.note_standing(id, Some(device));
@@ -106,6 +112,12 @@ impl Replicator {
             Frame::Quiet(quiet) => self.their_quiet(from, quiet),
             Frame::Acks { entity, document, waits, acks } => {
                 self.their_acks(from, entity, document, waits, &acks);
+            }
+            Frame::Checkpoint { entity, document, checkpoint, signatures } => {
+                self.their_checkpoint(from, (entity, document), &checkpoint, &signatures);
+            }
+            Frame::SnapshotPart { entity, document, name, part, of, bytes } => {
+                self.their_part(from, (entity, document), Piece { name, part, of, bytes });
             }
         }
     }

@@ -135,6 +135,33 @@ pub enum Frame {
         /// As they are signed, of several devices; at most `limits::FRAME_ACKS_MAX`.
         acks: Vec<Vec<u8>>,
     },
+    /// What devices found a document to be where its logs were read so far.
+    Checkpoint {
+        /// Whose document.
+        entity: EntityId,
+        /// Which document.
+        document: DocumentKey,
+        /// As written by `Checkpoint::encode`.
+        checkpoint: Vec<u8>,
+        /// Who signed it, each 64 bytes; at most `limits::CHECKPOINT_SIGNATURES_MAX`.
+        signatures: Vec<(DeviceKey, Vec<u8>)>,
+    },
+    /// A piece of the snapshot of a document, for who lacks what that covers. The receiver asks for
+    /// the next with `Next`.
+    SnapshotPart {
+        /// Whose document.
+        entity: EntityId,
+        /// Which document.
+        document: DocumentKey,
+        /// The name of its checkpoint, which was sent before.
+        name: Digest,
+        /// Which piece, from 0.
+        part: u32,
+        /// Of how many; at most `limits::SNAPSHOT_PARTS_MAX`.
+        of: u32,
+        /// At most `limits::SNAPSHOT_PART_BYTES_MAX`.
+        bytes: Vec<u8>,
+    },
 }
 
 /// A digest of everything; both sides compute it over the same, or something was lost.
@@ -262,7 +289,7 @@ impl Frame {
 }
 
 /// The kinds of frame in the order in which they are numbered, for who counts frames.
-const KINDS: [&str; 17] = [
+const KINDS: [&str; 19] = [
     "hello",
     "state",
     "have",
@@ -280,6 +307,8 @@ const KINDS: [&str; 17] = [
     "linked",
     "quiet",
     "acks",
+    "checkpoint",
+    "snapshotpart",
 ];
 
 /// Names the kind of a frame by its first byte, without reading the rest.
@@ -299,7 +328,7 @@ mod tests {
             let kind = kind_of(&frame.encode());
             assert!(shown.starts_with(kind), "{kind}: {shown}");
         }
-        assert_eq!((kind_of(&[]), kind_of(&[17]), kind_of(&[255])), ("unknown", "unknown", "unknown"));
+        assert_eq!((kind_of(&[]), kind_of(&[19]), kind_of(&[255])), ("unknown", "unknown", "unknown"));
         // One more would be a frame that has no name.
         assert_eq!(kind_of(&frames()[frames().len() - 1].encode()), KINDS[KINDS.len() - 1]);
     }
@@ -328,6 +357,20 @@ mod tests {
                 answers: true,
             }),
             Frame::Acks { entity, document, waits: true, acks: vec![vec![7; 200]; 3] },
+            Frame::Checkpoint {
+                entity,
+                document,
+                checkpoint: vec![1; 300],
+                signatures: vec![(DeviceKey([7; 32]), vec![2; 64]); 3],
+            },
+            Frame::SnapshotPart {
+                entity,
+                document,
+                name: Digest([4; 32]),
+                part: 1,
+                of: 3,
+                bytes: vec![5; 900],
+            },
         ]
     }
 

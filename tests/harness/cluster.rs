@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::{Event, GossipId};
 use fourword_protocol::ids::{DeviceKey, LogId, Topic};
+use fourword_protocol::limits::FOLD_AFTER_ENVELOPES;
 use fourword_protocol::record::{Page, Query};
 use fourword_protocol::time::{Duration, Now};
 use fourword_protocol::wire::Frame;
@@ -47,6 +48,8 @@ pub struct Cluster {
     pub gossip_loss: u64,
     /// How long quiet peers wait before they compare again, for nodes started from now on.
     pub compare_every: Option<Duration>,
+    /// With how many envelopes documents want to be folded, for nodes started from now on.
+    pub fold_after: u64,
     /// Whether the steady clock of a node begins anew with each start, as it does in a process.
     pub clocks_begin_anew: bool,
     /// By how much wall clocks have been set on.
@@ -112,6 +115,7 @@ impl Cluster {
             rendezvous: Rendezvous::default(),
             gossip_loss: 0,
             compare_every: Some(Duration::from_secs(60)),
+            fold_after: FOLD_AFTER_ENVELOPES,
             clocks_begin_anew: false,
             days_passed: 0,
             faults: Tally::default(),
@@ -147,7 +151,7 @@ impl Cluster {
         let skew_ms = self.nodes.get(name).map_or(passed_ms, |node| node.clock.skew_ms);
         let began = if self.clocks_begin_anew { self.now } else { 0 };
         let clock = Clock { began, skew_ms };
-        let mut node = Node::new(seed, store, run, clock, self.compare_every);
+        let mut node = Node::new(seed, store, run, clock, (self.compare_every, self.fold_after));
         let before = self.nodes.get(name).filter(|before| clean && before.run + 1 == run);
         node.clean_since = before.map_or(run, |before| before.clean_since);
         self.nodes.insert(name.to_owned(), node);

@@ -73,9 +73,9 @@ impl Node {
         store: MemoryStore,
         run: u64,
         clock: Clock,
-        compare_every: Option<Duration>,
+        (compare_every, fold_after): (Option<Duration>, u64),
     ) -> Node {
-        let settings = Settings { compare_every, ..Settings::new(seed, Naming::Test) };
+        let settings = Settings { compare_every, fold_after, ..Settings::new(seed, Naming::Test) };
         Node {
             machine: Replicator::new(settings),
             disk: Disk::new(store),

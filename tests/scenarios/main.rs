@@ -10,6 +10,7 @@ mod comparing;
 mod devices;
 mod earlier;
 mod forgetting;
+mod folding;
 mod forks;
 mod governing;
 mod joining;

@@ -302,6 +302,8 @@ pub enum SyncState {
     Alone,
     /// Content or statements are missing on one side.
     Behind,
+    /// What is shown here was given by one person's device, and nobody else has confirmed it yet.
+    Unconfirmed,
     /// Envelopes wait for an epoch key.
     WaitingForKey,
     /// Equal logs with other content, or two branches of one log.

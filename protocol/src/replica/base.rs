@@ -4,40 +4,98 @@
 //! before the envelopes behind it. Members who lack what it covers are sent the same bytes.
 //! Layout: docs/PROTOCOL.md, section 5.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::bytes::{Malformed, Reader, Writer};
-use crate::checkpoint::Checkpoint;
-use crate::identity::SignatureBytes;
-use crate::ids::{DeviceKey, LogHead, LogId};
+use crate::checkpoint::{self, Checkpoint, Signatures, Signed, Vector};
+use crate::ids::{DeviceKey, Digest};
 use crate::limits::{CHECKPOINT_SIGNATURES_MAX, SNAPSHOT_PACKED_BYTES_MAX, SNAPSHOT_PART_BYTES_MAX};
 use crate::record::Snapshot;
 
 /// What the store says of the snapshot that counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Base {
     /// Which one it is, counted up.
     pub(crate) number: u64,
     /// How many parts it has.
     pub(crate) parts: u32,
     /// How much of each log it covers.
-    pub(crate) covers: BTreeMap<LogId, LogHead>,
+    pub(crate) covers: Vector,
+    /// What it is, once it was read.
+    checkpoint: Option<Arc<Checkpoint>>,
+    /// Whose signatures are kept of the checkpoint of that name.
+    signed: (Digest, Signatures),
 }
 
 impl From<Snapshot> for Base {
     fn from(snapshot: Snapshot) -> Base {
         let Snapshot { number, parts, covers, .. } = snapshot;
-        Base { number, parts, covers: covers.into_iter().collect() }
+        let (checkpoint, signed) = (None, (Digest([0; 32]), Signatures::new()));
+        Base { number, parts, covers: covers.into_iter().collect(), checkpoint, signed }
     }
 }
 
-/// A snapshot with what is said of it.
+impl Base {
+    /// The snapshot that is being written now.
+    pub(crate) fn new(number: u64, parts: u32, signed: &Signed) -> Base {
+        let (covers, checkpoint) = (signed.checkpoint.vector(), Some(Arc::clone(&signed.checkpoint)));
+        Base { number, parts, covers, checkpoint, signed: (signed.name, signed.signatures.clone()) }
+    }
+
+    /// Notes what it is, as was read from its parts.
+    pub(crate) fn found(&mut self, checkpoint: &Checkpoint) {
+        let name = checkpoint.name();
+        if self.signed.0 != name {
+            self.signed = (name, Signatures::new());
+        }
+        self.checkpoint = Some(Arc::new(checkpoint.clone()));
+    }
+
+    /// Its checkpoint with all signatures that are kept; none before it was read.
+    pub(crate) fn signed(&self) -> Option<Signed> {
+        let (name, signatures) = self.signed.clone();
+        Some(Signed { checkpoint: Arc::clone(self.checkpoint.as_ref()?), name, signatures })
+    }
+
+    /// Whether it is the one of this name, as far as is known.
+    pub(crate) fn is_named(&self, name: &Digest) -> bool {
+        self.checkpoint.is_some() && self.signed.0 == *name
+    }
+
+    /// Takes further signatures of it, which were checked. True if any was not known.
+    pub(crate) fn join(&mut self, signatures: &Signatures) -> bool {
+        checkpoint::join(&mut self.signed.1, signatures)
+    }
+
+    /// The signatures as a small value.
+    pub(crate) fn write_signatures(&self) -> Vec<u8> {
+        let (name, signatures) = &self.signed;
+        let mut writer = Writer::new();
+        writer.raw(&name.0);
+        let signatures: Vec<_> = signatures.iter().collect();
+        writer.list(&signatures, |writer, (device, signature)| {
+            writer.raw(&device.0).raw(*signature);
+        });
+        writer.into_bytes()
+    }
+
+    /// Reads back what `write_signatures` gave.
+    pub(crate) fn restore_signatures(&mut self, value: &[u8]) -> Result<(), Malformed> {
+        let mut reader = Reader::new(value);
+        let name = Digest(reader.array()?);
+        let signatures = reader
+            .list(CHECKPOINT_SIGNATURES_MAX, |reader| Ok((DeviceKey(reader.array()?), reader.array()?)))?;
+        reader.finish()?;
+        self.signed = (name, signatures.into_iter().collect());
+        Ok(())
+    }
+}
+
+/// A snapshot and the checkpoint that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Vouched {
     /// What it is.
     pub(crate) checkpoint: Checkpoint,
-    /// The devices that found the same, at most `limits::CHECKPOINT_SIGNATURES_MAX`.
-    pub(crate) signatures: BTreeMap<DeviceKey, SignatureBytes>,
     /// As `Live::write_snapshot` made it.
     pub(crate) packed: Vec<u8>,
 }
@@ -48,10 +106,6 @@ impl Vouched {
         let mut writer = Writer::new();
         let checkpoint = self.checkpoint.encode();
         writer.u32(u32::try_from(checkpoint.len()).unwrap_or(u32::MAX)).raw(&checkpoint);
-        let signatures: Vec<(&DeviceKey, &SignatureBytes)> = self.signatures.iter().collect();
-        writer.list(&signatures, |writer, (device, signature)| {
-            writer.raw(&device.0).raw(*signature);
-        });
         writer.raw(&self.packed);
         writer.as_slice().chunks(SNAPSHOT_PART_BYTES_MAX).map(<[u8]>::to_vec).collect()
     }
@@ -65,18 +119,24 @@ impl Vouched {
         let mut reader = Reader::new(&bytes);
         let length = usize::try_from(reader.u32()?).map_err(|_| Malformed)?;
         let checkpoint = Checkpoint::read(reader.take(length)?)?;
-        let signatures = reader
-            .list(CHECKPOINT_SIGNATURES_MAX, |reader| Ok((DeviceKey(reader.array()?), reader.array()?)))?;
         let packed = reader.take(reader.left())?.to_vec();
-        Ok(Vouched { checkpoint, signatures: signatures.into_iter().collect(), packed })
+        Ok(Vouched { checkpoint, packed })
+    }
+
+    /// Whether it is small enough to be read again.
+    pub(crate) fn fits(&self) -> bool {
+        let bytes = self.checkpoint.encode().len().saturating_add(self.packed.len()).saturating_add(4);
+        bytes <= SNAPSHOT_PACKED_BYTES_MAX
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::checkpoint::Reached;
-    use crate::ids::{Digest, DocumentKey, EntityId, EnvelopeHash, Incarnation};
+    use crate::ids::{DocumentKey, EntityId, EnvelopeHash, Incarnation, LogHead, LogId};
 
     fn vouched(packed: usize) -> Vouched {
         let document = DocumentKey([2; 32]);
@@ -88,9 +148,7 @@ mod tests {
             content: Digest([7; 32]),
             logs: BTreeMap::from([(log, Reached { head, clock: 8 })]),
         };
-        let signatures =
-            (0..CHECKPOINT_SIGNATURES_MAX).map(|n| (DeviceKey([n as u8; 32]), [9; 64])).collect();
-        Vouched { checkpoint, signatures, packed: vec![10; packed] }
+        Vouched { checkpoint, packed: vec![10; packed] }
     }
 
     #[test]
@@ -104,9 +162,33 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_are_too_many_or_cut_short_are_malformed() {
+    fn the_largest_snapshot_fits_and_one_of_a_byte_more_does_not() {
+        let room = SNAPSHOT_PACKED_BYTES_MAX - 4 - vouched(0).checkpoint.encode().len();
+        assert!(vouched(room).fits() && !vouched(room + 1).fits());
+        assert_eq!(Vouched::read(&vouched(room).parts()), Ok(vouched(room)));
+        assert_eq!(Vouched::read(&vouched(room + 1).parts()), Err(Malformed));
+    }
+
+    #[test]
+    fn parts_that_are_cut_short_are_malformed() {
         assert_eq!(Vouched::read(&[]), Err(Malformed));
         assert_eq!(Vouched::read(&[vouched(9).parts()[0][..150].to_vec()]), Err(Malformed));
-        assert_eq!(Vouched::read(&vouched(SNAPSHOT_PACKED_BYTES_MAX).parts()), Err(Malformed));
+    }
+
+    #[test]
+    fn signatures_are_kept_with_the_name_of_what_was_signed_and_forgotten_with_it() {
+        let mut signed = Signed::new(vouched(0).checkpoint);
+        signed.signatures =
+            (0..CHECKPOINT_SIGNATURES_MAX).map(|n| (DeviceKey([n as u8; 32]), [9; 64])).collect();
+        let written = Base::new(1, 1, &signed);
+        let mut base = Base { checkpoint: None, signed: (Digest([0; 32]), Signatures::new()), ..written.clone() };
+        base.restore_signatures(&written.write_signatures()).unwrap();
+        assert_eq!(base.signed(), None, "what it is was not read yet");
+        base.found(&signed.checkpoint);
+        assert_eq!(base.signed(), Some(signed.clone()));
+        let other = Checkpoint { content: Digest([0; 32]), ..(*signed.checkpoint).clone() };
+        base.found(&other);
+        assert!(base.signed().is_some_and(|signed| signed.signatures.is_empty()));
+        assert!(base.restore_signatures(&written.write_signatures()[1..]).is_err());
     }
 }

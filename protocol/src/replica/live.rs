@@ -44,10 +44,19 @@ pub(crate) struct Live {
     pub(super) mine: Mine,
     /// Whose log each client id is.
     clients: BTreeMap<u64, LogId>,
+    /// What lies behind the snapshot that it was read from.
+    pub(crate) beyond: Beyond,
     /// Logs that ended, and why.
     pub(super) ended: BTreeMap<LogId, Void>,
     /// The roster heads that the last envelope of each log names.
     pub(super) known: BTreeMap<LogId, Vec<StatementId>>,
+}
+
+/// How much was read or taken in behind a snapshot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Beyond {
+    pub(crate) envelopes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// Who wrote an envelope, as the roster says.
@@ -145,6 +154,7 @@ impl Live {
             branches: Branches::default(),
             mine: Mine::default(),
             clients: BTreeMap::new(),
+            beyond: Beyond::default(),
             ended: BTreeMap::new(),
             known: BTreeMap::new(),
         }
@@ -246,6 +256,9 @@ impl Live {
     pub(super) fn advance(&mut self, envelope: &Envelope) {
         self.known.insert(envelope.header.log, envelope.header.heads.clone());
         self.branches.push(envelope.header.log, envelope.hash());
+        let bytes = u64::try_from(envelope.bytes().len()).unwrap_or(u64::MAX);
+        self.beyond.envelopes = self.beyond.envelopes.saturating_add(1);
+        self.beyond.bytes = self.beyond.bytes.saturating_add(bytes);
     }
 
     /// Lets the clocks of a rejected envelope pass, so that its log goes on.

@@ -97,6 +97,7 @@ impl Replica {
         snapshot: Option<Arc<Vouched>>,
     ) {
         self.stale = false;
+        self.folding = None;
         self.left.clear();
         let (parts, waited, mine) = Default::default();
         let (heads, live, again) = (live.branches.heads(), Box::new(live), false);
@@ -122,13 +123,15 @@ impl Replica {
 
     /// Takes a part of the snapshot. With the last one the reading begins at what it holds.
     pub(crate) fn take_part(&mut self, part: Option<Vec<u8>>) -> Result<(), Unfit> {
-        let (Content::Loading(loading), Some(base)) = (&mut self.content, &self.base) else { return Ok(()) };
+        let Content::Loading(loading) = &mut self.content else { return Ok(()) };
+        let Some(base) = &self.base else { return Ok(()) };
         loading.parts.push(part.ok_or(Unfit::Malformed)?);
         if loading.parts.len() < usize::try_from(base.parts).unwrap_or(usize::MAX) {
             return Ok(());
         }
         let snapshot = Arc::new(Vouched::read(&loading.parts)?);
         let live = self.open(&snapshot)?;
+        self.base.iter_mut().for_each(|base| base.found(&snapshot.checkpoint));
         self.begin_pass(0, BTreeSet::new(), live, Some(snapshot));
         Ok(())
     }
@@ -141,7 +144,8 @@ impl Replica {
         self.begin_pass(0, BTreeSet::new(), Live::new(self.key, &self.concern), None);
     }
 
-    fn open(&self, snapshot: &Vouched) -> Result<Live, Unfit> {
+    /// Opens a snapshot of this document, if it is what its checkpoint names.
+    pub(crate) fn open(&self, snapshot: &Vouched) -> Result<Live, Unfit> {
         let from = (snapshot.packed.as_slice(), &snapshot.checkpoint);
         Live::open_snapshot(self.key, &self.concern, self.client_of, from)
     }
@@ -300,6 +304,7 @@ impl Replica {
     pub(crate) fn read_anew(&mut self) {
         if !matches!(self.content, Content::Cold) {
             self.content = Content::Cold;
+            self.folding = None;
             self.reading = None;
             self.own.begun = false;
         }
@@ -309,6 +314,7 @@ impl Replica {
     /// disk is what counts. Gives who waits for those writes.
     pub(crate) fn forget(&mut self) -> Vec<CommandId> {
         self.content = Content::Cold;
+        self.folding = None;
         self.reading = None;
         self.retire_log();
         self.sealing = false;

@@ -20,20 +20,23 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::checkpoint::Signed;
 use crate::envelope::Envelope;
 use crate::ids::{DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
 use crate::record::LoadId;
 use crate::schema::Concern;
-use crate::stability::Stability;
+use crate::stability::{Checkpoints, Stability};
 use crate::update::glean::{Earlier, glean};
 use crate::waiting::{Waiting, Want};
 use crate::wants::Wants;
 
 pub(crate) use base::{Base, Vouched};
 pub(crate) use branches::Stands;
-pub(crate) use folding::{Folded, Folding};
+pub(crate) use folding::Folding;
+#[cfg(test)]
+use folding::Folded;
 pub(crate) use heads::Heads;
-pub(crate) use live::{Author, Judged, Live, Void};
+pub(crate) use live::{Author, Beyond, Judged, Live, Void};
 pub(crate) use loading::Stored;
 pub(crate) use mine::Lost;
 pub(crate) use own::{Answer, Queued};
@@ -70,6 +73,12 @@ pub(crate) struct Replica {
     pub(crate) base: Option<Base>,
     /// The content as far as a vector, while that is read beside the rest.
     pub(crate) folding: Option<Box<Folding>>,
+    /// The number of the last snapshot that was written, also if it cannot be read.
+    pub(crate) snapshots: u64,
+    /// Whether it is to be folded, and to what.
+    pub(crate) checkpoints: Checkpoints,
+    /// A snapshot that a peer gave and that too few vouch for: shown, and nothing is built on it.
+    pub(crate) unconfirmed: Option<Box<Unconfirmed>>,
     own: Own,
     pending: Vec<Pending>,
     /// Writes that came while the content was not in memory.
@@ -96,6 +105,16 @@ pub(crate) struct Replica {
     pub(crate) rewritten: Vec<[u8; 8]>,
     /// Those of which the rest is on its way to the disk.
     rewriting: Vec<[u8; 8]>,
+}
+
+/// A snapshot that too few vouch for.
+#[derive(Debug)]
+pub(crate) struct Unconfirmed {
+    /// As its parts came.
+    pub(crate) snapshot: Vouched,
+    pub(crate) signed: Signed,
+    /// What it shows.
+    pub(crate) live: Live,
 }
 
 /// Whether the content is in memory.
@@ -125,6 +144,9 @@ impl Replica {
             reading: None,
             base: None,
             folding: None,
+            snapshots: 0,
+            checkpoints: Checkpoints::default(),
+            unconfirmed: None,
             own: Own::default(),
             pending: Vec::new(),
             queued: Vec::new(),
@@ -149,6 +171,12 @@ impl Replica {
             Content::Live(live) => Some(live),
             Content::Cold | Content::Loading(_) => None,
         }
+    }
+
+    /// What a person is shown: where nothing else came yet, also what too few vouch for.
+    pub(crate) fn shown(&self) -> Option<&Live> {
+        let unconfirmed = self.unconfirmed.as_ref().filter(|_| self.heads.is_empty());
+        unconfirmed.map(|unconfirmed| &unconfirmed.live).or_else(|| self.live())
     }
 
     /// Where the log stands here; the head of a log that is not known is all zero.

@@ -79,6 +79,7 @@ impl Replica {
         self.own = Own::default();
         if !self.pending.is_empty() {
             self.content = Content::Cold;
+            self.folding = None;
             self.reading = None;
             let unsealed = std::mem::take(&mut self.pending).into_iter();
             self.queued.splice(0..0, unsealed.map(|p| Queued { puts: p.puts, answer: p.answer }));

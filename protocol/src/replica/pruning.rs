@@ -66,6 +66,19 @@ impl Replica {
         self.live().map_or(0, |live| live.forgetting.tombstones.count_waiting())
     }
 
+    /// Sees whether the document wants to be folded now: chats alone are, until the others have
+    /// something to forget.
+    pub(crate) fn measure(&mut self, fold_after: u64) {
+        if let (Content::Live(live), Concern::Chat) = (&self.content, self.concern) {
+            self.checkpoints.measure(live.beyond, fold_after, &self.heads);
+        }
+    }
+
+    /// Whether the document waits for what others have to say.
+    pub(crate) fn waits(&self) -> bool {
+        self.count_tombstones() > 0 || self.checkpoints.wants() || self.unconfirmed.is_some()
+    }
+
     /// How many envelopes of this device do not count, and how many of its writes came too late.
     pub(crate) fn count_not_accepted(&self) -> u64 {
         let late = u64::try_from(self.stability.late().len()).unwrap_or(u64::MAX);

@@ -14,6 +14,7 @@ use crate::bytes::{Malformed, Reader, Writer};
 use crate::checkpoint::{Checkpoint, Reached};
 use crate::ids::{DeviceKey, DocumentKey, EnvelopeHash, Incarnation, LogHead, LogId, StatementId};
 use crate::limits::{FRAME_LOGS_MAX, ROSTER_HEADS_MAX, SNAPSHOT_BYTES_MAX};
+use crate::planted::{self, Planted};
 use crate::schema::{self, Concern};
 use crate::update::Shape;
 use crate::update::document::{Change, Changes, Document, DocumentError};
@@ -95,6 +96,9 @@ impl Live {
         });
         self.document.index().encode(&mut writer);
         writer.raw(&state);
+        if writer.as_slice().len() > SNAPSHOT_BYTES_MAX {
+            return Err(DocumentError::Unwritable);
+        }
         zstd::bulk::compress(writer.as_slice(), ZSTD_LEVEL).map_err(|_| DocumentError::Unwritable)
     }
 
@@ -122,7 +126,7 @@ impl Live {
         }
         live.note_all(concern);
         let is_named = live.reached(&live.branches.heads(), client_of) == checkpoint.logs
-            && live.content_digest() == checkpoint.content;
+            && (live.content_digest() == checkpoint.content || planted::is(Planted::AnySnapshot));
         if is_named { Ok(live) } else { Err(Unfit::Other) }
     }
 
@@ -195,7 +199,7 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha20Rng;
 
-    use super::super::{Author, Content, Folded, Folding, Judged, Replica};
+    use super::super::{Author, Content, Folded, Judged, Replica};
     use super::*;
     use crate::envelope::Envelope;
     use crate::epoch::EpochKey;
@@ -341,8 +345,7 @@ mod tests {
     /// Reads `stored` as far as a vector at a replica that holds all of it.
     fn fold(replica: &mut Replica, upto: &BTreeMap<LogId, LogHead>, stored: &[Envelope]) -> Option<Folded> {
         let key = EpochKey::new([9; 32]);
-        let from = Live::new(DOCUMENT, &Concern::Chat);
-        replica.folding = Some(Box::new(Folding::new(from, upto.clone())));
+        replica.begin_folding(upto.clone());
         let mut next = stored.to_vec();
         while !next.is_empty() {
             let before = next.len();

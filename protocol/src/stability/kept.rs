@@ -22,6 +22,9 @@ const FRONTIER: &str = "frontier";
 const AWAITED: &str = "awaited";
 const LATE: &str = "late";
 
+/// The kind of the small values that keep who signed the checkpoint of a snapshot.
+pub(crate) const COUNTERSIGNED: &str = "countersigned";
+
 /// What has changed since it was written.
 #[derive(Debug, Default)]
 pub(super) struct Unkept {
@@ -111,12 +114,15 @@ impl Replicator {
         for (key, value) in locals {
             let Some((document, _)) = key.of.split_first_chunk::<32>() else { continue };
             let document = DocumentKey(*document);
-            if ![ACK, FRONTIER, AWAITED, LATE].contains(&key.kind.as_str()) {
+            if ![ACK, FRONTIER, AWAITED, LATE, COUNTERSIGNED].contains(&key.kind.as_str()) {
                 continue;
             }
             let replica = self.entities.values_mut().find_map(|entity| entity.replicas.get_mut(&document));
-            // What cannot be read is acknowledged, waited for and computed anew.
-            let _ = replica.map(|replica| replica.stability.restore(key, document, value));
+            // What cannot be read is acknowledged, waited for, computed and signed anew.
+            let _ = replica.map(|replica| match &mut replica.base {
+                Some(base) if key.kind == COUNTERSIGNED => base.restore_signatures(value),
+                _ => replica.stability.restore(key, document, value),
+            });
         }
     }
 }

@@ -1,10 +1,11 @@
-//! Drives forgetting: makes acknowledgements, moves frontiers, prunes, and keeps all of it.
+//! Drives forgetting: makes acknowledgements, moves frontiers, prunes, folds, and keeps all of it.
 //!
 //! Looks after every wake, which follows whatever changed, so that what comes together is looked at
 //! once. Invariant: where nothing waits, nothing is made, written or sent.
 
 use std::collections::BTreeSet;
 
+use super::Wanted;
 use super::kept::ACK;
 use crate::command::Notice;
 use crate::entity::Entity;
@@ -38,26 +39,28 @@ impl Replicator {
         }
     }
 
-    /// Does what can be done for a document now: prunes what is stable, acknowledges what waits,
-    /// and tells who lacks acknowledgements.
+    /// Does what can be done for a document now: prunes what is stable, acknowledges what waits, has
+    /// it folded, and tells who lacks acknowledgements.
     pub(crate) fn look_to(&mut self, id: EntityId, document: DocumentKey) {
         let Some(me) = self.me.as_ref().map(|me| me.key()) else { return };
-        let Some(entity) = self.entities.get(&id).filter(|_| self.read_only.is_none()) else { return };
+        let fold_after = self.fold_after;
+        let Some(entity) = self.entities.get_mut(&id).filter(|_| self.read_only.is_none()) else { return };
         // What is in memory must be what counts, and what it says must be a member's word.
-        let Some(replica) = entity.replicas.get(&document).filter(|r| r.live().is_some() && !r.is_stale())
-        else {
-            return;
-        };
         if entity.rejudge || entity.member(me).is_none() {
             return;
         }
-        if replica.count_tombstones() > 0 {
+        let replica = entity.replicas.get_mut(&document);
+        let Some(replica) = replica.filter(|r| r.live().is_some() && !r.is_stale()) else { return };
+        replica.measure(fold_after);
+        let waits = replica.waits();
+        if waits {
             self.look_for_stable(id, document, me);
-            self.acknowledge(id, document);
         } else {
             let (lapse, wall) = (lapse(entity), self.now.wall);
             self.replica_mut(id, document).into_iter().for_each(|r| r.stability.rest(lapse, wall));
         }
+        self.acknowledge(id, document);
+        self.fold_on(id, document);
         self.keep_stability(id, document);
         self.tell_acks_to_all(id, document);
     }
@@ -73,11 +76,14 @@ impl Replicator {
             entity.roster.reading().devices().map(|(device, _)| device).collect();
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
         let Some(changes) = replica.live().map(|live| live.forgetting.tombstones.changes()) else { return };
-        let has_changed = replica.stability.has_changed((roster, changes), lapse, wall);
-        if let (true, Replica { stability, content: Content::Live(live), .. }) = (has_changed, &mut *replica)
+        let waits = (changes, replica.checkpoints.changes());
+        let has_changed = replica.stability.has_changed((roster, waits), lapse, wall);
+        if let (true, Replica { stability, checkpoints, content: Content::Live(live), .. }) =
+            (has_changed, &mut *replica)
         {
             stability.keep_members(&members);
-            stability.look((&me, &members), &live.forgetting.tombstones, lapse, wall);
+            let waits = (&live.forgetting.tombstones, checkpoints.goal());
+            stability.look((&me, &members), waits, lapse, wall);
         }
         if let Some(left) = replica.stability.next_lapse(lapse, wall) {
             self.out.wake_at(now + left);
@@ -87,7 +93,7 @@ impl Replicator {
             Ok(pruned) => {
                 let of = replica.of;
                 let is_told = replica.stability.note_late(pruned.late);
-                if replica.count_tombstones() == 0 {
+                if !replica.waits() {
                     replica.stability.rest(lapse, wall);
                 }
                 self.tell_pruned(id, document, of, pruned.messages, is_told);
@@ -114,15 +120,20 @@ impl Replicator {
     /// Makes an acknowledgement of ours if something waits that the last one does not reach. It is
     /// told once it is on disk, in a batch after all that it names.
     fn acknowledge(&mut self, id: EntityId, document: DocumentKey) {
-        let now = self.now.instant;
+        let (now, fold_after) = (self.now.instant, self.fold_after);
+        let known = self.sessions.values().filter_map(|s| s.shared.get(&id)?.acks.get(&document));
+        let is_asked = known.filter(|known| known.waits).count() > 0;
         let (Some(me), Some(entity)) = (&self.me, self.entities.get_mut(&id)) else { return };
-        let Some(Replica { stability, content: Content::Live(live), heads, waiting, .. }) =
+        let Some(Replica { stability, checkpoints, content: Content::Live(live), heads, waiting, .. }) =
             entity.replicas.get_mut(&document)
         else {
             return;
         };
-        let (held, tombstones) = ((&*heads, &*waiting), &live.forgetting.tombstones);
-        match stability.make((id, document), &me.device, held, tombstones, now) {
+        // A peer whose snapshot is another may want to fold somewhat before this device does.
+        let is_near = live.beyond.envelopes > fold_after / 2;
+        let all = checkpoints.wants() || (is_asked && is_near);
+        let wanted = Wanted { tombstones: &live.forgetting.tombstones, all };
+        match stability.make((id, document), &me.device, (&*heads, &*waiting), wanted, now) {
             Ok(Some(ack)) => {
                 let of = [document.0, ack.device.0].concat();
                 let record = local(ACK, &of, Some(ack.bytes().to_vec()));
@@ -151,7 +162,7 @@ impl Replicator {
         }
     }
 
-    fn replica_mut(&mut self, id: EntityId, document: DocumentKey) -> Option<&mut Replica> {
+    pub(super) fn replica_mut(&mut self, id: EntityId, document: DocumentKey) -> Option<&mut Replica> {
         self.entities.get_mut(&id)?.replicas.get_mut(&document)
     }
 }

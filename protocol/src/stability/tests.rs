@@ -35,6 +35,10 @@ fn tombstones(flags: &[(u8, u64)]) -> Tombstones {
     tombstones
 }
 
+fn of(tombstones: &Tombstones) -> Wanted<'_> {
+    Wanted { tombstones, all: false }
+}
+
 struct Node {
     stability: Stability,
     tombstones: Tombstones,
@@ -55,7 +59,7 @@ impl Node {
     /// Whether the tombstone is stable at that time.
     fn is_stable(&mut self, at: Duration) -> bool {
         let me = secret(1).key();
-        self.stability.look((&me, &self.members), &self.tombstones, Duration(30 * DAY.0), WallTime(at.0));
+        self.stability.look((&me, &self.members), (&self.tombstones, None), Duration(30 * DAY.0), WallTime(at.0));
         !self.tombstones.stable(self.stability.frontier()).is_empty()
     }
 
@@ -153,7 +157,7 @@ fn an_acknowledgement_is_made_once_for_what_waits_and_at_most_one_a_second() {
     heads.set(log(2), head(5));
     let (me, now) = (secret(1), Instant(5_000));
     let make = |node: &mut Node, heads: &Heads, now| {
-        node.stability.make(OF, &me, (heads, &waiting), &node.tombstones, now)
+        node.stability.make(OF, &me, (heads, &waiting), of(&node.tombstones), now)
     };
     let first = make(&mut node, &heads, now).unwrap().unwrap();
     assert_eq!((first.number, first.positions.clone()), (1, Positions::from([(log(2), 5)])));
@@ -175,7 +179,7 @@ fn a_home_that_is_an_older_copy_goes_on_above_the_numbers_that_others_know() {
     let mut heads = Heads::default();
     heads.set(log(1), LogHead { sequence: 1, hash: EnvelopeHash([0; 32]) });
     let made =
-        node.stability.make(OF, &secret(1), (&heads, &Waiting::default()), &node.tombstones, Instant(0));
+        node.stability.make(OF, &secret(1), (&heads, &Waiting::default()), of(&node.tombstones), Instant(0));
     assert_eq!(made.unwrap().map(|ack| ack.number), Some(41));
 }
 
@@ -189,7 +193,7 @@ fn of_more_logs_than_fit_those_are_named_in_which_flags_wait() {
     heads.set(log(9), LogHead { sequence: 3, hash: EnvelopeHash([0; 32]) });
     let mut node = Node::new(&[1], &[(9, 3)]);
     let made =
-        node.stability.make(OF, &secret(1), (&heads, &Waiting::default()), &node.tombstones, Instant(0));
+        node.stability.make(OF, &secret(1), (&heads, &Waiting::default()), of(&node.tombstones), Instant(0));
     let positions = made.unwrap().unwrap().positions;
     assert_eq!((positions.len(), positions.get(&log(9))), (ACK_LOGS_MAX, Some(&3)));
 }

@@ -114,7 +114,7 @@ impl Replicator {
             return;
         }
         let Some(shared) = shared(&mut self.sessions, to, id) else { return };
-        let waits = replica.count_tombstones() > 0;
+        let waits = replica.waits();
         let known = shared.acks.entry(document).or_default();
         let must_tell = known.told != waits || std::mem::take(&mut known.is_unsure);
         known.told = waits;
@@ -136,6 +136,7 @@ impl Replicator {
         if !acks.is_empty() || (must_tell && !sent) {
             self.out.send(to, &Frame::Acks { entity: id, document, waits, acks });
         }
+        self.tell_checkpoint(to, id, document, false);
     }
 
     /// Sends everybody what they lack of a document.

@@ -4,6 +4,8 @@
 //! asks for that. Invariant: whatever page or request is lost, the next comparison begins anew from
 //! what the peer shows then.
 
+use std::collections::VecDeque;
+
 use crate::envelope::Envelope;
 use crate::ids::{DeviceKey, DocumentKey, EntityId, LogId};
 use crate::limits::{FRAME_LOGS_MAX, PAGE_BYTES};
@@ -87,8 +89,19 @@ impl Replicator {
             let has = has.map_or(0, |has| has.sequence);
             (has < head.sequence).then_some((*log, has))
         });
+        let lacking: VecDeque<(LogId, u64)> = lacking.collect();
+        let is_covered = |(log, has): &(LogId, u64)| {
+            let covered = replica.base.as_ref().and_then(|base| base.covers.get(log));
+            covered.is_some_and(|upto| *has < upto.sequence)
+        };
         let stream = shared.streams.entry(document).or_default();
-        stream.logs = lacking.collect();
+        if lacking.iter().any(is_covered) {
+            // What it lacks is here no more but for the snapshot; it asks for the rest after that.
+            stream.logs.clear();
+            stream.part.get_or_insert(0);
+        } else {
+            (stream.logs, stream.part) = (lacking, None);
+        }
         if stream.page == Paging::None {
             self.next_page(to, id, document);
         }
@@ -167,6 +180,9 @@ impl Replicator {
     pub(super) fn next_page(&mut self, to: DeviceKey, entity: EntityId, document: DocumentKey) {
         let Some(shared) = shared(&mut self.sessions, to, entity) else { return };
         let Some(stream) = shared.streams.get_mut(&document) else { return };
+        if let Some(part) = stream.part {
+            return self.next_part(to, entity, document, part);
+        }
         let Some((log, after)) = stream.logs.front().copied() else {
             stream.page = Paging::None;
             return;
@@ -189,6 +205,10 @@ impl Replicator {
         (to, entity, document): (DeviceKey, EntityId, DocumentKey),
         page: Result<Page, StoreFailure>,
     ) {
+        let page = match page {
+            Ok(Page::SnapshotPart(part)) => return self.part_loaded(load, (to, entity, document), part),
+            page => page,
+        };
         let member = self.entities.get(&entity).is_some_and(|e| e.member(to).is_some());
         let Some(shared) = shared(&mut self.sessions, to, entity) else { return };
         let Some(stream) = shared.streams.get_mut(&document) else { return };

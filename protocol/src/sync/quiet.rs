@@ -194,11 +194,12 @@ fn stand(hasher: &mut blake3::Hasher, entity: &Entity, both_in: bool) {
     }
 }
 
-/// Adds which acknowledgements are known of documents that wait for some at either of two.
+/// Adds which acknowledgements and checkpoints are known of documents that wait for some at either of
+/// two.
 fn waited_for(hasher: &mut blake3::Hasher, entity: &Entity, shared: &Shared) {
     hasher.update(&entity.id.0);
     let waits_there = |replica: &Replica| shared.acks.get(&replica.key).is_some_and(|known| known.waits);
-    for replica in entity.documents().filter(|r| r.count_tombstones() > 0 || waits_there(r)) {
+    for replica in entity.documents().filter(|r| r.waits() || waits_there(r)) {
         let devices = entity.roster.reading().devices().map(|(device, _)| device);
         let known: BTreeMap<DeviceKey, u64> =
             devices.filter_map(|device| Some((device, replica.stability.number_of(&device)?))).collect();
@@ -207,6 +208,9 @@ fn waited_for(hasher: &mut blake3::Hasher, entity: &Entity, shared: &Shared) {
         for (device, number) in known {
             hasher.update(&device.0).update(&number.to_be_bytes());
         }
+        let open = replica.checkpoints.open.as_ref().map(|open| &open.signed);
+        count(hasher, open.map_or(0, |signed| signed.signatures.len()));
+        hasher.update(&open.map_or([0; 32], |signed| signed.name.0));
     }
 }
 

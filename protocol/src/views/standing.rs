@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::command::SyncState::{self, Alone, Behind, Diverged, InSync, NotMember, WaitingForKey};
+use crate::command::SyncState::{self, Alone, Behind, Diverged, InSync, NotMember, Unconfirmed, WaitingForKey};
 use crate::command::{CommandId, DocumentSync, Kind, Notice, Outcome, PeerSync, Refusal, Reply};
 use crate::entity::Entity;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogHead, LogId, PersonId};
@@ -20,6 +20,9 @@ use crate::waiting::Want;
 use crate::words::FourWords;
 
 use super::shown_names;
+
+const UNCONFIRMED: &str =
+    "the earlier entries came as a snapshot for which one person vouches; another must confirm it";
 
 /// How one document stands, before it is put into words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -271,6 +274,7 @@ impl Replicator {
             match state {
                 NotMember => return "you are not a member any more".to_owned(),
                 WaitingForKey => return self.keys_awaited(entity, replica),
+                Unconfirmed => return UNCONFIRMED.to_owned(),
                 _ => {}
             }
         }
@@ -368,6 +372,8 @@ fn here(ours: &Ours<'_>, replica: &Replica) -> SyncState {
         NotMember
     } else if replica.waiting.count(Want::Key) > 0 {
         WaitingForKey
+    } else if replica.unconfirmed.is_some() {
+        Unconfirmed
     } else if replica.waiting.is_empty() {
         InSync
     } else {

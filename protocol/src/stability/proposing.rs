@@ -1,0 +1,272 @@
+//! Has documents folded: proposes checkpoints, signs those of others, and writes the snapshot.
+//!
+//! Whoever wants to fold reads its own logs as far as the frontier, signs what it finds and tells it.
+//! Whoever hears of that reads its own logs to the same vector and signs what *it* finds; nobody
+//! signs another's word. What devices of two people found to be the same becomes the snapshot, and
+//! the envelopes that it covers are forgotten. Invariant: nothing is folded that this device has not
+//! read and judged itself, and nothing that somebody awaited may not have.
+
+use std::collections::BTreeSet;
+
+use rand::Rng;
+
+use super::checkpoints::Open;
+use super::kept::COUNTERSIGNED;
+use crate::checkpoint::{self, Signatures, Signed, Vector, beyond, covers};
+use crate::entity::Entity;
+use crate::ids::{DeviceKey, DocumentKey, EntityId, LogHead};
+use crate::limits::FRAME_LOGS_MAX;
+use crate::outbox::local;
+use crate::receiving::LOAD_BYTES;
+use crate::record::{LoadId, Page, Query, Record, StoreFailure};
+use crate::replica::{Base, Replica, Vouched};
+use crate::replicator::{Load, Replicator};
+use crate::roster::Role;
+use crate::session::Stream;
+use crate::time::Duration;
+
+/// Within which time who may propose does: whoever draws the shortest spares the others.
+const PROPOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How many people must have found the same, where there are as many.
+const WITNESSES: usize = 2;
+
+/// Whether enough people vouch for a checkpoint: two, or the only one who has a device besides
+/// `but`, which did not find it itself; one of them may write.
+pub(crate) fn is_confirmed(entity: &Entity, signatures: &Signatures, but: Option<DeviceKey>) -> bool {
+    let signed: Vec<_> = signatures.keys().filter_map(|device| entity.member(*device)).collect();
+    let people: BTreeSet<_> = signed.iter().map(|actor| actor.person).collect();
+    let is_able = |(device, _): &(DeviceKey, _)| Some(*device) != but;
+    let able: BTreeSet<_> =
+        entity.roster.reading().devices().filter(is_able).map(|(_, person)| person).collect();
+    signed.iter().any(|actor| actor.role > Role::Viewer) && people.len() >= able.len().clamp(1, WITNESSES)
+}
+
+impl Replicator {
+    /// Does what can be done now to have a document in memory folded.
+    pub(super) fn fold_on(&mut self, id: EntityId, document: DocumentKey) {
+        let now = self.now.instant;
+        let Some(replica) = self.replica_mut(id, document) else { return };
+        let is_open = replica.checkpoints.open.is_some();
+        if replica.folding.is_some() {
+            return;
+        }
+        let proposed = self.best_proposed(id, document);
+        if is_open && proposed.is_none() {
+            return self.write_confirmed(id, document);
+        }
+        let Some(vector) = proposed.or_else(|| self.own_proposal(id, document)) else { return };
+        let Some(replica) = self.replica_mut(id, document) else { return };
+        if !replica.checkpoints.may_fold(now) {
+            let at = replica.checkpoints.free_at(now);
+            return self.out.wake_at(at);
+        }
+        replica.checkpoints.propose_at = None;
+        replica.begin_folding(vector);
+        self.fold_next(id, document, 0);
+    }
+
+    /// The vector of the checkpoint to be folded to among those that peers showed: the furthest, if
+    /// it is further than what was found here already.
+    fn best_proposed(&self, id: EntityId, document: DocumentKey) -> Option<Vector> {
+        let entity = self.entities.get(&id)?;
+        let replica = entity.replicas.get(&document)?;
+        let base = replica.covered();
+        let rank = |vector: Vector| (beyond(&vector, &base), vector);
+        let shown = self.sessions.iter().filter(|(device, _)| entity.member(**device).is_some());
+        let shown = shown.filter_map(|(_, s)| s.shared.get(&id)?.acks.get(&document)?.shown.as_ref());
+        let fits = |signed: &&Signed| {
+            let vector = signed.checkpoint.vector();
+            let is_stable = |(log, head): (_, &LogHead)| {
+                head.sequence <= replica.stability.frontier().get(log).copied().unwrap_or(0)
+            };
+            replica.may_fold_to(&vector)
+                && (is_confirmed(entity, &signed.signatures, None) || vector.iter().all(is_stable))
+        };
+        let best = shown.filter(fits).map(|signed| rank(signed.checkpoint.vector())).max()?;
+        let open = replica.checkpoints.open.as_ref().map(|open| rank(open.signed.checkpoint.vector()));
+        open.is_none_or(|open| best > open).then_some(best.1)
+    }
+
+    /// The vector to which this device has the document folded by itself, once it is time: as far as
+    /// all awaited have it, if that is most of what lies behind the snapshot.
+    fn own_proposal(&mut self, id: EntityId, document: DocumentKey) -> Option<Vector> {
+        let within = self.random.next_u64() % PROPOSE_WITHIN.0;
+        let now = self.now.instant;
+        let replica = self.replica_mut(id, document).filter(|replica| replica.checkpoints.wants())?;
+        let vector = replica.stable_vector();
+        let grown = beyond(&vector, &replica.covered());
+        let all = replica.live().map_or(0, |live| live.beyond.envelopes);
+        if grown.saturating_mul(2) <= all || !replica.may_fold_to(&vector) {
+            replica.checkpoints.propose_at = None;
+            return None;
+        }
+        let at = *replica.checkpoints.propose_at.get_or_insert(now + Duration(within));
+        if at > now {
+            self.out.wake_at(at);
+            return None;
+        }
+        Some(vector)
+    }
+
+    // -- reading ------------------------------------------------------------------------------
+
+    fn fold_next(&mut self, id: EntityId, document: DocumentKey, after: u64) {
+        let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) else {
+            return;
+        };
+        let load = self.out.load(match replica.next_part_to_fold() {
+            Some(part) => Query::SnapshotPart { document, part },
+            None => Query::Document { document, after, bytes_max: LOAD_BYTES },
+        });
+        if let Some(folding) = &mut replica.folding {
+            folding.reading = Some(load);
+            self.loads.insert(load, Load::Folding(id, document));
+        }
+    }
+
+    /// A page of a document that is being folded was read.
+    pub(crate) fn folding_loaded(
+        &mut self,
+        load: LoadId,
+        (id, document): (EntityId, DocumentKey),
+        page: Result<Page, StoreFailure>,
+    ) {
+        let Some(me) = self.me.as_ref().map(|me| me.key()) else { return };
+        let Some(entity) = self.entities.get_mut(&id) else { return };
+        let Some(replica) = entity.replicas.get_mut(&document) else { return };
+        if replica.folding.as_ref().is_none_or(|folding| folding.reading != Some(load)) {
+            // The document was begun anew since, and what was read of it with that.
+            return;
+        }
+        match page {
+            Ok(Page::SnapshotPart(part)) => match replica.fold_part(part) {
+                true => self.fold_next(id, document, 0),
+                false => self.give_up_folding(id, document),
+            },
+            Ok(Page::Envelopes { envelopes, next }) => {
+                entity.fold(document, &envelopes, me);
+                match next {
+                    Some(after) => self.fold_next(id, document, after),
+                    None => self.folded(id, document),
+                }
+            }
+            Ok(_) | Err(_) => self.give_up_folding(id, document),
+        }
+    }
+
+    fn give_up_folding(&mut self, id: EntityId, document: DocumentKey) {
+        self.replica_mut(id, document).into_iter().for_each(|replica| replica.folding = None);
+        self.drop_counted("unreadable page to be folded");
+    }
+
+    /// All was read: what was found is signed and told, or not tried again.
+    fn folded(&mut self, id: EntityId, document: DocumentKey) {
+        let (Some(me), Some(entity)) = (&self.me, self.entities.get_mut(&id)) else { return };
+        entity.fold_early(document, me.key());
+        let Some(replica) = entity.replicas.get_mut(&document) else { return };
+        let upto = replica.folds_to().cloned();
+        let snapshot = replica.end_folding().map(|folded| folded.into_vouched((id, document)));
+        let Some(snapshot) = snapshot.filter(Vouched::fits) else {
+            replica.checkpoints.failed = upto;
+            return self.drop_counted("folding that came to nothing");
+        };
+        let mut signed = Signed::new(snapshot.checkpoint.clone());
+        signed.signatures.insert(me.key(), checkpoint::sign(&signed.name, &me.device));
+        let shown = self.sessions.values().filter_map(|s| s.shared.get(&id)?.acks.get(&document));
+        for shown in shown.filter_map(|known| known.shown.as_ref()) {
+            if shown.name == signed.name {
+                signed.join(&shown.signatures);
+            }
+        }
+        replica.checkpoints.open = Some(Open { signed, snapshot });
+        self.tell_checkpoint_to_all(id, document);
+        self.look_to(id, document);
+    }
+
+    // -- writing ------------------------------------------------------------------------------
+
+    /// Makes what was found here the snapshot, if enough others found the same.
+    fn write_confirmed(&mut self, id: EntityId, document: DocumentKey) {
+        let Some(entity) = self.entities.get_mut(&id) else { return };
+        let Some(Replica { checkpoints, .. }) = entity.replicas.get_mut(&document) else { return };
+        let Some(open) = checkpoints.open.take() else { return };
+        if is_confirmed(entity, &open.signed.signatures, None) {
+            self.write_snapshot(id, &open.snapshot, open.signed);
+        } else if let Some(replica) = entity.replicas.get_mut(&document) {
+            replica.checkpoints.open = Some(open);
+        }
+    }
+
+    /// Writes a confirmed snapshot: from now on it stands for what it covers, and the document is
+    /// read anew from it. Who took it from a peer vouches for it like who found it.
+    pub(crate) fn write_snapshot(&mut self, id: EntityId, snapshot: &Vouched, mut signed: Signed) {
+        let document = snapshot.checkpoint.document;
+        let (Some(me), Some(entity)) = (&self.me, self.entities.get_mut(&id)) else { return };
+        let Some(replica) = entity.replicas.get_mut(&document) else { return };
+        let own = checkpoint::sign(&signed.name, &me.device);
+        signed.join(&Signatures::from([(me.key(), own)]));
+        let parts = snapshot.parts();
+        let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        let base = Base::new(replica.snapshots.saturating_add(1), count, &signed);
+        let number = base.number;
+        for (part, bytes) in (0..).zip(parts) {
+            self.out.write(vec![Record::SnapshotPart { document, number, part, bytes }], Vec::new());
+        }
+        let covers = base.covers.iter().map(|(log, head)| (*log, *head)).collect();
+        let counts = Record::Snapshot { entity: id, document, number, parts: count, covers };
+        let signatures = local(COUNTERSIGNED, &document.0, Some(base.write_signatures()));
+        self.out.write(vec![counts, signatures], Vec::new());
+        replica.rebase(base);
+        for session in self.sessions.values_mut() {
+            // What it covers can be read no more, so that streams begin anew once it was read.
+            let streams = session.shared.get_mut(&id).and_then(|shared| shared.streams.get_mut(&document));
+            streams.into_iter().for_each(|stream| *stream = Stream::default());
+        }
+        self.tell_checkpoint_to_all(id, document);
+        self.touch(id);
+        self.judge_anew(id);
+    }
+}
+
+impl Replica {
+    /// How much of each log the snapshot covers.
+    pub(crate) fn covered(&self) -> Vector {
+        self.base.as_ref().map(|base| base.covers.clone()).unwrap_or_default()
+    }
+
+    /// What all awaited have and is held here, and no less than the snapshot covers.
+    fn stable_vector(&self) -> Vector {
+        let mut vector = self.covered();
+        let Some(live) = self.live() else { return vector };
+        for (log, upto) in self.stability.frontier() {
+            let sequence = self.heads.length(log).min(*upto);
+            let is_further = vector.get(log).is_none_or(|head| head.sequence < sequence);
+            if sequence == 0 || !is_further || (vector.len() >= FRAME_LOGS_MAX && !vector.contains_key(log)) {
+                continue;
+            }
+            if let Some(hash) = live.branches.at(log, sequence) {
+                vector.insert(*log, LogHead { sequence, hash });
+            }
+        }
+        vector
+    }
+
+    /// Whether a vector covers more than the snapshot, all of it is held here, and reading that far
+    /// has not come to nothing before.
+    fn may_fold_to(&self, vector: &Vector) -> bool {
+        let (base, Some(live)) = (self.covered(), self.live()) else { return false };
+        let is_held = vector.iter().all(|(log, head)| live.branches.at(log, head.sequence) == Some(head.hash));
+        is_held && covers(vector, &base) && *vector != base && self.checkpoints.failed.as_ref() != Some(vector)
+    }
+
+    /// Takes a snapshot as what stands for the beginnings of the logs. The content in memory is to be
+    /// read anew.
+    fn rebase(&mut self, base: Base) {
+        self.snapshots = base.number;
+        self.base = Some(base);
+        (self.folding, self.unconfirmed) = (None, None);
+        self.checkpoints.begin_anew();
+        self.distrust();
+    }
+}

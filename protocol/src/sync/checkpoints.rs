@@ -1,0 +1,186 @@
+//! Passes on which checkpoints devices found and signed.
+//!
+//! A device tells what it has just found, and whoever waits for a fold is told what is known. What a
+//! peer shows and is not known here is kept for `stability` to look at: one for each peer, so that
+//! nobody can displace what others propose. Invariant: a signature counts for nothing before it was
+//! checked, and nothing is sent twice in a connection.
+
+use std::collections::BTreeSet;
+
+use crate::checkpoint::{self, Checkpoint, Signatures, Signed, covers};
+use crate::entity::Entity;
+use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId};
+use crate::limits::{CHECKPOINT_SIGNATURES_MAX, WANTED_LOGS_MAX};
+use crate::outbox::local;
+use crate::replica::Replica;
+use crate::replicator::Replicator;
+use crate::session::AcksKnown;
+use crate::stability::COUNTERSIGNED;
+use crate::time::Duration;
+use crate::wire::Frame;
+
+use super::shared;
+
+/// How often a peer may show a checkpoint of one document: a burst, then one for each stretch of time.
+const SHOWINGS_BURST: u64 = 64;
+const SHOWINGS_EVERY: Duration = Duration::from_secs(1);
+
+impl Replicator {
+    /// Tells everybody the checkpoint that is known here, since it is new.
+    pub(crate) fn tell_checkpoint_to_all(&mut self, id: EntityId, document: DocumentKey) {
+        let sharing = self.sessions.iter().filter(|(_, session)| session.shared.contains_key(&id));
+        for device in sharing.map(|(device, _)| *device).collect::<Vec<_>>() {
+            self.tell_checkpoint(device, id, document, true);
+        }
+    }
+
+    /// Tells a peer the checkpoint that is known here, if it lacks any signature of it and either
+    /// side waits, or in any case.
+    pub(super) fn tell_checkpoint(&mut self, to: DeviceKey, id: EntityId, document: DocumentKey, must: bool) {
+        let Some(me) = self.me.as_ref().map(|me| me.key()) else { return };
+        let Some(entity) = self.entities.get(&id) else { return };
+        let Some(replica) = entity.replicas.get(&document) else { return };
+        if entity.member(me).is_none() || entity.member(to).is_none() {
+            return;
+        }
+        let Some(shared) = shared(&mut self.sessions, to, id) else { return };
+        let known = shared.acks.entry(document).or_default();
+        if !(must || replica.waits() || known.waits) {
+            return;
+        }
+        let open = replica.checkpoints.open.as_ref().map(|open| open.signed.clone());
+        let Some(signed) = open.or_else(|| replica.base.as_ref()?.signed()) else { return };
+        if known.notes(signed.name, &signed.signatures) {
+            self.out.send(to, &frame(id, document, &signed));
+        }
+    }
+
+    /// Tells a peer the checkpoint of our snapshot, whatever was told before.
+    pub(super) fn tell_base(&mut self, to: DeviceKey, id: EntityId, document: DocumentKey) {
+        let replica = self.entities.get(&id).and_then(|entity| entity.replicas.get(&document));
+        let Some(signed) = replica.and_then(|replica| replica.base.as_ref()?.signed()) else { return };
+        if let Some(shared) = shared(&mut self.sessions, to, id) {
+            shared.acks.entry(document).or_default().notes(signed.name, &signed.signatures);
+            self.out.send(to, &frame(id, document, &signed));
+        }
+    }
+
+    /// A peer shows a checkpoint.
+    pub(super) fn their_checkpoint(
+        &mut self,
+        from: DeviceKey,
+        (id, document): (EntityId, DocumentKey),
+        bytes: &[u8],
+        signatures: &[(DeviceKey, Vec<u8>)],
+    ) {
+        let now = self.now.instant;
+        if signatures.len() > CHECKPOINT_SIGNATURES_MAX {
+            return self.blame(from, "too many signatures");
+        }
+        let Some(entity) = self.entities.get(&id).filter(|entity| entity.member(from).is_some()) else {
+            return self.drop_counted("checkpoint of a stranger");
+        };
+        let Some(replica) = entity.replicas.get(&document) else { return };
+        let Some(shared) = shared(&mut self.sessions, from, id) else { return };
+        let known = shared.acks.entry(document).or_default();
+        if !known.showings.take(now, SHOWINGS_BURST, SHOWINGS_EVERY) {
+            return self.drop_counted("checkpoint shown too often");
+        }
+        let of_it = |found: &Checkpoint| (found.entity, found.document) == (id, document);
+        let Some(found) = Checkpoint::read(bytes).ok().filter(of_it) else {
+            return self.blame(from, "malformed checkpoint");
+        };
+        if found.logs.len() > replica.heads.len().saturating_add(WANTED_LOGS_MAX) {
+            return self.drop_counted("checkpoint of too many logs");
+        }
+        let mut signed = Signed::new(found);
+        let Some(checked) = check(entity, replica, known, &signed, signatures) else {
+            return self.blame(from, "checkpoint signature");
+        };
+        if checked.is_empty() {
+            return self.drop_counted("checkpoint that no member signed");
+        }
+        signed.signatures = checked;
+        known.notes(signed.name, &signed.signatures);
+        self.take_checkpoint(from, (id, document), signed);
+    }
+
+    /// Takes a checkpoint whose signatures were checked.
+    fn take_checkpoint(&mut self, from: DeviceKey, (id, document): (EntityId, DocumentKey), signed: Signed) {
+        let replica = self.entities.get_mut(&id).and_then(|entity| entity.replicas.get_mut(&document));
+        let Some(replica) = replica else { return };
+        let mut is_behind = false;
+        if let Some(open) = replica.checkpoints.open.as_mut().filter(|open| open.signed.name == signed.name) {
+            open.signed.join(&signed.signatures);
+        }
+        if let Some(base) = replica.base.as_mut() {
+            if base.is_named(&signed.name) {
+                if base.join(&signed.signatures) {
+                    let value = Some(base.write_signatures());
+                    self.out.write(vec![local(COUNTERSIGNED, &document.0, value)], Vec::new());
+                }
+                return;
+            }
+            let vector = signed.checkpoint.vector();
+            is_behind = vector != base.covers && covers(&base.covers, &vector);
+        }
+        if let Some(unconfirmed) = replica.unconfirmed.as_mut().filter(|u| u.signed.name == signed.name) {
+            unconfirmed.signed.join(&signed.signatures);
+        }
+        if is_behind {
+            // It may be waiting for what was found here already.
+            return self.tell_checkpoint(from, id, document, true);
+        }
+        if let Some(shared) = shared(&mut self.sessions, from, id) {
+            shared.acks.entry(document).or_default().shown = Some(signed);
+        }
+        self.confirm(id, document);
+        self.look_to(id, document);
+    }
+}
+
+impl AcksKnown {
+    /// Notes that a checkpoint with these signatures passes between the two. True if that is new.
+    fn notes(&mut self, name: Digest, signatures: &Signatures) -> bool {
+        let (_, of) = match &mut self.passed {
+            Some(passed) if passed.0 == name => passed,
+            passed => passed.insert((name, BTreeSet::new())),
+        };
+        let before = of.len();
+        of.extend(signatures.keys());
+        of.len() > before
+    }
+}
+
+fn frame(entity: EntityId, document: DocumentKey, signed: &Signed) -> Frame {
+    let signatures = signed.signatures.iter().map(|(device, signature)| (*device, signature.to_vec()));
+    let signatures = signatures.collect();
+    Frame::Checkpoint { entity, document, checkpoint: signed.checkpoint.encode(), signatures }
+}
+
+/// The signatures that members' devices made; nothing if one is not what it says. What was checked
+/// once is not checked again.
+fn check(
+    entity: &Entity,
+    replica: &Replica,
+    known: &AcksKnown,
+    signed: &Signed,
+    signatures: &[(DeviceKey, Vec<u8>)],
+) -> Option<Signatures> {
+    let open = replica.checkpoints.open.as_ref().map(|open| &open.signed);
+    let before: Vec<&Signed> =
+        open.into_iter().chain(&known.shown).filter(|before| before.name == signed.name).collect();
+    let mut checked = Signatures::new();
+    for (device, signature) in signatures {
+        let signature = <[u8; 64]>::try_from(signature.as_slice()).ok()?;
+        if entity.member(*device).is_none() {
+            continue;
+        }
+        let is_known = before.iter().any(|before| before.signatures.get(device) == Some(&signature));
+        if !is_known && !checkpoint::is_signed(&signed.name, device, &signature) {
+            return None;
+        }
+        checked.insert(*device, signature);
+    }
+    Some(checked)
+}

@@ -1,0 +1,192 @@
+//! Gives a peer our snapshot where it lacks what that covers, and takes one from a peer.
+//!
+//! The checkpoint is told first, then the parts as they lie on disk, each when the receiver asks for
+//! it; what lies beyond is asked for after that like anything else. Invariant: one snapshot at a time
+//! is taken, within bounds; it counts once enough people vouch for it and it is what they signed, and
+//! what they do not vouch for yet is only shown.
+
+use crate::checkpoint::{Signed, covers};
+use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId};
+use crate::limits::{SNAPSHOT_PART_BYTES_MAX, SNAPSHOT_PARTS_MAX};
+use crate::record::{LoadId, Query};
+use crate::replica::{Replica, Unconfirmed, Vouched};
+use crate::replicator::{Load, Replicator};
+use crate::session::{Paging, Stream};
+use crate::stability::is_confirmed;
+use crate::time::{Duration, Instant};
+use crate::wire::Frame;
+
+use super::shared;
+
+/// For how long a snapshot of which no part comes keeps others from being taken.
+const STALLED_AFTER: Duration = Duration::from_secs(60);
+
+/// How often a peer's snapshot of one document is taken: a burst, then one for each stretch of time.
+const TAKEN_BURST: u64 = 4;
+const TAKEN_EVERY: Duration = Duration::from_secs(600);
+
+/// A part of a snapshot as it came.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) name: Digest,
+    pub(super) part: u32,
+    pub(super) of: u32,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// A snapshot of which parts are still to come.
+#[derive(Debug)]
+pub(crate) struct Arriving {
+    pub(crate) from: DeviceKey,
+    /// The entity, the document, the name of the checkpoint and the number of parts.
+    what: (EntityId, DocumentKey, Digest, u32),
+    parts: Vec<Vec<u8>>,
+    /// When the last one came.
+    at: Instant,
+}
+
+impl Arriving {
+    /// Bytes held of it.
+    pub(crate) fn bytes(&self) -> usize {
+        self.parts.iter().map(Vec::len).sum()
+    }
+}
+
+impl Replicator {
+    // -- giving -------------------------------------------------------------------------------
+
+    /// Loads a part of our snapshot for a peer.
+    pub(super) fn next_part(&mut self, to: DeviceKey, entity: EntityId, document: DocumentKey, part: u32) {
+        if part == 0 {
+            self.tell_base(to, entity, document);
+        }
+        let Some(shared) = shared(&mut self.sessions, to, entity) else { return };
+        let load = self.out.load(Query::SnapshotPart { document, part });
+        shared.streams.entry(document).or_default().page = Paging::LoadingPart(load, part);
+        self.loads.insert(load, Load::Page(to, entity, document));
+    }
+
+    /// A part was loaded: it is sent, and the next one when the receiver asks.
+    pub(super) fn part_loaded(
+        &mut self,
+        load: LoadId,
+        (to, entity, document): (DeviceKey, EntityId, DocumentKey),
+        bytes: Option<Vec<u8>>,
+    ) {
+        let known = self.entities.get(&entity).filter(|e| e.member(to).is_some());
+        let base = known.and_then(|entity| entity.replicas.get(&document)?.base.as_ref());
+        let signed = base.and_then(|base| Some((base.signed()?.name, base.parts)));
+        let Some(shared) = shared(&mut self.sessions, to, entity) else { return };
+        let Some(stream) = shared.streams.get_mut(&document) else { return };
+        let Paging::LoadingPart(expected, part) = stream.page else { return };
+        if expected != load {
+            return;
+        }
+        let (Some(bytes), Some((name, of))) = (bytes, signed) else {
+            *stream = Stream::default();
+            return self.drop_counted("unreadable snapshot");
+        };
+        let next = part.saturating_add(1);
+        (stream.part, stream.page) =
+            if next < of { (Some(next), Paging::Sent) } else { (None, Paging::None) };
+        self.out.send(to, &Frame::SnapshotPart { entity, document, name, part, of, bytes });
+    }
+
+    // -- taking -------------------------------------------------------------------------------
+
+    /// A part of a peer's snapshot came.
+    pub(super) fn their_part(
+        &mut self,
+        from: DeviceKey,
+        (id, document): (EntityId, DocumentKey),
+        piece: Piece,
+    ) {
+        let now = self.now.instant;
+        let of = usize::try_from(piece.of).unwrap_or(usize::MAX);
+        if piece.bytes.len() > SNAPSHOT_PART_BYTES_MAX || of > SNAPSHOT_PARTS_MAX || piece.part >= piece.of {
+            return self.blame(from, "oversized snapshot");
+        }
+        let Some(entity) = self.entities.get(&id).filter(|entity| entity.member(from).is_some()) else {
+            return self.drop_counted("snapshot of a stranger");
+        };
+        let replica = entity.replicas.get(&document).filter(|_| self.read_only.is_none());
+        let Some(shared) = shared(&mut self.sessions, from, id) else { return };
+        let known = shared.acks.entry(document).or_default();
+        let shown = known.shown.as_ref().filter(|signed| signed.name == piece.name);
+        if replica.zip(shown).is_none_or(|(replica, signed)| !replica.lacks_snapshot(signed)) {
+            return self.drop_counted("snapshot that is not wanted");
+        }
+        let what = (id, document, piece.name, piece.of);
+        if piece.part == 0 {
+            let other = self.arriving.as_ref().filter(|arriving| arriving.from != from);
+            if other.is_some_and(|other| other.at + STALLED_AFTER > now)
+                || !known.snapshots.take(now, TAKEN_BURST, TAKEN_EVERY)
+            {
+                return self.drop_counted("one snapshot too many");
+            }
+            self.arriving = Some(Arriving { from, what, parts: Vec::new(), at: now });
+        }
+        let place = usize::try_from(piece.part).unwrap_or(usize::MAX);
+        let arriving = self.arriving.as_mut().filter(|arriving| {
+            arriving.from == from && arriving.what == what && arriving.parts.len() == place
+        });
+        let Some(arriving) = arriving else { return self.drop_counted("part out of turn") };
+        arriving.parts.push(piece.bytes);
+        arriving.at = now;
+        if arriving.parts.len() < of {
+            return self.out.send(from, &Frame::Next { entity: id, document });
+        }
+        if let (Some(Arriving { parts, .. }), Some(signed)) = (self.arriving.take(), shown.cloned()) {
+            self.take_snapshot(from, (id, document), &parts, signed);
+        }
+    }
+
+    /// Takes a peer's snapshot of which all parts have come.
+    fn take_snapshot(
+        &mut self,
+        from: DeviceKey,
+        (id, document): (EntityId, DocumentKey),
+        parts: &[Vec<u8>],
+        signed: Signed,
+    ) {
+        let replica = self.entities.get_mut(&id).and_then(|entity| entity.replicas.get_mut(&document));
+        let Some(replica) = replica else { return };
+        let snapshot = Vouched::read(parts).ok().filter(|snapshot| snapshot.checkpoint == *signed.checkpoint);
+        let opened = snapshot.and_then(|snapshot| Some((replica.open(&snapshot).ok()?, snapshot)));
+        let Some((live, snapshot)) = opened else { return self.blame(from, "snapshot of other content") };
+        replica.unconfirmed = Some(Box::new(Unconfirmed { snapshot, signed, live }));
+        self.confirm(id, document);
+        self.touch(id);
+    }
+
+    /// Makes the snapshot that was waiting for more people to vouch for it count, if enough do.
+    pub(super) fn confirm(&mut self, id: EntityId, document: DocumentKey) {
+        let Some(me) = self.me.as_ref().map(|me| me.key()) else { return };
+        let Some(entity) = self.entities.get_mut(&id).filter(|_| self.read_only.is_none()) else { return };
+        let replica = entity.replicas.get_mut(&document);
+        let Some(replica) = replica.filter(|r| r.live().is_some() && !r.is_stale()) else { return };
+        let Some(unconfirmed) = replica.unconfirmed.take() else { return };
+        if !replica.lacks_snapshot(&unconfirmed.signed) {
+            return;
+        }
+        if is_confirmed(entity, &unconfirmed.signed.signatures, Some(me)) {
+            let Unconfirmed { snapshot, signed, .. } = *unconfirmed;
+            self.write_snapshot(id, &snapshot, signed);
+        } else if let Some(replica) = entity.replicas.get_mut(&document) {
+            replica.unconfirmed = Some(unconfirmed);
+        }
+    }
+}
+
+impl Replica {
+    /// Whether a snapshot holds what is not here, and all that the one does which is.
+    fn lacks_snapshot(&self, signed: &Signed) -> bool {
+        let Some(live) = self.live().filter(|_| !self.is_stale()) else { return false };
+        let vector = signed.checkpoint.vector();
+        let is_held = vector.iter().all(|(log, head)| {
+            self.heads.length(log) >= head.sequence && live.branches.contains(log, head)
+        });
+        let is_new = self.unconfirmed.as_ref().is_none_or(|before| before.signed.name != signed.name);
+        !is_held && is_new && covers(&vector, &self.covered())
+    }
+}

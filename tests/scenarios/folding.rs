@@ -1,0 +1,292 @@
+//! What everybody has is folded into a snapshot, and whoever lacks that is given it.
+
+use std::collections::BTreeMap;
+
+use fourword_protocol::checkpoint::Vector;
+use fourword_protocol::command::{ChatCommand, Command, DocumentSync, Reply, SyncState};
+use fourword_protocol::effect::Effect;
+use fourword_protocol::envelope::Envelope;
+use fourword_protocol::ids::{DocumentKey, EntityId, LogHead, LogId};
+use fourword_protocol::inspect::Holding;
+use fourword_protocol::roster::Role;
+use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::wire::{Frame, kind_of};
+use fourword_protocol::words::FourWords;
+use fourword_tests::cluster::Cluster;
+
+/// Envelopes after which these chats want to be folded.
+const FOLD_AFTER: u64 = 12;
+
+fn cluster(seed: u64) -> Cluster {
+    let mut c = Cluster::new(seed);
+    c.fold_after = FOLD_AFTER;
+    c
+}
+
+/// What a node holds of the chat: the only document that is folded.
+fn chat(c: &Cluster, name: &str, document: DocumentKey) -> Holding {
+    c.holdings(name).into_iter().find(|holding| holding.document == document).unwrap()
+}
+
+/// The chat of a group in which something was written already: it alone has logs of two people.
+fn document(c: &Cluster, name: &str, logs_of: &[&str]) -> (EntityId, DocumentKey) {
+    let devices: Vec<_> = logs_of.iter().map(|of| c.device(of).unwrap()).collect();
+    let has = |h: &Holding| devices.iter().all(|device| h.heads.keys().any(|log| log.device == *device));
+    let of_group = c.holdings(name).into_iter().filter(has);
+    let longest = of_group.max_by_key(|h| h.heads.values().map(|head| head.sequence).sum::<u64>()).unwrap();
+    (longest.entity, longest.document)
+}
+
+/// Lets people write in turn, each message in an envelope of its own.
+fn write(c: &mut Cluster, by: &[&str], group: FourWords, texts: std::ops::Range<usize>) -> Vec<MessageId> {
+    texts.map(|n| c.send_message(by[n % by.len()], group, &format!("message {n}"))).collect()
+}
+
+/// How far a vector reaches, over all logs.
+fn reach(vector: &BTreeMap<LogId, LogHead>) -> u64 {
+    vector.values().map(|head| head.sequence).sum()
+}
+
+/// All hold and show the same, whatever of it is folded.
+fn assert_same(c: &mut Cluster, names: &[&str], group: FourWords, document: DocumentKey) {
+    let first = (c.read_chat(names[0], group), chat(c, names[0], document));
+    assert!(first.1.content.is_some());
+    for name in names {
+        assert_eq!(c.read_chat(name, group), first.0, "{name}");
+        let held = chat(c, name, document);
+        assert_eq!((held.heads, held.content), (first.1.heads.clone(), first.1.content), "{name}");
+    }
+}
+
+/// What lies at or below the snapshot is no envelope on disk any more, and all that lies beyond is.
+fn assert_on_disk(c: &Cluster, name: &str, document: DocumentKey) {
+    let held = chat(c, name, document);
+    for (log, head) in &held.heads {
+        let base = held.covered.get(log).map_or(0, |head| head.sequence);
+        let stored = stored(c, name, log);
+        assert_eq!(stored, (base + 1..=head.sequence).collect::<Vec<_>>(), "{name}");
+    }
+}
+
+fn stored(c: &Cluster, name: &str, log: &LogId) -> Vec<u64> {
+    c.stored_log(name, *log).iter().map(|bytes| Envelope::read(bytes).unwrap().header.sequence).collect()
+}
+
+fn folded(c: &Cluster, name: &str, document: DocumentKey) -> Vector {
+    chat(c, name, document).covered
+}
+
+/// The chat's line of the status.
+fn status(c: &mut Cluster, name: &str, group: FourWords) -> DocumentSync {
+    match c.must(name, Command::SyncStatus(Some(group))) {
+        Reply::Sync { documents, .. } => documents.into_iter().find(|d| d.id.ends_with(":chat")).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Frames of acknowledgements, checkpoints, snapshots and envelopes, and writes, in a while.
+fn doings(c: &mut Cluster, ms: u64) -> usize {
+    let (end, mut did) = (c.now() + ms, 0);
+    while c.now() < end {
+        let more = c.step_seen(&mut |_, happened| {
+            let is_doing = |effect: &&Effect| match effect {
+                Effect::Send(_, bytes) => {
+                    ["acks", "checkpoint", "snapshotpart", "envelopes"].contains(&kind_of(bytes))
+                }
+                Effect::Publish(..) | Effect::Write(..) => true,
+                _ => false,
+            };
+            did += happened.effects.iter().filter(is_doing).count();
+        });
+        assert!(more, "timers go on");
+    }
+    did
+}
+
+const THREE: [&str; 3] = ["ada", "ben", "eve"];
+
+/// A group of three whose chat everybody has folded.
+fn folded_group(seed: u64) -> (Cluster, FourWords, DocumentKey) {
+    let mut c = cluster(seed);
+    let group = c.group_of(&THREE);
+    write(&mut c, &THREE, group, 0..20);
+    c.run_for(60_000);
+    let (_, document) = document(&c, "ada", &THREE);
+    for name in THREE {
+        assert!(reach(&folded(&c, name, document)) > FOLD_AFTER, "{name} has folded");
+    }
+    (c, group, document)
+}
+
+#[test]
+fn what_all_have_is_folded_everywhere_and_is_on_no_disk_any_more_and_writing_goes_on() {
+    let (mut c, group, document) = folded_group(71);
+    for name in THREE {
+        assert_on_disk(&c, name, document);
+    }
+    assert_same(&mut c, &THREE, group, document);
+    let before = c.read_chat("ada", group);
+    assert_eq!(doings(&mut c, 600_000), 0, "who is settled is quiet");
+    c.stop("ada");
+    c.restart("ada");
+    c.crash("ben");
+    c.restart("ben");
+    c.heal();
+    c.settle();
+    assert_eq!(c.read_chat("ada", group), before);
+    let logs = chat(&c, "ada", document).heads.len();
+    write(&mut c, &THREE, group, 20..60);
+    c.run_for(120_000);
+    assert_same(&mut c, &THREE, group, document);
+    assert_eq!(c.read_chat("eve", group).len(), 60);
+    assert_eq!(chat(&c, "ada", document).heads.len(), logs + 1, "only after the crash a new log begins");
+    for name in THREE {
+        assert_on_disk(&c, name, document);
+        assert!(reach(&folded(&c, name, document)) > 40, "{name} has folded again");
+    }
+}
+
+#[test]
+fn who_is_away_keeps_others_from_folding_what_it_may_not_have_until_it_lapses() {
+    let mut c = cluster(72);
+    let group = c.group_of(&THREE);
+    write(&mut c, &THREE, group, 0..3);
+    c.settle();
+    let (_, document) = document(&c, "ada", &THREE);
+    c.isolate("eve");
+    write(&mut c, &["ada", "ben"], group, 3..40);
+    c.run_for(120_000);
+    assert!(reach(&folded(&c, "ada", document)) <= 3, "eve does not have the rest");
+    c.let_days_pass(31);
+    c.run_for(120_000);
+    for name in ["ada", "ben"] {
+        assert!(reach(&folded(&c, name, document)) > 30, "{name} waits for eve no longer");
+        assert_on_disk(&c, name, document);
+    }
+}
+
+#[test]
+fn a_newcomer_is_given_the_snapshot_and_what_lies_beyond_and_shows_the_same() {
+    let (mut c, group, document) = folded_group(73);
+    write(&mut c, &THREE, group, 20..24);
+    c.settle();
+    c.add("dia");
+    let code = c.invite("ada", group, Role::Member, 1);
+    c.join("dia", group, &code);
+    c.run_for(30_000);
+    let names = ["ada", "ben", "eve", "dia"];
+    assert_same(&mut c, &names, group, document);
+    assert!(reach(&folded(&c, "dia", document)) > FOLD_AFTER);
+    assert_on_disk(&c, "dia", document);
+    assert_eq!(status(&mut c, "dia", group).state, SyncState::InSync);
+    c.crash("dia");
+    c.restart("dia");
+    c.heal();
+    write(&mut c, &names, group, 24..60);
+    c.run_for(120_000);
+    assert_same(&mut c, &names, group, document);
+    assert_eq!(c.read_chat("dia", group).len(), 60);
+}
+
+#[test]
+fn who_returns_after_a_year_loses_nothing_it_wrote_and_takes_what_was_folded_meanwhile() {
+    let mut c = cluster(74);
+    let group = c.group_of(&THREE);
+    let ids = write(&mut c, &THREE, group, 0..6);
+    c.settle();
+    let (_, document) = document(&c, "ada", &THREE);
+    c.isolate("eve");
+    for n in 0..5 {
+        c.send_message("eve", group, &format!("offline {n}"));
+    }
+    c.must("eve", Command::Chat(group, ChatCommand::Edit(ids[2], "edited offline".into())));
+    for month in 0..12 {
+        c.let_days_pass(31);
+        write(&mut c, &["ada", "ben"], group, 100 + 20 * month..120 + 20 * month);
+        c.run_for(120_000);
+    }
+    assert!(reach(&folded(&c, "ada", document)) > 200, "eve held nobody up");
+    c.crash("eve");
+    c.restart("eve");
+    c.heal();
+    c.run_for(120_000);
+    assert_same(&mut c, &THREE, group, document);
+    let shown = c.read_chat("ben", group);
+    assert_eq!(shown.len(), 6 + 5 + 240);
+    for n in 0..5 {
+        assert!(shown.contains(&format!("offline {n}")), "{n}");
+    }
+    assert!(shown.contains(&"edited offline".to_owned()));
+    for name in THREE {
+        assert_on_disk(&c, name, document);
+        assert_eq!(status(&mut c, name, group).state, SyncState::InSync, "{name}");
+    }
+}
+
+#[test]
+fn replicas_that_prune_and_fold_at_different_moments_show_the_same() {
+    let mut c = cluster(75);
+    let group = c.group_of(&THREE);
+    let mut ids = write(&mut c, &THREE, group, 0..6);
+    for round in 1..8 {
+        c.isolate(THREE[round % 3]);
+        let by: Vec<&str> = THREE.iter().copied().filter(|name| *name != THREE[round % 3]).collect();
+        ids.extend(write(&mut c, &by, group, 6 * round..6 * round + 6));
+        c.must("ada", Command::Chat(group, ChatCommand::Delete(ids[round * 3])));
+        c.must(by[0], Command::Chat(group, ChatCommand::React(ids[round * 3 + 1], "👍".into())));
+        c.settle();
+        c.heal();
+        c.run_for(7_000 * round as u64);
+    }
+    c.run_for(120_000);
+    let (_, document) = document(&c, "ada", &THREE);
+    assert_same(&mut c, &THREE, group, document);
+    assert_eq!(c.read_chat("eve", group).len(), 48 - 7);
+    for name in THREE {
+        assert!(!folded(&c, name, document).is_empty(), "{name}");
+        assert_on_disk(&c, name, document);
+    }
+    assert_eq!(doings(&mut c, 600_000), 0);
+}
+
+#[test]
+fn a_group_of_one_person_folds_alone() {
+    let mut c = cluster(76);
+    let group = c.group_of(&["ada"]);
+    write(&mut c, &["ada"], group, 0..20);
+    c.run_for(60_000);
+    let (_, document) = document(&c, "ada", &["ada"]);
+    assert!(reach(&folded(&c, "ada", document)) > FOLD_AFTER);
+    assert_on_disk(&c, "ada", document);
+    c.add("ben");
+    let code = c.invite("ada", group, Role::Viewer, 1);
+    c.join("ben", group, &code);
+    c.run_for(30_000);
+    assert_same(&mut c, &["ada", "ben"], group, document);
+}
+
+#[test]
+fn frames_that_are_lost_on_the_way_only_delay_the_folding() {
+    let mut c = cluster(77);
+    let group = c.group_of(&THREE);
+    for from in THREE {
+        for to in THREE.iter().filter(|to| **to != from) {
+            c.lose(from, to, |frame| matches!(frame, Frame::Checkpoint { .. }), 2);
+        }
+    }
+    write(&mut c, &THREE, group, 0..20);
+    c.run_for(900_000);
+    let (_, document) = document(&c, "ada", &THREE);
+    for name in THREE {
+        assert!(reach(&folded(&c, name, document)) > FOLD_AFTER, "{name}");
+    }
+    c.add("dia");
+    for from in THREE {
+        c.lose(from, "dia", |frame| matches!(frame, Frame::SnapshotPart { .. }), 1);
+        c.lose(from, "dia", |frame| matches!(frame, Frame::Checkpoint { .. }), 1);
+    }
+    let code = c.invite("ada", group, Role::Member, 1);
+    c.join("dia", group, &code);
+    c.run_for(900_000);
+    assert_same(&mut c, &["ada", "ben", "eve", "dia"], group, document);
+}
