@@ -233,7 +233,8 @@ fn replicas_that_prune_and_fold_at_different_moments_show_the_same() {
         let by: Vec<&str> = THREE.iter().copied().filter(|name| *name != THREE[round % 3]).collect();
         ids.extend(write(&mut c, &by, group, 6 * round..6 * round + 6));
         c.must("ada", Command::Chat(group, ChatCommand::Delete(ids[round * 3])));
-        c.must(by[0], Command::Chat(group, ChatCommand::React(ids[round * 3 + 1], "👍".into())));
+        let react = ChatCommand::React { message: ids[round * 3 + 1], emoji: "👍".into(), on: true };
+        c.must(by[0], Command::Chat(group, react));
         c.settle();
         c.heal();
         c.run_for(7_000 * round as u64);

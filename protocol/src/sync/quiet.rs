@@ -210,7 +210,10 @@ fn waited_for(hasher: &mut blake3::Hasher, entity: &Entity, shared: &Shared) {
         }
         let open = replica.checkpoints.open.as_ref().map(|open| &open.signed);
         count(hasher, open.map_or(0, |signed| signed.signatures.len()));
-        hasher.update(&open.map_or([0; 32], |signed| signed.name.0));
+        for signed in open {
+            hasher.update(&signed.name.0);
+            signed.signatures.keys().for_each(|device| drop(hasher.update(&device.0)));
+        }
     }
 }
 
