@@ -278,7 +278,7 @@ impl Replicator {
                 root: late.root.clone(),
                 key: late.key.clone(),
                 text: late.text.clone(),
-                reason: "what it was about had been deleted when it came to the others".to_owned(),
+                reason: late.why.to_string(),
             }));
         }
         self.out.answer(id, Outcome::Done(Reply::Unaccepted(views)));

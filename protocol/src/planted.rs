@@ -39,16 +39,12 @@ pub enum Planted {
     FrontierGoesBack,
     /// Envelopes that wait, for a key or for others, are acknowledged as if they were taken in.
     AckWhatWaits,
-    /// What did not count is folded as if it had.
-    FoldVoid,
-    /// A snapshot is taken whatever it shows.
-    AnySnapshot,
 }
 
 #[cfg(planted)]
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 15] = [
+    pub const ALL: [Planted; 13] = [
         Planted::AckBeforeDurable,
         Planted::SkipSignature,
         Planted::AcceptBeyondRemoval,
@@ -62,8 +58,6 @@ impl Planted {
         Planted::PruneBeforeStable,
         Planted::FrontierGoesBack,
         Planted::AckWhatWaits,
-        Planted::FoldVoid,
-        Planted::AnySnapshot,
     ];
 }
 

@@ -141,7 +141,7 @@ pub(crate) struct AcksKnown {
     pub(crate) is_unsure: bool,
     /// The number of the latest of each device that it sent or was sent.
     pub(crate) numbers: BTreeMap<DeviceKey, u64>,
-    /// The checkpoint that passed between us last, and whose signatures of it.
+    /// The checkpoint that it was told last, and whose signatures of it it knows.
     pub(crate) passed: Option<(Digest, BTreeSet<DeviceKey>)>,
     /// The checkpoint that it showed last, other than what is known here already.
     pub(crate) shown: Option<Signed>,

@@ -39,6 +39,11 @@ impl MemoryStore {
         MemoryStore::default()
     }
 
+    /// How much of a log the snapshot of its document stands for.
+    pub fn covered(&self, log: &LogId) -> u64 {
+        self.durable.base(log)
+    }
+
     /// Hands batches to the disk without waiting for it; they do not count before `flush`.
     pub fn append(&mut self, batches: &[Batch]) -> Result<(), StoreError> {
         if self.broken {

@@ -7,7 +7,7 @@
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::event::{Event, GossipId};
 use fourword_protocol::identity::DeviceSecret;
-use fourword_protocol::ids::{DeviceKey, EntityId, LogHead, LogId, StatementId, Topic};
+use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId, StatementId, Topic};
 use fourword_protocol::inspect::Holding;
 use fourword_protocol::queues::Queues;
 use fourword_protocol::record::{Batch, BatchId, LocalKey, Page, Query, Record};
@@ -66,6 +66,15 @@ impl Cluster {
             Ok(Page::Envelopes { envelopes, .. }) => envelopes,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// The parts of the snapshot of a document, as they lie on a node's disk.
+    pub fn stored_snapshot(&self, name: &str, document: DocumentKey) -> Vec<Vec<u8>> {
+        let part = |part| match self.node(name).disk.store.read(&Query::SnapshotPart { document, part }) {
+            Ok(Page::SnapshotPart(part)) => part,
+            other => panic!("{other:?}"),
+        };
+        (0..).map_while(part).collect()
     }
 
     /// How many envelopes of a log a node has stored, on all branches of it.

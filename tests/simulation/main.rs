@@ -54,7 +54,7 @@ const FAULTS: [&str; 34] = [
 ];
 
 /// What people must have done in a run, each many times.
-const DONE: [&str; 11] = [
+const DONE: [&str; 12] = [
     "joins",
     "removals",
     "leavings",
@@ -65,6 +65,7 @@ const DONE: [&str; 11] = [
     "groups made",
     "children made",
     "messages deleted",
+    "chats folded",
     "requests decided",
 ];
 

@@ -117,6 +117,8 @@ pub enum Standing {
     Alone,
     /// Something is missing on one side.
     Behind,
+    /// What is shown was given by one person's device, and nobody else has confirmed it yet.
+    Unconfirmed,
     /// Something waits for its key.
     WaitingForKey,
     /// Equal logs with other content, or two branches of one log.
@@ -132,7 +134,7 @@ impl Document {
         match self.state {
             Standing::InSync | Standing::NotMember => true,
             Standing::Alone => self.peers.is_empty(),
-            Standing::Behind | Standing::WaitingForKey | Standing::Diverged => false,
+            Standing::Behind | Standing::Unconfirmed | Standing::WaitingForKey | Standing::Diverged => false,
         }
     }
 }
@@ -143,6 +145,7 @@ impl From<SyncState> for Standing {
             SyncState::InSync => Standing::InSync,
             SyncState::Alone => Standing::Alone,
             SyncState::Behind => Standing::Behind,
+            SyncState::Unconfirmed => Standing::Unconfirmed,
             SyncState::WaitingForKey => Standing::WaitingForKey,
             SyncState::Diverged => Standing::Diverged,
             SyncState::NotMember => Standing::NotMember,

@@ -124,6 +124,7 @@ fn word(state: Standing) -> &'static str {
         Standing::InSync => "in sync",
         Standing::Alone => "alone",
         Standing::Behind => "behind",
+        Standing::Unconfirmed => "unconfirmed",
         Standing::WaitingForKey => "waiting for a key",
         Standing::Diverged => "diverged",
         Standing::NotMember => "not a member",

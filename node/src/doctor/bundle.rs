@@ -67,6 +67,7 @@ fn state(state: Standing) -> &'static str {
         Standing::InSync => "in sync",
         Standing::Alone => "not connected",
         Standing::Behind => "behind",
+        Standing::Unconfirmed => "unconfirmed",
         Standing::WaitingForKey => "waiting for a key",
         Standing::Diverged => "diverged",
         Standing::NotMember => "not a member",

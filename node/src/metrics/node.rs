@@ -146,6 +146,7 @@ fn sync(page: &mut Page, documents: &[DocumentSync], joins: usize) {
         ("in_sync", SyncState::InSync),
         ("alone", SyncState::Alone),
         ("behind", SyncState::Behind),
+        ("unconfirmed", SyncState::Unconfirmed),
         ("waiting_for_key", SyncState::WaitingForKey),
         ("diverged", SyncState::Diverged),
         ("not_member", SyncState::NotMember),

@@ -207,6 +207,7 @@ async fn what_is_not_there_yet_is_told_by_the_exit_code() {
         (SyncState::Alone, &others, "alone", 7),
         (SyncState::Alone, &Vec::new(), "alone", 0),
         (SyncState::Behind, &others, "behind", 7),
+        (SyncState::Unconfirmed, &others, "unconfirmed", 7),
         (SyncState::WaitingForKey, &others, "waiting_for_key", 7),
         (SyncState::Diverged, &others, "diverged", 7),
         (SyncState::NotMember, &Vec::new(), "not_member", 0),

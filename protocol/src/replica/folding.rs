@@ -13,9 +13,7 @@ use crate::checkpoint::{Checkpoint, Reached, Vector};
 use crate::envelope::Envelope;
 use crate::ids::{Digest, DocumentKey, EntityId, LogId, StatementId};
 use crate::limits::WAITING_ENVELOPES_MAX;
-use crate::planted::{self, Planted};
 use crate::record::LoadId;
-use crate::roster::Role;
 use crate::waiting::Want;
 
 /// A document on the way to a vector.
@@ -109,12 +107,7 @@ impl Replica {
         let log = envelope.header.log;
         let is_next = live.branches.length(&log).checked_add(1) == Some(envelope.header.sequence);
         let judged = match author.filter(|_| is_next) {
-            Some(mut author) => {
-                if planted::is(Planted::FoldVoid) {
-                    author.actor.role = Role::Owner;
-                }
-                live.judge(rules, &envelope, author)
-            }
+            Some(author) => live.judge(rules, &envelope, author),
             None => Judged::Waits(Want::Predecessor),
         };
         let judged = match judged {

@@ -7,12 +7,15 @@
 use std::collections::BTreeMap;
 
 use super::live::Void;
+use super::pruning::wrote;
 use super::{Content, Replica};
+use crate::checkpoint::Vector;
 use crate::envelope::Envelope;
 use crate::epoch::EpochKey;
 use crate::ids::{EnvelopeHash, LogId, StatementId};
 use crate::limits::{UNACCEPTED_BYTES_MAX, UNACCEPTED_ENVELOPES_MAX};
 use crate::schema::{self, Concern, Put};
+use crate::stability::{Late, LateWhy};
 use crate::update::glean::{Earlier, glean};
 
 /// How many envelopes that were written anew are remembered of one document: 64 KiB.
@@ -130,6 +133,24 @@ impl Replica {
         for (envelope, why) in &live.mine.envelopes {
             for put in self.puts(envelope, keys, earlier.entry(envelope.header.log).or_default()) {
                 found.push(Unaccepted { root: put.root, key: put.key, value: put.value, why: why.clone() });
+            }
+        }
+        found
+    }
+
+    /// What of ours within a vector is void for everybody: once that is folded nothing else tells of it.
+    pub(crate) fn void_within(&self, keys: &BTreeMap<StatementId, EpochKey>, upto: &Vector) -> Vec<Late> {
+        let Content::Live(live) = &self.content else { return Vec::new() };
+        let mut earlier = live.mine.passed_over.clone();
+        let mut found = Vec::new();
+        for (envelope, why) in &live.mine.envelopes {
+            let header = &envelope.header;
+            let is_within = upto.get(&header.log).is_some_and(|head| header.sequence <= head.sequence);
+            for put in self.puts(envelope, keys, earlier.entry(header.log).or_default()) {
+                if is_within && matches!(why, Why::Void(_)) && !why.is_lost() {
+                    let late = wrote(&self.concern, put.root, &put.key, &put.value);
+                    found.push(Late { why: LateWhy::Folded, ..late });
+                }
             }
         }
         found

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Content, Live, Replica};
 use crate::schema::chat::{self, MessageId};
 use crate::schema::{self, Concern};
-use crate::stability::Late;
+use crate::stability::{Late, LateWhy};
 use crate::update::document::DocumentError;
 
 /// What became of what was pruned.
@@ -88,5 +88,6 @@ impl Replica {
 
 /// A write as its person is shown it.
 pub(super) fn wrote(concern: &Concern, root: &str, key: &str, value: &[u8]) -> Late {
-    Late { root: root.to_owned(), key: key.to_owned(), text: schema::text_of(concern, root, value) }
+    let text = schema::text_of(concern, root, value);
+    Late { root: root.to_owned(), key: key.to_owned(), text, why: LateWhy::Deleted }
 }

@@ -14,7 +14,6 @@ use crate::bytes::{Malformed, Reader, Writer};
 use crate::checkpoint::{Checkpoint, Reached};
 use crate::ids::{DeviceKey, DocumentKey, EnvelopeHash, Incarnation, LogHead, LogId, StatementId};
 use crate::limits::{FRAME_LOGS_MAX, ROSTER_HEADS_MAX, SNAPSHOT_BYTES_MAX};
-use crate::planted::{self, Planted};
 use crate::schema::{self, Concern};
 use crate::update::Shape;
 use crate::update::document::{Change, Changes, Document, DocumentError};
@@ -126,7 +125,7 @@ impl Live {
         }
         live.note_all(concern);
         let is_named = live.reached(&live.branches.heads(), client_of) == checkpoint.logs
-            && (live.content_digest() == checkpoint.content || planted::is(Planted::AnySnapshot));
+            && live.content_digest() == checkpoint.content;
         if is_named { Ok(live) } else { Err(Unfit::Other) }
     }
 

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use crate::ids::EntityId;
     use crate::limits::{LATE_TEXT_BYTES_MAX, LATE_WRITES_MAX, LOCAL_VALUE_BYTES_MAX, MAP_KEY_BYTES_MAX};
-    use crate::stability::Late;
+    use crate::stability::{Late, LateWhy};
 
     const DOCUMENT: DocumentKey = DocumentKey([1; 32]);
 
@@ -151,7 +151,7 @@ mod tests {
         }
         let key = |n: usize| format!("{n:0>width$}", width = MAP_KEY_BYTES_MAX);
         let late =
-            |n| Late { root: "reactions".into(), key: key(n), text: "t".repeat(2 * LATE_TEXT_BYTES_MAX) };
+            |n| Late { root: "reactions".into(), key: key(n), text: "t".repeat(2 * LATE_TEXT_BYTES_MAX), why: LateWhy::Folded };
         assert!(stability.note_late((0..=LATE_WRITES_MAX).map(late).collect()));
         assert!(!stability.note_late(vec![late(LATE_WRITES_MAX)]), "that one is known");
         stability.unkept.frontier = true;

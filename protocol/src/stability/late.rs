@@ -1,4 +1,5 @@
-//! What this device wrote to a message that had been forgotten by then: shown to its person.
+//! What this device wrote to what had been forgotten by then, or was folded without it: shown to its
+//! person.
 //!
 //! Invariant: bounded in number and length, the newest kept, and kept over restarts.
 
@@ -6,13 +7,32 @@ use super::Stability;
 use crate::bytes::{Malformed, Reader, Writer};
 use crate::limits::{LATE_TEXT_BYTES_MAX, LATE_WRITES_MAX, MAP_KEY_BYTES_MAX};
 
-/// Something this device wrote that was dropped because what it was about had been deleted.
+/// Something this device wrote that is kept in no document any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Late {
     pub(crate) root: String,
     pub(crate) key: String,
     /// What it said, as far as it was text, cut to `limits::LATE_TEXT_BYTES_MAX`.
     pub(crate) text: String,
+    pub(crate) why: Why,
+}
+
+/// Why something of this device is in no document and comes back by nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// What it was about had been deleted when it came to the others.
+    Deleted,
+    /// It did not count, and that was folded.
+    Folded,
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Why::Deleted => "what it was about had been deleted when it came to the others",
+            Why::Folded => "nobody took it when it came to the others, and it is kept no more",
+        })
+    }
 }
 
 impl Stability {
@@ -43,6 +63,10 @@ impl Stability {
         let mut writer = Writer::new();
         writer.list(&self.late, |writer, late| {
             writer.text(&late.root).text(&late.key).text(&late.text);
+            writer.u8(match late.why {
+                Why::Deleted => 0,
+                Why::Folded => 1,
+            });
         });
         (!self.late.is_empty()).then(|| writer.into_bytes())
     }
@@ -52,7 +76,12 @@ impl Stability {
         self.late = reader.list(LATE_WRITES_MAX, |reader| {
             let (root, key) = (reader.text(MAP_KEY_BYTES_MAX)?, reader.text(MAP_KEY_BYTES_MAX)?);
             let text = reader.text(LATE_TEXT_BYTES_MAX)?;
-            Ok(Late { root: root.to_owned(), key: key.to_owned(), text: text.to_owned() })
+            let why = match reader.u8()? {
+                0 => Why::Deleted,
+                1 => Why::Folded,
+                _ => return Err(Malformed),
+            };
+            Ok(Late { root: root.to_owned(), key: key.to_owned(), text: text.to_owned(), why })
         })?;
         reader.finish()
     }

@@ -31,14 +31,17 @@ const PROPOSE_WITHIN: Duration = Duration::from_secs(5);
 /// How many people must have found the same, where there are as many.
 const WITNESSES: usize = 2;
 
-/// Whether enough people vouch for a checkpoint: two, or the only one who has a device besides
-/// `but`, which did not find it itself; one of them may write.
-pub(crate) fn is_confirmed(entity: &Entity, signatures: &Signatures, but: Option<DeviceKey>) -> bool {
+/// Whether enough people vouch for a checkpoint: two, or the only one of whom a device could have
+/// found it; one of them may write.
+pub(crate) fn is_confirmed(
+    entity: &Entity,
+    signatures: &Signatures,
+    could: impl Fn(&DeviceKey) -> bool,
+) -> bool {
     let signed: Vec<_> = signatures.keys().filter_map(|device| entity.member(*device)).collect();
     let people: BTreeSet<_> = signed.iter().map(|actor| actor.person).collect();
-    let is_able = |(device, _): &(DeviceKey, _)| Some(*device) != but;
-    let able: BTreeSet<_> =
-        entity.roster.reading().devices().filter(is_able).map(|(_, person)| person).collect();
+    let able = entity.roster.reading().devices().filter(|(device, _)| could(device));
+    let able: BTreeSet<_> = able.map(|(_, person)| person).collect();
     signed.iter().any(|actor| actor.role > Role::Viewer) && people.len() >= able.len().clamp(1, WITNESSES)
 }
 
@@ -81,7 +84,7 @@ impl Replicator {
                 head.sequence <= replica.stability.frontier().get(log).copied().unwrap_or(0)
             };
             replica.may_fold_to(&vector)
-                && (is_confirmed(entity, &signed.signatures, None) || vector.iter().all(is_stable))
+                && (is_confirmed(entity, &signed.signatures, |_| true) || vector.iter().all(is_stable))
         };
         let best = shown.filter(fits).map(|signed| rank(signed.checkpoint.vector())).max()?;
         let open = replica.checkpoints.open.as_ref().map(|open| rank(open.signed.checkpoint.vector()));
@@ -191,7 +194,7 @@ impl Replicator {
         let Some(entity) = self.entities.get_mut(&id) else { return };
         let Some(Replica { checkpoints, .. }) = entity.replicas.get_mut(&document) else { return };
         let Some(open) = checkpoints.open.take() else { return };
-        if is_confirmed(entity, &open.signed.signatures, None) {
+        if is_confirmed(entity, &open.signed.signatures, |_| true) {
             self.write_snapshot(id, &open.snapshot, open.signed);
         } else if let Some(replica) = entity.replicas.get_mut(&document) {
             replica.checkpoints.open = Some(open);
@@ -217,6 +220,9 @@ impl Replicator {
         let counts = Record::Snapshot { entity: id, document, number, parts: count, covers };
         let signatures = local(COUNTERSIGNED, &document.0, Some(base.write_signatures()));
         self.out.write(vec![counts, signatures], Vec::new());
+        let void = replica.void_within(&entity.keys, &base.covers);
+        replica.stability.note_late(void);
+        self.out.write(replica.stability.take_records(document), Vec::new());
         replica.rebase(base);
         for session in self.sessions.values_mut() {
             // What it covers can be read no more, so that streams begin anew once it was read.

@@ -43,6 +43,7 @@ impl Replicator {
     /// it folded, and tells who lacks acknowledgements.
     pub(crate) fn look_to(&mut self, id: EntityId, document: DocumentKey) {
         let Some(me) = self.me.as_ref().map(|me| me.key()) else { return };
+        self.confirm(id, document);
         let fold_after = self.fold_after;
         let Some(entity) = self.entities.get_mut(&id).filter(|_| self.read_only.is_none()) else { return };
         // What is in memory must be what counts, and what it says must be a member's word.

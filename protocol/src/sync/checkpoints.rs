@@ -48,8 +48,7 @@ impl Replicator {
         if !(must || replica.waits() || known.waits) {
             return;
         }
-        let open = replica.checkpoints.open.as_ref().map(|open| open.signed.clone());
-        let Some(signed) = open.or_else(|| replica.base.as_ref()?.signed()) else { return };
+        let Some(signed) = replica.known_checkpoint() else { return };
         if known.notes(signed.name, &signed.signatures) {
             self.out.send(to, &frame(id, document, &signed));
         }
@@ -101,7 +100,9 @@ impl Replicator {
             return self.drop_counted("checkpoint that no member signed");
         }
         signed.signatures = checked;
-        known.notes(signed.name, &signed.signatures);
+        if replica.known_checkpoint().is_some_and(|known| known.name == signed.name) {
+            known.notes(signed.name, &signed.signatures);
+        }
         self.take_checkpoint(from, (id, document), signed);
     }
 
@@ -139,8 +140,17 @@ impl Replicator {
     }
 }
 
+impl Replica {
+    /// The checkpoint that others are told: what was found last, else that of the snapshot.
+    fn known_checkpoint(&self) -> Option<Signed> {
+        let open = self.checkpoints.open.as_ref().map(|open| open.signed.clone());
+        open.or_else(|| self.base.as_ref()?.signed())
+    }
+}
+
 impl AcksKnown {
-    /// Notes that a checkpoint with these signatures passes between the two. True if that is new.
+    /// Notes that the peer knows these signatures of the checkpoint that is told here. True if that is
+    /// new.
     fn notes(&mut self, name: Digest, signatures: &Signatures) -> bool {
         let (_, of) = match &mut self.passed {
             Some(passed) if passed.0 == name => passed,

@@ -5,11 +5,13 @@
 //! is taken, within bounds; it counts once enough people vouch for it and it is what they signed, and
 //! what they do not vouch for yet is only shown.
 
+use std::collections::BTreeSet;
+
 use crate::checkpoint::{Signed, covers};
-use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId};
+use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogId};
 use crate::limits::{SNAPSHOT_PART_BYTES_MAX, SNAPSHOT_PARTS_MAX};
 use crate::record::{LoadId, Query};
-use crate::replica::{Replica, Unconfirmed, Vouched};
+use crate::replica::{Heads, Replica, Unconfirmed, Vouched};
 use crate::replicator::{Load, Replicator};
 use crate::session::{Paging, Stream};
 use crate::stability::is_confirmed;
@@ -160,8 +162,8 @@ impl Replicator {
     }
 
     /// Makes the snapshot that was waiting for more people to vouch for it count, if enough do.
-    pub(super) fn confirm(&mut self, id: EntityId, document: DocumentKey) {
-        let Some(me) = self.me.as_ref().map(|me| me.key()) else { return };
+    pub(crate) fn confirm(&mut self, id: EntityId, document: DocumentKey) {
+        let others = self.begun_elsewhere(id, document);
         let Some(entity) = self.entities.get_mut(&id).filter(|_| self.read_only.is_none()) else { return };
         let replica = entity.replicas.get_mut(&document);
         let Some(replica) = replica.filter(|r| r.live().is_some() && !r.is_stale()) else { return };
@@ -169,12 +171,37 @@ impl Replicator {
         if !replica.lacks_snapshot(&unconfirmed.signed) {
             return;
         }
-        if is_confirmed(entity, &unconfirmed.signed.signatures, Some(me)) {
+        if is_confirmed(entity, &unconfirmed.signed.signatures, |device| others.contains(device)) {
             let Unconfirmed { snapshot, signed, .. } = *unconfirmed;
             self.write_snapshot(id, &snapshot, signed);
         } else if let Some(replica) = entity.replicas.get_mut(&document) {
             replica.unconfirmed = Some(unconfirmed);
         }
+    }
+}
+
+impl Replicator {
+    /// The other members' devices that could have found a checkpoint of a document: all but those that
+    /// are seen to hold nothing in it but their own logs, as newcomers do.
+    fn begun_elsewhere(&self, id: EntityId, document: DocumentKey) -> BTreeSet<DeviceKey> {
+        let Some(entity) = self.entities.get(&id) else { return BTreeSet::new() };
+        let me = self.me.as_ref().map(|me| me.key());
+        let nothing = Heads::default().digest();
+        let begins = |device: &DeviceKey| {
+            let shared = self.sessions.get(device).and_then(|session| session.shared.get(&id));
+            let Some((shared, theirs)) = shared.and_then(|shared| Some((shared, shared.theirs.as_ref()?)))
+            else {
+                return false;
+            };
+            let person = entity.roster.person_of(device);
+            let stands = theirs.documents.iter().find(|stands| stands.document == document);
+            let mut shown = shared.vectors.get(&document).into_iter().flat_map(|vector| vector.keys()).peekable();
+            let is_own = |log: &LogId| entity.roster.person_of(&log.device) == person;
+            let is_empty = stands.is_some_and(|stands| stands.vector == nothing);
+            is_empty || (shown.peek().is_some() && shown.all(is_own))
+        };
+        let devices = entity.roster.reading().devices().map(|(device, _)| device);
+        devices.filter(|device| Some(*device) != me && !begins(device)).collect()
     }
 }
 

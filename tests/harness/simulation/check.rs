@@ -35,6 +35,8 @@ pub struct Checker {
     began: BTreeMap<LogId, (String, u64)>,
     /// What honest devices wrote at each position of their logs.
     pub(super) written: BTreeMap<(LogId, u64), EnvelopeHash>,
+    /// The envelopes that hold what people were told is saved: disks forget what they have folded.
+    pub(super) promised: BTreeMap<(LogId, u64), Envelope>,
     /// Envelopes of our own in batches that are on their way to the disk.
     under_way: BTreeMap<(String, u64, BatchId), Vec<(LogId, u64)>>,
     /// Where each log stands that a node stores, by what it wrote.
@@ -47,6 +49,8 @@ pub struct Checker {
     pub(super) forgotten: Forgotten,
     /// What nodes that were just started have on their disks as wanted.
     wanted: BTreeMap<String, BTreeSet<Wanted>>,
+    /// How many snapshots were written.
+    pub(super) folds: u64,
     /// A node to be crashed as soon as it says that something is saved.
     pub(super) crash_at_answer: Option<String>,
     /// A node to be crashed now, and how many batches have reached its disk.
@@ -173,6 +177,7 @@ impl Checker {
                 if let Some(own) = published.iter().find(|envelope| envelope.hash() == *hash) {
                     let run = c.node(name).run;
                     self.under_way.entry((name.to_owned(), run, batch)).or_default().push((*log, *sequence));
+                    self.promised.insert((*log, *sequence), own.clone());
                     self.authored.push(Authored {
                         node: name.to_owned(),
                         entity: *entity,
@@ -189,7 +194,15 @@ impl Checker {
                     self.shown.note_members(name, group);
                 }
             }
-            Record::SnapshotPart { .. } | Record::Snapshot { .. } | Record::Local { .. } => {}
+            Record::Snapshot { covers, .. } => {
+                let heads = self.heads.entry(name.to_owned()).or_default();
+                for (log, head) in covers {
+                    let held = heads.entry(*log).or_insert(*head);
+                    *held = if held.sequence < head.sequence { *head } else { *held };
+                }
+                self.folds += 1;
+            }
+            Record::SnapshotPart { .. } | Record::Local { .. } => {}
         }
         Ok(())
     }
@@ -396,8 +409,11 @@ pub(super) fn vectors(body: &Body) -> &[(LogId, LogHead)] {
     }
 }
 
-/// Whether a disk holds this position of a log.
+/// Whether a disk holds this position of a log, as an envelope or in a snapshot.
 pub(super) fn is_stored(c: &Cluster, name: &str, log: &LogId, sequence: u64) -> bool {
+    if sequence <= c.node(name).disk.store.covered(log) {
+        return true;
+    }
     let query = Query::Log { log: *log, after: sequence - 1, bytes_max: 1, except: Vec::new() };
     let page = c.node(name).disk.store.read(&query);
     let Ok(Page::Envelopes { envelopes, .. }) = page else { return false };
@@ -416,6 +432,7 @@ pub(super) fn queues(name: &str, held: &Queues) -> Result<(), Violation> {
         ("denials", held.denials, limits::REQUESTS_MAX),
         ("documents of one peer", held.peer_documents, 4 * limits::STATE_DOCUMENTS_MAX),
         ("logs of one peer", held.peer_logs, 16 * limits::FRAME_LOGS_MAX),
+        ("bytes of a snapshot", held.snapshot_bytes, limits::SNAPSHOT_PACKED_BYTES_MAX),
     ];
     for (what, count, most) in bounds {
         demand(count <= most, Rule::QueueIsBounded, || {

@@ -11,6 +11,7 @@ use fourword_protocol::command::{
     Command, JoinBy, MemberView, MessageView, Outcome, RefusalCode, Reply, SyncState,
 };
 use fourword_protocol::effect::Effect;
+use fourword_protocol::envelope::Envelope;
 use fourword_protocol::event::Event;
 use fourword_protocol::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogHead, LogId};
 use fourword_protocol::record::Record;
@@ -19,7 +20,6 @@ use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::wire::kind_of;
 
 use super::check::{is_stored, vectors};
-use super::forgotten::is_forgotten;
 use super::schedule::Schedule;
 use super::shown::chat;
 use super::truth;
@@ -338,12 +338,12 @@ impl Schedule {
         let shown: BTreeMap<_, _> = shown.iter().map(|view| (view.message.id, view)).collect();
         let saved: Vec<_> = self.world.saved.iter().filter(|(_, saved)| saved.group == at).collect();
         let forgotten =
-            |id: &MessageId| nodes.iter().any(|name| is_forgotten(&self.c, &self.world, name, roster, id));
+            |id: &MessageId| nodes.iter().any(|name| self.checker.is_forgotten(&self.c, &self.world, name, roster, id));
         let saved: Vec<_> =
             saved.into_iter().filter(|(id, _)| shown.contains_key(*id) || !forgotten(id)).collect();
         for (_, saved) in saved.iter().filter(|(id, _)| !shown.contains_key(id)) {
             let promise = &saved.promise;
-            let envelope = truth::envelope_at(&self.c, &promise.node, &promise.log, promise.sequence);
+            let envelope = self.envelope_of(promise);
             let void = envelope.as_ref().is_some_and(|envelope| truth::is_void(roster, envelope));
             let taken_along = self.is_taken_along(promise, nodes);
             demand(void || promise.given_up || taken_along, Rule::SavedIsShown, || {
@@ -360,7 +360,7 @@ impl Schedule {
         for (id, promises) in &self.world.deleted {
             let Some(view) = shown.get(id).filter(|view| !view.message.deleted) else { continue };
             let stands = promises.iter().filter(|promise| !promise.given_up).any(|promise| {
-                let envelope = truth::envelope_at(&self.c, &promise.node, &promise.log, promise.sequence);
+                let envelope = self.envelope_of(promise);
                 let taken_along = self.is_taken_along(promise, nodes);
                 let own = self
                     .world
@@ -383,6 +383,12 @@ impl Schedule {
             self.look_at_told(at, &node, &text)?;
         }
         Ok(())
+    }
+
+    /// The envelope that holds what somebody was told is saved.
+    fn envelope_of(&self, promise: &Promise) -> Option<Envelope> {
+        let place = (&promise.log, promise.sequence);
+        truth::envelope_at(&self.c, &self.checker.promised, &promise.node, place)
     }
 
     /// Whether nobody who is in ever had something, and whoever has it is out: no member asks those.
@@ -495,7 +501,7 @@ impl Schedule {
                 let is_news = |effect: &&Effect| match effect {
                     Effect::Write(batch) => batch.records.iter().any(|record| !is_of_joining(record, enters)),
                     Effect::Publish(..) => true,
-                    Effect::Send(_, bytes) => kind_of(bytes) == "acks",
+                    Effect::Send(_, bytes) => ["acks", "checkpoint", "snapshotpart"].contains(&kind_of(bytes)),
                     _ => false,
                 };
                 if honest.contains(&h.name) && !matches!(h.event, Event::Stopping) {

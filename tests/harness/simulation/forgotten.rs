@@ -14,7 +14,7 @@ use fourword_protocol::roster::Roster;
 use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::wire::{Frame, kind_of};
 
-use super::check::is_stored;
+use super::check::{Checker, is_stored};
 use super::truth;
 use super::verdict::{Rule, Violation, demand};
 use super::world::World;
@@ -29,6 +29,8 @@ pub(super) struct Forgotten {
     found: BTreeSet<Vec<u8>>,
     /// What each home has pruned.
     pruned: BTreeMap<String, BTreeSet<MessageId>>,
+    /// The envelopes that flagged what was pruned: who has folded them knows no more which they were.
+    flags: BTreeMap<MessageId, BTreeSet<(LogId, u64)>>,
     /// The frontiers of each run.
     frontiers: BTreeMap<(String, u64, DocumentKey), Positions>,
 }
@@ -87,6 +89,11 @@ impl Forgotten {
             let new: Vec<_> = holding.pruned.iter().filter(|(id, _)| known.insert(**id)).collect();
             let Some(roster) = (!new.is_empty()).then(|| roster_of(&holding)).flatten() else { continue };
             for (id, flags) in new {
+                self.flags.entry(*id).or_default().extend(flags);
+                if flags.is_empty() {
+                    // It was folded, by who knew of the deletion.
+                    continue;
+                }
                 for (device, _) in roster.reading().devices() {
                     let awaited = world.is_device_honest(&device) && Some(device) != c.device(name);
                     if !awaited || (world.months > 0 && holding.lapsed.contains(&device)) {
@@ -125,15 +132,25 @@ impl Forgotten {
     }
 }
 
-/// Whether a node has forgotten a message rightly: it was deleted by who may.
-pub(super) fn is_forgotten(c: &Cluster, world: &World, name: &str, roster: &Roster, id: &MessageId) -> bool {
-    let holdings = c.node(name).machine.holdings();
-    let Some(flags) = holdings.iter().find_map(|holding| holding.pruned.get(id)) else { return false };
-    let author = world.saved.get(id).map(|saved| saved.author);
-    flags.iter().any(|(log, sequence)| {
-        let nodes = world.devices.get(&log.device).into_iter().flatten();
-        let own = nodes.clone().any(|node| world.owner(node).is_some() && world.owner(node) == author);
-        let envelope = truth::envelope_at(c, name, log, *sequence);
-        envelope.is_some_and(|envelope| truth::deletes(roster, &envelope, own))
-    })
+impl Checker {
+    /// Whether a node has forgotten a message rightly: it was deleted by who may.
+    pub(super) fn is_forgotten(
+        &self,
+        c: &Cluster,
+        world: &World,
+        name: &str,
+        roster: &Roster,
+        id: &MessageId,
+    ) -> bool {
+        let holdings = c.node(name).machine.holdings();
+        let Some(flags) = holdings.iter().find_map(|holding| holding.pruned.get(id)) else { return false };
+        let author = world.saved.get(id).map(|saved| saved.author);
+        let known = self.forgotten.flags.get(id).into_iter().flatten();
+        known.chain(flags).any(|(log, sequence)| {
+            let nodes = world.devices.get(&log.device).into_iter().flatten();
+            let own = nodes.clone().any(|node| world.owner(node).is_some() && world.owner(node) == author);
+            let envelope = truth::envelope_at(c, &self.promised, name, (log, *sequence));
+            envelope.is_some_and(|envelope| truth::deletes(roster, &envelope, own))
+        })
+    }
 }

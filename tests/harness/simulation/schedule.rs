@@ -22,6 +22,8 @@ use crate::trace::{self, Trace};
 
 const NAMES: [&str; 7] = ["ada", "ben", "cem", "dia", "eve", "fay", "gus"];
 const NODES_MIN: u64 = 5;
+/// Envelopes after which the documents of a world want to be folded, from and to.
+const FOLD_AFTER: (u64, u64) = (10, 40);
 /// Events between two steps at most: more means that nodes keep each other busy for ever.
 const EVENTS_MAX: u64 = 200_000;
 /// How long a command of a node that runs may wait for its answer while nothing is wrong.
@@ -52,6 +54,8 @@ impl Schedule {
         let mut c = Cluster::new(seed);
         c.compare_every = profile.compare_every();
         c.clocks_begin_anew = true;
+        // Drawn apart, so that what people do is the same as ever.
+        c.fold_after = draw::within(&mut ChaCha20Rng::seed_from_u64(seed ^ 0xf01d), FOLD_AFTER);
         let first = draw::within(&mut random, (NODES_MIN, NAMES.len() as u64));
         Schedule {
             profile,
@@ -94,6 +98,8 @@ impl Schedule {
         let mut faults = self.faults.clone();
         faults.merge(&self.c.faults);
         faults.add("late keys", self.checker.claims.late_keys);
+        let mut done = self.world.done.clone();
+        done.add("chats folded", self.checker.folds);
         Report {
             seed,
             nodes: self.world.nodes.len() as u64,
@@ -102,7 +108,7 @@ impl Schedule {
             simulated_ms: self.c.now(),
             saved: self.world.saved.len() as u64,
             faults,
-            done: self.world.done.clone(),
+            done,
             trace: self.trace.hash(),
         }
     }

@@ -3,7 +3,7 @@
 //! The checkers ask it where something looks broken, and where the end is judged. It reads the
 //! roster anew from statements that nodes stored, and never asks a running machine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::ids::{DeviceKey, LogId, StatementId};
@@ -79,8 +79,17 @@ fn past_of(roster: &Roster, statement: &Statement) -> BTreeSet<StatementId> {
     past
 }
 
-/// The envelope at a position of a log, as a node's disk has it.
-pub(super) fn envelope_at(c: &Cluster, name: &str, log: &LogId, sequence: u64) -> Option<Envelope> {
+/// The envelope at a position of a log, as a node's disk has it, or as it was when people were told
+/// that it is saved.
+pub(super) fn envelope_at(
+    c: &Cluster,
+    promised: &BTreeMap<(LogId, u64), Envelope>,
+    name: &str,
+    (log, sequence): (&LogId, u64),
+) -> Option<Envelope> {
+    if sequence <= c.node(name).disk.store.covered(log) {
+        return promised.get(&(*log, sequence)).cloned();
+    }
     let query = Query::Log { log: *log, after: sequence - 1, bytes_max: 1, except: Vec::new() };
     let Ok(Page::Envelopes { envelopes, .. }) = c.node(name).disk.store.read(&query) else { return None };
     let first = Envelope::read(envelopes.first()?).ok()?;
