@@ -32,8 +32,8 @@ use crate::waiting::Waiting;
 
 pub(crate) use checkpoints::Checkpoints;
 pub(crate) use forgetting::Forgetting;
-pub(crate) use late::{Late, Why as LateWhy};
 pub(crate) use kept::COUNTERSIGNED;
+pub(crate) use late::{Late, Why as LateWhy};
 pub(crate) use proposing::is_confirmed;
 pub(crate) use tending::lapse;
 pub(crate) use tombstones::{Flag, Tombstones};

@@ -298,14 +298,13 @@ fn lured(seed: u64) -> (Cluster, FourWords, EntityId, DocumentKey) {
     let (mut c, group, document) = folded_group(seed);
     let entity = c.holdings("ben").into_iter().find(|h| h.document == document).unwrap().entity;
     c.add("dia");
-    for from in ["ada", "eve"] {
-        c.lose(from, "dia", |frame| matches!(frame, Frame::SnapshotPart { .. } | Frame::Checkpoint { .. }), 1_000);
-    }
-    c.take_over("ben");
+    let is_given = |frame: &Frame| matches!(frame, Frame::SnapshotPart { .. } | Frame::Checkpoint { .. });
+    THREE.iter().for_each(|from| c.lose(from, "dia", is_given, 1_000));
     let code = c.invite("ada", group, Role::Member, 1);
     c.join("dia", group, &code);
     c.connect_all();
     c.settle();
+    c.take_over("ben");
     assert!(c.read_chat("dia", group).is_empty(), "nobody has given it anything yet");
     (c, group, entity, document)
 }
@@ -392,18 +391,16 @@ fn a_snapshot_for_which_one_person_vouches_is_shown_as_unconfirmed_kept_nowhere_
     assert_eq!(status(&mut c, "dia", group).state, SyncState::Unconfirmed);
     assert!(folded(&c, "dia", document).is_empty() && chat(&c, "dia", document).heads.is_empty());
     assert!(c.stored_snapshot("dia", document).is_empty());
-    c.crash("dia");
-    c.restart("dia");
-    c.settle();
-    assert!(c.read_chat("dia", group).is_empty(), "it was in memory alone");
-    c.heal();
-    c.settle();
-    offer(&mut c, entity, &right, &["ben"], &packed);
-    assert_eq!(status(&mut c, "dia", group).state, SyncState::Unconfirmed);
     c.lose_no_more();
     c.run_for(900_000);
     assert_same(&mut c, &["ada", "eve", "dia"], group, document);
     assert!(reach(&folded(&c, "dia", document)) > FOLD_AFTER);
+    let (mut c, group, entity, document) = lured(81);
+    let (right, packed) = on_disk(&c, "ben", document);
+    offer(&mut c, entity, &right, &["ben"], &packed);
+    c.crash("dia");
+    c.restart("dia");
+    assert!(c.read_chat("dia", group).is_empty(), "it was in memory alone");
 }
 
 #[test]

@@ -181,7 +181,8 @@ mod tests {
         signed.signatures =
             (0..CHECKPOINT_SIGNATURES_MAX).map(|n| (DeviceKey([n as u8; 32]), [9; 64])).collect();
         let written = Base::new(1, 1, &signed);
-        let mut base = Base { checkpoint: None, signed: (Digest([0; 32]), Signatures::new()), ..written.clone() };
+        let mut base =
+            Base { checkpoint: None, signed: (Digest([0; 32]), Signatures::new()), ..written.clone() };
         base.restore_signatures(&written.write_signatures()).unwrap();
         assert_eq!(base.signed(), None, "what it is was not read yet");
         base.found(&signed.checkpoint);

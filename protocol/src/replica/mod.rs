@@ -32,9 +32,9 @@ use crate::wants::Wants;
 
 pub(crate) use base::{Base, Vouched};
 pub(crate) use branches::Stands;
-pub(crate) use folding::Folding;
 #[cfg(test)]
 use folding::Folded;
+pub(crate) use folding::Folding;
 pub(crate) use heads::Heads;
 pub(crate) use live::{Author, Beyond, Judged, Live, Void};
 pub(crate) use loading::Stored;

@@ -150,8 +150,12 @@ mod tests {
             stability.since.insert(DeviceKey(key), WallTime(n as u64));
         }
         let key = |n: usize| format!("{n:0>width$}", width = MAP_KEY_BYTES_MAX);
-        let late =
-            |n| Late { root: "reactions".into(), key: key(n), text: "t".repeat(2 * LATE_TEXT_BYTES_MAX), why: LateWhy::Folded };
+        let late = |n| Late {
+            root: "reactions".into(),
+            key: key(n),
+            text: "t".repeat(2 * LATE_TEXT_BYTES_MAX),
+            why: LateWhy::Folded,
+        };
         assert!(stability.note_late((0..=LATE_WRITES_MAX).map(late).collect()));
         assert!(!stability.note_late(vec![late(LATE_WRITES_MAX)]), "that one is known");
         stability.unkept.frontier = true;

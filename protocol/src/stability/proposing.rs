@@ -21,7 +21,6 @@ use crate::receiving::LOAD_BYTES;
 use crate::record::{LoadId, Page, Query, Record, StoreFailure};
 use crate::replica::{Base, Replica, Vouched};
 use crate::replicator::{Load, Replicator};
-use crate::roster::Role;
 use crate::session::Stream;
 use crate::time::Duration;
 
@@ -32,17 +31,18 @@ const PROPOSE_WITHIN: Duration = Duration::from_secs(5);
 const WITNESSES: usize = 2;
 
 /// Whether enough people vouch for a checkpoint: two, or the only one of whom a device could have
-/// found it; one of them may write.
+/// found it. One of them is a member who may write; another may have left since.
 pub(crate) fn is_confirmed(
     entity: &Entity,
     signatures: &Signatures,
     could: impl Fn(&DeviceKey) -> bool,
 ) -> bool {
-    let signed: Vec<_> = signatures.keys().filter_map(|device| entity.member(*device)).collect();
-    let people: BTreeSet<_> = signed.iter().map(|actor| actor.person).collect();
+    let people = signatures.keys().filter_map(|device| entity.roster.person_of(device));
+    let people: BTreeSet<_> = people.collect();
     let able = entity.roster.reading().devices().filter(|(device, _)| could(device));
     let able: BTreeSet<_> = able.map(|(_, person)| person).collect();
-    signed.iter().any(|actor| actor.role > Role::Viewer) && people.len() >= able.len().clamp(1, WITNESSES)
+    signatures.keys().any(|device| entity.may_write(*device))
+        && people.len() >= able.len().clamp(1, WITNESSES)
 }
 
 impl Replicator {
@@ -69,13 +69,16 @@ impl Replicator {
         self.fold_next(id, document, 0);
     }
 
-    /// The vector of the checkpoint to be folded to among those that peers showed: the furthest, if
-    /// it is further than what was found here already.
+    /// The vector of the checkpoint to be folded to among those that peers showed: a confirmed one
+    /// before all others, then the furthest, if that is better than what was found here already.
     fn best_proposed(&self, id: EntityId, document: DocumentKey) -> Option<Vector> {
         let entity = self.entities.get(&id)?;
         let replica = entity.replicas.get(&document)?;
         let base = replica.covered();
-        let rank = |vector: Vector| (beyond(&vector, &base), vector);
+        let rank = |signed: &Signed| {
+            let vector = signed.checkpoint.vector();
+            (is_confirmed(entity, &signed.signatures, |_| true), beyond(&vector, &base), vector)
+        };
         let shown = self.sessions.iter().filter(|(device, _)| entity.member(**device).is_some());
         let shown = shown.filter_map(|(_, s)| s.shared.get(&id)?.acks.get(&document)?.shown.as_ref());
         let fits = |signed: &&Signed| {
@@ -86,9 +89,11 @@ impl Replicator {
             replica.may_fold_to(&vector)
                 && (is_confirmed(entity, &signed.signatures, |_| true) || vector.iter().all(is_stable))
         };
-        let best = shown.filter(fits).map(|signed| rank(signed.checkpoint.vector())).max()?;
-        let open = replica.checkpoints.open.as_ref().map(|open| rank(open.signed.checkpoint.vector()));
-        open.is_none_or(|open| best > open).then_some(best.1)
+        let best = shown.filter(fits).map(rank).max()?;
+        let open = replica.checkpoints.open.as_ref().map(|open| &open.signed);
+        // What was found at this very vector is found: it is not read again.
+        let is_better = open.is_none_or(|open| best > rank(open) && best.2 != open.checkpoint.vector());
+        is_better.then_some(best.2)
     }
 
     /// The vector to which this device has the document folded by itself, once it is time: as far as
@@ -262,8 +267,12 @@ impl Replica {
     /// has not come to nothing before.
     fn may_fold_to(&self, vector: &Vector) -> bool {
         let (base, Some(live)) = (self.covered(), self.live()) else { return false };
-        let is_held = vector.iter().all(|(log, head)| live.branches.at(log, head.sequence) == Some(head.hash));
-        is_held && covers(vector, &base) && *vector != base && self.checkpoints.failed.as_ref() != Some(vector)
+        let is_held =
+            vector.iter().all(|(log, head)| live.branches.at(log, head.sequence) == Some(head.hash));
+        is_held
+            && covers(vector, &base)
+            && *vector != base
+            && self.checkpoints.failed.as_ref() != Some(vector)
     }
 
     /// Takes a snapshot as what stands for the beginnings of the logs. The content in memory is to be

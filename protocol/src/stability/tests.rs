@@ -59,7 +59,12 @@ impl Node {
     /// Whether the tombstone is stable at that time.
     fn is_stable(&mut self, at: Duration) -> bool {
         let me = secret(1).key();
-        self.stability.look((&me, &self.members), (&self.tombstones, None), Duration(30 * DAY.0), WallTime(at.0));
+        self.stability.look(
+            (&me, &self.members),
+            (&self.tombstones, None),
+            Duration(30 * DAY.0),
+            WallTime(at.0),
+        );
         !self.tombstones.stable(self.stability.frontier()).is_empty()
     }
 

@@ -97,7 +97,7 @@ impl Replicator {
             return self.blame(from, "checkpoint signature");
         };
         if checked.is_empty() {
-            return self.drop_counted("checkpoint that no member signed");
+            return self.drop_counted("checkpoint that nobody signed");
         }
         signed.signatures = checked;
         if replica.known_checkpoint().is_some_and(|known| known.name == signed.name) {
@@ -168,7 +168,7 @@ fn frame(entity: EntityId, document: DocumentKey, signed: &Signed) -> Frame {
     Frame::Checkpoint { entity, document, checkpoint: signed.checkpoint.encode(), signatures }
 }
 
-/// The signatures that members' devices made; nothing if one is not what it says. What was checked
+/// The signatures that devices of people made who are or were members; nothing if one is not what it says. What was checked
 /// once is not checked again.
 fn check(
     entity: &Entity,
@@ -183,7 +183,8 @@ fn check(
     let mut checked = Signatures::new();
     for (device, signature) in signatures {
         let signature = <[u8; 64]>::try_from(signature.as_slice()).ok()?;
-        if entity.member(*device).is_none() {
+        // What somebody found who has left since was found; but a stolen device finds anything.
+        if entity.roster.person_of(device).is_none() || entity.roster.was_revoked(device) {
             continue;
         }
         let is_known = before.iter().any(|before| before.signatures.get(device) == Some(&signature));

@@ -195,7 +195,8 @@ impl Replicator {
             };
             let person = entity.roster.person_of(device);
             let stands = theirs.documents.iter().find(|stands| stands.document == document);
-            let mut shown = shared.vectors.get(&document).into_iter().flat_map(|vector| vector.keys()).peekable();
+            let mut shown =
+                shared.vectors.get(&document).into_iter().flat_map(|vector| vector.keys()).peekable();
             let is_own = |log: &LogId| entity.roster.person_of(&log.device) == person;
             let is_empty = stands.is_some_and(|stands| stands.vector == nothing);
             is_empty || (shown.peek().is_some() && shown.all(is_own))
@@ -210,9 +211,9 @@ impl Replica {
     fn lacks_snapshot(&self, signed: &Signed) -> bool {
         let Some(live) = self.live().filter(|_| !self.is_stale()) else { return false };
         let vector = signed.checkpoint.vector();
-        let is_held = vector.iter().all(|(log, head)| {
-            self.heads.length(log) >= head.sequence && live.branches.contains(log, head)
-        });
+        let is_held = vector
+            .iter()
+            .all(|(log, head)| self.heads.length(log) >= head.sequence && live.branches.contains(log, head));
         let is_new = self.unconfirmed.as_ref().is_none_or(|before| before.signed.name != signed.name);
         !is_held && is_new && covers(&vector, &self.covered())
     }

@@ -7,7 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::command::SyncState::{self, Alone, Behind, Diverged, InSync, NotMember, Unconfirmed, WaitingForKey};
+use crate::command::SyncState::{
+    self, Alone, Behind, Diverged, InSync, NotMember, Unconfirmed, WaitingForKey,
+};
 use crate::command::{CommandId, DocumentSync, Kind, Notice, Outcome, PeerSync, Refusal, Reply};
 use crate::entity::Entity;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogHead, LogId, PersonId};

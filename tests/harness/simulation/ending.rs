@@ -337,8 +337,9 @@ impl Schedule {
     ) -> Result<(), Violation> {
         let shown: BTreeMap<_, _> = shown.iter().map(|view| (view.message.id, view)).collect();
         let saved: Vec<_> = self.world.saved.iter().filter(|(_, saved)| saved.group == at).collect();
-        let forgotten =
-            |id: &MessageId| nodes.iter().any(|name| self.checker.is_forgotten(&self.c, &self.world, name, roster, id));
+        let forgotten = |id: &MessageId| {
+            nodes.iter().any(|name| self.checker.is_forgotten(&self.c, &self.world, name, roster, id))
+        };
         let saved: Vec<_> =
             saved.into_iter().filter(|(id, _)| shown.contains_key(*id) || !forgotten(id)).collect();
         for (_, saved) in saved.iter().filter(|(id, _)| !shown.contains_key(id)) {
@@ -501,7 +502,9 @@ impl Schedule {
                 let is_news = |effect: &&Effect| match effect {
                     Effect::Write(batch) => batch.records.iter().any(|record| !is_of_joining(record, enters)),
                     Effect::Publish(..) => true,
-                    Effect::Send(_, bytes) => ["acks", "checkpoint", "snapshotpart"].contains(&kind_of(bytes)),
+                    Effect::Send(_, bytes) => {
+                        ["acks", "checkpoint", "snapshotpart"].contains(&kind_of(bytes))
+                    }
                     _ => false,
                 };
                 if honest.contains(&h.name) && !matches!(h.event, Event::Stopping) {
