@@ -33,8 +33,8 @@ pub const SNAPSHOT_PACKED_BYTES_MAX: usize = 24 * 1024 * 1024;
 /// Signatures under one checkpoint: two people's are needed, and a few more may come at once.
 pub const CHECKPOINT_SIGNATURES_MAX: usize = 16;
 
-/// Parts of one snapshot.
-pub const SNAPSHOT_PARTS_MAX: usize = SNAPSHOT_PACKED_BYTES_MAX / SNAPSHOT_PART_BYTES_MAX;
+/// Parts of one snapshot: full ones hold the largest.
+pub const SNAPSHOT_PARTS_MAX: usize = 96;
 
 /// Bytes of one roster statement; an epoch for 255 devices fits.
 pub const STATEMENT_BYTES_MAX: usize = 64 * 1024;

@@ -465,7 +465,7 @@ impl Replicator {
     }
 
     /// Reads the next part of the snapshot of a document, or else the envelopes after a place.
-    fn read_on(&mut self, id: EntityId, document: DocumentKey, after: u64) {
+    pub(crate) fn read_on(&mut self, id: EntityId, document: DocumentKey, after: u64) {
         let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) else {
             return;
         };
@@ -539,16 +539,6 @@ impl Replicator {
         for (command, what) in self.deferred.remove(&document).unwrap_or_default() {
             self.ask(command, what);
         }
-    }
-
-    /// The snapshot of a document is damaged: what it covers is asked for again like anything that
-    /// is not here, and nothing is written behind it meanwhile.
-    fn lose_snapshot(&mut self, id: EntityId, document: DocumentKey) {
-        self.drop_counted("unreadable snapshot");
-        if let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) {
-            replica.lose_base();
-        }
-        self.read_on(id, document, 0);
     }
 
     /// Puts values into a document as this device; the answer goes out when they are durable.

@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::{Event, GossipId};
 use fourword_protocol::ids::{DeviceKey, LogId, Topic};
-use fourword_protocol::limits::FOLD_AFTER_ENVELOPES;
 use fourword_protocol::record::{Page, Query};
 use fourword_protocol::time::{Duration, Now};
 use fourword_protocol::wire::Frame;
@@ -115,7 +114,7 @@ impl Cluster {
             rendezvous: Rendezvous::default(),
             gossip_loss: 0,
             compare_every: Some(Duration::from_secs(60)),
-            fold_after: FOLD_AFTER_ENVELOPES,
+            fold_after: fourword_protocol::limits::FOLD_AFTER_ENVELOPES,
             clocks_begin_anew: false,
             days_passed: 0,
             faults: Tally::default(),

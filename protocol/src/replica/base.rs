@@ -137,6 +137,7 @@ mod tests {
     use super::*;
     use crate::checkpoint::Reached;
     use crate::ids::{DocumentKey, EntityId, EnvelopeHash, Incarnation, LogHead, LogId};
+    use crate::limits::SNAPSHOT_PARTS_MAX;
 
     fn vouched(packed: usize) -> Vouched {
         let document = DocumentKey([2; 32]);
@@ -159,6 +160,11 @@ mod tests {
             assert!(parts.iter().all(|part| part.len() <= SNAPSHOT_PART_BYTES_MAX));
             assert_eq!(Vouched::read(&parts), Ok(vouched(packed)));
         }
+    }
+
+    #[test]
+    fn full_parts_hold_the_largest_snapshot() {
+        assert_eq!(SNAPSHOT_PARTS_MAX * SNAPSHOT_PART_BYTES_MAX, SNAPSHOT_PACKED_BYTES_MAX);
     }
 
     #[test]

@@ -210,9 +210,11 @@ fn waited_for(hasher: &mut blake3::Hasher, entity: &Entity, shared: &Shared) {
         }
         let open = replica.checkpoints.open.as_ref().map(|open| &open.signed);
         count(hasher, open.map_or(0, |signed| signed.signatures.len()));
-        for signed in open {
+        if let Some(signed) = open {
             hasher.update(&signed.name.0);
-            signed.signatures.keys().for_each(|device| drop(hasher.update(&device.0)));
+            for device in signed.signatures.keys() {
+                hasher.update(&device.0);
+            }
         }
     }
 }

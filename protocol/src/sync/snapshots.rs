@@ -94,6 +94,16 @@ impl Replicator {
         self.out.send(to, &Frame::SnapshotPart { entity, document, name, part, of, bytes });
     }
 
+    /// The snapshot of a document is damaged: what it covers is asked for again like anything that
+    /// is not here, and nothing is written behind it meanwhile.
+    pub(crate) fn lose_snapshot(&mut self, id: EntityId, document: DocumentKey) {
+        self.drop_counted("unreadable snapshot");
+        if let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) {
+            replica.lose_base();
+        }
+        self.read_on(id, document, 0);
+    }
+
     // -- taking -------------------------------------------------------------------------------
 
     /// A part of a peer's snapshot came.
