@@ -145,6 +145,9 @@ pub(crate) struct AcksKnown {
     pub(crate) passed: Option<(Digest, BTreeSet<DeviceKey>)>,
     /// The checkpoint that it showed last, other than what is known here already.
     pub(crate) shown: Option<Signed>,
+    /// Names what the last Checkpoint said that it was sent, and what the last one said that it sent.
+    pub(crate) told_checkpoint: Option<Digest>,
+    pub(crate) heard_checkpoint: Option<Digest>,
     /// How often it may show one.
     pub(crate) showings: Allowance,
     /// How often its snapshot is taken.
@@ -202,9 +205,14 @@ impl Shared {
     pub(crate) fn forget_told_acks(&mut self) {
         for known in self.acks.values_mut() {
             known.numbers.clear();
-            known.passed = None;
+            (known.passed, known.told_checkpoint) = (None, None);
             known.is_unsure = true;
         }
+    }
+
+    /// Forgets which checkpoints it told: it tells them anew.
+    pub(crate) fn forget_heard_checkpoints(&mut self) {
+        self.acks.values_mut().for_each(|known| known.heard_checkpoint = None);
     }
 
     /// Forgets what was asked for: it may have been lost on the way, and is asked for once more.

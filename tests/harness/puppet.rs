@@ -55,6 +55,11 @@ impl Cluster {
         self.days_passed += days;
     }
 
+    /// The wall clock of one node is so many days ahead of the others from now on.
+    pub fn turn_clock(&mut self, name: &str, days: i64) {
+        self.node_mut(name).clock.skew_ms += days * DAY_MS;
+    }
+
     /// The stored envelopes of one log.
     pub fn stored_log(&self, name: &str, log: LogId) -> Vec<Vec<u8>> {
         match self.node(name).disk.store.read(&Query::Log {

@@ -293,6 +293,29 @@ fn frames_that_are_lost_on_the_way_only_delay_the_folding() {
     assert_same(&mut c, &["ada", "ben", "eve", "dia"], group, document);
 }
 
+#[test]
+fn who_alone_waits_for_nobody_any_more_tells_its_checkpoint_once_and_then_falls_quiet() {
+    let mut c = cluster(81);
+    let names = ["ada", "ben", "eve", "dia"];
+    let group = c.group_of(&names);
+    write(&mut c, &names, group, 0..4);
+    c.settle();
+    let (_, document) = document(&c, "ada", &names);
+    c.isolate("dia");
+    write(&mut c, &THREE, group, 4..40);
+    c.run_for(120_000);
+    c.turn_clock("ada", 31);
+    c.run_for(120_000);
+    let idle = doings(&mut c, 600_000);
+    assert_eq!(idle, 0, "ben and eve await dia still, and were told what ada found");
+    assert!(reach(&folded(&c, "ada", document)) <= 4, "ada has no witness");
+    c.turn_clock("ben", 31);
+    c.run_for(120_000);
+    for name in ["ada", "ben"] {
+        assert!(reach(&folded(&c, name, document)) > 30, "{name} has folded");
+    }
+}
+
 /// A newcomer to a folded group whom nobody but ben, who is in the hands of a test, gives a snapshot.
 fn lured(seed: u64) -> (Cluster, FourWords, EntityId, DocumentKey) {
     let (mut c, group, document) = folded_group(seed);

@@ -25,6 +25,8 @@ use super::shared;
 const SHOWINGS_BURST: u64 = 64;
 const SHOWINGS_EVERY: Duration = Duration::from_secs(1);
 
+const SAID: &str = "fourword v1 quiet checkpoint";
+
 impl Replicator {
     /// Tells everybody the checkpoint that is known here, since it is new.
     pub(crate) fn tell_checkpoint_to_all(&mut self, id: EntityId, document: DocumentKey) {
@@ -50,6 +52,7 @@ impl Replicator {
         }
         let Some(signed) = replica.known_checkpoint() else { return };
         if known.notes(signed.name, &signed.signatures) {
+            known.told_checkpoint = Some(said(&signed.name, signed.signatures.keys()));
             self.out.send(to, &frame(id, document, &signed));
         }
     }
@@ -59,7 +62,9 @@ impl Replicator {
         let replica = self.entities.get(&id).and_then(|entity| entity.replicas.get(&document));
         let Some(signed) = replica.and_then(|replica| replica.base.as_ref()?.signed()) else { return };
         if let Some(shared) = shared(&mut self.sessions, to, id) {
-            shared.acks.entry(document).or_default().notes(signed.name, &signed.signatures);
+            let known = shared.acks.entry(document).or_default();
+            known.notes(signed.name, &signed.signatures);
+            known.told_checkpoint = Some(said(&signed.name, signed.signatures.keys()));
             self.out.send(to, &frame(id, document, &signed));
         }
     }
@@ -93,6 +98,7 @@ impl Replicator {
             return self.drop_counted("checkpoint of too many logs");
         }
         let mut signed = Signed::new(found);
+        known.heard_checkpoint = Some(said(&signed.name, signatures.iter().map(|(device, _)| device)));
         let Some(checked) = check(entity, replica, known, &signed, signatures) else {
             return self.blame(from, "checkpoint signature");
         };
@@ -162,14 +168,24 @@ impl AcksKnown {
     }
 }
 
+/// Names what a Checkpoint says, for both sides to compare.
+fn said<'a>(name: &Digest, devices: impl Iterator<Item = &'a DeviceKey>) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key(SAID);
+    hasher.update(&name.0);
+    for device in devices {
+        hasher.update(&device.0);
+    }
+    Digest(*hasher.finalize().as_bytes())
+}
+
 fn frame(entity: EntityId, document: DocumentKey, signed: &Signed) -> Frame {
     let signatures = signed.signatures.iter().map(|(device, signature)| (*device, signature.to_vec()));
     let signatures = signatures.collect();
     Frame::Checkpoint { entity, document, checkpoint: signed.checkpoint.encode(), signatures }
 }
 
-/// The signatures that devices of people made who are or were members; nothing if one is not what it says. What was checked
-/// once is not checked again.
+/// The signatures that devices of people made who are or were members; nothing if one is not what it
+/// says. What was checked once is not checked again.
 fn check(
     entity: &Entity,
     replica: &Replica,

@@ -86,6 +86,9 @@ impl Replicator {
         }
         if ours.acks != theirs.acks {
             self.forget_told_acks(from);
+            let session = self.sessions.get_mut(&from);
+            let shared = session.into_iter().flat_map(|session| session.shared.values_mut());
+            shared.for_each(Shared::forget_heard_checkpoints);
             self.tell_all_acks(from);
         }
     }
@@ -153,7 +156,7 @@ impl Replicator {
             stand(&mut state, entity, both_in);
             if both_in {
                 self.keep_of(&mut requests, entity);
-                waited_for(&mut acks, entity, shared);
+                waited_for(&mut acks, entity, shared, me < device);
             }
         }
         let digest = |hasher: blake3::Hasher| Digest(*hasher.finalize().as_bytes());
@@ -194,27 +197,25 @@ fn stand(hasher: &mut blake3::Hasher, entity: &Entity, both_in: bool) {
     }
 }
 
-/// Adds which acknowledgements and checkpoints are known of documents that wait for some at either of
-/// two.
-fn waited_for(hasher: &mut blake3::Hasher, entity: &Entity, shared: &Shared) {
+/// Adds which acknowledgements are known of documents that wait for some at either of two, and which
+/// checkpoint each of the two told the other last. What each found is its own, and may differ for as
+/// long as one awaits somebody whom the other does not.
+fn waited_for(hasher: &mut blake3::Hasher, entity: &Entity, shared: &Shared, am_first: bool) {
     hasher.update(&entity.id.0);
     let waits_there = |replica: &Replica| shared.acks.get(&replica.key).is_some_and(|known| known.waits);
     for replica in entity.documents().filter(|r| r.waits() || waits_there(r)) {
         let devices = entity.roster.reading().devices().map(|(device, _)| device);
-        let known: BTreeMap<DeviceKey, u64> =
+        let numbers: BTreeMap<DeviceKey, u64> =
             devices.filter_map(|device| Some((device, replica.stability.number_of(&device)?))).collect();
         hasher.update(&replica.key.0);
-        count(hasher, known.len());
-        for (device, number) in known {
+        count(hasher, numbers.len());
+        for (device, number) in numbers {
             hasher.update(&device.0).update(&number.to_be_bytes());
         }
-        let open = replica.checkpoints.open.as_ref().map(|open| &open.signed);
-        count(hasher, open.map_or(0, |signed| signed.signatures.len()));
-        if let Some(signed) = open {
-            hasher.update(&signed.name.0);
-            for device in signed.signatures.keys() {
-                hasher.update(&device.0);
-            }
+        let said = shared.acks.get(&replica.key).map(|known| (known.told_checkpoint, known.heard_checkpoint));
+        let (told, heard) = said.unwrap_or_default();
+        for said in if am_first { [told, heard] } else { [heard, told] } {
+            hasher.update(&said.unwrap_or(Digest([0; 32])).0);
         }
     }
 }
