@@ -39,12 +39,14 @@ pub enum Planted {
     FrontierGoesBack,
     /// Envelopes that wait, for a key or for others, are acknowledged as if they were taken in.
     AckWhatWaits,
+    /// A snapshot is taken although it does not show what its checkpoint names.
+    SnapshotWithoutDigest,
 }
 
 #[cfg(planted)]
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 13] = [
+    pub const ALL: [Planted; 14] = [
         Planted::AckBeforeDurable,
         Planted::SkipSignature,
         Planted::AcceptBeyondRemoval,
@@ -58,6 +60,7 @@ impl Planted {
         Planted::PruneBeforeStable,
         Planted::FrontierGoesBack,
         Planted::AckWhatWaits,
+        Planted::SnapshotWithoutDigest,
     ];
 }
 

@@ -15,7 +15,7 @@ use fourword_protocol::planted::{self, Planted};
 use fourword_tests::simulation::{Failure, Profile, Rule, run};
 
 /// Each bug, and the rule whose checker must catch it.
-const CAUGHT_BY: [(Planted, Rule); 13] = [
+const CAUGHT_BY: [(Planted, Rule); 14] = [
     (Planted::AckBeforeDurable, Rule::SavedIsDurable),
     (Planted::SkipSignature, Rule::AuthorIsTrue),
     (Planted::AcceptBeyondRemoval, Rule::RemovedWritesNothing),
@@ -29,6 +29,7 @@ const CAUGHT_BY: [(Planted, Rule); 13] = [
     (Planted::PruneBeforeStable, Rule::PrunedIsStable),
     (Planted::FrontierGoesBack, Rule::FrontierStays),
     (Planted::AckWhatWaits, Rule::AckIsTrue),
+    (Planted::SnapshotWithoutDigest, Rule::AuthorIsTrue),
 ];
 
 /// Schedules in which a bug must be caught.
@@ -121,14 +122,14 @@ fn count() -> ExitCode {
     let most = most.max(CLEAN_MIN);
     let clean = ask("none", most);
     let mut failed = false;
-    println!("{:<20} {:<20} {:>9}  violated", "bug", "caught by", "schedules");
+    println!("{:<21} {:<20} {:>9}  violated", "bug", "caught by", "schedules");
     for ((bug, rule), found) in CAUGHT_BY.iter().zip(&found) {
         failed |= !found.as_ref().is_some_and(|found| found.caught);
-        println!("{:<20} {:<20} {}", format!("{bug:?}"), format!("{rule:?}"), Row(found.as_ref()));
+        println!("{:<21} {:<20} {}", format!("{bug:?}"), format!("{rule:?}"), Row(found.as_ref()));
     }
     let passed = clean.as_ref().is_some_and(|clean| !clean.caught);
     let verdict = clean.map_or("it ended without a word".to_owned(), |clean| clean.what);
-    println!("{:<20} {:<20} {most:>9}  {verdict}", "none", if passed { "nobody" } else { "FAILED" });
+    println!("{:<21} {:<20} {most:>9}  {verdict}", "none", if passed { "nobody" } else { "FAILED" });
     println!("in {} s", started.elapsed().as_secs());
     if failed || !passed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

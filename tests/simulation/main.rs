@@ -16,7 +16,7 @@ use fourword_tests::simulation::Profile;
 use runner::{Totals, kept_seeds, run, setting, work};
 
 /// Faults and attacks that a run of all faults must have had, each many times.
-const FAULTS: [&str; 34] = [
+const FAULTS: [&str; 35] = [
     "frame lost",
     "frame doubled",
     "frame overtaken",
@@ -48,6 +48,7 @@ const FAULTS: [&str; 34] = [
     "hostile: malformed update",
     "hostile: backdated envelope",
     "hostile: lying state or vector",
+    "hostile: snapshot of other content",
     "hostile: two branches of one log",
     "hostile: removal of a senior",
     "hostile: removed and sends on",

@@ -14,6 +14,7 @@ use crate::bytes::{Malformed, Reader, Writer};
 use crate::checkpoint::{Checkpoint, Reached};
 use crate::ids::{DeviceKey, DocumentKey, EnvelopeHash, Incarnation, LogHead, LogId, StatementId};
 use crate::limits::{FRAME_LOGS_MAX, ROSTER_HEADS_MAX, SNAPSHOT_BYTES_MAX};
+use crate::planted::{self, Planted};
 use crate::schema::{self, Concern};
 use crate::update::Shape;
 use crate::update::document::{Change, Changes, Document, DocumentError};
@@ -124,8 +125,9 @@ impl Live {
             live.begin_log_at(client_of(&log), (log, head), standing, known);
         }
         live.note_all(concern);
+        let shows = live.content_digest() == checkpoint.content;
         let is_named = live.reached(&live.branches.heads(), client_of) == checkpoint.logs
-            && live.content_digest() == checkpoint.content;
+            && (shows || planted::is(Planted::SnapshotWithoutDigest));
         if is_named { Ok(live) } else { Err(Unfit::Other) }
     }
 

@@ -7,8 +7,10 @@
 
 use std::collections::BTreeSet;
 
+use fourword_protocol::checkpoint::{self, Checkpoint};
 use fourword_protocol::command::{Command, MemberCommand, SyncState};
 use fourword_protocol::ids::{DeviceKey, Digest, EnvelopeHash, Incarnation, LogHead, LogId, StatementId};
+use fourword_protocol::limits::{SNAPSHOT_BYTES_MAX, SNAPSHOT_PART_BYTES_MAX};
 use fourword_protocol::roster::{Body, Role, Roster, Statement};
 use fourword_protocol::schema::Concern;
 use fourword_protocol::wire::{DocumentState, Frame, State, Vector};
@@ -235,6 +237,33 @@ impl Schedule {
         self.give_all(helper, "hostile: lying state or vector", &Frame::State { number, state }.encode());
         let garbage: Vec<u8> = (0..40).map(|_| self.renegades.random.next_u32().to_le_bytes()[0]).collect();
         self.give_all(helper, "hostile: garbage frame", &garbage);
+        self.misrepresent(turned);
+    }
+
+    /// The snapshot of an honest node and what two people signed of it, with another text inside.
+    fn misrepresent(&mut self, turned: &Turned) {
+        let helper = &turned.helper;
+        let (entity, document) = (helper.entity, helper.document(&Concern::Chat));
+        let reached = self.reached(&helper.name);
+        let Some((of, snapshot)) = reached.iter().find_map(|of| {
+            let snapshot = self.c.stored_snapshot(of, document).concat();
+            (!snapshot.is_empty()).then_some((of, snapshot))
+        }) else {
+            return;
+        };
+        let Some((checkpoint, parts)) = with_another_text(&snapshot, self.world.texts.keys()) else { return };
+        let name = checkpoint.name();
+        let who = [&self.c.secret(of), &helper.device];
+        let signatures = who.map(|who| (who.key(), checkpoint::sign(&name, who).to_vec())).to_vec();
+        let bytes = checkpoint.encode();
+        let kind = "hostile: snapshot of other content";
+        let said = Frame::Checkpoint { entity, document, checkpoint: bytes, signatures }.encode();
+        self.give_all(helper, kind, &said);
+        let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        for (part, bytes) in (0..).zip(parts) {
+            let piece = Frame::SnapshotPart { entity, document, name, part, of: count, bytes }.encode();
+            self.give_all(helper, kind, &piece);
+        }
     }
 
     /// A statement that puts out the founder, by somebody junior.
@@ -343,4 +372,21 @@ impl Schedule {
         let intent = Intent::Remove { group: 0, whom: turned.whom };
         self.begin(&name, Command::Member(words, MemberCommand::Remove { who }), intent);
     }
+}
+
+/// The parts of a snapshot in which one of these texts is a little another; none if none is there.
+fn with_another_text<'a>(
+    snapshot: &[u8],
+    mut texts: impl Iterator<Item = &'a String>,
+) -> Option<(Checkpoint, Vec<Vec<u8>>)> {
+    let (length, rest) = snapshot.split_first_chunk()?;
+    let length = u32::from_be_bytes(*length);
+    let (checkpoint, packed) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+    let mut plain = zstd::bulk::decompress(packed, SNAPSHOT_BYTES_MAX).ok()?;
+    let at = texts.find_map(|text| plain.windows(text.len()).position(|place| place == text.as_bytes()))?;
+    *plain.get_mut(at)? = b'x';
+    let packed = zstd::bulk::compress(&plain, 1).ok()?;
+    let whole = [&length.to_be_bytes()[..], checkpoint, &packed].concat();
+    let parts = whole.chunks(SNAPSHOT_PART_BYTES_MAX).map(<[u8]>::to_vec).collect();
+    Some((Checkpoint::read(checkpoint).ok()?, parts))
 }
