@@ -35,7 +35,8 @@ impl Gate {
         for end in ["--dport", "--sport"] {
             let rule = [act, "INPUT", "-p", "tcp", end, &self.port];
             let reset = ["-j", "REJECT", "--reject-with", "tcp-reset"];
-            let done = Command::new("iptables").args(rule).args(reset).output().context("running iptables")?;
+            let done =
+                Command::new("iptables").args(rule).args(reset).output().context("running iptables")?;
             if !done.status.success() {
                 bail!("iptables: {}", String::from_utf8_lossy(&done.stderr));
             }

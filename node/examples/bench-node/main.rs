@@ -96,7 +96,7 @@ async fn carry_out(cell: &OnceCell<Member>, op: Op) -> anyhow::Result<Value> {
         }
         Op::Expect { n } => Ok(json!({ "t": member.seen.expect(n).await? })),
         Op::Has { w, i } => Ok(member.has(w, i).await),
-        Op::Offline => member.go_offline().await,
+        Op::Offline => member.go_offline(),
         Op::Online => member.go_online().await,
         Op::Idle { docs, tickets: None } => member.found_idle(docs / 2).await,
         Op::Idle { tickets: Some(links), .. } => member.join_idle(&links).await,

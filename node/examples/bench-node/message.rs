@@ -23,19 +23,3 @@ pub(crate) fn text(writer: char, number: u64) -> String {
 pub(crate) fn id_of(text: &str) -> Option<&str> {
     text.strip_prefix("{\"id\":\"")?.split_once('"').map(|(id, _)| id)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_is_json_of_its_fields_and_gives_its_id_back() {
-        let text = text('B', 42);
-        let fields: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(fields["author_id"], "b1b2c3d4e5f60718");
-        assert_eq!(fields["content"], "message 000042 lorem ips");
-        assert_eq!(fields["created_at"], 1_700_000_000_042_u64);
-        assert_eq!(id_of(&text), Some("B-000042"));
-        assert_eq!(id_of("hello"), None);
-    }
-}
