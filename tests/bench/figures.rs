@@ -116,3 +116,32 @@ pub(crate) fn parted(number: u64) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_has_the_middle_the_least_and_the_most_of_each_figure() {
+        let repetition = |told, wire| vec![figure("told, median", "ms", told), figure("wire", "bytes", wire)];
+        let summaries =
+            summarize("W1: all", &[repetition(3.0, 9.0), repetition(1.0, 7.0), repetition(2.0, 8.0)]);
+        let all: Vec<_> = summaries.iter().map(|s| (s.name, s.median, s.least, s.most, s.target)).collect();
+        assert_eq!(all, [("told, median", 2.0, 1.0, 3.0, Some("0.45")), ("wire", 8.0, 7.0, 9.0, None)]);
+    }
+
+    #[test]
+    fn percentiles_of_a_hundred_are_its_values() {
+        let values: Vec<f64> = (0..100).rev().map(f64::from).collect();
+        assert_eq!([0, 50, 99, 100].map(|percent| percentile(&values, percent)), [0.0, 50.0, 99.0, 99.0]);
+        assert_eq!(percentile(&[], 50), 0.0);
+    }
+
+    #[test]
+    fn thousands_are_parted() {
+        assert_eq!(
+            [7, 999, 1000, 100_000, 1_234_567].map(parted),
+            ["7", "999", "1,000", "100,000", "1,234,567"]
+        );
+    }
+}

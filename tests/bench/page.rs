@@ -117,3 +117,24 @@ fn said(program: &str, arguments: &[&str]) -> String {
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_of_the_documents_takes_new_tables_and_keeps_its_words() {
+        let page = std::fs::read_to_string(root().join("docs/PERFORMANCE.md")).unwrap_or_default();
+        let once = replaced(&page, "| one |").unwrap_or_default();
+        let twice = replaced(&once, "| two |").unwrap_or_default();
+        assert!(once.contains("| one |") && twice.contains("| two |") && !twice.contains("| one |"));
+        let words = page.split(MARKS.0).next().unwrap_or_default();
+        assert!(words.contains("# Performance") && twice.starts_with(words));
+        assert_eq!(replaced("no marks", ""), None);
+    }
+
+    #[test]
+    fn numbers_have_three_digits_that_count() {
+        assert_eq!([0.0, 0.1234, 1.234, 12.34, 123.4].map(number), ["0.00", "0.123", "1.23", "12.3", "123"]);
+    }
+}

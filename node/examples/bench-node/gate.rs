@@ -34,7 +34,8 @@ impl Gate {
     fn rules(&self, act: &str) -> anyhow::Result<()> {
         for end in ["--dport", "--sport"] {
             let rule = [act, "INPUT", "-p", "tcp", end, &self.port];
-            let reset = ["-j", "REJECT", "--reject-with", "tcp-reset"];
+            // The resets themselves must come through.
+            let reset = ["!", "--tcp-flags", "RST", "RST", "-j", "REJECT", "--reject-with", "tcp-reset"];
             let done =
                 Command::new("iptables").args(rule).args(reset).output().context("running iptables")?;
             if !done.status.success() {
