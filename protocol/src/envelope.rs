@@ -29,7 +29,7 @@ const PLAIN: u8 = 1;
 const PACKED: u8 = 2;
 /// How hard content is packed: less hard where it would be by more than `PACK_RATIO_MAX`, as edits
 /// that are alike are.
-const ZSTD_LEVELS: [i32; 3] = [3, -1, -5];
+const ZSTD_LEVELS: [i32; 6] = [3, -1, -4, -8, -16, -32];
 
 /// What everybody may read of an envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
