@@ -12,7 +12,7 @@ pub const ENVELOPE_BYTES_MAX: usize = 256 * 1024;
 pub const CONTENT_BYTES_MAX: usize = 1024 * 1024;
 
 /// How many times longer than packed the content of an envelope may be: a frame of packed blanks
-/// must not become gigabytes of document. What packs better travels as it is.
+/// must not become gigabytes of document. What packs better is packed less hard, or travels as it is.
 pub const PACK_RATIO_MAX: usize = 8;
 
 /// Edits merged into one envelope: bounds what one rejected envelope takes with it.
