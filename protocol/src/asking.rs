@@ -70,6 +70,9 @@ impl Replicator {
                 self.stop_linking(asker);
                 self.say(id, Reply::Ok)
             }
+            Command::Chats => self.chats(id),
+            Command::Chat(words, ChatCommand::Copy(known)) => self.copy(id, words, known),
+            Command::Chat(words, ChatCommand::MarkRead(marker)) => self.mark_read(id, words, marker),
             Command::Chat(words, command) => self.chat(id, words, command),
             Command::SyncStatus(words) => self.sync_status(id, words),
             Command::Peers => self.say(id, Reply::Peers(self.peer_views())),
@@ -350,7 +353,9 @@ fn chat_put(
         ChatCommand::Edit(message, text) => chat.edit(actor, message, &text, now)?,
         ChatCommand::Delete(message) => Some(chat.delete(actor, message, now)?),
         ChatCommand::React { message, emoji, on } => chat.react(actor, message, &emoji, on)?,
-        ChatCommand::Read { .. } | ChatCommand::Find(_) => None,
+        ChatCommand::Read { .. } | ChatCommand::Find(_) | ChatCommand::Copy(_) | ChatCommand::MarkRead(_) => {
+            None
+        }
     };
     Ok((put, Reply::Ok))
 }
@@ -387,7 +392,9 @@ fn writes(command: &Command) -> bool {
         | Command::Configure(..) => true,
         Command::Member(_, command) => !matches!(command, MemberCommand::Requests | MemberCommand::Invites),
         Command::Device(command) => !matches!(command, DeviceCommand::List),
-        Command::Chat(_, command) => !matches!(command, ChatCommand::Read { .. } | ChatCommand::Find(_)),
+        Command::Chat(_, command) => {
+            !matches!(command, ChatCommand::Read { .. } | ChatCommand::Find(_) | ChatCommand::Copy(_))
+        }
         _ => false,
     }
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::branches::Branches;
+use super::feed::Feed;
 use super::mine::Mine;
 use crate::command::FaultKind;
 use crate::envelope::Envelope;
@@ -34,6 +35,8 @@ pub(crate) struct Live {
     digest: OnceCell<Digest>,
     /// The order of its messages, if it is a chat.
     pub(crate) chat: ChatIndex,
+    /// What changed in it lately, if it is a chat.
+    pub(crate) feed: Feed,
     /// Which envelopes count, and which others are held.
     pub(crate) branches: Branches,
     /// What this device wrote in vain.
@@ -129,6 +132,7 @@ impl Live {
             document: Document::new(&key.to_string(), schema::roots(concern), Shape::Maps),
             digest: OnceCell::new(),
             chat: ChatIndex::default(),
+            feed: Feed::default(),
             branches: Branches::default(),
             mine: Mine::default(),
             clients: BTreeMap::new(),
@@ -235,6 +239,7 @@ impl Live {
             self.chat.note(change.root, &change.key, value);
             touched.extend(chat::touched(change.root, &change.key));
         }
+        self.feed.note(touched.iter().copied());
         touched.into_iter().collect()
     }
 }
