@@ -308,6 +308,5 @@ async fn a_socket_left_by_a_crash_does_not_stand_in_the_way() {
     assert!(node.paths.socket().exists());
     drop(closed);
     let address = ([127, 0, 0, 1], 0).into();
-    let api = fourword::api::Api::new(node.script.clone());
-    fourword::api::server::Server::start(api, &node.paths, address).await.unwrap();
+    fourword::api::server::Server::start(node.api.clone(), &node.paths, address).await.unwrap();
 }
