@@ -12,14 +12,14 @@
 use std::fs;
 use std::path::Path;
 
-use fourword_protocol::command::{Changes, ChatCopy, MessageView, PersonView};
+use fourword_protocol::command::{Changes, ChatCopy, Copied, MessageView, PersonView};
 use fourword_protocol::ids::{Digest, EntityId, PersonId};
 use fourword_protocol::schema::chat::{Attachment, Lookup, Message, MessageId};
 use fourword_protocol::schema::home::ReadMarker;
 use fourword_protocol::schema::key;
 use fourword_protocol::time::WallTime;
 use fourword_storage::DiskStore;
-use fourword_storage::read_model::{Missing, Piece, ReadModel, Search, UNREAD_MAX};
+use fourword_storage::read_model::{Known, Missing, Piece, ReadModel, Search, UNREAD_MAX};
 
 const CHAT: EntityId = EntityId([7; 32]);
 const OTHER: EntityId = EntityId([8; 32]);
@@ -80,7 +80,7 @@ fn found(model: &ReadModel, text: &str, chats: &[EntityId]) -> Vec<String> {
 fn pages_of_any_depth_go_back_in_the_order_of_the_chat_whatever_arrives_meanwhile() {
     let mut model = ReadModel::in_memory().unwrap();
     let messages: Vec<MessageView> = (0..95).map(|n| message(1, n, &format!("m{n}"))).collect();
-    model.take(CHAT, &whole(messages.clone(), true, Some(1)), true).unwrap();
+    model.take(CHAT, Known::default(), &whole(messages.clone(), true, Some(1))).unwrap();
     let mut read: Vec<MessageView> = Vec::new();
     let mut before = None;
     loop {
@@ -88,7 +88,11 @@ fn pages_of_any_depth_go_back_in_the_order_of_the_chat_whatever_arrives_meanwhil
         before = page.messages.first().map(|view| view.message.id);
         read.splice(0..0, page.messages);
         model
-            .take(CHAT, &some(vec![message(2, 1000 + read.len() as u64, "late")], Vec::new(), 2), false)
+            .take(
+                CHAT,
+                Known::default(),
+                &some(vec![message(2, 1000 + read.len() as u64, "late")], Vec::new(), 2),
+            )
             .unwrap();
         if !page.has_older {
             break;
@@ -107,11 +111,11 @@ fn all_that_a_message_has_comes_back_and_names_are_those_of_now() {
     view.message.edited = true;
     view.message.attachments = vec![Attachment { blob: [3; 32], size_bytes: 9, name: "a.txt".into() }];
     view.reactions = vec![("👍".into(), vec![person(1), person(2)]), ("no".into(), vec![person(2)])];
-    model.take(CHAT, &some(vec![view.clone()], Vec::new(), 1), false).unwrap();
+    model.take(CHAT, Known::default(), &some(vec![view.clone()], Vec::new(), 1)).unwrap();
     assert_eq!(model.page(CHAT, None, 5).unwrap().unwrap().messages, [view.clone()]);
     let renamed = PersonView { name: "Ada".into(), ..person(1) };
     let people = Some((Digest([2; 32]), vec![renamed, person(2)]));
-    model.take(CHAT, &ChatCopy { people, ..some(Vec::new(), Vec::new(), 1) }, false).unwrap();
+    model.take(CHAT, Known::default(), &ChatCopy { people, ..some(Vec::new(), Vec::new(), 1) }).unwrap();
     let page = model.page(CHAT, None, 5).unwrap().unwrap();
     assert_eq!(page.messages[0].author.name, "Ada");
     assert_eq!(page.messages[0].reactions[0].1[0].name, "Ada");
@@ -121,14 +125,16 @@ fn all_that_a_message_has_comes_back_and_names_are_those_of_now() {
 fn what_changes_or_goes_is_found_no_more() {
     let mut model = ReadModel::in_memory().unwrap();
     let first = vec![message(1, 1, "the harvest begins"), message(1, 2, "harvest of apples")];
-    model.take(CHAT, &some(first, Vec::new(), 1), false).unwrap();
+    model.take(CHAT, Known::default(), &some(first, Vec::new(), 1)).unwrap();
     assert_eq!(found(&model, "harvest", &[CHAT]), ["harvest of apples", "the harvest begins"]);
     let mut deleted = message(1, 1, "");
     deleted.message.deleted = true;
-    model.take(CHAT, &some(vec![deleted, message(1, 2, "crop of apples")], Vec::new(), 2), false).unwrap();
+    model
+        .take(CHAT, Known::default(), &some(vec![deleted, message(1, 2, "crop of apples")], Vec::new(), 2))
+        .unwrap();
     assert_eq!(found(&model, "harvest", &[CHAT]), Vec::<String>::new());
     assert_eq!(found(&model, "crop", &[CHAT]), ["crop of apples"]);
-    model.take(CHAT, &some(Vec::new(), vec![id(1, 2)], 3), false).unwrap();
+    model.take(CHAT, Known::default(), &some(Vec::new(), vec![id(1, 2)], 3)).unwrap();
     assert_eq!(found(&model, "crop", &[CHAT]), Vec::<String>::new());
     assert_eq!(texts(&model.page(CHAT, None, 5).unwrap().unwrap().messages), [""]);
 }
@@ -138,8 +144,10 @@ fn a_search_minds_neither_case_nor_accents_and_no_text_is_a_mistake() {
     let mut model = ReadModel::in_memory().unwrap();
     let messages = ["Ünïcode Café", "say \"good night\" now", "night good", "NEAR and far", "c++ (a*b)"];
     let messages = messages.iter().zip(0..).map(|(text, n)| message(1, n, text)).collect();
-    model.take(CHAT, &some(messages, Vec::new(), 1), false).unwrap();
-    model.take(OTHER, &some(vec![message(2, 50, "a café elsewhere")], Vec::new(), 1), false).unwrap();
+    model.take(CHAT, Known::default(), &some(messages, Vec::new(), 1)).unwrap();
+    model
+        .take(OTHER, Known::default(), &some(vec![message(2, 50, "a café elsewhere")], Vec::new(), 1))
+        .unwrap();
     assert_eq!(found(&model, "CAFE", &[CHAT, OTHER]), ["a café elsewhere", "Ünïcode Café"]);
     assert_eq!(found(&model, "cafe", &[CHAT]), ["Ünïcode Café"]);
     assert_eq!(found(&model, "unic", &[CHAT]), ["Ünïcode Café"], "the last word may be a beginning");
@@ -164,7 +172,7 @@ fn hits_are_given_latest_first_page_by_page_with_what_was_found_marked() {
             view
         })
         .collect();
-    model.take(CHAT, &some(messages, Vec::new(), 1), false).unwrap();
+    model.take(CHAT, Known::default(), &some(messages, Vec::new(), 1)).unwrap();
     let search = Search::new("needle").unwrap();
     let (mut times, mut before, mut names) = (Vec::new(), None, std::collections::BTreeSet::new());
     loop {
@@ -189,7 +197,7 @@ fn a_thread_is_a_message_and_all_that_reply_to_it_however_deep() {
     };
     let messages =
         vec![message(1, 1, "root"), reply(2, id(1, 1)), message(1, 3, "aside"), reply(4, id(2, 2))];
-    model.take(CHAT, &some(messages, Vec::new(), 1), false).unwrap();
+    model.take(CHAT, Known::default(), &some(messages, Vec::new(), 1)).unwrap();
     let thread = model.thread(CHAT, id(1, 1), None, 10).unwrap().unwrap();
     assert_eq!(texts(&thread.messages), ["root", "m2", "m4"]);
     let last = model.thread(CHAT, id(1, 1), None, 1).unwrap().unwrap();
@@ -205,7 +213,7 @@ fn unread_is_what_others_wrote_after_the_marker_and_no_time_from_far_ahead() {
     let mut messages: Vec<MessageView> = (0..20).map(|n| message(1 + (n % 2) as u8, n, "m")).collect();
     messages[5].message.deleted = true;
     messages[19].message.time = WallTime(5_000_000);
-    model.take(CHAT, &some(messages, Vec::new(), 1), false).unwrap();
+    model.take(CHAT, Known::default(), &some(messages, Vec::new(), 1)).unwrap();
     model.name(CHAT, "Tea").unwrap();
     let me = key::owner(&person(1).person);
     let latest = WallTime(2_000_000);
@@ -216,14 +224,16 @@ fn unread_is_what_others_wrote_after_the_marker_and_no_time_from_far_ahead() {
     assert_eq!(read, Some(ReadMarker { time: WallTime(1_000_009), message: id(2, 9) }));
     assert_eq!(model.unread(CHAT, me, read, latest).unwrap().count, 4);
     let many = (0..u64::from(UNREAD_MAX) + 100).map(|n| message(2, 100 + n, "m")).collect();
-    model.take(CHAT, &some(many, Vec::new(), 2), false).unwrap();
+    model.take(CHAT, Known::default(), &some(many, Vec::new(), 2)).unwrap();
     assert_eq!(model.unread(CHAT, me, read, latest).unwrap().count, UNREAD_MAX);
 }
 
 #[test]
 fn a_message_is_found_by_the_beginning_of_its_name() {
     let mut model = ReadModel::in_memory().unwrap();
-    model.take(CHAT, &some(vec![message(1, 1, "a"), message(2, 2, "b")], Vec::new(), 1), false).unwrap();
+    model
+        .take(CHAT, Known::default(), &some(vec![message(1, 1, "a"), message(2, 2, "b")], Vec::new(), 1))
+        .unwrap();
     let short = id(1, u64::MAX).short();
     assert_eq!(model.find(CHAT, &short).unwrap(), Lookup::Missing);
     assert_eq!(model.find(CHAT, &id(1, 1).to_string()).unwrap(), Lookup::Found(id(1, 1)));
@@ -239,18 +249,18 @@ fn a_whole_copy_sweeps_out_what_is_no_more_and_counts_at_its_end_only() {
     let home = tempfile::tempdir().unwrap();
     let (mut model, _) = open(home.path());
     let old: Vec<MessageView> = (0..10).map(|n| message(1, n, &format!("old {n}"))).collect();
-    model.take(CHAT, &whole(old, true, Some(1)), true).unwrap();
+    model.take(CHAT, Known::default(), &whole(old, true, Some(1))).unwrap();
     assert_eq!(model.copied(CHAT).unwrap().digest, Some(Digest([1; 32])));
     let new: Vec<MessageView> = (5..15).map(|n| message(1, n, &format!("new {n}"))).collect();
-    model.take(CHAT, &whole(new[..4].to_vec(), false, None), true).unwrap();
+    model.take(CHAT, Known::default(), &whole(new[..4].to_vec(), false, None)).unwrap();
     assert_eq!(model.copied(CHAT).unwrap().digest, None);
     // As after a crash in between.
     drop(model);
     let (mut model, dropped) = open(home.path());
     assert_eq!(dropped, None);
     assert_eq!(model.copied(CHAT).unwrap().digest, None);
-    model.take(CHAT, &whole(new[..4].to_vec(), false, None), true).unwrap();
-    model.take(CHAT, &whole(new[4..].to_vec(), true, Some(2)), false).unwrap();
+    let known = model.take(CHAT, Known::default(), &whole(new[..4].to_vec(), false, None)).unwrap();
+    model.take(CHAT, known, &whole(new[4..].to_vec(), true, Some(2))).unwrap();
     assert_eq!(model.page(CHAT, None, 50).unwrap().unwrap().messages, new);
     assert_eq!(found(&model, "old", &[CHAT]), Vec::<String>::new());
     model.keep_only(&[OTHER]).unwrap();
@@ -259,12 +269,26 @@ fn a_whole_copy_sweeps_out_what_is_no_more_and_counts_at_its_end_only() {
 }
 
 #[test]
+fn what_was_asked_for_before_the_copy_was_emptied_is_not_taken() {
+    let mut model = ReadModel::in_memory().unwrap();
+    let known = model.take(CHAT, Known::default(), &some(vec![message(1, 1, "a")], Vec::new(), 1)).unwrap();
+    assert!(known.has_all() && !known.is_unsettled());
+    model.clear().unwrap();
+    let mut known = model.take(CHAT, known, &some(vec![message(1, 2, "b")], Vec::new(), 2)).unwrap();
+    assert!(!known.has_all(), "it lacks all that came before");
+    assert_eq!(model.held().unwrap().messages, 0);
+    assert_eq!(model.lacking(CHAT, &mut known).unwrap(), Copied::default());
+}
+
+#[test]
 fn the_file_shows_nothing_and_what_does_not_open_is_dropped() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("reading/model");
     let fill = |model: &mut ReadModel| {
         let messages = (0..500).map(|n| message(1, n, "a very particular sentence")).collect();
-        model.take(CHAT, &whole(messages, true, Some(1)), true).unwrap();
+        let mut known = Known::default();
+        model.lacking(CHAT, &mut known).unwrap();
+        model.take(CHAT, known, &whole(messages, true, Some(1))).unwrap();
     };
     let (mut model, _) = open(home.path());
     fill(&mut model);

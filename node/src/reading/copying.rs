@@ -7,14 +7,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fourword_protocol::command::{
-    Changes, ChatCommand, ChatCopy, ChatView, Command, Copied, Notice, Place, Reply, Revision,
-};
+use fourword_protocol::command::{ChatCommand, ChatView, Command, Notice, Reply};
 use fourword_protocol::ids::EntityId;
 use fourword_protocol::words::FourWords;
+use fourword_storage::read_model::Known;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{Known, Reading, Trouble};
+use super::{Reading, Trouble};
 use crate::api::error::{Code, Problem};
 
 /// How long changes gather before the copy follows in the background.
@@ -22,15 +21,6 @@ const GATHER: Duration = Duration::from_millis(250);
 
 /// After which time the copy asks again for what was not settled, or what failed.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// A whole copy under way.
-#[derive(Clone, Copy)]
-struct Whole {
-    reading: u64,
-    /// What the chat was at when it began: what changed since is asked for afterwards.
-    since: Option<Revision>,
-    reached: Place,
-}
 
 impl Reading {
     /// Keeps the copy up to date until the node ends.
@@ -95,7 +85,7 @@ impl Reading {
         let is_unsettled = |id: &EntityId| {
             let known = chats.known.get(id);
             // Whoever holds it brings it up to date and will see for itself.
-            known.is_some_and(|known| known.try_lock().is_ok_and(|known| known.is_unsettled))
+            known.is_some_and(|known| known.try_lock().is_ok_and(|known| known.is_unsettled()))
         };
         chats.ids.iter().filter(|(_, id)| is_unsettled(id)).map(|(words, _)| *words).collect()
     }
@@ -120,78 +110,33 @@ impl Reading {
     }
 
     async fn is_current(&self, chat: &ChatView) -> Result<bool, Trouble> {
-        let known = self.known(chat.id);
-        let revision = known.lock().await.revision;
-        if chat.revision.is_some() && chat.revision == revision {
-            return Ok(true);
-        }
-        let (id, digest) = (chat.id, chat.digest);
-        let copied = self.shelf.ask(move |model| model.copied(id)).await?;
-        Ok(copied.digest.is_some() && copied.digest == digest)
+        let known = *self.known(chat.id).lock().await;
+        let chat = chat.clone();
+        self.shelf.ask(move |model| model.has(&chat, &known)).await
     }
 
     /// Brings the copy of one chat up to date.
     pub(super) async fn bring_up(&self, words: FourWords, id: EntityId) -> Result<(), Trouble> {
         let known = self.known(id);
         let mut known = known.lock().await;
-        let mut whole: Option<Whole> = None;
         loop {
-            let (copied, copy) = self.lacking(words, id, &known, whole).await?;
-            let (begins, goes_on) = match &copy.changes {
-                Changes::Some { more, .. } => (false, *more),
-                Changes::Whole { reading, .. } => (whole.is_none_or(|whole| whole.reading != *reading), true),
+            let mut before = *known;
+            let asked = self.shelf.ask(move |model| Ok((model.lacking(id, &mut before)?, before)));
+            let (copied, before) = asked.await?;
+            let Reply::Copy(copy) = self.ask(Command::Chat(words, ChatCommand::Copy(copied))).await? else {
+                return Err(Problem::mismatch().into());
             };
-            let (next, is_unsettled) = match &copy.changes {
-                Changes::Some { .. } => (copy.revision, !goes_on && copy.digest.is_none()),
-                Changes::Whole { reading, next, .. } => {
-                    let since = if begins { copy.revision } else { whole.and_then(|whole| whole.since) };
-                    whole = next.map(|reached| Whole { reading: *reading, since, reached });
-                    (since.filter(|_| next.is_none()), true)
-                }
-            };
-            if !is_nothing(&copied, &copy) {
-                // Whoever gives up waiting here leaves what is known as it was, and it is asked again.
-                self.shelf.ask(move |model| model.take(id, &copy, begins)).await?;
-            }
-            *known = Known { revision: next, is_unsettled };
-            if !goes_on {
+            // Whoever gives up waiting here leaves what is known as it was, and it is asked again.
+            *known = self.shelf.ask(move |model| model.take(id, before, &copy)).await?;
+            if known.has_all() {
                 return Ok(());
             }
-        }
-    }
-
-    /// Asks what the copy lacks; gives what it said that it knows, too.
-    async fn lacking(
-        &self,
-        words: FourWords,
-        id: EntityId,
-        known: &Known,
-        whole: Option<Whole>,
-    ) -> Result<(Copied, ChatCopy), Trouble> {
-        let kept = self.shelf.ask(move |model| model.copied(id)).await?;
-        let copied = match whole {
-            None => Copied { revision: known.revision, ..kept },
-            Some(whole) => {
-                let at = Some((whole.reading, Some(whole.reached)));
-                Copied { digest: None, revision: None, whole: at, ..kept }
-            }
-        };
-        match self.ask(Command::Chat(words, ChatCommand::Copy(copied))).await? {
-            Reply::Copy(copy) => Ok((copied, copy)),
-            _ => Err(Problem::mismatch().into()),
         }
     }
 
     fn known(&self, id: EntityId) -> Arc<tokio::sync::Mutex<Known>> {
         self.chats().known.entry(id).or_default().clone()
     }
-}
-
-/// Whether a copy lacked nothing.
-fn is_nothing(copied: &Copied, copy: &ChatCopy) -> bool {
-    let is_empty =
-        matches!(&copy.changes, Changes::Some { changed, gone, .. } if changed.is_empty() && gone.is_empty());
-    is_empty && copy.people.is_none() && copy.digest == copied.digest
 }
 
 /// What the background is to bring up to date.

@@ -13,14 +13,14 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fourword_protocol::command::{ChatCommand, ChatView, Command, Outcome, Reply, Revision};
+use fourword_protocol::command::{ChatCommand, ChatView, Command, Outcome, Reply};
 use fourword_protocol::ids::EntityId;
 use fourword_protocol::limits::MARKER_AHEAD_MS_MAX;
 use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::time::WallTime;
 use fourword_protocol::words::FourWords;
 use fourword_storage::StoreError;
-use fourword_storage::read_model::{Held, Hit, Missing, ReadModel, Search, Unread};
+use fourword_storage::read_model::{Held, Hit, Known, Missing, ReadModel, Search, Unread};
 
 use crate::api::Answers;
 use crate::api::error::{Code, Problem};
@@ -45,16 +45,8 @@ pub struct Reading {
 #[derive(Default)]
 struct Chats {
     ids: BTreeMap<FourWords, EntityId>,
+    /// Whoever brings a copy up to date holds what is known of it meanwhile.
     known: BTreeMap<EntityId, Arc<tokio::sync::Mutex<Known>>>,
-}
-
-/// What the copy of one chat has; whoever brings it up to date holds this meanwhile.
-#[derive(Default)]
-struct Known {
-    /// Up to where it has everything, in this run.
-    revision: Option<Revision>,
-    /// It must be asked for again soon: what it has was not settled.
-    is_unsettled: bool,
 }
 
 /// One chat of an inbox.
@@ -79,8 +71,8 @@ pub struct Found {
 enum Trouble {
     /// Whoever asked is told.
     Told(Problem),
-    /// The copy is damaged: it is to be made anew.
-    Damaged(StoreError),
+    /// The copy failed: it is to be made anew.
+    Failed(StoreError),
 }
 
 impl From<Problem> for Trouble {
@@ -189,7 +181,7 @@ impl Reading {
 
     /// Drops the copy and makes it anew, saying how many chats of how many are done.
     pub async fn rebuild(&self, mut report: impl FnMut(usize, usize)) -> Result<Held, Problem> {
-        self.begin_anew("somebody asked for it").await?;
+        self.clear(ReadModel::clear).await?;
         let chats = self.told_list().await?;
         for (done, chat) in chats.iter().enumerate() {
             report(done, chats.len());
@@ -215,20 +207,34 @@ impl Reading {
             match act().await {
                 Ok(done) => return Ok(done),
                 Err(Trouble::Told(problem)) => return Err(problem),
-                Err(Trouble::Damaged(error)) => self.begin_anew(&error.to_string()).await?,
+                Err(Trouble::Failed(error)) => self.mend(&error).await?,
             }
         }
-        Err(Problem::new(
-            Code::Storage,
-            "the copy of the chats is damaged again and again",
-            "look at the disk",
-        ))
+        Err(Problem::new(Code::Storage, "the copy of the chats fails again and again", "look at the disk"))
     }
 
-    async fn begin_anew(&self, why: &str) -> Result<(), Problem> {
-        tracing::warn!(why, "the copy of the chats is made anew");
-        self.chats().known.clear();
-        self.shelf.clear().await
+    /// Begins a copy anew that is damaged, and in memory one that the disk does not take: who has no
+    /// room left can still read.
+    async fn mend(&self, error: &StoreError) -> Result<(), Problem> {
+        if error.is_damage() {
+            tracing::warn!(%error, "the copy of the chats is made anew");
+            if self.clear(ReadModel::clear).await.is_ok() {
+                return Ok(());
+            }
+        }
+        tracing::warn!(%error, "chats are copied into memory until the next start");
+        self.clear(ReadModel::leave_disk).await
+    }
+
+    /// Empties the copy.
+    async fn clear(
+        &self,
+        act: impl FnOnce(&mut ReadModel) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), Problem> {
+        self.shelf.ask(act).await.map_err(|trouble| match trouble {
+            Trouble::Told(problem) => problem,
+            Trouble::Failed(error) => Problem::new(Code::Storage, error.to_string(), "look at the disk"),
+        })
     }
 
     /// All chats with how they stand.

@@ -37,19 +37,7 @@ impl Shelf {
         // Fails if the asker has given up waiting.
         let job = Box::new(move |model: &mut ReadModel| drop(answer.send(act(model))));
         self.0.send(job).await.map_err(|_| ended())?;
-        match answered.await.map_err(|_| ended())? {
-            Ok(done) => Ok(done),
-            Err(error) if error.is_damage() => Err(Trouble::Damaged(error)),
-            Err(error) => Err(Trouble::Told(Problem::new(Code::Storage, error.to_string(), ""))),
-        }
-    }
-
-    /// Drops everything that the copy holds.
-    pub(super) async fn clear(&self) -> Result<(), Problem> {
-        self.ask(ReadModel::clear).await.map_err(|trouble| match trouble {
-            Trouble::Told(problem) => problem,
-            Trouble::Damaged(error) => Problem::new(Code::Storage, error.to_string(), ""),
-        })
+        answered.await.map_err(|_| ended())?.map_err(Trouble::Failed)
     }
 }
 

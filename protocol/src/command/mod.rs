@@ -170,9 +170,6 @@ pub enum ChatCommand {
         /// Whether the reaction shall stand.
         on: bool,
     },
-    /// The message that a person names by its id or the first digits of its random part.
-    /// Answered by `Reply::Message`.
-    Find(String),
     /// What a copy of the chat lacks. Answered by `Reply::Copy`.
     Copy(Copied),
     /// Note for all of this person's devices that it has read so far. Only ever forward.
@@ -226,7 +223,7 @@ pub enum Reply {
     Recovered(FourWords),
     /// Answers `Unaccepted`, by document and in the order written.
     Unaccepted(Vec<UnacceptedView>),
-    /// Answers `Send` and `Find`.
+    /// Answers `Send`.
     Message(MessageId),
     /// Answers `Read`.
     Messages(Vec<MessageView>),

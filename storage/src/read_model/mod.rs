@@ -6,6 +6,7 @@
 //! stays in memory. Invariant: the digest kept of a chat is that of the messages beside it, for
 //! both change in one transaction.
 
+mod copying;
 mod layout;
 mod read;
 mod row;
@@ -20,6 +21,7 @@ use fourword_protocol::ids::{Digest, EntityId};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use zeroize::Zeroizing;
 
+pub use copying::Known;
 pub use read::{Missing, Page, Unread};
 pub use search::{Hit, Piece, Search};
 
@@ -59,6 +61,8 @@ pub struct ReadModel {
     db: Connection,
     /// Where it lies and by what it is sealed; `None` in memory.
     file: Option<(PathBuf, ReadKey)>,
+    /// How often it was emptied: what was known before is of no use.
+    emptied: u64,
 }
 
 /// What a copy holds, in numbers.
@@ -79,16 +83,19 @@ impl ReadModel {
         make_directory(&directory).map_err(|error| StoreError::disk("make", directory.display(), error))?;
         let path = directory.join("model");
         match connect(&path, &key) {
-            Ok(Some(db)) => Ok((ReadModel { db, file: Some((path, key)) }, None)),
+            Ok(Some(db)) => Ok((ReadModel { db, file: Some((path, key)), emptied: 0 }, None)),
             Ok(None) => {
                 remove(&path)?;
                 let db = make(&path, &key)?;
-                Ok((ReadModel { db, file: Some((path, key)) }, Some("it is of another version".into())))
+                Ok((
+                    ReadModel { db, file: Some((path, key)), emptied: 0 },
+                    Some("it is of another version".into()),
+                ))
             }
             Err(error) if !is_busy_or_full(&error) => {
                 remove(&path)?;
                 let db = make(&path, &key)?;
-                Ok((ReadModel { db, file: Some((path, key)) }, Some(error.to_string())))
+                Ok((ReadModel { db, file: Some((path, key)), emptied: 0 }, Some(error.to_string())))
             }
             Err(error) => Err(failed("open")(error)),
         }
@@ -98,20 +105,17 @@ impl ReadModel {
     pub fn in_memory() -> Result<ReadModel, StoreError> {
         let db = Connection::open_in_memory().map_err(failed("make"))?;
         layout::settle(&db).and_then(|()| layout::create(&db)).map_err(failed("make"))?;
-        Ok(ReadModel { db, file: None })
+        Ok(ReadModel { db, file: None, emptied: 0 })
     }
 
     /// Drops everything, to be copied again. Works on a file that is damaged too.
     pub fn clear(&mut self) -> Result<(), StoreError> {
-        let empty = Connection::open_in_memory().map_err(failed("close"))?;
-        drop(std::mem::replace(&mut self.db, empty));
-        self.db = match &self.file {
-            Some((path, key)) => {
-                remove(path)?;
-                make(path, key)?
-            }
-            None => return ReadModel::in_memory().map(|new| *self = new),
-        };
+        let Some((path, key)) = &self.file else { return self.leave_disk() };
+        // The file is closed before it is removed.
+        self.db = Connection::open_in_memory().map_err(failed("close"))?;
+        remove(path)?;
+        self.db = make(path, key)?;
+        self.emptied = self.emptied.saturating_add(1);
         Ok(())
     }
 
@@ -123,6 +127,12 @@ impl ReadModel {
         let (digest, people): (Option<[u8; 32]>, Option<[u8; 32]>) =
             row.map_err(failed("read"))?.unwrap_or_default();
         Ok(Copied { digest: digest.map(Digest), people: people.map(Digest), ..Copied::default() })
+    }
+
+    /// Goes on empty and in memory, leaving the file as it is.
+    pub fn leave_disk(&mut self) -> Result<(), StoreError> {
+        let emptied = self.emptied.saturating_add(1);
+        ReadModel::in_memory().map(|new| *self = ReadModel { emptied, ..new })
     }
 
     /// How much it holds.

@@ -14,8 +14,8 @@ use super::{ReadModel, failed, row};
 use crate::StoreError;
 
 impl ReadModel {
-    /// Takes a page of what a chat lacked. `begins` says that it is the first of a whole copy.
-    pub fn take(&mut self, chat: EntityId, copy: &ChatCopy, begins: bool) -> Result<(), StoreError> {
+    /// Writes a page of what a chat lacked. `begins` says that it is the first of a whole copy.
+    pub(super) fn write(&mut self, chat: EntityId, copy: &ChatCopy, begins: bool) -> Result<(), StoreError> {
         self.change(|db| {
             let number = chat_number(db, chat)?;
             if let Some((digest, people)) = &copy.people {
