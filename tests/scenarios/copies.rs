@@ -126,7 +126,14 @@ fn a_copy_shows_what_the_chat_shows_after_whatever_happened() {
         let mut copiers: BTreeMap<&str, Copier> = NAMES.map(|name| (name, Copier::new())).into();
         for number in 0..90 {
             act(&mut c, &mut random, group, number);
-            if number == 45 && c.is_up("ada") {
+            if number == 45 {
+                for name in NAMES {
+                    if !c.is_up(name) {
+                        c.restart(name);
+                        copiers.get_mut(name).unwrap().known.clear();
+                    }
+                }
+                c.settle();
                 set_role_or_remove(&mut c, &mut random, group);
             }
             let name = NAMES[random.random_range(0..NAMES.len())];

@@ -50,7 +50,8 @@ CREATE VIEW searchable AS SELECT number, 'c' || chat AS place, text FROM message
 CREATE VIRTUAL TABLE texts USING fts5 (
     place, text,
     content = 'searchable', content_rowid = 'number',
-    tokenize = 'unicode61 remove_diacritics 2'
+    tokenize = 'unicode61 remove_diacritics 2',
+    prefix = '2 3'
 );
 INSERT INTO texts (texts, rank) VALUES ('secure-delete', 1);
 ";

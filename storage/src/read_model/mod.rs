@@ -149,6 +149,8 @@ impl ReadModel {
 /// The database of a file that is there or not; `None` if it is of another version.
 fn connect(path: &Path, key: &ReadKey) -> rusqlite::Result<Option<Connection>> {
     let db = Connection::open(path)?;
+    // What fails is told by whoever opens it: standard error belongs to the program.
+    db.execute_batch("PRAGMA cipher_log_level = NONE")?;
     let mut spelt = Zeroizing::new(String::from("x'"));
     for byte in *key.0 {
         // Writing to a string cannot fail.

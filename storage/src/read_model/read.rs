@@ -51,12 +51,9 @@ impl ReadModel {
     ) -> Result<Result<Page, Missing>, StoreError> {
         let limit = limit.min(PAGE_MESSAGES_MAX);
         let Some(number) = self.number(chat)? else { return Ok(empty(before)) };
-        let (time, until) = match before {
-            Some(id) => match self.time(number, &id)? {
-                Some(time) => (time, id),
-                None => return Ok(Err(Missing(id))),
-            },
-            None => (i64::MAX, MessageId { owner: [0xff; 16], random: [0xff; 8] }),
+        let (time, until) = match self.end(number, before)? {
+            Ok(end) => end,
+            Err(missing) => return Ok(Err(missing)),
         };
         let sql = format!(
             "SELECT {} FROM messages m WHERE m.chat = ?1 AND (m.time, m.owner, m.random) < (?2, ?3, ?4)
@@ -80,12 +77,9 @@ impl ReadModel {
         if self.time(number, &root)?.is_none() {
             return Ok(Err(Missing(root)));
         }
-        let until = match before {
-            Some(id) => match self.time(number, &id)? {
-                Some(time) => (time, id),
-                None => return Ok(Err(Missing(id))),
-            },
-            None => (i64::MAX, MessageId { owner: [0xff; 16], random: [0xff; 8] }),
+        let (time, until) = match self.end(number, before)? {
+            Ok(end) => end,
+            Err(missing) => return Ok(Err(missing)),
         };
         let sql = format!(
             "WITH RECURSIVE thread (owner, random) AS (
@@ -100,8 +94,7 @@ impl ReadModel {
              ORDER BY m.time DESC, m.owner DESC, m.random DESC LIMIT ?7",
             row::COLUMNS
         );
-        let (time, last) = until;
-        let params = params![number, root.owner, root.random, time, last.owner, last.random, wanted(limit)];
+        let params = params![number, root.owner, root.random, time, until.owner, until.random, wanted(limit)];
         self.gather(number, limit, &sql, params).map(Ok)
     }
 
@@ -167,6 +160,18 @@ impl ReadModel {
         let number = self.db.prepare_cached("SELECT chat FROM chats WHERE entity = ?1");
         let number = number.and_then(|mut number| number.query_row([chat.0], |row| row.get(0)).optional());
         number.map_err(failed("read"))
+    }
+
+    /// Before which place in the order a page ends.
+    fn end(
+        &self,
+        chat: i64,
+        before: Option<MessageId>,
+    ) -> Result<Result<(i64, MessageId), Missing>, StoreError> {
+        let Some(id) = before else {
+            return Ok(Ok((i64::MAX, MessageId { owner: [0xff; 16], random: [0xff; 8] })));
+        };
+        Ok(self.time(chat, &id)?.map(|time| (time, id)).ok_or(Missing(id)))
     }
 
     fn time(&self, chat: i64, id: &MessageId) -> Result<Option<i64>, StoreError> {

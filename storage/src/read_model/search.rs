@@ -4,6 +4,9 @@
 //! accents, what stands between quotation marks must occur as it is, and the last word may be the
 //! beginning of one. Nothing that is typed can be a mistake in the query that SQLite is given.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use fourword_protocol::command::MessageView;
 use fourword_protocol::ids::EntityId;
 use fourword_protocol::schema::chat::MessageId;
@@ -54,7 +57,8 @@ impl Search {
             for part in parts.into_iter().filter(|part| part.contains(char::is_alphanumeric)) {
                 // Quoted, everything is text; a zero byte would end it.
                 words.push(format!("\"{}\"", part.replace('\0', " ")));
-                open_ended = !is_quoted;
+                // A single letter begins too many words to be of use.
+                open_ended = !is_quoted && part.chars().nth(1).is_some();
             }
             // Whoever typed a blank after the last word has finished it.
             open_ended &= part.trim().is_empty() || !part.ends_with(char::is_whitespace);
@@ -118,15 +122,15 @@ impl ReadModel {
         let (begins, ends) = (HIT_BEGINS.to_string(), HIT_ENDS.to_string());
         let within = format!("[{}]", within.join(","));
         let mut rows = rows.query(params![query, until, limit, begins, ends, SNIPPET_WORDS, within])?;
-        let mut people = std::collections::BTreeMap::new();
+        let mut people = BTreeMap::new();
         let mut hits = Vec::new();
         while let Some(found) = rows.next()? {
             let number: i64 = found.get(9)?;
             let Some((_, chat)) = places.iter().find(|(of, _)| *of == number) else { continue };
-            if !people.contains_key(&number) {
-                people.insert(number, row::people(&self.db, number)?);
-            }
-            let Some(people) = people.get(&number) else { continue };
+            let people = match people.entry(number) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => unknown.insert(row::people(&self.db, number)?),
+            };
             let snippet: String = found.get(10)?;
             if let Some(message) = row::read(found, people)? {
                 hits.push(Hit { chat: *chat, message, snippet: pieces(&snippet) });
@@ -171,6 +175,7 @@ mod tests {
         assert_eq!(query("say \"good night\"").as_deref(), Some("\"say\" AND \"good night\""));
         assert_eq!(query("\"open en").as_deref(), Some("\"open en\""));
         assert_eq!(query("NEAR(a* -b ^c").as_deref(), Some("\"NEAR(a*\" AND \"-b\" AND \"^c\"*"));
+        assert_eq!(query("plan b").as_deref(), Some("\"plan\" AND \"b\""));
         for nothing in ["", "  ", "\"", "** \"\" -", "👍"] {
             assert_eq!(query(nothing), None, "{nothing}");
         }
