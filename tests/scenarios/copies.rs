@@ -53,6 +53,8 @@ impl Copier {
             // What comes in meanwhile is no fault of the copy: both are looked at without an event between.
             for _ in 0..100 {
                 while !self.step(c, name, &chat) {}
+                // Right after a start the chat itself shows no names; the copy kept them.
+                c.must(name, Command::Members(chat.words));
                 let shown = shown(c, name, chat.words);
                 let mut known = self.known[&chat.id];
                 let copied = self.model.lacking(chat.id, &mut known).unwrap();
