@@ -7,6 +7,7 @@ mod bounds;
 mod chat;
 mod children;
 mod comparing;
+mod copies;
 mod devices;
 mod earlier;
 mod forgetting;
