@@ -2,8 +2,8 @@
 //!
 //! `asking` hands over what who keeps a copy asks. A copy that knows the digest of a chat lacks
 //! nothing, and the chat stays on disk. Invariant: equal digests mean equal messages, over
-//! restarts too: what a chat shows follows from its envelopes and the roster, which the digest
-//! names; it is told of no chat with edits that no envelope holds yet, or that is to be judged anew.
+//! restarts too: what a chat shows follows from its envelopes, the roster and the frontier, which
+//! the digest names; it is told of no chat with edits that no envelope holds yet, or that is to be judged anew.
 
 use std::collections::BTreeMap;
 
@@ -193,6 +193,10 @@ fn digest(entity: &Entity, replica: &Replica) -> Option<Digest> {
     }
     let mut hasher = blake3::Hasher::new_derive_key(DIGEST);
     hasher.update(&replica.key.0).update(&replica.heads.digest().0).update(&entity.roster.digest().0);
+    // What is deleted is shown as such until it is pruned.
+    for (log, sequence) in replica.stability.frontier() {
+        hasher.update(&log.device.0).update(&log.incarnation.0.to_be_bytes()).update(&sequence.to_be_bytes());
+    }
     Some(Digest(*hasher.finalize().as_bytes()))
 }
 
