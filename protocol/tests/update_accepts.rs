@@ -247,7 +247,7 @@ fn a_rejected_update_keeps_its_clocks_and_what_follows_it_is_refused_but_no_othe
     let clocks = parse(&refused, &reader.expect(2)).unwrap().clocks;
     reader.reject(2, clocks).unwrap();
     let error = parse(&follows, &reader.expect(2)).unwrap_err();
-    assert_eq!((error.fault, error.range.clone()), (Fault::Origin, Some(1..2)));
+    assert_eq!((error.fault, error.range.clone()), (Fault::Void, Some(1..2)));
     reader.reject(2, error.range.unwrap()).unwrap();
     take(&mut reader, 2, &free);
     assert_eq!(reader.iter("notes").count(), 1);

@@ -121,11 +121,12 @@ fn what_follows_an_unknown_block_waits_and_what_follows_a_void_or_later_one_is_r
     let early = |client, clock| Fault::Early(BlockId { client, clock });
     refused(&document, &follows(VICTIM, 3), early(VICTIM, 3), Some(0..3));
     refused(&document, &follows(99, 0), early(99, 0), Some(0..3));
-    refused(&document, &follows(VICTIM, 2), Fault::Origin, Some(0..3));
+    refused(&document, &follows(VICTIM, 2), Fault::Void, Some(0..3));
     refused(&document, &follows(ME, 1), Fault::Origin, Some(0..3));
     refused(&document, &follows(ME, 2), Fault::Origin, Some(0..3));
     let child = |client, clock| mine(&[[vec![0x28, 0], id(client, clock), string("f"), bytes(1)].concat()]);
     refused(&document, &child(VICTIM, 0), Fault::Parent, Some(0..1));
+    refused(&document, &child(VICTIM, 2), Fault::Void, Some(0..1));
     refused(&document, &child(VICTIM, 9), early(VICTIM, 9), Some(0..1));
     refused(&document, &child(ME, 0), Fault::Origin, Some(0..1));
 }

@@ -87,7 +87,7 @@ fn what_follows_a_pruned_block_is_placed_and_judged_as_before() {
         document.reject(7, 0..1).unwrap();
         let follows_void = [1, 1, 7, 1, 0xa8, 7, 0, 1, 116, 1, 0, 0];
         let error = parse(&follows_void, &document.expect(7)).unwrap_err();
-        assert_eq!((error.fault, error.range), (Fault::Origin, Some(1..2)));
+        assert_eq!((error.fault, error.range), (Fault::Void, Some(1..2)));
     }
     take(&mut docs[0], 3, &late);
     assert_eq!(docs[0].get("notes", "k"), None, "what comes late is dropped at once");

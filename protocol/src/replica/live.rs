@@ -91,6 +91,9 @@ pub(crate) enum Void {
     /// What no software of ours writes.
     #[error("{0}")]
     Malformed(String),
+    /// It builds on what does not count, which its author need not have known.
+    #[error("it builds on what does not count")]
+    Unfounded,
     /// The CRDT library failed in it.
     #[error("the document failed in it")]
     Failed,
@@ -113,7 +116,10 @@ impl Void {
             Void::Backdated => Some(FaultKind::Backdated),
             Void::TakenClientId(_) => Some(FaultKind::TakenClientId),
             Void::Denied(Denied::NotOwner) => Some(FaultKind::NoRight),
-            Void::Denied(Denied::ReadOnly | Denied::NeedsRole(_)) | Void::Ended | Void::Failed => None,
+            Void::Denied(Denied::ReadOnly | Denied::NeedsRole(_))
+            | Void::Ended
+            | Void::Unfounded
+            | Void::Failed => None,
             Void::Denied(_) => Some(FaultKind::Malformed),
         }
     }
@@ -182,7 +188,10 @@ impl Live {
         let parsed = match parsed {
             Ok(parsed) => parsed,
             Err(error) => {
-                let void = Void::Malformed(error.to_string());
+                let void = match error.fault {
+                    Fault::Void => Void::Unfounded,
+                    _ => Void::Malformed(error.to_string()),
+                };
                 return match error.range {
                     Some(range) => self.void(log, client, range, void),
                     None => self.end(log, void),

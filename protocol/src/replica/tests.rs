@@ -136,6 +136,18 @@ fn of_two_logs_with_one_client_id_the_seniors_counts_whatever_came_first() {
 }
 
 #[test]
+fn who_builds_on_its_own_envelope_not_knowing_that_it_is_void_is_not_accused() {
+    let envelopes = written(1, &["before the demotion", "after it"]);
+    let (key, mut replica) = (key(), replica());
+    let writes_as = |role| Author { actor: Actor { role, ..actor(1) }, key: &key, backdated: false };
+    let first = replica.take(&envelopes[0], writes_as(Role::Viewer), is_senior);
+    assert!(matches!(first, Judged::Rejected(Void::Denied(_))), "{first:?}");
+    let second = replica.take(&envelopes[1], writes_as(Role::Member), is_senior);
+    assert_eq!(second, Judged::Rejected(Void::Unfounded));
+    assert_eq!(Void::Unfounded.fault(), None);
+}
+
+#[test]
 fn what_stood_in_a_log_whose_client_id_is_a_seniors_is_written_anew_once() {
     let (senior, junior) = (written(1, &["senior"]), written(2, &["before", "junior"]));
     let mut replica = replica();

@@ -147,17 +147,17 @@ impl Roster {
     /// Adds one statement from this device's own store, which holds only what was checked.
     pub(crate) fn restore(&mut self, bytes: &[u8]) -> Inserted {
         match Statement::restore(bytes) {
-            Ok(statement) => self.add_unless(statement, Certificates::Checked),
+            Ok(statement) => self.add_with(statement, Certificates::Checked),
             Err(error) => Inserted::Rejected(error.into()),
         }
     }
 
     /// Checks and adds a statement that was read, for example one just drafted.
     pub fn add(&mut self, statement: Statement) -> Inserted {
-        self.add_unless(statement, Certificates::Unknown)
+        self.add_with(statement, Certificates::Unknown)
     }
 
-    fn add_unless(&mut self, statement: Statement, certificates: Certificates) -> Inserted {
+    fn add_with(&mut self, statement: Statement, certificates: Certificates) -> Inserted {
         if self.contains(&statement.id()) {
             return Inserted::Known;
         }

@@ -118,7 +118,10 @@ pub enum Fault {
     /// No verdict yet: it follows or deletes this block of another log, which has not come.
     #[error("it waits for clock {} of client {}", .0.clock, .0.client)]
     Early(BlockId),
-    /// A block follows one that is void, or itself, or a later one.
+    /// A block follows one that is void, or lies in one: its author may not have known.
+    #[error("a block builds on what is void")]
+    Void,
+    /// A block follows itself or a later one.
     #[error("a block follows one that it cannot follow")]
     Origin,
     /// A block lies between two that lie in different places.
@@ -303,7 +306,11 @@ impl<'e, 'a> Judge<'e, 'a> {
                 Ok(Place { root, key, field: None })
             }
             (Parent::Block(id), Shape::Maps) => {
-                let Known::Map(owner) = self.known(id)? else { return Err(Fault::Parent) };
+                let owner = match self.known(id)? {
+                    Known::Map(owner) => owner,
+                    Known::Gone => return Err(Fault::Void),
+                    Known::Value(_) => return Err(Fault::Parent),
+                };
                 let field = checked_key(key.ok_or(Fault::Key)?)?;
                 Ok(Place { root: owner.root, key: owner.key.clone(), field: Some(field) })
             }
@@ -312,7 +319,7 @@ impl<'e, 'a> Judge<'e, 'a> {
     }
 
     fn origin(&self, id: BlockId) -> Result<Place, Fault> {
-        self.known(id)?.place().cloned().ok_or(Fault::Origin)
+        self.known(id)?.place().cloned().ok_or(Fault::Void)
     }
 
     /// A block of the document, or an earlier one of this update.

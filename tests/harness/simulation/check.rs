@@ -8,9 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use fourword_protocol::command::{
-    ChatCommand, Command, CommandId, FaultKind, MessageView, Notice, Outcome, Reply,
-};
+use fourword_protocol::command::{Command, CommandId, FaultKind, Notice, Outcome, Reply};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::event::Event;
@@ -19,13 +17,12 @@ use fourword_protocol::limits;
 use fourword_protocol::queues::Queues;
 use fourword_protocol::record::{BatchId, Page, Query, Record};
 use fourword_protocol::roster::{Body, Roster};
-use fourword_protocol::schema::chat::MessageId;
 use fourword_storage::Store;
 
 use super::claims::Claims;
 use super::forgotten::Forgotten;
 use super::rosters::Rosters;
-use super::truth;
+use super::shown::{Chats, Shown};
 use super::verdict::{Rule, Violation, demand};
 use super::wanted::{self, Wanted};
 use super::world::{Intent, Promise, Saved, World};
@@ -42,16 +39,10 @@ pub struct Checker {
     under_way: BTreeMap<(String, u64, BatchId), Vec<(LogId, u64)>>,
     /// Where each log stands that a node stores, by what it wrote.
     heads: BTreeMap<String, BTreeMap<LogId, LogHead>>,
-    /// Statements each run of a node has taken, in order.
-    pub(super) known: BTreeMap<(String, u64), Vec<(EntityId, StatementId)>>,
     pub(super) rosters: Rosters,
     /// Envelopes that honest devices wrote: by whom, and how many statements it knew.
     pub(super) authored: Vec<Authored>,
-    /// Messages that a run of a node has shown as deleted.
-    deleted: BTreeMap<(String, u64), BTreeSet<MessageId>>,
-    /// What must be looked at once the effects are carried out.
-    shown: BTreeSet<(String, usize)>,
-    members: BTreeSet<(String, usize)>,
+    shown: Shown,
     pub(super) claims: Claims,
     pub(super) forgotten: Forgotten,
     /// What nodes that were just started have on their disks as wanted.
@@ -86,7 +77,7 @@ impl Checker {
             }
             Event::Durable(batch) => self.durable(c, h, *batch)?,
             // What could not be shown before it was read can be now.
-            Event::Loaded(..) => self.note_all(&h.name, world),
+            Event::Loaded(..) => self.shown.note_all(&h.name, world),
             _ => {}
         }
         if let Some(Effect::Listen(secret)) = h.effects.iter().find(|e| matches!(e, Effect::Listen(_))) {
@@ -113,10 +104,10 @@ impl Checker {
                 Effect::Answer(id, outcome) => self.answer(c, world, h, *id, outcome)?,
                 Effect::Notify(Notice::ChatChanged { entity, .. }) => {
                     if let Some(group) = world.group_of(*entity) {
-                        self.shown.insert((h.name.clone(), group));
+                        self.shown.note_chat(&h.name, group);
                     }
                 }
-                Effect::Notify(Notice::AcceptanceChanged(_)) => self.note_shown(&h.name, world),
+                Effect::Notify(Notice::AcceptanceChanged(_)) => self.shown.note_chats(&h.name, world),
                 _ => {}
             }
         }
@@ -131,22 +122,8 @@ impl Checker {
         if !h.effects.iter().any(tells) {
             return Ok(());
         }
-        let known = self.known.get(&(h.name.clone(), c.node(&h.name).run));
-        let rosters = &self.rosters;
-        self.forgotten.look(c, world, &h.name, |holding| {
-            let of_entity = known?.iter().filter(|(of, _)| *of == holding.entity);
-            rosters.of(holding.entity, of_entity.map(|(_, id)| *id))
-        })
-    }
-
-    fn note_shown(&mut self, name: &str, world: &World) {
-        self.shown.extend((0..world.groups.len()).map(|group| (name.to_owned(), group)));
-    }
-
-    fn note_all(&mut self, name: &str, world: &World) {
-        self.note_shown(name, world);
-        let roots = world.groups.iter().enumerate().filter(|(_, group)| group.parent.is_none());
-        self.members.extend(roots.map(|(at, _)| (name.to_owned(), at)));
+        let run = (h.name.clone(), c.node(&h.name).run);
+        self.forgotten.look(c, world, &h.name, |holding| self.rosters.now(&run, holding.entity))
     }
 
     fn opened(
@@ -157,8 +134,8 @@ impl Checker {
         world: &World,
     ) {
         self.heads.insert(name.to_owned(), heads.iter().map(|(_, log, head)| (*log, *head)).collect());
-        self.known.insert((name.to_owned(), run), statements.iter().map(|(of, id, _)| (*of, *id)).collect());
-        self.note_all(name, world);
+        self.rosters.opened((name.to_owned(), run), statements);
+        self.shown.note_all(name, world);
     }
 
     // -- what is written ----------------------------------------------------------------------
@@ -200,17 +177,16 @@ impl Checker {
                         node: name.to_owned(),
                         entity: *entity,
                         epoch: own.header.epoch,
-                        knew: self.known.get(&(name.to_owned(), run)).map_or(0, Vec::len),
+                        knew: self.rosters.known(&(name.to_owned(), run)).len(),
                         run,
                     });
                 }
                 self.chain(world, name, (*log, *sequence), bytes)?;
             }
             Record::Statement { entity, id, bytes } => {
-                self.known.entry((name.to_owned(), c.node(name).run)).or_default().push((*entity, *id));
-                self.rosters.note(*entity, *id, bytes);
+                self.rosters.took((name.to_owned(), c.node(name).run), *entity, *id, bytes);
                 if let Some(group) = world.groups.iter().position(|group| group.id == *entity) {
-                    self.members.insert((name.to_owned(), group));
+                    self.shown.note_members(name, group);
                 }
             }
             Record::Local { .. } => {}
@@ -324,14 +300,13 @@ impl Checker {
 
     /// The roster that a node knew when it wrote an envelope.
     pub(super) fn roster_when(&self, entity: EntityId, written: &Authored) -> Option<Rc<Roster>> {
-        let known = self.known.get(&(written.node.clone(), written.run))?.iter().take(written.knew);
-        self.rosters.of(entity, known.map(|(_, id)| *id))
+        self.rosters.when(&(written.node.clone(), written.run), entity, written.knew)
     }
 
-    /// The roster of an entity as a running node has it, also what is on its way to the disk.
-    fn roster_in_memory(&self, c: &Cluster, name: &str, entity: EntityId) -> Option<Rc<Roster>> {
-        let known = self.known.get(&(name.to_owned(), c.node(name).run))?;
-        self.rosters.of(entity, known.iter().map(|(_, id)| *id))
+    /// Whether a node has taken a statement.
+    pub(super) fn knows(&self, c: &Cluster, name: &str, id: &StatementId) -> bool {
+        let known = self.rosters.known(&(name.to_owned(), c.node(name).run));
+        known.iter().any(|(_, known)| known == id)
     }
 
     /// The roster of an entity as a node's disk has it.
@@ -376,103 +351,11 @@ impl Checker {
     /// Looks at what changed in what machines show, once effects are carried out.
     pub(super) fn look_after(&mut self, c: &mut Cluster, world: &World) -> Result<(), Violation> {
         let mut chats = Chats::default();
-        for (name, group) in std::mem::take(&mut self.shown) {
-            if c.is_up(&name) && !c.node(&name).taken_over {
-                self.look_at_chat(c, world, &name, group, &mut chats)?;
-            }
-        }
-        for (name, group) in std::mem::take(&mut self.members) {
-            if c.is_up(&name) && !c.node(&name).taken_over {
-                self.look_at_members(c, world, &name, group)?;
-            }
-        }
+        self.shown.look(c, world, &self.rosters, &mut chats)?;
         for (name, wanted) in std::mem::take(&mut self.wanted) {
             wanted::judge(c, &name, &wanted)?;
         }
         self.claims.look(c, world, &mut chats)
-    }
-
-    fn look_at_chat(
-        &mut self,
-        c: &mut Cluster,
-        world: &World,
-        name: &str,
-        group: usize,
-        chats: &mut Chats,
-    ) -> Result<(), Violation> {
-        let Some(shown) = chats.of(c, world, name, group) else { return Ok(()) };
-        let run = c.node(name).run;
-        let mut seen = self.deleted.remove(&(name.to_owned(), run)).unwrap_or_default();
-        for view in shown.iter() {
-            let message = &view.message;
-            if message.deleted {
-                seen.insert(message.id);
-                continue;
-            }
-            // What a disk did not take is forgotten, and was never said to be done.
-            if seen.contains(&message.id) && !c.node(name).disk.failed {
-                let root = world.groups.get(world.root_of(group)).map(|root| root.id);
-                let roster = root.and_then(|root| self.roster_in_memory(c, name, root));
-                let void = roster
-                    .is_some_and(|roster| truth::deletion_is_void(c, world, name, &roster, &message.id));
-                demand(void, Rule::DeletedStaysDeleted, || {
-                    format!("{name} showed {:?} as deleted, and now shows it again", message.text)
-                })?;
-                seen.remove(&message.id);
-            }
-            judge_author(world, name, group, view)?;
-            self.judge_beyond(c, world, name, &message.text)?;
-        }
-        self.deleted.insert((name.to_owned(), run), seen);
-        Ok(())
-    }
-
-    /// What was written beyond a removal is not shown to who knows of that removal.
-    fn judge_beyond(&self, c: &Cluster, world: &World, name: &str, text: &str) -> Result<(), Violation> {
-        let Some((removal, log, sequence)) = world.texts.get(text).and_then(|text| text.beyond) else {
-            return Ok(());
-        };
-        let known = self.known.get(&(name.to_owned(), c.node(name).run)).into_iter().flatten();
-        let known: BTreeSet<StatementId> = known.map(|(_, id)| *id).collect();
-        let spared = known.iter().filter_map(|id| self.rosters.statement(id)).any(|statement| {
-            vectors(statement.body()).iter().any(|(of, head)| *of == log && head.sequence >= sequence)
-        });
-        demand(spared || !known.contains(&removal), Rule::RemovedWritesNothing, || {
-            format!("{name} knows of the removal and shows {text:?}, written beyond it")
-        })
-    }
-
-    /// Whether a node has taken a statement.
-    pub(super) fn knows(&self, c: &Cluster, name: &str, id: &StatementId) -> bool {
-        let known = self.known.get(&(name.to_owned(), c.node(name).run)).into_iter().flatten();
-        known.into_iter().any(|(_, known)| known == id)
-    }
-
-    fn look_at_members(
-        &mut self,
-        c: &mut Cluster,
-        world: &World,
-        name: &str,
-        at: usize,
-    ) -> Result<(), Violation> {
-        let Some(group) = world.groups.get(at) else { return Ok(()) };
-        let Some(Reply::Members(members)) = c.peek(name, Command::Members(group.words)) else {
-            return Ok(());
-        };
-        let founder = world.people.get(group.founder).map(|person| person.id);
-        let is_in = members.iter().any(|member| Some(member.person.person) == founder);
-        demand(is_in, Rule::SeniorStays, || {
-            format!("{name} does not show who founded the group as a member")
-        })?;
-        for member in members {
-            let person = member.person.person;
-            let given = group.given.get(&person).is_some_and(|roles| roles.contains(&member.role));
-            demand(given, Rule::RoleIsGiven, || {
-                let who = world.person_of(&person).map(|p| world.people[p].nodes.clone());
-                format!("{name} shows {who:?} as {:?}, which nobody with the right made it", member.role)
-            })?;
-        }
-        Ok(())
     }
 
     /// What is looked at between two steps: queues, and evidence against the honest.
@@ -520,57 +403,6 @@ pub(super) fn is_stored(c: &Cluster, name: &str, log: &LogId, sequence: u64) -> 
     let Ok(Page::Envelopes { envelopes, .. }) = page else { return false };
     let first = envelopes.first().and_then(|bytes| Envelope::read(bytes).ok());
     first.is_some_and(|envelope| envelope.header.sequence == sequence)
-}
-
-/// Chats as nodes show them at one moment, each read once.
-#[derive(Debug, Default)]
-pub(super) struct Chats(BTreeMap<(String, usize), Option<Rc<Vec<MessageView>>>>);
-
-impl Chats {
-    /// A chat as a node shows it, if it is in memory there.
-    pub(super) fn of(
-        &mut self,
-        c: &mut Cluster,
-        world: &World,
-        name: &str,
-        group: usize,
-    ) -> Option<Rc<Vec<MessageView>>> {
-        let read = || chat(c, world, name, group).map(Rc::new);
-        self.0.entry((name.to_owned(), group)).or_insert_with(read).clone()
-    }
-}
-
-/// A chat as a node shows it, if it is in memory there.
-pub(super) fn chat(c: &mut Cluster, world: &World, name: &str, group: usize) -> Option<Vec<MessageView>> {
-    let words = world.groups.get(group)?.words;
-    match c.peek(name, Command::Chat(words, ChatCommand::Read { last: 10_000 }))? {
-        Reply::Messages(messages) => Some(messages),
-        _ => None,
-    }
-}
-
-/// Whoever a message is shown of has written it, in this group.
-pub(super) fn judge_author(
-    world: &World,
-    name: &str,
-    group: usize,
-    view: &MessageView,
-) -> Result<(), Violation> {
-    let text = &view.message.text;
-    let Some(known) = world.texts.get(text) else {
-        return Err(Violation::new(Rule::AuthorIsTrue, format!("{name} shows {text:?}, which nobody wrote")));
-    };
-    let author = world.people.get(known.author).map(|person| person.id);
-    // A node that was linked meanwhile writes as whoever it was linked to.
-    let shown = world.person_of(&view.author.person);
-    let is_of = |node: &String| world.owner(node) == shown || world.linking.contains(node);
-    let nodes = world.people.get(known.author).map(|person| person.nodes.as_slice()).unwrap_or_default();
-    let linked = shown.is_some() && nodes.iter().any(is_of);
-    let by_author = author == Some(view.author.person) || linked;
-    let right = by_author && known.group == group && !known.forged;
-    demand(right, Rule::AuthorIsTrue, || {
-        format!("{name} shows {text:?} as written by {:?}, in group {group}, but: {known:?}", shown)
-    })
 }
 
 /// What others cause is held within the limits.

@@ -17,7 +17,7 @@ use fourword_protocol::record::Record;
 use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::wire::Frame;
 
-use super::check::Chats;
+use super::shown::Chats;
 use super::verdict::{Rule, Violation, demand};
 use super::world::World;
 use crate::cluster::{Cluster, Happened};

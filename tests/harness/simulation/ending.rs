@@ -18,9 +18,10 @@ use fourword_protocol::roster::{Body, Role, Roster, Statement};
 use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::wire::kind_of;
 
-use super::check::{chat, is_stored, vectors};
+use super::check::{is_stored, vectors};
 use super::forgotten::is_forgotten;
 use super::schedule::Schedule;
+use super::shown::chat;
 use super::truth;
 use super::verdict::{Rule, Violation, demand};
 use super::world::{Group, Intent, Promise};

@@ -78,6 +78,11 @@ impl Forgotten {
         roster_of: impl Fn(&Holding) -> Option<std::rc::Rc<Roster>>,
     ) -> Result<(), Violation> {
         for holding in c.node(name).machine.holdings().into_iter().filter(|h| !h.pruned.is_empty()) {
+            if !self.pruned.contains_key(name) {
+                // A copied home holds the frontier by which the first one pruned.
+                let first = self.pruned.get(name.trim_end_matches('\'')).cloned().unwrap_or_default();
+                self.pruned.insert(name.to_owned(), first);
+            }
             let known = self.pruned.entry(name.to_owned()).or_default();
             let new: Vec<_> = holding.pruned.iter().filter(|(id, _)| known.insert(**id)).collect();
             let Some(roster) = (!new.is_empty()).then(|| roster_of(&holding)).flatten() else { continue };

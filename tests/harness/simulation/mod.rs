@@ -2,7 +2,7 @@
 //!
 //! [`run`] plays one schedule: `workload` draws what people do, `faults` what breaks, `renegades`
 //! what members try that turn hostile. `check` looks at every event and says at once what must never
-//! be, `claims` and `wanted` at what nodes say of being in sync and of what is missing, and `ending`
+//! be, `shown` at what people see, `claims` and `wanted` at what nodes say of being in sync and of what is missing, and `ending`
 //! heals the world and demands that all agree. A failure is a value with its seed, and
 //! the same seed replays it, in any process. Invariant: the machines see nothing but events.
 
@@ -15,6 +15,7 @@ mod profile;
 mod renegades;
 mod rosters;
 mod schedule;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod truth;

@@ -11,23 +11,49 @@ use std::rc::Rc;
 use fourword_protocol::ids::{EntityId, StatementId};
 use fourword_protocol::roster::{Body, Roster, Statement};
 
+/// A node, and which of its runs.
+pub(super) type Run = (String, u64);
+
 type Ids = BTreeSet<StatementId>;
 
 /// Every statement that any honest node has taken, and the rosters of sets of them.
 #[derive(Debug, Default)]
 pub(super) struct Rosters {
     statements: BTreeMap<StatementId, (EntityId, Statement)>,
+    /// Statements each run of a node has taken, in order.
+    known: BTreeMap<Run, Vec<(EntityId, StatementId)>>,
     read: RefCell<BTreeMap<EntityId, BTreeMap<Ids, Rc<Roster>>>>,
 }
 
 impl Rosters {
-    /// Notes a statement that a node has taken.
-    pub(super) fn note(&mut self, entity: EntityId, id: StatementId, bytes: &[u8]) {
+    /// A node was started with these statements in its store.
+    pub(super) fn opened(&mut self, run: Run, statements: &[(EntityId, StatementId, Vec<u8>)]) {
+        self.known.insert(run, statements.iter().map(|(of, id, _)| (*of, *id)).collect());
+    }
+
+    /// A node has taken a statement.
+    pub(super) fn took(&mut self, run: Run, entity: EntityId, id: StatementId, bytes: &[u8]) {
+        self.known.entry(run).or_default().push((entity, id));
         if !self.statements.contains_key(&id)
             && let Ok(statement) = Statement::read(bytes)
         {
             self.statements.insert(id, (entity, statement));
         }
+    }
+
+    /// The statements that a run of a node has taken, in order.
+    pub(super) fn known(&self, run: &Run) -> &[(EntityId, StatementId)] {
+        self.known.get(run).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The roster of an entity as a running node has it, also what is on its way to the disk.
+    pub(super) fn now(&self, run: &Run, entity: EntityId) -> Option<Rc<Roster>> {
+        self.when(run, entity, usize::MAX)
+    }
+
+    /// The roster of an entity as a node had it when it had taken so many statements.
+    pub(super) fn when(&self, run: &Run, entity: EntityId, knew: usize) -> Option<Rc<Roster>> {
+        self.of(entity, self.known(run).iter().take(knew).map(|(_, id)| *id))
     }
 
     /// A statement that some node has taken.
