@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use fourword::daemon::{self, Options};
 use fourword::driver::Handle;
+use fourword::reading::Reading;
 use fourword_protocol::command::{
     ChatCommand, Command, EntityView, JoinBy, JoinState, Kind, Notice, Outcome, RefusalCode, Reply,
 };
@@ -182,8 +183,10 @@ async fn open(home: &Path) -> anyhow::Result<(Handle, Receiver<Notice>)> {
         passphrase: None,
         naming: Naming::Test,
     };
-    let node = daemon::start(options).await?;
+    let (node, model) = daemon::start(options).await?;
     let handle = node.handle.clone();
+    // As in any node, the copy of the chats is kept up to date meanwhile.
+    tokio::spawn(Reading::start(Arc::new(handle.clone()), model)?.keep_up());
     let mut notices = handle.notices();
     tokio::spawn(async move {
         if let Err(error) = node.wait().await {
