@@ -155,7 +155,7 @@ impl Schedule {
             let claims = self.c.node(name).machine.claims();
             for claim in claims {
                 let Some(other) = devices.get(&claim.device) else { continue };
-                let forgot = self.world.linking.contains(other) && !self.has_entered(other, claim.entity);
+                let forgot = self.world.linking.contains_key(other) && !self.has_entered(other, claim.entity);
                 let settled = forgot || matches!(claim.state, SyncState::InSync | SyncState::NotMember);
                 if !settled {
                     let why = self.why_not(name, claim.device);
@@ -267,7 +267,7 @@ impl Schedule {
             .honest()
             .into_iter()
             .filter(|name| self.c.device(name).is_some_and(|device| active.contains(&device)))
-            .filter(|name| !self.world.linking.contains(name) || self.has_entered(name, roster.entity()))
+            .filter(|name| !self.world.linking.contains_key(name) || self.has_entered(name, roster.entity()))
             .collect();
         let shown = self.look_at_agreement(at, root, &nodes)?;
         self.look_at_promises(at, roster, &nodes, &shown)?;

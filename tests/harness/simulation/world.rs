@@ -107,9 +107,9 @@ pub(super) struct World {
     pub(super) link_codes: Vec<(LinkCode, usize)>,
     /// The nodes of each device: several where a home was copied.
     pub(super) devices: BTreeMap<DeviceKey, BTreeSet<String>>,
-    /// Nodes that were to be linked and were not told yet that they are: a crash ends that, though
-    /// the other side may have done its part.
-    pub(super) linking: BTreeSet<String>,
+    /// Nodes that were to be linked with a person and were not told yet that they are: a crash ends
+    /// that, though the other side may have done its part.
+    pub(super) linking: BTreeMap<String, usize>,
     /// Older copies of homes.
     pub(super) copies: BTreeMap<String, MemoryStore>,
     pub(super) done: Tally,
@@ -137,6 +137,11 @@ impl World {
     /// Whose node it is.
     pub(super) fn owner(&self, node: &str) -> Option<usize> {
         self.nodes.get(node).copied()
+    }
+
+    /// As whom a node may act: as its owner, or already as whoever it is being linked with.
+    pub(super) fn acts_as(&self, node: &str) -> impl Iterator<Item = usize> {
+        [self.owner(node), self.linking.get(node).copied()].into_iter().flatten()
     }
 
     /// Whether a node is an honest person's.
