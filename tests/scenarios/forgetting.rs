@@ -369,3 +369,17 @@ fn a_member_that_lies_lies_about_itself_alone_and_strangers_are_not_heard() {
     }
     assert!(c.is_up("ada"));
 }
+
+#[test]
+fn what_was_pruned_is_not_shown_as_deleted_again_right_after_a_restart() {
+    let mut c = Cluster::new(640);
+    let group = c.group_of(&["ada", "ben"]);
+    let message = c.send_message("ada", group, "soon gone");
+    c.send_message("ada", group, "stays");
+    c.must("ada", Command::Chat(group, ChatCommand::Delete(message)));
+    c.run_for(60_000);
+    assert_eq!(c.read_chat("ben", group), ["stays"]);
+    c.stop("ben");
+    c.restart("ben");
+    assert_eq!(c.read_chat("ben", group), ["stays"], "the first thing that is asked after the start");
+}

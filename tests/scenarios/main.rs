@@ -10,6 +10,7 @@ mod comparing;
 mod copies;
 mod devices;
 mod earlier;
+mod fetching;
 mod forgetting;
 mod forks;
 mod governing;
