@@ -341,10 +341,10 @@ impl Schedule {
             |id: &MessageId| nodes.iter().any(|name| is_forgotten(&self.c, &self.world, name, roster, id));
         let saved: Vec<_> =
             saved.into_iter().filter(|(id, _)| shown.contains_key(*id) || !forgotten(id)).collect();
-        for (_, saved) in saved.iter().filter(|(id, _)| !shown.contains_key(id)) {
+        for (id, saved) in saved.iter().filter(|(id, _)| !shown.contains_key(id)) {
             let promise = &saved.promise;
             let envelope = truth::envelope_at(&self.c, &promise.node, &promise.log, promise.sequence);
-            let void = envelope.as_ref().is_some_and(|envelope| truth::is_void(roster, envelope));
+            let void = envelope.is_some_and(|envelope| truth::is_void(roster, &envelope, id));
             let taken_along = self.is_taken_along(promise, nodes);
             demand(void || promise.given_up || taken_along, Rule::SavedIsShown, || {
                 let (incarnation, sequence) = (promise.log.incarnation.0, promise.sequence);
