@@ -294,10 +294,10 @@ fn how_it_stands(
 ) -> BTreeMap<EntityId, Stood> {
     let mut stood: BTreeMap<EntityId, Stood> = BTreeMap::new();
     let mut whole = BTreeMap::new();
-    for holding in c.node(name).machine.holdings().into_iter().filter(|holding| of(&holding.entity)) {
-        let of = stood.entry(holding.entity).or_default();
-        of.heads.insert(holding.document, holding.heads);
-        *whole.entry(holding.entity).or_insert(true) &= holding.content.is_some();
+    for holding in c.holdings(name).filter(|holding| of(&holding.entity())) {
+        let of = stood.entry(holding.entity()).or_default();
+        of.heads.insert(holding.document(), holding.heads().clone());
+        *whole.entry(holding.entity()).or_insert(true) &= holding.is_read();
     }
     for (at, group) in world.groups.iter().enumerate() {
         let root = world.groups.get(world.root_of(at)).map_or(group.id, |root| root.id);
