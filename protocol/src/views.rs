@@ -6,7 +6,7 @@
 mod standing;
 mod tombstones;
 
-pub(crate) use standing::{Line, Said};
+pub(crate) use standing::Said;
 
 use std::collections::BTreeMap;
 

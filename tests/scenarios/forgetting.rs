@@ -86,10 +86,8 @@ fn assert_forgotten(c: &mut Cluster, names: &[&str], group: FourWords, left: &[&
         assert_eq!(c.read_chat(name, group), left, "{name}");
         assert_eq!(counts(c, name, group).0, 0, "{name}");
     }
-    let contents: Vec<BTreeMap<_, _>> = names
-        .iter()
-        .map(|name| c.holdings(name).into_iter().map(|h| (h.document, h.content)).collect())
-        .collect();
+    let contents: Vec<BTreeMap<_, _>> =
+        names.iter().map(|name| c.holdings(name).map(|h| (h.document(), h.content())).collect()).collect();
     let shared: Vec<_> =
         contents[0].keys().filter(|key| contents.iter().all(|all| all.contains_key(key))).collect();
     assert!(shared.len() >= 2, "core and chat");
@@ -314,10 +312,9 @@ struct Speaker {
 fn speaker(c: &Cluster, of: &str) -> Speaker {
     let device = c.device(of).unwrap();
     // The log in which the deletion waits is ada's only one in the chat.
-    let waits = |h: &fourword_protocol::inspect::Holding| {
-        h.heads.keys().find(|log| log.device == device).map(|log| (h.entity, h.document, *log))
-    };
-    let chats = c.holdings(of).into_iter().filter_map(|h| waits(&h));
+    let chats = c.holdings(of).filter_map(|h| {
+        h.heads().keys().find(|log| log.device == device).map(|log| (h.entity(), h.document(), *log))
+    });
     let (entity, document, log) =
         chats.max_by_key(|(.., log)| c.head_of(of, *log).unwrap().sequence).unwrap();
     Speaker { entity, document, log }
