@@ -4,12 +4,19 @@
 //! `rights` judges every write of every device, this one's included. Nothing here knows how a
 //! document is stored or travels. Key shapes and records: docs/PROTOCOL.md, section 10.
 
+pub mod canvas;
 pub mod chat;
 pub mod core;
+pub mod field;
 pub mod home;
+pub mod issues;
+pub mod kanban;
 pub mod key;
+pub mod rank;
 mod record;
 pub mod rights;
+pub mod thing;
+pub mod things;
 
 use std::fmt;
 
@@ -86,7 +93,20 @@ pub fn roots(concern: &Concern) -> &'static [&'static str] {
         Concern::Core => core::ROOTS,
         Concern::Chat => chat::ROOTS,
         Concern::Home => home::ROOTS,
-        Concern::Kanban | Concern::Issues | Concern::Canvas | Concern::Disk | Concern::File(_) => &[],
+        Concern::Kanban | Concern::Issues | Concern::Canvas => {
+            layout(concern).map_or(&[], |layout| layout.roots)
+        }
+        Concern::Disk | Concern::File(_) => &[],
+    }
+}
+
+/// What things a document of this concern holds, if it holds things.
+pub fn layout(concern: &Concern) -> Option<&'static things::Layout> {
+    match concern {
+        Concern::Kanban => Some(kanban::LAYOUT),
+        Concern::Issues => Some(issues::LAYOUT),
+        Concern::Canvas => Some(canvas::LAYOUT),
+        Concern::Core | Concern::Chat | Concern::Disk | Concern::File(_) | Concern::Home => None,
     }
 }
 
