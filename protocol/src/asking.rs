@@ -17,7 +17,7 @@ use crate::replica::{Answer, Live};
 use crate::replicator::{Replicator, storage_refusal};
 use crate::roster::invite::InviteCode;
 use crate::roster::{Body, Role};
-use crate::schema::chat::{Chat, ChatError, Lookup, MessageId, NewMessage};
+use crate::schema::chat::{ChatError, Lookup, MessageId, NewMessage};
 use crate::schema::rights::Actor;
 use crate::schema::{Concern, Put, core, home};
 use crate::time::WallTime;
@@ -341,7 +341,7 @@ fn chat_put(
     now: WallTime,
     command: ChatCommand,
 ) -> Result<(Option<Put>, Reply), ChatError> {
-    let chat = Chat::new(&live.document, &live.chat);
+    let Some(chat) = live.chat() else { return Ok((None, Reply::Ok)) };
     let put = match command {
         ChatCommand::Send { text, parent } => {
             let new = NewMessage { text, parent, attachments: Vec::new() };
@@ -359,7 +359,7 @@ fn chat_put(
 /// The message that a person means.
 fn find_message(live: &Live, text: &str) -> Result<MessageId, Refusal> {
     let hint = "`fourword chat read` shows the ids of messages";
-    match Chat::new(&live.document, &live.chat).find(text) {
+    match live.chat().map_or(Lookup::Missing, |chat| chat.find(text)) {
         Lookup::Found(id) => Ok(id),
         Lookup::Missing => {
             Err(refusal(RefusalCode::NotFound, format!("no message is named \"{text}\""), hint))

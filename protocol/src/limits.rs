@@ -180,7 +180,7 @@ pub const SEALS_FOR_ONE_PERSON_MAX: usize = 1024;
 
 /// Documents of one entity and its children whose state a peer may have remembered before they
 /// are known here.
-pub const STATE_DOCUMENTS_MAX: usize = 1028;
+pub const STATE_DOCUMENTS_MAX: usize = 1285;
 
 /// Statements of one entity that wait for a parent: a gap is a sync away, more is abuse.
 pub const WAITING_STATEMENTS_MAX: usize = 1024;

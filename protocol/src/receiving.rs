@@ -379,6 +379,9 @@ impl Replicator {
             records.push(envelope_record(entity, &envelope));
         }
         self.out.write(records, Vec::new());
+        if changed.keys().any(|document| !self.is_heard(entity, *document)) {
+            self.listen(entity);
+        }
         for (document, messages) in changed {
             self.notify_chat(entity, document, messages.into_iter().collect());
             self.core_changed(entity, document);
@@ -434,6 +437,10 @@ impl Replicator {
         let after = answers.chain([After::Sealed(id, document)]).collect();
         self.out.write(records, after);
         let bytes = sealed.envelope.bytes().to_vec();
+        if sealed.begins {
+            // The first to write in a document is the first to listen to it.
+            self.listen(id);
+        }
         self.out.push(crate::effect::Effect::Publish(key.topic(document), bytes));
         self.touch(id);
     }
@@ -450,16 +457,19 @@ impl Replicator {
 
     // -- documents from disk ------------------------------------------------------------------
 
-    /// Has all documents of an entity read into memory.
+    /// Has all documents of an entity read into memory in which anybody wrote.
     pub(crate) fn load_documents(&mut self, id: EntityId) {
-        let Some(entity) = self.entities.get_mut(&id) else { return };
-        let mut begun = Vec::new();
-        for replica in entity.replicas.values_mut() {
-            if replica.begin_loading() {
-                begun.push(replica.key);
-            }
+        let Some(entity) = self.entities.get(&id) else { return };
+        let begun = entity.replicas.values().filter(|replica| !replica.is_blank());
+        for document in begun.map(|replica| replica.key).collect::<Vec<_>>() {
+            self.load_document(id, document);
         }
-        for document in begun {
+    }
+
+    /// Has one document read into memory.
+    pub(crate) fn load_document(&mut self, id: EntityId, document: DocumentKey) {
+        let replica = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document));
+        if replica.is_some_and(Replica::begin_loading) {
             self.read_on(id, document, 0);
         }
     }

@@ -18,7 +18,6 @@ use crate::ids::{DeviceKey, EntityId, PersonId};
 use crate::outbox::refusal;
 use crate::replica::{Live, Replica};
 use crate::replicator::Replicator;
-use crate::schema::chat::Chat;
 use crate::schema::key::{self, Owner};
 use crate::schema::{Concern, core};
 use crate::words::{FourWords, WordsError};
@@ -92,7 +91,7 @@ impl Replicator {
     }
 
     pub(crate) fn message_views(&self, entity: &Entity, live: &Live, last: usize) -> Vec<MessageView> {
-        let chat = Chat::new(&live.document, &live.chat);
+        let Some(chat) = live.chat() else { return Vec::new() };
         let names = shown_names(entity);
         let people: BTreeMap<Owner, PersonId> =
             entity.roster.people().into_iter().map(|person| (key::owner(&person), person)).collect();

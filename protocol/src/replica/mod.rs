@@ -51,6 +51,8 @@ pub(crate) struct Replica {
     pub(crate) segment: u32,
     /// The state vector.
     pub(crate) heads: Heads,
+    /// Something of it is on disk here, or on its way there, whether it counts or not.
+    pub(crate) is_begun: bool,
     /// Who holds how much of it for good, and what may be forgotten by that.
     pub(crate) stability: Stability,
     /// What came too early.
@@ -109,6 +111,7 @@ impl Replica {
             concern,
             segment,
             heads: Heads::default(),
+            is_begun: false,
             stability: Stability::default(),
             waiting: Waiting::default(),
             wants: Wants::default(),
@@ -130,6 +133,17 @@ impl Replica {
             rewritten: Vec::new(),
             rewriting: Vec::new(),
         }
+    }
+
+    /// Whether there is nothing to read or listen to: nobody wrote in it, as far as is known here.
+    pub(crate) fn is_blank(&self) -> bool {
+        let is_still = self.waiting.is_empty() && self.is_sealed();
+        !self.concern.opens_at_once() && !self.is_begun && is_still
+    }
+
+    /// Whether peers are told how it stands; of others they know that it holds nothing.
+    pub(crate) fn is_told(&self) -> bool {
+        self.concern.opens_at_once() || !self.heads.is_empty()
     }
 
     /// The document, if it is in memory.
@@ -193,6 +207,7 @@ impl Replica {
             Judged::Applied(_) | Judged::Rejected(_) => {
                 live.advance(envelope);
                 self.heads.set(log, envelope.head());
+                self.is_begun = true;
                 // What else waited at its place is of another branch, or the same.
                 self.waiting.take(log, envelope.header.sequence);
             }

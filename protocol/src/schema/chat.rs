@@ -17,7 +17,7 @@ use super::key::Owner;
 use super::rights::{Actor, Denied, Right, judge};
 pub use super::thing::Lookup;
 use super::thing::{ThingId, prefix_bounds};
-use super::{Concern, Maps, Put};
+use super::{About, Concern, Maps, Part, Put};
 use crate::command::RefusalCode;
 use crate::limits::{ATTACHMENTS_MAX, EMOJI_BYTES_MAX, READ_MESSAGES_MAX, TEXT_BYTES_MAX};
 use crate::time::WallTime;
@@ -65,30 +65,15 @@ pub struct Message {
     pub deleted: bool,
 }
 
-/// The message that a key of a chat is about; `None` if it is no key of a chat.
-pub fn touched(root: &str, key: &str) -> Option<MessageId> {
-    Key::parse(root, key).ok().map(|key| key.message())
-}
-
-/// The message that a key flags as deleted; `None` if it is no such key.
-pub fn deleted(root: &str, key: &str) -> Option<MessageId> {
-    match Key::parse(root, key) {
-        Ok(Key::Deleted(_, id)) => Some(id),
-        _ => None,
-    }
-}
-
-/// The message of which a key holds content, or what was set on it: all that a deletion takes away.
-pub fn content(root: &str, key: &str) -> Option<MessageId> {
-    match Key::parse(root, key) {
-        Ok(Key::Deleted(..)) | Err(_) => None,
-        Ok(key) => Some(key.message()),
-    }
-}
-
-/// Whether a key is an edit of, or something set on, a message that may be somebody else's.
-pub fn is_overlay(root: &str) -> bool {
-    root != layout::MESSAGES
+/// What a key of a chat is about; `None` if it is no key of a chat.
+pub(super) fn about(root: &str, key: &str) -> Option<About> {
+    let key = Key::parse(root, key).ok()?;
+    let part = match key {
+        Key::Message(_) => Part::Made,
+        Key::Edit(_) | Key::Reaction(..) | Key::Pin(..) => Part::Set,
+        Key::Deleted(..) => Part::Deleted,
+    };
+    Some(About { id: key.message(), part })
 }
 
 /// What an author wants to send.

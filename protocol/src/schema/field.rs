@@ -349,7 +349,7 @@ mod tests {
 
     fn all() -> Vec<(Holds, Value)> {
         let id = ThingId { owner: [1; 16], random: [2; 8] };
-        let rank = || Rank::spread(1, 1).remove(0);
+        let rank = || Rank::between(None, None, 1).unwrap();
         let number = |number| Number::new(number).unwrap();
         vec![
             (Holds::Line, Value::Text("a line".into())),

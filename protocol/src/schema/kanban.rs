@@ -56,6 +56,11 @@ const FIELDS: &[Field] = &[
     Field::one("archived", Holds::Flag),
 ];
 
+/// Neighbours on either side that are moved first where there is no room, and at most: what moves
+/// goes into one envelope.
+const REACH: usize = 4;
+const REACH_MAX: usize = 256;
+
 /// What a board holds.
 pub const LAYOUT: &Layout = &Layout {
     roots: &["columns", "cards", "fields", "deleted", "comments", "edits"],
@@ -106,6 +111,9 @@ pub enum Unplaced {
     /// The column still holds cards.
     #[error("column {0:?} still holds {1} cards")]
     NotEmpty(String, usize),
+    /// Too many stand too close to each other there.
+    #[error("there is no room between {0}s there")]
+    NoRoom(&'static str),
 }
 
 impl Unplaced {
@@ -113,7 +121,7 @@ impl Unplaced {
     pub fn code(&self) -> RefusalCode {
         match self {
             Unplaced::Unknown(..) => RefusalCode::NotFound,
-            Unplaced::Full(..) => RefusalCode::TooMuch,
+            Unplaced::Full(..) | Unplaced::NoRoom(_) => RefusalCode::TooMuch,
             Unplaced::NotEmpty(..) => RefusalCode::Usage,
         }
     }
@@ -179,7 +187,8 @@ impl Board<'_> {
         placed(&others, "pos", CARDS.noun, spot, random, value)
     }
 
-    /// Refuses to let a column go that still holds cards, or the last one while there are any.
+    /// Refuses to let a column go that still shows cards. Archived ones stay, and show in the first
+    /// column once they are restored.
     pub fn check_empty(&self, column: ThingId) -> Result<(), Unplaced> {
         let columns = self.columns();
         let there = columns.iter().find(|there| there.column.id == column);
@@ -275,8 +284,18 @@ fn placed(
     if let Some(rank) = Rank::between(low, of(index), random) {
         return Ok(Placed { set: set(rank), others: Vec::new() });
     }
-    let mut ranks = Rank::spread(others.len() + 1, random);
-    let own = ranks.remove(index.min(ranks.len().saturating_sub(1)));
-    let others = others.iter().zip(ranks).map(|(thing, rank)| (thing.id, set(rank))).collect();
-    Ok(Placed { set: set(own), others })
+    // As few neighbours as possible make room; each costs a write.
+    let mut reach = REACH;
+    while reach <= REACH_MAX {
+        let (from, to) = (index.saturating_sub(reach), index.saturating_add(reach).min(others.len()));
+        let moved = others.get(from..to).unwrap_or_default();
+        let low = from.checked_sub(1).and_then(of);
+        if let Some(mut ranks) = Rank::spread(low, of(to), moved.len() + 1, random) {
+            let own = ranks.remove(index - from);
+            let others = moved.iter().zip(ranks).map(|(thing, rank)| (thing.id, set(rank))).collect();
+            return Ok(Placed { set: set(own), others });
+        }
+        reach *= 2;
+    }
+    Err(Unplaced::NoRoom(noun))
 }

@@ -33,8 +33,8 @@ impl Rank {
     }
 
     /// A rank between two, of which either may be the end of the list; `random` is drawn by the
-    /// caller. None if there is no room left, or the two are not in order: then all ranks of the
-    /// list are to be drawn anew with [`Rank::spread`].
+    /// caller. None if there is no room left, or the two are not in order: then ranks of
+    /// neighbours are to be drawn anew with [`Rank::spread`].
     pub fn between(low: Option<&Rank>, high: Option<&Rank>, random: u64) -> Option<Rank> {
         let low = low.map_or(&[][..], Rank::as_bytes);
         let mut high = high.map(Rank::as_bytes);
@@ -61,16 +61,24 @@ impl Rank {
         None
     }
 
-    /// Ranks for a list of `count` things, far apart, in order.
-    pub fn spread(count: usize, random: u64) -> Vec<Rank> {
-        let mut ranks: Vec<Rank> = Vec::with_capacity(count);
-        for at in 0..count {
-            let random = random.wrapping_add(u64::try_from(at).unwrap_or(u64::MAX).wrapping_mul(0x9e37_79b9));
-            // A step leaves room for more things than a document can hold.
-            let Some(rank) = Rank::between(ranks.last(), None, random) else { break };
-            ranks.push(rank);
+    /// Ranks for `count` things between two, in order; `None` where [`Rank::between`] gives none.
+    pub fn spread(
+        low: Option<&Rank>,
+        high: Option<&Rank>,
+        count: usize,
+        random: u64,
+    ) -> Option<Vec<Rank>> {
+        if count == 0 {
+            return Some(Vec::new());
         }
-        ranks
+        // Halving keeps the ranks as short as the gap allows, and this as deep as a logarithm.
+        let middle = Rank::between(low, high, random)?;
+        let (before, after) = ((count - 1) / 2, count / 2);
+        let mut ranks = Rank::spread(low, Some(&middle), before, random.rotate_left(7))?;
+        let rest = Rank::spread(Some(&middle), high, after, random.rotate_left(11))?;
+        ranks.push(middle);
+        ranks.extend(rest);
+        Some(ranks)
     }
 }
 
@@ -145,7 +153,7 @@ mod tests {
 
     #[test]
     fn one_gap_takes_hundreds_of_things_and_then_says_that_it_is_full() {
-        let ranks = Rank::spread(2, 7);
+        let ranks = Rank::spread(None, None, 2, 7).unwrap();
         let (mut low, high) = (ranks[0].clone(), ranks[1].clone());
         let mut count = 0;
         for random in random() {
@@ -161,7 +169,7 @@ mod tests {
 
     #[test]
     fn two_who_use_one_gap_at_once_choose_differently() {
-        let ranks = Rank::spread(2, 7);
+        let ranks = Rank::spread(None, None, 2, 7).unwrap();
         let mut random = random();
         let mut put = || Rank::between(Some(&ranks[0]), Some(&ranks[1]), random.next().unwrap()).unwrap();
         let chosen: std::collections::BTreeSet<Rank> = (0..100).map(|_| put()).collect();
@@ -170,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_is_not_in_order_or_no_rank_is_refused() {
-        let ranks = Rank::spread(2, 7);
+        let ranks = Rank::spread(None, None, 2, 7).unwrap();
         assert_eq!(Rank::between(Some(&ranks[1]), Some(&ranks[0]), 1), None);
         assert_eq!(Rank::between(Some(&ranks[0]), Some(&ranks[0]), 1), None);
         assert_eq!(Rank::read(&[]), None);
@@ -182,9 +190,15 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_spread_in_order() {
-        let ranks = Rank::spread(25_000, 3);
+    fn a_list_is_spread_in_order_between_its_neighbours() {
+        let ranks = Rank::spread(None, None, 25_000, 3).unwrap();
         assert_eq!(ranks.len(), 25_000);
         assert!(ranks.windows(2).all(|pair| pair[0] < pair[1]));
+        let (low, high) = (&ranks[700], &ranks[701]);
+        let within = Rank::spread(Some(low), Some(high), 500, 9).unwrap();
+        assert_eq!(within.len(), 500);
+        let all: Vec<&Rank> = [low].into_iter().chain(&within).chain([high]).collect();
+        assert!(all.windows(2).all(|pair| pair[0] < pair[1]));
+        assert_eq!(Rank::spread(Some(high), Some(low), 1, 9), None);
     }
 }

@@ -11,16 +11,15 @@ mod layout;
 use std::collections::BTreeMap;
 
 pub use index::ThingIndex;
-pub(super) use layout::Key;
-use layout::{COMMENTS, FIELDS, FieldRecord, Slot, ThingRecord};
+use layout::{FIELDS, FieldRecord, Key, Slot, ThingRecord};
 pub use layout::{Layout, Table};
 
 use super::chat::{EditRecord, MessageRecord, write_deletion};
 use super::field::{Field, Unfit, Value};
-use super::key::{join, spell};
+use super::key::{Owner, join, spell};
 use super::rights::{Actor, Denied, Right, judge};
 use super::thing::{Lookup, ThingId, prefix_bounds};
-use super::{Concern, Maps, Put};
+use super::{About, Concern, Maps, Part, Put};
 use crate::command::RefusalCode;
 use crate::limits::{PARTS_MAX, RECORD_FIELDS_MAX, TEXT_BYTES_MAX};
 use crate::time::WallTime;
@@ -105,10 +104,10 @@ pub enum ThingError {
     #[error("{0} {short} was deleted", short = .1.short())]
     Deleted(&'static str, ThingId),
     /// A thing of this kind has no such field.
-    #[error("a {0} has no {1:?}")]
+    #[error("{0}s have no {1:?}")]
     NoField(&'static str, String),
     /// A field that every one has was left out.
-    #[error("a {0} needs a {1}")]
+    #[error("every {0} needs: {1}")]
     Missing(&'static str, &'static str),
     /// A field does not hold such a value.
     #[error("{0} {1}")]
@@ -117,7 +116,7 @@ pub enum ThingError {
     #[error("{0} cannot be set on {1:?}")]
     NoPart(String, String),
     /// More fields than one record holds, or more parts than a field may have.
-    #[error("a {0} takes at most {1} of these")]
+    #[error("one {0} takes at most {1} of these")]
     TooMany(&'static str, usize),
     /// Somebody else wrote it.
     #[error("comment {} can be edited by its author only", .0.short())]
@@ -174,9 +173,8 @@ impl<'a> Things<'a> {
 
     // -- reading ------------------------------------------------------------------------------
 
-    /// One thing; `None` if it has not come, or is deleted.
-    pub fn thing(&self, id: ThingId) -> Option<Thing> {
-        let table = self.index.table(id).filter(|table| *table != COMMENTS)?;
+    /// One thing of a table; `None` if it has not come, or is deleted.
+    pub fn thing(&self, table: &'static str, id: ThingId) -> Option<Thing> {
         if self.index.is_deleted(id) {
             return None;
         }
@@ -197,15 +195,14 @@ impl<'a> Things<'a> {
 
     /// The things of a table that are not deleted, by time, then by name.
     pub fn all(&self, table: &'static str) -> impl Iterator<Item = Thing> {
-        self.index.of(table).filter_map(|id| self.thing(id))
+        self.index.of(table).filter_map(move |id| self.thing(table, id))
     }
 
     /// Finds the thing of a table that a person names, by its full name or the first digits of its
     /// random part, in either case.
     pub fn find(&self, table: &'static str, text: &str) -> Lookup {
         if let Ok(id) = text.parse::<ThingId>() {
-            let is_here = self.index.table(id) == Some(table);
-            return if is_here { Lookup::Found(id) } else { Lookup::Missing };
+            return if self.index.holds(table, id) { Lookup::Found(id) } else { Lookup::Missing };
         }
         let Some((low, high)) = prefix_bounds(text) else { return Lookup::Missing };
         Lookup::among(self.index.between(table, low, high))
@@ -387,18 +384,14 @@ impl<'a> Things<'a> {
 
     /// A deletion that came first would swallow what is written under its name.
     fn free(&self, id: ThingId) -> Result<(), ThingError> {
-        match self.index.table(id).is_some() || self.index.is_deleted(id) {
-            true => Err(ThingError::Taken(id)),
-            false => Ok(()),
-        }
+        if self.index.is_taken(id) { Err(ThingError::Taken(id)) } else { Ok(()) }
     }
 
     fn living(&self, id: ThingId, table: &'static Table) -> Result<Thing, ThingError> {
         if self.index.is_deleted(id) {
             return Err(ThingError::Deleted(table.noun, id));
         }
-        let thing = self.thing(id).filter(|thing| thing.table == table.root);
-        thing.ok_or(ThingError::Unknown(table.noun, id))
+        self.thing(table.root, id).ok_or(ThingError::Unknown(table.noun, id))
     }
 
     fn living_comment(&self, id: ThingId) -> Result<Comment, ThingError> {
@@ -424,6 +417,22 @@ pub(super) fn right(layout: &Layout, root: &str, key: &str, value: &[u8]) -> Res
     let key = Key::parse(layout, root, key)?;
     key.check(layout, value)?;
     Ok(key.right(layout))
+}
+
+/// What a key is about; `None` if it is that of no thing or comment.
+pub(super) fn about(layout: &Layout, root: &str, key: &str) -> Option<About> {
+    let key = Key::parse(layout, root, key).ok()?;
+    let part = match key {
+        Key::Thing(..) | Key::Comment(_) => Part::Made,
+        Key::Field(..) | Key::Edit(_) | Key::Metadata(_) => Part::Set,
+        Key::Deleted(..) => Part::Deleted,
+    };
+    Some(About { id: key.about()?, part })
+}
+
+/// The one person who may write a key; `None` if several may.
+pub(super) fn writer(layout: &Layout, root: &str, key: &str) -> Option<Owner> {
+    Key::parse(layout, root, key).ok()?.right(layout).owner
 }
 
 /// What a value says to people.

@@ -13,7 +13,6 @@ use crate::outbox::{After, local};
 use crate::replica::{Content, Replica};
 use crate::replicator::Replicator;
 use crate::schema::chat::MessageId;
-use crate::schema::key;
 use crate::time::Duration;
 use crate::views;
 
@@ -67,7 +66,7 @@ impl Replicator {
         let (now, wall) = (self.now.instant, self.now.wall);
         let Some(entity) = self.entities.get_mut(&id) else { return };
         let lapse = lapse(entity);
-        let owner = entity.member(me).map(|actor| key::spell_owner(&actor.owner())).unwrap_or_default();
+        let Some(owner) = entity.member(me).map(|actor| actor.owner()) else { return };
         let roster = entity.roster.digest();
         let members: BTreeSet<DeviceKey> =
             entity.roster.reading().devices().map(|(device, _)| device).collect();
@@ -82,7 +81,7 @@ impl Replicator {
         if let Some(left) = replica.stability.next_lapse(lapse, wall) {
             self.out.wake_at(now + left);
         }
-        match replica.prune_stable(&owner) {
+        match replica.prune_stable(owner) {
             Ok(pruned) if pruned.messages.is_empty() => {}
             Ok(pruned) => {
                 let of = replica.of;

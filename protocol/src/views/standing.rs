@@ -153,8 +153,17 @@ impl Replicator {
         let told = shared.and_then(|shared| Some((shared, shared.theirs.as_ref()?)));
         let Some((shared, theirs)) = told else { return (Behind, Why::Untold) };
         let there = theirs.documents.binary_search_by_key(&replica.key, |document| document.document);
+        let keyless = replica.waiting.without_key(&device);
         let Some(there) = there.ok().and_then(|at| theirs.documents.get(at)) else {
-            return (Behind, Why::Unopened);
+            return match replica.is_told() {
+                true if replica.concern.opens_at_once() => (Behind, Why::Unopened),
+                true => (Behind, lacking(replica, shared)),
+                // It holds nothing here, and nothing there.
+                false if ours.roster != theirs.roster => (Behind, Why::Rosters),
+                false if !replica.is_sealed() => (Behind, Why::Unsealed),
+                false if keyless > 0 => (WaitingForKey, Why::Keyless(keyless)),
+                false => (InSync, Why::Equal),
+            };
         };
         if planted::is(Planted::InSyncOnEqualLength) && lacking(replica, shared) == Why::Differing {
             return (InSync, Why::Equal);
@@ -166,7 +175,6 @@ impl Replicator {
                 (Behind, lacking(replica, shared))
             };
         }
-        let keyless = replica.waiting.without_key(&device);
         match there.content {
             _ if ours.roster != theirs.roster => (Behind, Why::Rosters),
             _ if !replica.is_sealed() => (Behind, Why::Unsealed),

@@ -13,10 +13,9 @@ use crate::schema::thing::ThingId;
 use crate::schema::{Maps, record};
 use crate::time::WallTime;
 
-/// Where a thing stands: its table, or the comments and what it is a comment on.
+/// When a thing was made and, if it is a comment, what it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stand {
-    root: &'static str,
     subject: Option<ThingId>,
     time: WallTime,
 }
@@ -25,8 +24,9 @@ struct Stand {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ThingIndex {
     order: BTreeSet<(&'static str, Option<ThingId>, WallTime, ThingId)>,
-    /// Begins with the random part, by which people name a thing.
-    stands: BTreeMap<([u8; 8], Owner), Stand>,
+    /// Begins with the random part, by which people name a thing. One name may be in two maps, if
+    /// its owner wants it so.
+    stands: BTreeMap<([u8; 8], Owner, &'static str), Stand>,
     deleted: BTreeSet<(ThingId, Owner)>,
 }
 
@@ -50,14 +50,14 @@ impl ThingIndex {
         match key {
             Key::Thing(root, id) => {
                 let record = value.and_then(|value| ThingRecord::read(layout, value).ok());
-                self.stand(id, record.map(|record| Stand { root, subject: None, time: record.time }));
+                self.stand(root, id, record.map(|record| Stand { subject: None, time: record.time }));
             }
             Key::Comment(id) => {
                 let record = value.and_then(|value| MessageRecord::read(value).ok());
                 let stand = record.and_then(|record| {
-                    Some(Stand { root: COMMENTS, subject: Some(record.parent?), time: record.time })
+                    Some(Stand { subject: Some(record.parent?), time: record.time })
                 });
-                self.stand(id, stand);
+                self.stand(COMMENTS, id, stand);
             }
             Key::Deleted(actor, id) => {
                 let is_flag = value.is_some_and(|value| record::read(value, |r, _| record::time(r)).is_ok());
@@ -70,16 +70,16 @@ impl ThingIndex {
         }
     }
 
-    fn stand(&mut self, id: ThingId, now: Option<Stand>) {
-        let name = (id.random, id.owner);
+    fn stand(&mut self, root: &'static str, id: ThingId, now: Option<Stand>) {
+        let name = (id.random, id.owner, root);
         let before = match now {
             Some(now) => self.stands.insert(name, now),
             None => self.stands.remove(&name),
         };
-        if let Some(Stand { root, subject, time }) = before {
+        if let Some(Stand { subject, time }) = before {
             self.order.remove(&(root, subject, time, id));
         }
-        if let Some(Stand { root, subject, time }) = now {
+        if let Some(Stand { subject, time }) = now {
             self.order.insert((root, subject, time, id));
         }
     }
@@ -99,14 +99,20 @@ impl ThingIndex {
         all.map(|(.., id)| *id).filter(|id| !self.is_deleted(*id))
     }
 
-    /// The table that a thing is in, if it has come and is not pruned.
-    pub(super) fn table(&self, id: ThingId) -> Option<&'static str> {
-        self.stands.get(&(id.random, id.owner)).map(|stand| stand.root)
+    /// Whether a map holds something of this name: it has come and is not pruned.
+    pub(super) fn holds(&self, root: &'static str, id: ThingId) -> bool {
+        self.stands.contains_key(&(id.random, id.owner, root))
+    }
+
+    /// Whether any map holds something of this name, or it was deleted before it came.
+    pub(super) fn is_taken(&self, id: ThingId) -> bool {
+        let all = (id.random, id.owner, "")..(id.random, id.owner, "\u{7f}");
+        self.stands.range(all).next().is_some() || self.is_deleted(id)
     }
 
     /// What a comment is about.
     pub(super) fn subject(&self, id: ThingId) -> Option<ThingId> {
-        self.stands.get(&(id.random, id.owner))?.subject
+        self.stands.get(&(id.random, id.owner, COMMENTS))?.subject
     }
 
     /// Things of a table whose random part lies between the two, both included.
@@ -116,9 +122,9 @@ impl ThingIndex {
         low: [u8; 8],
         high: [u8; 8],
     ) -> impl Iterator<Item = ThingId> {
-        let within = self.stands.range((low, [0; 16])..=(high, [0xff; 16]));
-        let of = within.filter(move |(_, stand)| stand.root == root);
-        of.map(|((random, owner), _)| ThingId { owner: *owner, random: *random })
+        let within = self.stands.range((low, [0; 16], "")..=(high, [0xff; 16], "\u{7f}"));
+        let of = within.filter(move |((.., of), _)| *of == root);
+        of.map(|((random, owner, _), _)| ThingId { owner: *owner, random: *random })
     }
 
     /// Whether anybody with the right to it deleted the thing, even if it has not come yet.

@@ -61,7 +61,7 @@ impl Layout {
 
 /// A key of such a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::schema) enum Key<'a> {
+pub(super) enum Key<'a> {
     /// `owner|random` in the map of a table.
     Thing(&'static str, ThingId),
     /// `owner|random|field` or `owner|random|field|part` in `fields`.
@@ -78,7 +78,7 @@ pub(in crate::schema) enum Key<'a> {
 
 impl<'a> Key<'a> {
     /// Reads a key of the map `root`.
-    pub(in crate::schema) fn parse(layout: &Layout, root: &str, key: &'a str) -> Result<Key<'a>, Denied> {
+    pub(super) fn parse(layout: &Layout, root: &str, key: &'a str) -> Result<Key<'a>, Denied> {
         if !layout.roots.contains(&root) {
             return Err(Denied::UnknownRoot);
         }
@@ -131,7 +131,7 @@ impl<'a> Key<'a> {
     }
 
     /// The thing or comment that it is about.
-    pub(in crate::schema) fn about(&self) -> Option<ThingId> {
+    pub(super) fn about(&self) -> Option<ThingId> {
         match self {
             Key::Thing(_, id)
             | Key::Field(id, ..)
