@@ -3,6 +3,8 @@
 //! A command about a document waits until the document is in memory. What a command writes is
 //! answered when it is durable; what is wrong with it is said at once, with what to do about it.
 
+mod things;
+
 use rand::Rng;
 
 use crate::command::{
@@ -22,6 +24,8 @@ use crate::schema::rights::Actor;
 use crate::schema::{Concern, Put, core, home};
 use crate::time::WallTime;
 use crate::words::FourWords;
+
+use things::Request;
 
 impl Replicator {
     pub(crate) fn ask(&mut self, id: CommandId, command: Command) {
@@ -71,6 +75,9 @@ impl Replicator {
                 self.say(id, Reply::Ok)
             }
             Command::Chat(words, command) => self.chat(id, words, command),
+            Command::Board(words, command) => self.ask_things(id, words, Request::Board(command)),
+            Command::Issue(words, command) => self.ask_things(id, words, Request::Issue(command)),
+            Command::Canvas(words, command) => self.ask_things(id, words, Request::Canvas(command)),
             Command::SyncStatus(words) => self.sync_status(id, words),
             Command::Tombstones(words) => self.tombstones(id, words),
             Command::Peers => self.say(id, Reply::Peers(self.peer_views())),
@@ -91,6 +98,9 @@ impl Replicator {
             Command::Show(words)
             | Command::Members(words)
             | Command::Member(words, _)
+            | Command::Board(words, _)
+            | Command::Issue(words, _)
+            | Command::Canvas(words, _)
             | Command::Configure(words, _) => {
                 entity.places().any(|place| self.names.entity(place) == Some(*words))
             }
@@ -388,6 +398,9 @@ fn writes(command: &Command) -> bool {
         | Command::Configure(..) => true,
         Command::Member(_, command) => !matches!(command, MemberCommand::Requests | MemberCommand::Invites),
         Command::Device(command) => !matches!(command, DeviceCommand::List),
+        Command::Board(_, command) => command.writes(),
+        Command::Issue(_, command) => command.writes(),
+        Command::Canvas(_, command) => command.writes(),
         Command::Chat(_, command) => !matches!(command, ChatCommand::Read { .. } | ChatCommand::Find(_)),
         _ => false,
     }

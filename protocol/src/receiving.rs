@@ -17,8 +17,8 @@ use crate::record::{LoadId, Page, Query, Record, StoreFailure};
 use crate::replica::{Answer, Judged, Queued, Replica};
 use crate::replicator::{Load, Replicator};
 use crate::roster::{Body, Inserted, Signer, Statement};
-use crate::schema::Put;
-use crate::schema::chat::MessageId;
+use crate::schema::thing::ThingId;
+use crate::schema::{self, Concern, Put};
 use crate::session::{Allowance, Session};
 use crate::time::{Duration, Now};
 use crate::waiting::Want;
@@ -361,7 +361,7 @@ impl Replicator {
         if taken.is_empty() {
             return;
         }
-        let mut changed: BTreeMap<DocumentKey, BTreeSet<MessageId>> = BTreeMap::new();
+        let mut changed: BTreeMap<DocumentKey, BTreeSet<ThingId>> = BTreeMap::new();
         let mut records = Vec::new();
         for (envelope, judged) in taken {
             match judged {
@@ -383,18 +383,26 @@ impl Replicator {
             self.listen(entity);
         }
         for (document, messages) in changed {
-            self.notify_chat(entity, document, messages.into_iter().collect());
+            self.notify_changed(entity, document, messages.into_iter().collect());
             self.core_changed(entity, document);
         }
         self.touch(entity);
         self.judge_anew(entity);
     }
 
-    pub(crate) fn notify_chat(&mut self, entity: EntityId, document: DocumentKey, messages: Vec<MessageId>) {
-        let replica = self.entities.get(&entity).and_then(|e| e.replicas.get(&document));
-        let words = replica.and_then(|replica| self.names.entity(replica.of));
-        if let Some(words) = words.filter(|_| !messages.is_empty()) {
-            self.out.notify(Notice::ChatChanged { entity: words, messages });
+    /// Tells whoever listens which messages or other things of a document changed.
+    pub(crate) fn notify_changed(&mut self, id: EntityId, document: DocumentKey, things: Vec<ThingId>) {
+        let replica = self.entities.get(&id).and_then(|e| e.replicas.get(&document));
+        let Some(replica) = replica.filter(|replica| replica.live().is_some()) else { return };
+        let Some(entity) = self.names.entity(replica.of) else { return };
+        match replica.concern {
+            Concern::Chat if !things.is_empty() => {
+                self.out.notify(Notice::ChatChanged { entity, messages: things });
+            }
+            concern if schema::layout(&concern).is_some() => {
+                self.out.notify(Notice::ThingsChanged { entity, concern, things });
+            }
+            _ => {}
         }
     }
 
@@ -551,7 +559,7 @@ impl Replicator {
             Ok(changed) => {
                 self.load_documents(id);
                 self.seal(id, document);
-                self.notify_chat(id, document, changed);
+                self.notify_changed(id, document, changed);
             }
             Err(error) => {
                 if let Some(asker) = asker {

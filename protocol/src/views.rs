@@ -4,9 +4,11 @@
 //! `standing` says how each document stands, `tombstones` what waits to be forgotten.
 
 mod standing;
+mod things;
 mod tombstones;
 
 pub(crate) use standing::{Line, Said};
+pub(crate) use things::Shown;
 
 use std::collections::BTreeMap;
 
@@ -92,10 +94,8 @@ impl Replicator {
 
     pub(crate) fn message_views(&self, entity: &Entity, live: &Live, last: usize) -> Vec<MessageView> {
         let Some(chat) = live.chat() else { return Vec::new() };
-        let names = shown_names(entity);
-        let people: BTreeMap<Owner, PersonId> =
-            entity.roster.people().into_iter().map(|person| (key::owner(&person), person)).collect();
-        let show = |owner: &Owner| people.get(owner).map(|person| self.person_view(*person, &names));
+        let faces = self.faces(entity);
+        let show = |owner: &Owner| faces.get(owner).cloned();
         let messages = chat.messages(last).into_iter();
         let views = messages.filter_map(|message| {
             let reactions = chat.reactions(message.id).into_iter();

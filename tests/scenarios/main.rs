@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod asking;
+mod boards;
 mod bounds;
+mod canvases;
 mod chat;
 mod children;
 mod comparing;
@@ -12,6 +14,7 @@ mod earlier;
 mod forgetting;
 mod forks;
 mod governing;
+mod issues;
 mod joining;
 mod keys;
 mod people;

@@ -220,7 +220,7 @@ impl Value {
     }
 
     /// What it says to people, as far as it is text.
-    pub(super) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         match self {
             Value::Text(text) | Value::Entry(_, text) => text,
             _ => "",

@@ -228,13 +228,13 @@ pub fn checklist(card: &Thing) -> Vec<(&str, &str, bool)> {
     entries.into_iter().map(|(_, part, text)| (part, text, is_done(part))).collect()
 }
 
-/// The rank after the last entry of a card's checklist.
-pub fn entry_rank(card: &Thing, random: u64) -> Option<Rank> {
+/// Where the last line of a card's checklist stands, those that were taken away included.
+pub fn last_line(card: &Thing) -> Option<&Rank> {
     let ranks = card.parts("checklist").filter_map(|(_, value)| match value {
         Value::Entry(rank, _) => Some(rank),
         _ => None,
     });
-    Rank::between(ranks.max(), None, random)
+    ranks.max()
 }
 
 fn limit(column: &Thing) -> Option<u64> {

@@ -23,8 +23,8 @@ use std::fmt;
 
 use crate::command::Kind;
 use crate::ids::{DocumentKey, to_base32};
-pub use about::{About, Index, Part, about, writer};
 pub use crate::update::document::Put;
+pub use about::{About, Index, Part, about, writer};
 pub(crate) use record::is_one_line;
 
 const DOCUMENT_KEY: &str = "fourword v1 document key";

@@ -62,12 +62,7 @@ impl Rank {
     }
 
     /// Ranks for `count` things between two, in order; `None` where [`Rank::between`] gives none.
-    pub fn spread(
-        low: Option<&Rank>,
-        high: Option<&Rank>,
-        count: usize,
-        random: u64,
-    ) -> Option<Vec<Rank>> {
+    pub fn spread(low: Option<&Rank>, high: Option<&Rank>, count: usize, random: u64) -> Option<Vec<Rank>> {
         if count == 0 {
             return Some(Vec::new());
         }
@@ -154,17 +149,17 @@ mod tests {
     #[test]
     fn one_gap_takes_hundreds_of_things_and_then_says_that_it_is_full() {
         let ranks = Rank::spread(None, None, 2, 7).unwrap();
-        let (mut low, high) = (ranks[0].clone(), ranks[1].clone());
+        let (low, mut high) = (ranks[0].clone(), ranks[1].clone());
         let mut count = 0;
         for random in random() {
             match Rank::between(Some(&low), Some(&high), random) {
-                Some(rank) => low = rank,
+                Some(rank) => high = rank,
                 None => break,
             }
             count += 1;
         }
         assert!((100..10_000).contains(&count), "{count}");
-        assert!(low.as_bytes().len() <= RANK_BYTES_MAX);
+        assert!(high.as_bytes().len() <= RANK_BYTES_MAX);
     }
 
     #[test]

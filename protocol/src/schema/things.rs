@@ -11,7 +11,7 @@ mod layout;
 use std::collections::BTreeMap;
 
 pub use index::ThingIndex;
-use layout::{FIELDS, FieldRecord, Key, Slot, ThingRecord};
+use layout::{COMMENTS, FIELDS, FieldRecord, Key, Slot, ThingRecord};
 pub use layout::{Layout, Table};
 
 use super::chat::{EditRecord, MessageRecord, write_deletion};
@@ -196,6 +196,16 @@ impl<'a> Things<'a> {
     /// The things of a table that are not deleted, by time, then by name.
     pub fn all(&self, table: &'static str) -> impl Iterator<Item = Thing> {
         self.index.of(table).filter_map(move |id| self.thing(table, id))
+    }
+
+    /// Whether things here have a field of this name.
+    pub fn has_field(&self, name: &str) -> bool {
+        self.layout.field(name).is_some()
+    }
+
+    /// Finds the comment that a person names, as [`Things::find`] does.
+    pub fn find_comment(&self, text: &str) -> Lookup {
+        self.find(COMMENTS, text)
     }
 
     /// Finds the thing of a table that a person names, by its full name or the first digits of its

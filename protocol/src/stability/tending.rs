@@ -103,7 +103,7 @@ impl Replicator {
         messages: Vec<MessageId>,
         was_late: bool,
     ) {
-        self.notify_chat(id, document, messages);
+        self.notify_changed(id, document, messages);
         self.sync_changed.insert(of);
         if let Some(words) = self.names.entity(of).filter(|_| was_late) {
             self.out.notify(Notice::AcceptanceChanged(words));

@@ -13,9 +13,9 @@ use fourword_protocol::schema::thing::ThingId;
 use fourword_protocol::schema::things::{Set, Table, ThingIndex, Things};
 use fourword_protocol::schema::{Concern, Put};
 use fourword_protocol::time::WallTime;
+use fourword_protocol::update::Shape;
 use fourword_protocol::update::document::{Changes, Document, Value as Held};
 use fourword_protocol::update::parse::{Content, parse};
-use fourword_protocol::update::Shape;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -302,6 +302,9 @@ fn of_two_who_change_two_fields_at_once_both_keep_their_change() {
     world.settle();
     for replica in &world.replicas {
         let card = replica.things().thing("cards", card).unwrap();
-        assert_eq!((card.text("title"), card.text("priority"), card.text("due")), ("new", "high", "2026-11-30"));
+        assert_eq!(
+            (card.text("title"), card.text("priority"), card.text("due")),
+            ("new", "high", "2026-11-30")
+        );
     }
 }

@@ -21,7 +21,12 @@ fn tracker() -> (Desk, [ThingId; 3]) {
     let sign = desk.make(&ben(), 3, ISSUES, new("No sign", "backlog"));
     desk.set(&ben(), roof, ISSUES, vec![text("priority", "urgent"), assignee(Some(ben().owner()))]);
     desk.set(&ben(), roof, ISSUES, vec![part("labels", "house", true), part("labels", "wet", true)]);
-    desk.set(&ada(), door, ISSUES, vec![part("labels", "house", true), text("description", "oil the HINGES")]);
+    desk.set(
+        &ada(),
+        door,
+        ISSUES,
+        vec![part("labels", "house", true), text("description", "oil the HINGES")],
+    );
     (desk, [roof, door, sign])
 }
 

@@ -4,6 +4,7 @@ use fourword_protocol::command::RefusalCode;
 use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::field::Value;
 use fourword_protocol::schema::kanban::{self, CARDS, COLUMNS, Spot, Unplaced};
+use fourword_protocol::schema::rank::Rank;
 use fourword_protocol::schema::thing::ThingId;
 use fourword_protocol::schema::things::Set;
 
@@ -144,7 +145,7 @@ fn a_checklist_is_in_order_and_its_lines_are_ticked_one_by_one() {
     let (mut desk, _, [a, ..]) = board();
     for (n, line) in ["buy paint", "paint", "clean"].into_iter().enumerate() {
         let card = desk.things().thing("cards", a).unwrap();
-        let rank = kanban::entry_rank(&card, n as u64).unwrap();
+        let rank = Rank::between(kanban::last_line(&card), None, n as u64).unwrap();
         let name = fourword_protocol::ids::to_base32(&[n as u8; 8]);
         let value = Value::Entry(rank, line.into());
         desk.set(&ada(), a, CARDS, vec![Set { field: "checklist".into(), part: Some(name), value }]);

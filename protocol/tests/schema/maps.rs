@@ -142,8 +142,7 @@ impl Desk {
 
     /// Makes a thing named by `random` in every byte, at that many milliseconds.
     pub(crate) fn make(&mut self, by: &Actor, random: u8, table: &'static Table, sets: Vec<Set>) -> ThingId {
-        let (id, put) =
-            self.things().make(by, [random; 8], table, sets, WallTime(random.into())).unwrap();
+        let (id, put) = self.things().make(by, [random; 8], table, sets, WallTime(random.into())).unwrap();
         self.apply(&put);
         id
     }

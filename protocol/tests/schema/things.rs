@@ -110,12 +110,12 @@ fn nobody_makes_a_thing_or_writes_a_comment_in_anothers_name() {
     let id = issue(&mut desk, &ada(), 1);
     let said = desk.say(&ada(), 2, (id, issues::ISSUES), "wet");
     for other in [ben(), admin(), actor(9, Role::Owner)] {
-        assert_eq!(
-            desk.things().edit_comment(&other, said, "dry", LATER),
-            Err(ThingError::NotAuthor(said))
-        );
+        assert_eq!(desk.things().edit_comment(&other, said, "dry", LATER), Err(ThingError::NotAuthor(said)));
         let written = desk.things().edit_comment(&ada(), said, "dry", LATER).unwrap().unwrap();
-        assert_eq!(judged(Concern::Issues, "edits", &written.key, &written.value, &other), Err(Denied::NotOwner));
+        assert_eq!(
+            judged(Concern::Issues, "edits", &written.key, &written.value, &other),
+            Err(Denied::NotOwner)
+        );
         for (root, value) in [("comments", &desk.maps), ("issues", &desk.maps)] {
             use fourword_protocol::schema::Maps;
             let (key, value) = value.range(root, "").next().unwrap();
@@ -228,10 +228,16 @@ fn a_thing_is_made_with_what_every_one_has_and_fields_of_its_own_alone() {
     let make = |sets| desk.things().make(&ada(), [1; 8], issues::ISSUES, sets, LATER).map(drop);
     let title = || text("title", "leak");
     assert_eq!(make(vec![title()]), Err(ThingError::Missing("issue", "status")));
-    assert_eq!(make(vec![text("title", "  "), text("status", "todo")]), Err(ThingError::Missing("issue", "title")));
+    assert_eq!(
+        make(vec![text("title", "  "), text("status", "todo")]),
+        Err(ThingError::Missing("issue", "title"))
+    );
     let refused = make(vec![title(), text("pos", "x")]).unwrap_err();
     assert_eq!(refused, ThingError::NoField("issue", "pos".into()));
-    assert_eq!((refused.to_string().as_str(), refused.code()), ("issues have no \"pos\"", RefusalCode::Usage));
+    assert_eq!(
+        (refused.to_string().as_str(), refused.code()),
+        ("issues have no \"pos\"", RefusalCode::Usage)
+    );
     let labels = (0..RECORD_FIELDS_MAX).map(|n| part("labels", &n.to_string(), true));
     let many: Vec<Set> = labels.chain([title()]).collect();
     assert_eq!(make(many), Err(ThingError::TooMany("issue", RECORD_FIELDS_MAX)));
@@ -256,13 +262,17 @@ fn what_is_deleted_or_unknown_is_not_changed_and_never_comes_back() {
         assert_eq!(say.map(drop), Err(error.clone()));
         assert_eq!(error.code(), RefusalCode::NotFound);
     }
-    let again = things.make(&ada(), [1; 8], issues::ISSUES, vec![text("title", "x"), text("status", "todo")], LATER);
+    let again =
+        things.make(&ada(), [1; 8], issues::ISSUES, vec![text("title", "x"), text("status", "todo")], LATER);
     assert_eq!(again.map(drop), Err(ThingError::Taken(id)), "a deleted name is never used again");
 
     let put = desk.things().delete_comment(&ben(), said, LATER).unwrap();
     desk.apply(&put);
     assert_eq!(desk.things().comment(said), None);
-    assert_eq!(desk.things().edit_comment(&ben(), said, "x", LATER), Err(ThingError::Deleted("comment", said)));
+    assert_eq!(
+        desk.things().edit_comment(&ben(), said, "x", LATER),
+        Err(ThingError::Deleted("comment", said))
+    );
     assert_eq!(desk.things().delete_comment(&ben(), said, LATER), Err(ThingError::Deleted("comment", said)));
 }
 
@@ -283,7 +293,8 @@ fn what_stands_already_gives_no_write() {
 fn a_field_takes_as_many_parts_and_numbers_as_the_limits_and_no_more() {
     let mut desk = Desk::new(Concern::Issues);
     let id = issue(&mut desk, &ada(), 1);
-    let labels = |from: usize, to: usize| (from..to).map(|n| part("labels", &format!("l{n}"), true)).collect();
+    let labels =
+        |from: usize, to: usize| (from..to).map(|n| part("labels", &format!("l{n}"), true)).collect();
     desk.set(&ada(), id, issues::ISSUES, labels(0, PARTS_MAX));
     let refused = desk.things().set(&ada(), id, issues::ISSUES, labels(PARTS_MAX, PARTS_MAX + 1), LATER);
     assert_eq!(refused, Err(ThingError::TooMany("issue", PARTS_MAX)));
@@ -294,7 +305,10 @@ fn a_field_takes_as_many_parts_and_numbers_as_the_limits_and_no_more() {
     sets.push(Set { field: "points".into(), part: None, value: numbers(FIELD_NUMBERS_MAX) });
     let mut desk = Desk::new(Concern::Canvas);
     let id = desk.make(&ada(), 1, table, sets);
-    assert_eq!(desk.things().thing("elements", id).unwrap().value("points"), Some(&numbers(FIELD_NUMBERS_MAX)));
+    assert_eq!(
+        desk.things().thing("elements", id).unwrap().value("points"),
+        Some(&numbers(FIELD_NUMBERS_MAX))
+    );
     let over = Set { field: "points".into(), part: None, value: numbers(FIELD_NUMBERS_MAX + 1) };
     let refused = desk.things().set(&ada(), id, table, vec![over], LATER);
     assert!(matches!(refused, Err(ThingError::Unfit(_, Unfit::TooMany(_)))));

@@ -54,9 +54,8 @@ impl ThingIndex {
             }
             Key::Comment(id) => {
                 let record = value.and_then(|value| MessageRecord::read(value).ok());
-                let stand = record.and_then(|record| {
-                    Some(Stand { subject: Some(record.parent?), time: record.time })
-                });
+                let stand = record
+                    .and_then(|record| Some(Stand { subject: Some(record.parent?), time: record.time }));
                 self.stand(COMMENTS, id, stand);
             }
             Key::Deleted(actor, id) => {
