@@ -220,6 +220,9 @@ impl Entity {
     /// A digest of what a document shows; `None` while it is not in memory, or what is there must
     /// be judged anew and so is nothing to compare by.
     pub(crate) fn content_of(&self, replica: &Replica) -> Option<Digest> {
+        if replica.is_blank() && replica.live().is_none() {
+            return Some(replica.digest_of_nothing());
+        }
         let live = replica.live().filter(|_| !self.rejudge && !replica.is_stale());
         live.map(|live| live.content_digest())
     }

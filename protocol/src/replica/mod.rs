@@ -18,7 +18,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::envelope::Envelope;
-use crate::ids::{DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
+use crate::ids::{Digest, DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
 use crate::record::LoadId;
 use crate::schema::Concern;
 use crate::stability::Stability;
@@ -139,6 +139,11 @@ impl Replica {
     pub(crate) fn is_blank(&self) -> bool {
         let is_still = self.waiting.is_empty() && self.is_sealed();
         !self.concern.opens_at_once() && !self.is_begun && is_still
+    }
+
+    /// What [`Live::content_digest`] gives of it while it holds nothing.
+    pub(crate) fn digest_of_nothing(&self) -> Digest {
+        Live::new(self.key, &self.concern).content_digest()
     }
 
     /// Whether peers are told how it stands; of others they know that it holds nothing.

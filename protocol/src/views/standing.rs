@@ -109,7 +109,9 @@ impl Replicator {
         let mut standings: BTreeMap<EntityId, Vec<Standing>> = BTreeMap::new();
         for (entity, place) in places {
             let standings = standings.entry(entity.id).or_insert_with(|| self.standings(entity));
-            let of_place = standings.iter().filter(|standing| standing.of == place);
+            let is_begun =
+                |document: &DocumentKey| entity.replicas.get(document).is_some_and(|r| !r.is_blank());
+            let of_place = standings.iter().filter(|s| s.of == place && is_begun(&s.document));
             documents.extend(of_place.filter_map(|standing| self.in_words(entity, standing)));
         }
         let joins = if words.is_none() { self.joins_under_way() } else { Vec::new() };

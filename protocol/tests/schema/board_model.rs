@@ -46,6 +46,19 @@ struct World {
     said: BTreeMap<ThingId, String>,
 }
 
+/// What is drawn for one act.
+struct Drawn {
+    random: u64,
+    time: WallTime,
+    title: String,
+}
+
+impl Drawn {
+    fn name(&self) -> [u8; 8] {
+        self.random.to_be_bytes()
+    }
+}
+
 impl Replica {
     fn things(&self) -> Things<'_> {
         Things::new(&Concern::Kanban, &self.document, &self.index).unwrap()
@@ -122,87 +135,109 @@ impl World {
     /// Anything at all, at random.
     fn act(&mut self, at: usize) {
         let replica = &self.replicas[at];
-        let (things, who) = (replica.things(), replica.who);
-        let board = Board(things);
-        let columns: Vec<ThingId> = board.columns().iter().map(|column| column.column.id).collect();
-        let cards: Vec<ThingId> = things.all(CARDS.root).map(|card| card.id).collect();
-        let (random, time) = (self.random.random::<u64>(), WallTime(self.random.random_range(1..50)));
+        let columns: Vec<ThingId> =
+            Board(replica.things()).columns().iter().map(|column| column.column.id).collect();
+        let cards: Vec<ThingId> = replica.things().all(CARDS.root).map(|card| card.id).collect();
+        let (random, time) = (self.random.random(), WallTime(self.random.random_range(1..50)));
         let mut pick = |of: &[ThingId]| (!of.is_empty()).then(|| of[self.random.random_range(0..of.len())]);
         let (column, card, other) = (pick(&columns), pick(&cards), pick(&cards));
-        let name = random.to_be_bytes();
-        let title = format!("t{}", random % 1000);
+        let drawn = Drawn { random, time, title: format!("t{}", random % 1000) };
         let puts = match (random % 16, column, card) {
-            (0, ..) | (_, None, _) => {
-                let placed = board.order(Spot::First, None, random).unwrap();
-                let sets = vec![text("title", &title), placed.set];
-                let (id, put) = things.make(&who, name, COLUMNS, sets, time).unwrap();
-                self.made.insert(id, COLUMNS);
-                vec![put]
-            }
-            (1..5, Some(column), _) | (_, Some(column), None) => {
-                let placed = board.pos(column, Spot::Last, None, true, random).unwrap();
-                let sets = vec![text("title", &title), placed.set];
-                let (id, put) = things.make(&who, name, CARDS, sets, time).unwrap();
-                self.made.insert(id, CARDS);
-                self.titles.insert(id, (BTreeSet::new(), title));
-                vec![put]
-            }
-            (5..8, Some(column), Some(card)) => {
-                let beside = other.filter(|other| {
-                    *other != card && board.column_of(&things.thing("cards", *other).unwrap()) == Some(column)
-                });
-                let spot = beside.map_or(Spot::First, Spot::Before);
-                let placed = board.pos(column, spot, Some(card), true, random).unwrap();
-                let mut puts = things.set(&who, card, CARDS, vec![placed.set], time).unwrap();
-                for (id, set) in placed.others {
-                    puts.extend(things.set(&who, id, CARDS, vec![set], time).unwrap());
-                }
-                puts
-            }
-            (8 | 9, _, Some(card)) => {
-                let puts = things.set(&who, card, CARDS, vec![text("title", &title)], time).unwrap();
-                let (by, last) = self.titles.get_mut(&card).unwrap();
-                by.insert(at);
-                *last = title;
-                puts
-            }
-            (10 | 11, _, Some(card)) => {
-                let (label, on) = (format!("l{}", random % 3), random % 5 > 0);
-                let puts = things.set(&who, card, CARDS, vec![part("labels", &label, on)], time).unwrap();
-                let (by, last) = self.labels.entry((card, label)).or_default();
-                by.insert(at);
-                *last = on;
-                puts
-            }
-            (12 | 13, _, Some(card)) => {
-                let (id, put) = things.say(&who, name, (card, CARDS), &title, time).unwrap();
-                self.said.insert(id, title);
-                vec![put]
-            }
-            (14, Some(column), _) => {
-                let put = things.delete(&who, column, COLUMNS, time).ok();
-                self.deleted.extend(put.iter().map(|_| column));
-                put.into_iter().collect()
-            }
+            (0, ..) | (_, None, _) => self.make_column(at, drawn),
+            (1..5, Some(column), _) | (_, Some(column), None) => self.make_card(at, column, drawn),
+            (5..8, Some(column), Some(card)) => self.move_card(at, (card, other), column, &drawn),
+            (8..12, _, Some(card)) => self.set_field(at, card, drawn),
+            (12 | 13, _, Some(card)) => self.comment(at, card, drawn),
+            (14, Some(column), _) => self.delete(at, column, COLUMNS, &drawn),
             (_, _, Some(card)) => {
-                let said = things.comments(card).find(|comment| comment.id.owner == who.owner());
-                let edited = said.as_ref().and_then(|comment| {
-                    things.edit_comment(&who, comment.id, &title, time).unwrap().map(|put| (comment.id, put))
-                });
-                match edited {
-                    Some((id, put)) => {
-                        self.said.insert(id, title);
-                        vec![put]
-                    }
-                    None => {
-                        let put = things.delete(&who, card, CARDS, time).ok();
-                        self.deleted.extend(put.iter().map(|_| card));
-                        put.into_iter().collect()
-                    }
-                }
+                let edits = self.edit_comment(at, card, &drawn);
+                if edits.is_empty() { self.delete(at, card, CARDS, &drawn) } else { edits }
             }
         };
         self.write(at, puts);
+    }
+
+    fn make_column(&mut self, at: usize, drawn: Drawn) -> Vec<Put> {
+        let Replica { who, .. } = &self.replicas[at];
+        let things = self.replicas[at].things();
+        let placed = Board(things).order(Spot::First, None, drawn.random).unwrap();
+        let sets = vec![text("title", &drawn.title), placed.set];
+        let (id, put) = things.make(who, drawn.name(), COLUMNS, sets, drawn.time).unwrap();
+        self.made.insert(id, COLUMNS);
+        vec![put]
+    }
+
+    fn make_card(&mut self, at: usize, column: ThingId, drawn: Drawn) -> Vec<Put> {
+        let Replica { who, .. } = &self.replicas[at];
+        let things = self.replicas[at].things();
+        let placed = Board(things).pos(column, Spot::Last, None, true, drawn.random).unwrap();
+        let sets = vec![text("title", &drawn.title), placed.set];
+        let (id, put) = things.make(who, drawn.name(), CARDS, sets, drawn.time).unwrap();
+        self.made.insert(id, CARDS);
+        self.titles.insert(id, (BTreeSet::new(), drawn.title));
+        vec![put]
+    }
+
+    fn move_card(
+        &mut self,
+        at: usize,
+        (card, other): (ThingId, Option<ThingId>),
+        column: ThingId,
+        drawn: &Drawn,
+    ) -> Vec<Put> {
+        let Replica { who, .. } = &self.replicas[at];
+        let things = self.replicas[at].things();
+        let board = Board(things);
+        let stands_there = |other: &ThingId| {
+            *other != card && board.column_of(&things.thing("cards", *other).unwrap()) == Some(column)
+        };
+        let spot = other.filter(stands_there).map_or(Spot::First, Spot::Before);
+        let placed = board.pos(column, spot, Some(card), true, drawn.random).unwrap();
+        let sets = [(card, placed.set)].into_iter().chain(placed.others);
+        sets.flat_map(|(id, set)| things.set(who, id, CARDS, vec![set], drawn.time).unwrap()).collect()
+    }
+
+    fn set_field(&mut self, at: usize, card: ThingId, drawn: Drawn) -> Vec<Put> {
+        let Replica { who, .. } = &self.replicas[at];
+        let things = self.replicas[at].things();
+        let (label, on) = (format!("l{}", drawn.random % 3), drawn.random % 5 > 0);
+        if drawn.random % 16 < 10 {
+            let (by, last) = self.titles.get_mut(&card).unwrap();
+            by.insert(at);
+            last.clone_from(&drawn.title);
+            return things.set(who, card, CARDS, vec![text("title", &drawn.title)], drawn.time).unwrap();
+        }
+        let (by, last) = self.labels.entry((card, label.clone())).or_default();
+        by.insert(at);
+        *last = on;
+        things.set(who, card, CARDS, vec![part("labels", &label, on)], drawn.time).unwrap()
+    }
+
+    fn comment(&mut self, at: usize, card: ThingId, drawn: Drawn) -> Vec<Put> {
+        let Replica { who, .. } = &self.replicas[at];
+        let said = self.replicas[at].things().say(who, drawn.name(), (card, CARDS), &drawn.title, drawn.time);
+        let (id, put) = said.unwrap();
+        self.said.insert(id, drawn.title);
+        vec![put]
+    }
+
+    fn edit_comment(&mut self, at: usize, card: ThingId, drawn: &Drawn) -> Vec<Put> {
+        let Replica { who, .. } = &self.replicas[at];
+        let things = self.replicas[at].things();
+        let Some(said) = things.comments(card).find(|comment| comment.id.owner == who.owner()) else {
+            return Vec::new();
+        };
+        let put = things.edit_comment(who, said.id, &drawn.title, drawn.time).unwrap();
+        self.said.insert(said.id, drawn.title.clone());
+        put.into_iter().collect()
+    }
+
+    /// Deletes what may be deleted: members their own alone.
+    fn delete(&mut self, at: usize, id: ThingId, table: &'static Table, drawn: &Drawn) -> Vec<Put> {
+        let Replica { who, .. } = &self.replicas[at];
+        let put = self.replicas[at].things().delete(who, id, table, drawn.time).ok();
+        self.deleted.extend(put.iter().map(|_| id));
+        put.into_iter().collect()
     }
 
     /// What every replica must show now, whoever did what in which order.
