@@ -3,6 +3,8 @@
 //! A command about a document waits until the document is in memory. What a command writes is
 //! answered when it is durable; what is wrong with it is said at once, with what to do about it.
 
+mod things;
+
 use rand::Rng;
 
 use crate::command::{
@@ -17,11 +19,13 @@ use crate::replica::{Answer, Live};
 use crate::replicator::{Replicator, storage_refusal};
 use crate::roster::invite::InviteCode;
 use crate::roster::{Body, Role};
-use crate::schema::chat::{Chat, ChatError, NewMessage};
+use crate::schema::chat::{ChatError, NewMessage};
 use crate::schema::rights::Actor;
 use crate::schema::{Concern, Put, core, home};
 use crate::time::WallTime;
 use crate::words::FourWords;
+
+use things::Request;
 
 impl Replicator {
     pub(crate) fn ask(&mut self, id: CommandId, command: Command) {
@@ -74,6 +78,9 @@ impl Replicator {
             Command::Chat(words, ChatCommand::Copy(known)) => self.copy(id, words, known),
             Command::Chat(words, ChatCommand::MarkRead(marker)) => self.mark_read(id, words, marker),
             Command::Chat(words, command) => self.chat(id, words, command),
+            Command::Board(words, command) => self.ask_things(id, words, Request::Board(command)),
+            Command::Issue(words, command) => self.ask_things(id, words, Request::Issue(command)),
+            Command::Canvas(words, command) => self.ask_things(id, words, Request::Canvas(command)),
             Command::SyncStatus(words) => self.sync_status(id, words),
             Command::Tombstones(words) => self.tombstones(id, words),
             Command::Peers => self.say(id, Reply::Peers(self.peer_views())),
@@ -94,6 +101,9 @@ impl Replicator {
             Command::Show(words)
             | Command::Members(words)
             | Command::Member(words, _)
+            | Command::Board(words, _)
+            | Command::Issue(words, _)
+            | Command::Canvas(words, _)
             | Command::Configure(words, _) => {
                 entity.places().any(|place| self.names.entity(place) == Some(*words))
             }
@@ -340,7 +350,7 @@ fn chat_put(
     now: WallTime,
     command: ChatCommand,
 ) -> Result<(Option<Put>, Reply), ChatError> {
-    let chat = Chat::new(&live.document, &live.chat);
+    let Some(chat) = live.chat() else { return Ok((None, Reply::Ok)) };
     let put = match command {
         ChatCommand::Send { text, parent } => {
             let new = NewMessage { text, parent, attachments: Vec::new() };
@@ -372,6 +382,9 @@ fn writes(command: &Command) -> bool {
         Command::Member(_, command) => !matches!(command, MemberCommand::Requests | MemberCommand::Invites),
         Command::Device(command) => !matches!(command, DeviceCommand::List),
         Command::Chat(_, command) => !matches!(command, ChatCommand::Read { .. } | ChatCommand::Copy(_)),
+        Command::Board(_, command) => command.writes(),
+        Command::Issue(_, command) => command.writes(),
+        Command::Canvas(_, command) => command.writes(),
         _ => false,
     }
 }

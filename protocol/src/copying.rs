@@ -95,10 +95,9 @@ impl Replicator {
 
     fn page(&self, entity: &Entity, live: &Live, known: Copied, equal: Option<Digest>) -> Page {
         let current = live.feed.revision();
-        if equal.is_some() {
+        let Some(chat) = live.chat().filter(|_| equal.is_none()) else {
             return (Changes::Some { changed: Vec::new(), gone: Vec::new(), more: false }, Some(current));
-        }
-        let chat = Chat::new(&live.document, &live.chat);
+        };
         let show = Showing::new(self, entity);
         if let Some((since, after)) = known.revision.and_then(|since| Some((since, live.feed.after(since)?)))
         {
@@ -120,7 +119,7 @@ impl Replicator {
         let place =
             known.whole.filter(|(reading, _)| *reading == current.reading).and_then(|(_, place)| place);
         let (mut messages, mut room, mut next) = (Vec::new(), Room::default(), None);
-        for (time, message) in live.chat.after(place) {
+        for (time, message) in chat.after(place) {
             if room.is_spent() {
                 return (Changes::Whole { reading: current.reading, messages, next }, Some(current));
             }
@@ -226,16 +225,12 @@ impl Room {
 
 /// Shows messages of one entity: who its people are is looked up once.
 pub(crate) struct Showing {
-    people: BTreeMap<Owner, PersonView>,
+    people: Faces,
 }
 
 impl Showing {
     pub(crate) fn new(machine: &Replicator, entity: &Entity) -> Showing {
-        let core = entity.document(entity.id, &Concern::Core).and_then(Replica::live);
-        let names: BTreeMap<Owner, String> =
-            core.map(|live| core::shown_names(&live.document).into_iter().collect()).unwrap_or_default();
-        let view = |person: PersonId| (key::owner(&person), machine.person_view(person, &names));
-        Showing { people: entity.roster.people().into_iter().map(view).collect() }
+        Showing { people: machine.faces(entity) }
     }
 
     /// A message as people see it; `None` if it is not here or its author is not known.

@@ -194,7 +194,8 @@ impl Entity {
     pub(crate) fn topics_wanted(&self) -> BTreeMap<Topic, DocumentKey> {
         let recent = self.roster.epochs();
         let keys = recent.iter().filter_map(|epoch| self.keys.get(epoch)).take(TOPIC_EPOCHS_MAX);
-        let documents: Vec<DocumentKey> = self.documents().map(|replica| replica.key).collect();
+        let begun = self.documents().filter(|replica| !replica.is_blank());
+        let documents: Vec<DocumentKey> = begun.map(|replica| replica.key).collect();
         keys.flat_map(|key| documents.iter().map(|document| (key.topic(*document), *document))).collect()
     }
 
@@ -208,7 +209,7 @@ impl Entity {
 
     /// How this replica stands, for comparison with a peer.
     pub(crate) fn state(&self) -> State {
-        let documents = self.documents().map(|replica| DocumentState {
+        let documents = self.documents().filter(|replica| replica.is_told()).map(|replica| DocumentState {
             document: replica.key,
             vector: replica.heads.digest(),
             content: self.content_of(replica),
@@ -218,6 +219,9 @@ impl Entity {
 
     /// A digest of what a document shows, if it can be read.
     pub(crate) fn content_of(&self, replica: &Replica) -> Option<Digest> {
+        if replica.is_blank() && replica.live().is_none() {
+            return Some(replica.digest_of_nothing());
+        }
         self.readable(replica).map(Live::content_digest)
     }
 

@@ -63,6 +63,21 @@ pub const EMOJI_BYTES_MAX: usize = 64;
 /// Bytes of one key in a root map: `owner|owner|random|emoji` fits.
 pub const MAP_KEY_BYTES_MAX: usize = 256;
 
+/// Bytes of one word of a list, such as a status, of a label, or of the name of a field.
+pub const WORD_BYTES_MAX: usize = 64;
+
+/// Bytes of the rank by which a thing stands among others: hundreds fit into one gap.
+pub const RANK_BYTES_MAX: usize = 48;
+
+/// Fields with which a thing is made: all there are, with dozens of labels or lines of a checklist.
+pub const RECORD_FIELDS_MAX: usize = 128;
+
+/// Labels, assignees or lines of a checklist of one thing.
+pub const PARTS_MAX: usize = 256;
+
+/// Numbers in one field, such as the points of a line: 8 bytes each.
+pub const FIELD_NUMBERS_MAX: usize = 4096;
+
 /// Bytes of one record in a root map: a message of the longest text with all attachments fits,
 /// with room for what later versions add.
 pub const RECORD_BYTES_MAX: usize = 96 * 1024;
@@ -165,7 +180,7 @@ pub const SEALS_FOR_ONE_PERSON_MAX: usize = 1024;
 
 /// Documents of one entity and its children whose state a peer may have remembered before they
 /// are known here.
-pub const STATE_DOCUMENTS_MAX: usize = 1028;
+pub const STATE_DOCUMENTS_MAX: usize = 1285;
 
 /// Statements of one entity that wait for a parent: a gap is a sync away, more is abuse.
 pub const WAITING_STATEMENTS_MAX: usize = 1024;

@@ -17,8 +17,8 @@ use crate::record::{LoadId, Page, Query, Record, StoreFailure};
 use crate::replica::{Answer, Judged, Queued, Replica};
 use crate::replicator::{Load, Replicator};
 use crate::roster::{Body, Inserted, Signer, Statement};
-use crate::schema::Put;
-use crate::schema::chat::MessageId;
+use crate::schema::thing::ThingId;
+use crate::schema::{self, Concern, Put};
 use crate::session::{Allowance, Session};
 use crate::time::{Duration, Now};
 use crate::waiting::Want;
@@ -363,7 +363,7 @@ impl Replicator {
         if taken.is_empty() {
             return;
         }
-        let mut changed: BTreeMap<DocumentKey, BTreeSet<MessageId>> = BTreeMap::new();
+        let mut changed: BTreeMap<DocumentKey, BTreeSet<ThingId>> = BTreeMap::new();
         let mut records = Vec::new();
         for (envelope, judged) in taken {
             match judged {
@@ -381,19 +381,30 @@ impl Replicator {
             records.push(envelope_record(entity, &envelope));
         }
         self.out.write(records, Vec::new());
+        if changed.keys().any(|document| !self.is_heard(entity, *document)) {
+            self.listen(entity);
+        }
         for (document, messages) in changed {
-            self.notify_chat(entity, document, messages.into_iter().collect());
+            self.notify_changed(entity, document, messages.into_iter().collect());
             self.core_changed(entity, document);
         }
         self.touch(entity);
         self.judge_anew(entity);
     }
 
-    pub(crate) fn notify_chat(&mut self, entity: EntityId, document: DocumentKey, messages: Vec<MessageId>) {
-        let replica = self.entities.get(&entity).and_then(|e| e.replicas.get(&document));
-        let words = replica.and_then(|replica| self.names.entity(replica.of));
-        if let Some(words) = words.filter(|_| !messages.is_empty()) {
-            self.out.notify(Notice::ChatChanged { entity: words, messages });
+    /// Tells whoever listens which messages or other things of a document changed.
+    pub(crate) fn notify_changed(&mut self, id: EntityId, document: DocumentKey, things: Vec<ThingId>) {
+        let replica = self.entities.get(&id).and_then(|e| e.replicas.get(&document));
+        let Some(replica) = replica.filter(|replica| replica.live().is_some()) else { return };
+        let Some(entity) = self.names.entity(replica.of) else { return };
+        match replica.concern {
+            Concern::Chat if !things.is_empty() => {
+                self.out.notify(Notice::ChatChanged { entity, messages: things });
+            }
+            concern if schema::layout(&concern).is_some() => {
+                self.out.notify(Notice::ThingsChanged { entity, concern, things });
+            }
+            _ => {}
         }
     }
 
@@ -436,6 +447,10 @@ impl Replicator {
         let after = answers.chain([After::Sealed(id, document)]).collect();
         self.out.write(records, after);
         let bytes = sealed.envelope.bytes().to_vec();
+        if sealed.begins {
+            // The first to write in a document is the first to listen to it.
+            self.listen(id);
+        }
         self.out.push(crate::effect::Effect::Publish(key.topic(document), bytes));
         self.touch(id);
     }
@@ -452,16 +467,19 @@ impl Replicator {
 
     // -- documents from disk ------------------------------------------------------------------
 
-    /// Has all documents of an entity read into memory.
+    /// Has all documents of an entity read into memory in which anybody wrote.
     pub(crate) fn load_documents(&mut self, id: EntityId) {
-        let Some(entity) = self.entities.get_mut(&id) else { return };
-        let mut begun = Vec::new();
-        for replica in entity.replicas.values_mut() {
-            if replica.begin_loading() {
-                begun.push(replica.key);
-            }
+        let Some(entity) = self.entities.get(&id) else { return };
+        let begun = entity.replicas.values().filter(|replica| !replica.is_blank());
+        for document in begun.map(|replica| replica.key).collect::<Vec<_>>() {
+            self.load_document(id, document);
         }
-        for document in begun {
+    }
+
+    /// Has one document read into memory.
+    pub(crate) fn load_document(&mut self, id: EntityId, document: DocumentKey) {
+        let replica = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document));
+        if replica.is_some_and(Replica::begin_loading) {
             self.read_on(id, document, 0);
         }
     }
@@ -544,7 +562,7 @@ impl Replicator {
             Ok(changed) => {
                 self.load_documents(id);
                 self.seal(id, document);
-                self.notify_chat(id, document, changed);
+                self.notify_changed(id, document, changed);
             }
             Err(error) => {
                 if let Some(asker) = asker {

@@ -4,9 +4,11 @@
 //! `standing` says how each document stands, `tombstones` what waits to be forgotten.
 
 mod standing;
+mod things;
 mod tombstones;
 
-pub(crate) use standing::Said;
+pub(crate) use standing::{Line, Said};
+pub(crate) use things::Shown;
 
 use std::collections::BTreeMap;
 
@@ -19,7 +21,6 @@ use crate::ids::{DeviceKey, EntityId, PersonId};
 use crate::outbox::refusal;
 use crate::replica::{Live, Replica};
 use crate::replicator::Replicator;
-use crate::schema::chat::Chat;
 use crate::schema::key::{self, Owner};
 use crate::schema::{Concern, core};
 use crate::words::{FourWords, WordsError};
@@ -93,7 +94,7 @@ impl Replicator {
     }
 
     pub(crate) fn message_views(&self, entity: &Entity, live: &Live, last: usize) -> Vec<MessageView> {
-        let chat = Chat::new(&live.document, &live.chat);
+        let Some(chat) = live.chat() else { return Vec::new() };
         let show = Showing::new(self, entity);
         chat.messages(last).iter().filter_map(|message| show.message(&chat, message.id)).collect()
     }

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod asking;
+mod boards;
 mod bounds;
+mod canvases;
 mod chat;
 mod children;
 mod comparing;
@@ -14,6 +16,7 @@ mod fetching;
 mod forgetting;
 mod forks;
 mod governing;
+mod issues;
 mod joining;
 mod keys;
 mod people;

@@ -315,6 +315,7 @@ fn text(event: &Event) -> String {
                 if messages.len() == 1 { "1 message".into() } else { format!("{} messages", messages.len()) };
             format!("{group}: {messages} new or changed")
         }
+        Event::ThingsChanged { group, concern, .. } => format!("{group}: {concern} changed"),
         Event::MembersChanged { group } => format!("{group}: members changed"),
         Event::Joined { group } => format!("{group}: joined"),
         Event::RequestsChanged { group } => format!("{group}: requests to join changed"),

@@ -19,7 +19,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::envelope::Envelope;
-use crate::ids::{DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
+use crate::ids::{Digest, DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
 use crate::record::LoadId;
 use crate::schema::Concern;
 use crate::stability::Stability;
@@ -52,6 +52,8 @@ pub(crate) struct Replica {
     pub(crate) segment: u32,
     /// The state vector.
     pub(crate) heads: Heads,
+    /// Something of it is on disk here, or on its way there, whether it counts or not.
+    pub(crate) is_begun: bool,
     /// Who holds how much of it for good, and what may be forgotten by that.
     pub(crate) stability: Stability,
     /// What came too early.
@@ -112,6 +114,7 @@ impl Replica {
             concern,
             segment,
             heads: Heads::default(),
+            is_begun: false,
             stability: Stability::default(),
             waiting: Waiting::default(),
             wants: Wants::default(),
@@ -134,6 +137,22 @@ impl Replica {
             rewritten: Vec::new(),
             rewriting: Vec::new(),
         }
+    }
+
+    /// Whether there is nothing to read or listen to: nobody wrote in it, as far as is known here.
+    pub(crate) fn is_blank(&self) -> bool {
+        let is_still = self.waiting.is_empty() && self.is_sealed();
+        !self.concern.opens_at_once() && !self.is_begun && is_still
+    }
+
+    /// What [`Live::content_digest`] gives of it while it holds nothing.
+    pub(crate) fn digest_of_nothing(&self) -> Digest {
+        Live::new(self.key, &self.concern).content_digest()
+    }
+
+    /// Whether peers are told how it stands; of others they know that it holds nothing.
+    pub(crate) fn is_told(&self) -> bool {
+        self.concern.opens_at_once() || !self.heads.is_empty()
     }
 
     /// The document, if it is in memory.
@@ -197,6 +216,7 @@ impl Replica {
             Judged::Applied(_) | Judged::Rejected(_) => {
                 live.advance(envelope);
                 self.heads.set(log, envelope.head());
+                self.is_begun = true;
                 // What else waited at its place is of another branch, or the same.
                 self.waiting.take(log, envelope.header.sequence);
             }

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use super::{Content, Replica};
-use crate::schema::chat::{self, MessageId};
-use crate::schema::{self, Concern};
+use crate::schema::chat::MessageId;
+use crate::schema::key::Owner;
+use crate::schema::{self, About, Concern, Part};
 use crate::stability::Late;
 use crate::update::document::DocumentError;
 
@@ -21,8 +22,8 @@ pub(crate) struct Pruned {
 }
 
 impl Replica {
-    /// Prunes what lies within the frontier. `owner` is how keys name this device's person.
-    pub(crate) fn prune_stable(&mut self, owner: &str) -> Result<Pruned, DocumentError> {
+    /// Prunes what lies within the frontier. `owner` is this device's person.
+    pub(crate) fn prune_stable(&mut self, owner: Owner) -> Result<Pruned, DocumentError> {
         let Content::Live(live) = &mut self.content else { return Ok(Pruned::default()) };
         let ids = live.forgetting.tombstones.stable(self.stability.frontier());
         if ids.is_empty() {
@@ -32,9 +33,13 @@ impl Replica {
         let (mut keys, mut late) = (Vec::new(), Vec::new());
         for root in schema::roots(&self.concern) {
             for (key, value) in live.document.iter(root) {
-                let Some(id) = chat::content(root, key).filter(|id| ids.contains(id)) else { continue };
+                let about = schema::about(&self.concern, root, key);
+                let Some(id) = about.and_then(About::content).filter(|id| ids.contains(id)) else { continue };
                 keys.push((*root, Arc::clone(key)));
-                let is_own = chat::is_overlay(root) && key.split('|').next() == Some(owner);
+                // What several may set can be another's by now: better told in vain than not at all.
+                let is_set = about.is_some_and(|about| about.part == Part::Set);
+                let writer = schema::writer(&self.concern, root, key);
+                let is_own = is_set && writer.is_none_or(|writer| writer == owner);
                 if is_own && live.forgetting.is_late(id, self.stability.frontier()) {
                     late.extend(value.as_bytes().map(|value| wrote(&self.concern, root, key, value)));
                 }
@@ -58,5 +63,5 @@ impl Replica {
 
 /// A write as its person is shown it.
 pub(super) fn wrote(concern: &Concern, root: &str, key: &str, value: &[u8]) -> Late {
-    Late { root: root.to_owned(), key: key.to_owned(), text: schema::text_of(concern, root, value) }
+    Late { root: root.to_owned(), key: key.to_owned(), text: schema::text_of(concern, root, key, value) }
 }

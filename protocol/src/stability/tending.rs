@@ -13,7 +13,6 @@ use crate::outbox::{After, local};
 use crate::replica::{Content, Replica};
 use crate::replicator::Replicator;
 use crate::schema::chat::MessageId;
-use crate::schema::key;
 use crate::time::Duration;
 use crate::views;
 
@@ -87,13 +86,12 @@ impl Replicator {
     /// Prunes what lies within the frontier as it is known: what was pruned once is never shown
     /// again, also right after the document was read anew.
     pub(crate) fn prune(&mut self, id: EntityId, document: DocumentKey) {
-        let Some(me) = self.me.as_ref().map(|me| me.key()) else { return };
-        let wall = self.now.wall;
+        let Some(me) = self.me.as_ref() else { return };
+        let (owner, wall) = (key::owner(&me.person()), self.now.wall);
         let Some(entity) = self.entities.get_mut(&id) else { return };
         let lapse = lapse(entity);
-        let owner = entity.member(me).map(|actor| key::spell_owner(&actor.owner())).unwrap_or_default();
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
-        match replica.prune_stable(&owner) {
+        match replica.prune_stable(owner) {
             Ok(pruned) if pruned.messages.is_empty() => {}
             Ok(pruned) => {
                 let of = replica.of;
@@ -115,7 +113,7 @@ impl Replicator {
         messages: Vec<MessageId>,
         was_late: bool,
     ) {
-        self.notify_chat(id, document, messages);
+        self.notify_changed(id, document, messages);
         self.sync_changed.insert(of);
         if let Some(words) = self.names.entity(of).filter(|_| was_late) {
             self.out.notify(Notice::AcceptanceChanged(words));

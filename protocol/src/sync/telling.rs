@@ -92,9 +92,13 @@ impl Replicator {
             state.documents.retain(|document| entity.replicas.contains_key(&document.document));
         }
         let mut wanted = false;
-        for theirs in &state.documents {
-            let replica = entity.replicas.get_mut(&theirs.document);
-            if let Some(replica) = replica.filter(|replica| replica.heads.digest() == theirs.vector) {
+        for replica in entity.replicas.values_mut() {
+            let there = state.documents.binary_search_by_key(&replica.key, |theirs| theirs.document);
+            let is_equal = match there.ok().and_then(|at| state.documents.get(at)) {
+                Some(theirs) => replica.heads.digest() == theirs.vector,
+                None => !replica.is_told(),
+            };
+            if is_equal {
                 wanted |= replica.wants.clear(&from);
                 // It lacks nothing any more, whoever gave it that.
                 shared.streams.remove(&theirs.document);

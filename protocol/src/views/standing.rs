@@ -109,7 +109,9 @@ impl Replicator {
         let mut standings: BTreeMap<EntityId, Vec<Standing>> = BTreeMap::new();
         for (entity, place) in places {
             let standings = standings.entry(entity.id).or_insert_with(|| self.standings(entity));
-            let of_place = standings.iter().filter(|standing| standing.of == place);
+            let is_begun =
+                |document: &DocumentKey| entity.replicas.get(document).is_some_and(|r| !r.is_blank());
+            let of_place = standings.iter().filter(|s| s.of == place && is_begun(&s.document));
             documents.extend(of_place.filter_map(|standing| self.in_words(entity, standing)));
         }
         let joins = if words.is_none() { self.joins_under_way() } else { Vec::new() };
@@ -179,8 +181,17 @@ impl Replicator {
         let told = shared.and_then(|shared| Some((shared, shared.theirs.as_ref()?)));
         let Some((shared, theirs)) = told else { return (Behind, Why::Untold) };
         let there = theirs.documents.binary_search_by_key(&replica.key, |document| document.document);
+        let keyless = replica.waiting.without_key(&device);
         let Some(there) = there.ok().and_then(|at| theirs.documents.get(at)) else {
-            return (Behind, Why::Unopened);
+            return match replica.is_told() {
+                true if replica.concern.opens_at_once() => (Behind, Why::Unopened),
+                true => (Behind, lacking(replica, shared)),
+                // It holds nothing here, and nothing there.
+                false if ours.roster != theirs.roster => (Behind, Why::Rosters),
+                false if !replica.is_sealed() => (Behind, Why::Unsealed),
+                false if keyless > 0 => (WaitingForKey, Why::Keyless(keyless)),
+                false => (InSync, Why::Equal),
+            };
         };
         if planted::is(Planted::InSyncOnEqualLength) && lacking(replica, shared) == Why::Differing {
             return (InSync, Why::Equal);
@@ -189,7 +200,6 @@ impl Replicator {
             let forked = is_forked(replica, shared);
             return if forked { (Diverged, Why::Forked) } else { (Behind, Why::Differing) };
         }
-        let keyless = replica.waiting.without_key(&device);
         match there.content {
             _ if ours.roster != theirs.roster => (Behind, Why::Rosters),
             _ if !replica.is_sealed() => (Behind, Why::Unsealed),
