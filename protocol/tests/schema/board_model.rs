@@ -200,7 +200,7 @@ impl World {
     fn set_field(&mut self, at: usize, card: ThingId, drawn: Drawn) -> Vec<Put> {
         let Replica { who, .. } = &self.replicas[at];
         let things = self.replicas[at].things();
-        let (label, on) = (format!("l{}", drawn.random % 3), drawn.random % 5 > 0);
+        let (label, on) = (format!("l{}", drawn.random % 3), !drawn.random.is_multiple_of(5));
         if drawn.random % 16 < 10 {
             let (by, last) = self.titles.get_mut(&card).unwrap();
             by.insert(at);
