@@ -5,23 +5,22 @@
 //! restarts too: what a chat shows follows from its envelopes, the roster and the frontier, which
 //! the digest names; it is told of no chat with edits that no envelope holds yet, or that is to be judged anew.
 
-use std::collections::BTreeMap;
-
 use crate::command::{
     Changes, ChatCopy, ChatView, Command, CommandId, Copied, Kind, MessageView, Outcome, PersonView, Refusal,
     RefusalCode, Reply,
 };
 use crate::entity::Entity;
-use crate::ids::{Digest, EntityId, PersonId};
+use crate::ids::{Digest, EntityId};
 use crate::limits::{COPY_BYTES, COPY_MESSAGES_MAX, MARKER_AHEAD_MS_MAX};
 use crate::outbox::refusal;
 use crate::replica::{Live, Replica};
 use crate::replicator::Replicator;
+use crate::schema::Concern;
 use crate::schema::chat::{Chat, MessageId};
 use crate::schema::home::{self, ReadMarker};
-use crate::schema::key::{self, Owner};
-use crate::schema::{Concern, core};
+use crate::schema::key;
 use crate::time::WallTime;
+use crate::views::Faces;
 use crate::words::FourWords;
 
 const DIGEST: &str = "fourword v1 copy of a chat";

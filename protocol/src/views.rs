@@ -7,8 +7,8 @@ mod standing;
 mod things;
 mod tombstones;
 
-pub(crate) use standing::{Line, Said};
-pub(crate) use things::Shown;
+pub(crate) use standing::Said;
+pub(crate) use things::{Faces, Shown};
 
 use std::collections::BTreeMap;
 

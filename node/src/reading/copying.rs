@@ -159,7 +159,8 @@ impl Due {
                 Notice::Minting(_)
                 | Notice::RequestsChanged(_)
                 | Notice::PeerChanged { .. }
-                | Notice::ReadOnly(_),
+                | Notice::ReadOnly(_)
+                | Notice::ThingsChanged { .. },
             ) => {}
         }
     }

@@ -13,6 +13,7 @@ use crate::outbox::{After, local};
 use crate::replica::{Content, Replica};
 use crate::replicator::Replicator;
 use crate::schema::chat::MessageId;
+use crate::schema::key;
 use crate::time::Duration;
 use crate::views;
 

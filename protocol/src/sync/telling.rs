@@ -101,7 +101,7 @@ impl Replicator {
             if is_equal {
                 wanted |= replica.wants.clear(&from);
                 // It lacks nothing any more, whoever gave it that.
-                shared.streams.remove(&theirs.document);
+                shared.streams.remove(&replica.key);
             }
         }
         let before = shared.theirs.replace(state);
