@@ -17,7 +17,7 @@ use crate::replica::{Answer, Live};
 use crate::replicator::{Replicator, storage_refusal};
 use crate::roster::invite::InviteCode;
 use crate::roster::{Body, Role};
-use crate::schema::chat::{Chat, ChatError, Lookup, MessageId, NewMessage};
+use crate::schema::chat::{Chat, ChatError, NewMessage};
 use crate::schema::rights::Actor;
 use crate::schema::{Concern, Put, core, home};
 use crate::time::WallTime;
@@ -70,6 +70,9 @@ impl Replicator {
                 self.stop_linking(asker);
                 self.say(id, Reply::Ok)
             }
+            Command::Chats => self.chats(id),
+            Command::Chat(words, ChatCommand::Copy(known)) => self.copy(id, words, known),
+            Command::Chat(words, ChatCommand::MarkRead(marker)) => self.mark_read(id, words, marker),
             Command::Chat(words, command) => self.chat(id, words, command),
             Command::SyncStatus(words) => self.sync_status(id, words),
             Command::Tombstones(words) => self.tombstones(id, words),
@@ -246,10 +249,6 @@ impl Replicator {
             let messages = self.message_views(entity, live, last);
             return self.say(id, Reply::Messages(messages));
         }
-        if let ChatCommand::Find(text) = &command {
-            let found = find_message(live, text)?;
-            return self.say(id, Reply::Message(found));
-        }
         let actor = self.ready_to_write(entity_id, words)?;
         if !room {
             return Err(refusal(
@@ -351,25 +350,9 @@ fn chat_put(
         ChatCommand::Edit(message, text) => chat.edit(actor, message, &text, now)?,
         ChatCommand::Delete(message) => Some(chat.delete(actor, message, now)?),
         ChatCommand::React { message, emoji, on } => chat.react(actor, message, &emoji, on)?,
-        ChatCommand::Read { .. } | ChatCommand::Find(_) => None,
+        ChatCommand::Read { .. } | ChatCommand::Copy(_) | ChatCommand::MarkRead(_) => None,
     };
     Ok((put, Reply::Ok))
-}
-
-/// The message that a person means.
-fn find_message(live: &Live, text: &str) -> Result<MessageId, Refusal> {
-    let hint = "`fourword chat read` shows the ids of messages";
-    match Chat::new(&live.document, &live.chat).find(text) {
-        Lookup::Found(id) => Ok(id),
-        Lookup::Missing => {
-            Err(refusal(RefusalCode::NotFound, format!("no message is named \"{text}\""), hint))
-        }
-        Lookup::Ambiguous(fitting) => {
-            let names: Vec<String> = fitting.iter().map(ToString::to_string).collect();
-            let message = format!("\"{text}\" may be any of {}", names.join(", "));
-            Err(refusal(RefusalCode::Usage, message, "give more of the id"))
-        }
-    }
 }
 
 fn chat_refusal(error: &ChatError) -> Refusal {
@@ -388,7 +371,7 @@ fn writes(command: &Command) -> bool {
         | Command::Configure(..) => true,
         Command::Member(_, command) => !matches!(command, MemberCommand::Requests | MemberCommand::Invites),
         Command::Device(command) => !matches!(command, DeviceCommand::List),
-        Command::Chat(_, command) => !matches!(command, ChatCommand::Read { .. } | ChatCommand::Find(_)),
+        Command::Chat(_, command) => !matches!(command, ChatCommand::Read { .. } | ChatCommand::Copy(_)),
         _ => false,
     }
 }

@@ -15,7 +15,7 @@ use crate::governing::{Asking, Rotation};
 use crate::identity::DeviceSecret;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogId, StatementId, Topic};
 use crate::planted::{self, Planted};
-use crate::replica::{Author, Judged, Replica, Stands, Stored};
+use crate::replica::{Author, Judged, Live, Replica, Stands, Stored};
 use crate::roster::{Body, Role, Roster, Statement};
 use crate::schema::rights::Actor;
 use crate::schema::{self, Concern};
@@ -216,11 +216,15 @@ impl Entity {
         State { entity: self.id, roster: self.roster.digest(), documents: documents.collect() }
     }
 
-    /// A digest of what a document shows; `None` while it is not in memory, or what is there must
-    /// be judged anew and so is nothing to compare by.
+    /// A digest of what a document shows, if it can be read.
     pub(crate) fn content_of(&self, replica: &Replica) -> Option<Digest> {
-        let live = replica.live().filter(|_| !self.rejudge && !replica.is_stale());
-        live.map(|live| live.content_digest())
+        self.readable(replica).map(Live::content_digest)
+    }
+
+    /// A document as it is shown; `None` while it is not in memory, or what is there must be judged
+    /// anew and so is nothing to compare by.
+    pub(crate) fn readable<'a>(&self, replica: &'a Replica) -> Option<&'a Live> {
+        replica.live().filter(|_| !self.rejudge && !replica.is_stale())
     }
 
     /// Whether nothing is being written or read: the moment to begin documents anew.

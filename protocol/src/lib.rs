@@ -10,6 +10,7 @@ pub mod bytes;
 mod children;
 pub mod code;
 pub mod command;
+mod copying;
 mod devices;
 pub mod effect;
 mod entity;

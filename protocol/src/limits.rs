@@ -12,7 +12,7 @@ pub const ENVELOPE_BYTES_MAX: usize = 256 * 1024;
 pub const CONTENT_BYTES_MAX: usize = 1024 * 1024;
 
 /// How many times longer than packed the content of an envelope may be: a frame of packed blanks
-/// must not become gigabytes of document. What packs better travels as it is.
+/// must not become gigabytes of document. What packs better is packed less hard, or travels as it is.
 pub const PACK_RATIO_MAX: usize = 8;
 
 /// Edits merged into one envelope: bounds what one rejected envelope takes with it.
@@ -218,6 +218,20 @@ pub const LOCAL_VALUE_BYTES_MAX: usize = 64 * 1024;
 
 /// Messages given to one reader at once.
 pub const READ_MESSAGES_MAX: usize = 10_000;
+
+/// Messages of a chat of which it is kept that they changed lately: a copy of the chat that lags
+/// further behind is made anew.
+pub const FEED_MESSAGES_MAX: usize = 4096;
+
+/// Messages given to a copy of a chat at once.
+pub const COPY_MESSAGES_MAX: usize = 512;
+
+/// Bytes of text after which a page for a copy takes no further message.
+pub const COPY_BYTES: usize = 1024 * 1024;
+
+/// How far ahead of this device's clock a read marker may stand, a day in milliseconds: a message
+/// that claims a later time must not mark all that is yet to come.
+pub const MARKER_AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 
 /// Commands that wait for an answer at once; more are refused.
 pub const COMMANDS_MAX: usize = 4096;

@@ -289,10 +289,12 @@ impl Replicator {
                 break;
             }
         }
+        let has_news = !taken.is_empty();
         self.store(id, taken);
-        if more && self.sessions.contains_key(&from) {
+        if self.goes_on((id, document), from, has_news, more) && self.sessions.contains_key(&from) {
             self.out.send(from, &Frame::Next { entity: id, document });
-        } else {
+        }
+        if !more {
             // A page before this one may have been lost.
             self.ask_for_gaps(from, id);
         }
@@ -512,6 +514,7 @@ impl Replicator {
             return self.read_on(id, document, 0);
         }
         let queued = entity.replicas.get_mut(&document).map(|r| r.end_loading()).unwrap_or_default();
+        self.prune(id, document);
         self.retry_all(id);
         for Queued { puts, answer } in queued {
             self.put(id, document, puts, answer);

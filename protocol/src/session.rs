@@ -158,8 +158,8 @@ pub(crate) enum Paging {
     None,
     /// It is being loaded: the end of this log after this sequence.
     Loading(LoadId, LogId, u64),
-    /// It was sent, and the peer was told to ask for the next one.
-    Sent,
+    /// It was sent, up to this sequence of this log, and the peer was told to ask for the next one.
+    Sent(LogId, u64),
 }
 
 impl Shared {
@@ -175,7 +175,7 @@ impl Shared {
 
     /// Gives up pages that wait for the peer to ask on, and says of which documents.
     pub(crate) fn drop_hanging(&mut self) -> Vec<DocumentKey> {
-        let hanging = self.streams.iter_mut().filter(|(_, stream)| stream.page == Paging::Sent);
+        let hanging = self.streams.iter_mut().filter(|(_, stream)| matches!(stream.page, Paging::Sent(..)));
         let dropped = hanging.map(|(document, stream)| {
             stream.page = Paging::None;
             *document

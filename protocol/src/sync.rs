@@ -9,6 +9,7 @@
 
 mod acks;
 mod documents;
+mod fetching;
 mod quiet;
 mod rosters;
 mod telling;
@@ -26,6 +27,7 @@ use crate::session::{Session, Shared};
 use crate::time::Duration;
 use crate::wire::Frame;
 
+pub(crate) use fetching::Fetching;
 pub(crate) use rosters::have_frames;
 pub(crate) use vectors::Coming;
 
@@ -63,6 +65,7 @@ impl Replicator {
                 self.search_soon();
             }
             self.out.notify(crate::command::Notice::PeerChanged { device, connected: false });
+            self.stop_fetching(device);
         }
     }
 

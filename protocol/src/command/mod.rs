@@ -3,6 +3,7 @@
 //! The API maps these to JSON and the CLI is its client; neither is named here. Expected refusals
 //! are values with a code and a hint, not errors.
 
+mod copying;
 mod device;
 mod member;
 mod view;
@@ -13,9 +14,11 @@ use crate::roster::Role;
 use crate::roster::invite::InviteCode;
 use crate::schema::chat::MessageId;
 use crate::schema::core::Setting;
+use crate::schema::home::ReadMarker;
 use crate::time::WallTime;
 use crate::words::FourWords;
 
+pub use copying::{Changes, ChatCopy, ChatView, Copied, Place, Revision};
 pub use device::DeviceCommand;
 pub use member::MemberCommand;
 pub use view::*;
@@ -118,6 +121,8 @@ pub enum Command {
     Unaccepted(FourWords),
     /// Stop waiting for a join by this command: it goes on, the asker is answered `Pending`.
     StopWaiting(CommandId),
+    /// All chats with how they stand, for who keeps copies of them.
+    Chats,
     /// Something about a chat.
     Chat(FourWords, ChatCommand),
     /// What was deleted in an entity and waits to be forgotten, and for whom.
@@ -167,9 +172,10 @@ pub enum ChatCommand {
         /// Whether the reaction shall stand.
         on: bool,
     },
-    /// The message that a person names by its id or the first digits of its random part.
-    /// Answered by `Reply::Message`.
-    Find(String),
+    /// What a copy of the chat lacks. Answered by `Reply::Copy`.
+    Copy(Copied),
+    /// Note for all of this person's devices that it has read so far. Only ever forward.
+    MarkRead(ReadMarker),
     /// The last messages, oldest first.
     Read {
         /// At most so many, and at most `limits::READ_MESSAGES_MAX`.
@@ -219,12 +225,16 @@ pub enum Reply {
     Recovered(FourWords),
     /// Answers `Unaccepted`, by document and in the order written.
     Unaccepted(Vec<UnacceptedView>),
-    /// Answers `Send` and `Find`.
+    /// Answers `Send`.
     Message(MessageId),
     /// Answers `Read`.
     Messages(Vec<MessageView>),
     /// Answers `Tombstones`, by document.
     Tombstones(Vec<DocumentTombstones>),
+    /// Answers `Chats`, by words.
+    Chats(Vec<ChatView>),
+    /// Answers `Copy`.
+    Copy(ChatCopy),
     /// Answers `SyncStatus`.
     Sync {
         /// How each document stands.

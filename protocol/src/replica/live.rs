@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::branches::Branches;
+use super::feed::Feed;
 use super::mine::Mine;
 use crate::command::FaultKind;
 use crate::envelope::Envelope;
@@ -38,6 +39,8 @@ pub(crate) struct Live {
     pub(crate) chat: ChatIndex,
     /// What was deleted in it, and what this device wrote to that.
     pub(crate) forgetting: Forgetting,
+    /// What changed in it lately, if it is a chat.
+    pub(crate) feed: Feed,
     /// Which envelopes count, and which others are held.
     pub(crate) branches: Branches,
     /// What this device wrote in vain.
@@ -142,6 +145,7 @@ impl Live {
             digest: OnceCell::new(),
             chat: ChatIndex::default(),
             forgetting: Forgetting::default(),
+            feed: Feed::default(),
             branches: Branches::default(),
             mine: Mine::default(),
             clients: BTreeMap::new(),
@@ -280,6 +284,7 @@ impl Live {
             self.chat.note(change.root, &change.key, value);
             touched.extend(chat::touched(change.root, &change.key));
         }
+        self.feed.note(touched.iter().copied());
         touched.into_iter().collect()
     }
 }

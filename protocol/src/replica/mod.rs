@@ -6,6 +6,7 @@
 //! heads name exactly the envelopes that were applied or rejected here, in the order of their logs.
 
 mod branches;
+mod feed;
 mod heads;
 mod live;
 mod loading;
@@ -59,6 +60,8 @@ pub(crate) struct Replica {
     pub(crate) wants: Wants,
     /// The content, if it is in memory.
     pub(crate) content: Content,
+    /// How often the content was read from disk in this run.
+    pub(crate) readings: u64,
     /// The page of the content that is being read.
     pub(crate) reading: Option<LoadId>,
     own: Own,
@@ -113,6 +116,7 @@ impl Replica {
             waiting: Waiting::default(),
             wants: Wants::default(),
             content: Content::Cold,
+            readings: 0,
             reading: None,
             own: Own::default(),
             pending: Vec::new(),

@@ -283,7 +283,7 @@ impl<'a> Chat<'a> {
         if let Ok(id) = text.parse::<MessageId>() {
             return if self.index.contains(id) { Lookup::Found(id) } else { Lookup::Missing };
         }
-        let Some((low, high)) = prefix_bounds(text) else { return Lookup::Missing };
+        let Some((low, high)) = named_between(text) else { return Lookup::Missing };
         let mut fitting = self.index.between(low, high);
         match (fitting.next(), fitting.next()) {
             (None, _) => Lookup::Missing,
@@ -413,7 +413,7 @@ fn check_new(new: &NewMessage) -> Result<(), ChatError> {
 }
 
 /// The least and the greatest random part that begin with these base32 digits.
-fn prefix_bounds(digits: &str) -> Option<([u8; 8], [u8; 8])> {
+pub fn named_between(digits: &str) -> Option<([u8; 8], [u8; 8])> {
     if digits.is_empty() || !digits.is_ascii() {
         return None;
     }

@@ -67,7 +67,6 @@ impl Replicator {
         let (now, wall) = (self.now.instant, self.now.wall);
         let Some(entity) = self.entities.get_mut(&id) else { return };
         let lapse = lapse(entity);
-        let owner = entity.member(me).map(|actor| key::spell_owner(&actor.owner())).unwrap_or_default();
         let roster = entity.roster.digest();
         let members: BTreeSet<DeviceKey> =
             entity.roster.reading().devices().map(|(device, _)| device).collect();
@@ -82,6 +81,18 @@ impl Replicator {
         if let Some(left) = replica.stability.next_lapse(lapse, wall) {
             self.out.wake_at(now + left);
         }
+        self.prune(id, document);
+    }
+
+    /// Prunes what lies within the frontier as it is known: what was pruned once is never shown
+    /// again, also right after the document was read anew.
+    pub(crate) fn prune(&mut self, id: EntityId, document: DocumentKey) {
+        let Some(me) = self.me.as_ref().map(|me| me.key()) else { return };
+        let wall = self.now.wall;
+        let Some(entity) = self.entities.get_mut(&id) else { return };
+        let lapse = lapse(entity);
+        let owner = entity.member(me).map(|actor| key::spell_owner(&actor.owner())).unwrap_or_default();
+        let Some(replica) = entity.replicas.get_mut(&document) else { return };
         match replica.prune_stable(&owner) {
             Ok(pruned) if pruned.messages.is_empty() => {}
             Ok(pruned) => {

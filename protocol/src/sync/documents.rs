@@ -88,7 +88,12 @@ impl Replicator {
             (has < head.sequence).then_some((*log, has))
         });
         let stream = shared.streams.entry(document).or_default();
+        // The page that it was sent last has come, or the peer has it from elsewhere.
+        let has = |log: &LogId| theirs.get(log).map_or(0, |has| has.sequence);
         stream.logs = lacking.collect();
+        if matches!(stream.page, Paging::Sent(log, upto) if has(&log) >= upto) {
+            stream.page = Paging::None;
+        }
         if stream.page == Paging::None {
             self.next_page(to, id, document);
         }
@@ -158,7 +163,7 @@ impl Replicator {
     pub(super) fn their_next(&mut self, from: DeviceKey, entity: EntityId, document: DocumentKey) {
         let shared = shared(&mut self.sessions, from, entity);
         match shared.and_then(|shared| shared.streams.get(&document)).map(|stream| stream.page) {
-            Some(Paging::Sent) => self.next_page(from, entity, document),
+            Some(Paging::Sent(..)) => self.next_page(from, entity, document),
             _ => self.drop_counted("next page of nothing"),
         }
     }
@@ -216,7 +221,8 @@ impl Replicator {
             }
         }
         let more = !stream.logs.is_empty();
-        stream.page = if more { Paging::Sent } else { Paging::None };
+        let upto = after.saturating_add(u64::try_from(envelopes.len()).unwrap_or(u64::MAX));
+        stream.page = if more { Paging::Sent(log, upto) } else { Paging::None };
         self.out.send(to, &Frame::Envelopes { entity, document, envelopes, more });
         if !more {
             self.compare_documents(to, entity);

@@ -21,6 +21,7 @@ impl Replicator {
     /// changed, what is wanted of them is written, and whoever listens hears how they stand.
     pub(crate) fn tell_peers(&mut self) {
         self.compare_when_due();
+        self.tend_fetching();
         let now = self.now.instant;
         let gathered: Vec<EntityId> =
             self.changed.iter().filter(|(_, since)| **since + TELL_AFTER <= now).map(|(id, _)| *id).collect();
@@ -95,6 +96,8 @@ impl Replicator {
             let replica = entity.replicas.get_mut(&theirs.document);
             if let Some(replica) = replica.filter(|replica| replica.heads.digest() == theirs.vector) {
                 wanted |= replica.wants.clear(&from);
+                // It lacks nothing any more, whoever gave it that.
+                shared.streams.remove(&theirs.document);
             }
         }
         let before = shared.theirs.replace(state);
@@ -138,10 +141,15 @@ impl Replicator {
         let Some(entity) = self.entities.get(&id).filter(|e| e.member(from).is_some()) else { return };
         let Some(shared) = shared(&mut self.sessions, from, id) else { return };
         let Some(theirs) = &shared.theirs else { return };
+        let mut fetched = Vec::new();
         for theirs in &theirs.documents {
             let Some(replica) = entity.replicas.get(&theirs.document) else { continue };
             // A peer that is being given what it lacks differs all the while; it is asked after that.
             if shared.streams.get(&theirs.document).is_some_and(|stream| stream.page != Paging::None) {
+                continue;
+            }
+            let elsewhere = self.fetching.get(&theirs.document);
+            if elsewhere.is_some_and(|fetching| fetching.holds_up(from, self.now.instant)) {
                 continue;
             }
             let differs = (replica.heads.digest(), theirs.vector);
@@ -150,14 +158,26 @@ impl Replicator {
                 for frame in vector_frames(id, replica) {
                     self.out.send(from, &frame);
                 }
+                // Of what is not here at all there may be much.
+                if replica.heads.is_empty() {
+                    fetched.push(theirs.document);
+                }
             }
+        }
+        for document in fetched {
+            self.fetch(id, document, from);
         }
     }
 
     /// Looks again at how peers said their documents stand: who is a member may have changed.
     pub(crate) fn compare_all(&mut self, id: EntityId) {
+        self.compare_all_but(id, None);
+    }
+
+    pub(super) fn compare_all_but(&mut self, id: EntityId, but: Option<DeviceKey>) {
         let sharing = self.sessions.iter().filter(|(_, session)| session.shared.contains_key(&id));
-        for device in sharing.map(|(device, _)| *device).collect::<Vec<_>>() {
+        let others = sharing.map(|(device, _)| *device).filter(|device| Some(*device) != but);
+        for device in others.collect::<Vec<_>>() {
             self.compare_documents(device, id);
         }
     }

@@ -128,20 +128,46 @@ impl Replicator {
         Ours { entity, roster: entity.roster.digest(), is_member }
     }
 
-    fn standing(&self, ours: &Ours<'_>, replica: &Replica) -> Standing {
-        let me = self.me.as_ref().map(|me| me.key());
+    /// Tells in which state each document of an entity and its children is with each other member's
+    /// device.
+    pub(crate) fn each_state(
+        &self,
+        entity: &Entity,
+        mut tell: impl FnMut(DocumentKey, DeviceKey, SyncState),
+    ) {
+        let ours = self.ours(entity);
+        for replica in entity.documents() {
+            for (_, device) in self.others(&ours) {
+                tell(replica.key, device, self.line(&ours, replica, device).0);
+            }
+        }
+    }
+
+    /// The devices of all members but this one; none where this person is not a member.
+    fn others<'a>(&self, ours: &Ours<'a>) -> impl Iterator<Item = (PersonId, DeviceKey)> + use<'a> {
+        let (me, is_member) = (self.me.as_ref().map(|me| me.key()), ours.is_member);
         let members = ours.entity.roster.reading().members.iter();
         let devices = members.flat_map(|(person, member)| member.devices.iter().map(move |d| (*person, *d)));
+        devices.filter(move |(_, device)| is_member && Some(*device) != me)
+    }
+
+    fn standing(&self, ours: &Ours<'_>, replica: &Replica) -> Standing {
         let line = |(person, device): (PersonId, DeviceKey)| {
             let (state, why) = self.line(ours, replica, device);
+            let why = if why == Why::Differing { self.lacking(ours, replica, device) } else { why };
             Line { person, device, state, why }
         };
-        let others = devices.filter(|(_, device)| ours.is_member && Some(*device) != me);
-        let lines = others.map(line).collect();
+        let lines = self.others(ours).map(line).collect();
         Standing { document: replica.key, of: replica.of, here: here(ours, replica), lines }
     }
 
-    /// How a document stands with one device.
+    /// By what the logs of a document differ from those of one device, if that is known.
+    fn lacking(&self, ours: &Ours<'_>, replica: &Replica, device: DeviceKey) -> Why {
+        let shared = self.sessions.get(&device).and_then(|session| session.shared.get(&ours.entity.id));
+        shared.map_or(Why::Differing, |shared| lacking(replica, shared))
+    }
+
+    /// How a document stands with one device. Where logs differ it does not look by what.
     fn line(&self, ours: &Ours<'_>, replica: &Replica, device: DeviceKey) -> (SyncState, Why) {
         let Some(session) = self.sessions.get(&device) else {
             let showed = replica.wants.beyond(&device, |log| replica.heads.length(log));
@@ -160,11 +186,8 @@ impl Replicator {
             return (InSync, Why::Equal);
         }
         if replica.heads.digest() != there.vector {
-            return if is_forked(replica, shared) {
-                (Diverged, Why::Forked)
-            } else {
-                (Behind, lacking(replica, shared))
-            };
+            let forked = is_forked(replica, shared);
+            return if forked { (Diverged, Why::Forked) } else { (Behind, Why::Differing) };
         }
         let keyless = replica.waiting.without_key(&device);
         match there.content {

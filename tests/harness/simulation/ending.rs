@@ -168,7 +168,7 @@ impl Schedule {
 
     /// Whether a node knows that it is in an entity.
     fn has_entered(&self, name: &str, entity: EntityId) -> bool {
-        self.c.node(name).machine.holdings().iter().any(|holding| holding.entity == entity)
+        self.c.holdings(name).any(|holding| holding.entity() == entity)
     }
 
     /// What a node says of why it is not in sync with a device.
@@ -306,8 +306,8 @@ impl Schedule {
             };
             members.iter_mut().for_each(|member| member.online = true);
             let id = self.world.groups[root].id;
-            let holdings = self.c.node(name).machine.holdings().into_iter().filter(|h| h.entity == id);
-            let held: Held = holdings.map(|h| (h.document, (h.heads, h.content))).collect();
+            let holdings = self.c.holdings(name).filter(|holding| holding.entity() == id);
+            let held: Held = holdings.map(|h| (h.document(), (h.heads().clone(), h.content()))).collect();
             let now = (chat, members, held);
             match &first {
                 None => first = Some(now),
@@ -341,10 +341,10 @@ impl Schedule {
             |id: &MessageId| nodes.iter().any(|name| is_forgotten(&self.c, &self.world, name, roster, id));
         let saved: Vec<_> =
             saved.into_iter().filter(|(id, _)| shown.contains_key(*id) || !forgotten(id)).collect();
-        for (_, saved) in saved.iter().filter(|(id, _)| !shown.contains_key(id)) {
+        for (id, saved) in saved.iter().filter(|(id, _)| !shown.contains_key(id)) {
             let promise = &saved.promise;
             let envelope = truth::envelope_at(&self.c, &promise.node, &promise.log, promise.sequence);
-            let void = envelope.as_ref().is_some_and(|envelope| truth::is_void(roster, envelope));
+            let void = envelope.is_some_and(|envelope| truth::is_void(roster, &envelope, id));
             let taken_along = self.is_taken_along(promise, nodes);
             demand(void || promise.given_up || taken_along, Rule::SavedIsShown, || {
                 let (incarnation, sequence) = (promise.log.incarnation.0, promise.sequence);
@@ -489,9 +489,8 @@ impl Schedule {
         while self.c.next_at().is_some_and(|at| at <= end) {
             let mut loud = None;
             self.c.step_seen(&mut |c, h| {
-                let enters = |entity: &EntityId| {
-                    !c.node(&h.name).machine.holdings().iter().any(|holding| holding.entity == *entity)
-                };
+                let enters =
+                    |entity: &EntityId| !c.holdings(&h.name).any(|holding| holding.entity() == *entity);
                 let is_news = |effect: &&Effect| match effect {
                     Effect::Write(batch) => batch.records.iter().any(|record| !is_of_joining(record, enters)),
                     Effect::Publish(..) => true,
