@@ -150,6 +150,13 @@ pub(crate) struct Stream {
     pub(crate) page: Paging,
 }
 
+impl Stream {
+    /// Whether there is something left to give, and a page of it is on its way.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.page != Paging::None && !self.logs.is_empty()
+    }
+}
+
 /// Where the one page of a stream is that may be under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Paging {

@@ -8,7 +8,7 @@ use crate::entity::Entity;
 use crate::ids::{DeviceKey, EntityId};
 use crate::limits::STATE_DOCUMENTS_MAX;
 use crate::replicator::{Replicator, TELL_AFTER};
-use crate::session::Paging;
+use crate::session::Stream;
 use crate::wire::{Frame, State};
 
 use super::vectors::vector_frames;
@@ -96,8 +96,8 @@ impl Replicator {
             let replica = entity.replicas.get_mut(&theirs.document);
             if let Some(replica) = replica.filter(|replica| replica.heads.digest() == theirs.vector) {
                 wanted |= replica.wants.clear(&from);
-                // It lacks nothing any more, whoever gave it that.
-                shared.streams.remove(&theirs.document);
+                // It lacks nothing any more, whoever gave it that. It may have asked on meanwhile.
+                shared.streams.get_mut(&theirs.document).into_iter().for_each(|stream| stream.logs.clear());
             }
         }
         let before = shared.theirs.replace(state);
@@ -145,7 +145,7 @@ impl Replicator {
         for theirs in &theirs.documents {
             let Some(replica) = entity.replicas.get(&theirs.document) else { continue };
             // A peer that is being given what it lacks differs all the while; it is asked after that.
-            if shared.streams.get(&theirs.document).is_some_and(|stream| stream.page != Paging::None) {
+            if shared.streams.get(&theirs.document).is_some_and(Stream::is_under_way) {
                 continue;
             }
             let elsewhere = self.fetching.get(&theirs.document);
