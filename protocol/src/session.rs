@@ -148,6 +148,8 @@ pub(crate) struct Stream {
     /// Logs still to be sent, with the sequence after which it lacks them.
     pub(crate) logs: VecDeque<(LogId, u64)>,
     pub(crate) page: Paging,
+    /// A vector showed that the last page has come, before the peer asked on.
+    pub(crate) overtaken: bool,
 }
 
 impl Stream {
