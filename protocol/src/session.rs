@@ -148,6 +148,15 @@ pub(crate) struct Stream {
     /// Logs still to be sent, with the sequence after which it lacks them.
     pub(crate) logs: VecDeque<(LogId, u64)>,
     pub(crate) page: Paging,
+    /// A vector showed that the last page has come, before the peer asked on.
+    pub(crate) overtaken: bool,
+}
+
+impl Stream {
+    /// Whether there is something left to give, and a page of it is on its way.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.page != Paging::None && !self.logs.is_empty()
+    }
 }
 
 /// Where the one page of a stream is that may be under way.

@@ -93,6 +93,7 @@ impl Replicator {
         stream.logs = lacking.collect();
         if matches!(stream.page, Paging::Sent(log, upto) if has(&log) >= upto) {
             stream.page = Paging::None;
+            stream.overtaken = true;
         }
         if stream.page == Paging::None {
             self.next_page(to, id, document);
@@ -162,8 +163,13 @@ impl Replicator {
     /// A peer has taken a page and asks for the next: only after one that promised more.
     pub(super) fn their_next(&mut self, from: DeviceKey, entity: EntityId, document: DocumentKey) {
         let shared = shared(&mut self.sessions, from, entity);
-        match shared.and_then(|shared| shared.streams.get(&document)).map(|stream| stream.page) {
+        let stream = shared.and_then(|shared| shared.streams.get_mut(&document));
+        // One that was overtaken by a vector asks for what that has brought or shown to be there.
+        let is_overtaken = stream.is_some_and(|stream| std::mem::take(&mut stream.overtaken));
+        let stream = super::shared(&mut self.sessions, from, entity).and_then(|s| s.streams.get(&document));
+        match stream.map(|stream| stream.page) {
             Some(Paging::Sent(..)) => self.next_page(from, entity, document),
+            _ if is_overtaken => {}
             _ => self.drop_counted("next page of nothing"),
         }
     }

@@ -8,7 +8,7 @@ use crate::entity::Entity;
 use crate::ids::{DeviceKey, EntityId};
 use crate::limits::STATE_DOCUMENTS_MAX;
 use crate::replicator::{Replicator, TELL_AFTER};
-use crate::session::Paging;
+use crate::session::Stream;
 use crate::wire::{Frame, State};
 
 use super::vectors::vector_frames;
@@ -100,8 +100,10 @@ impl Replicator {
             };
             if is_equal {
                 wanted |= replica.wants.clear(&from);
-                // It lacks nothing any more, whoever gave it that.
-                shared.streams.remove(&replica.key);
+                // It lacks nothing any more, whoever gave it that. It may have asked on meanwhile.
+                if let Some(stream) = shared.streams.get_mut(&replica.key) {
+                    stream.logs.clear();
+                }
             }
         }
         let before = shared.theirs.replace(state);
@@ -149,7 +151,7 @@ impl Replicator {
         for theirs in &theirs.documents {
             let Some(replica) = entity.replicas.get(&theirs.document) else { continue };
             // A peer that is being given what it lacks differs all the while; it is asked after that.
-            if shared.streams.get(&theirs.document).is_some_and(|stream| stream.page != Paging::None) {
+            if shared.streams.get(&theirs.document).is_some_and(Stream::is_under_way) {
                 continue;
             }
             let elsewhere = self.fetching.get(&theirs.document);
