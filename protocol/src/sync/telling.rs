@@ -97,7 +97,9 @@ impl Replicator {
             if let Some(replica) = replica.filter(|replica| replica.heads.digest() == theirs.vector) {
                 wanted |= replica.wants.clear(&from);
                 // It lacks nothing any more, whoever gave it that. It may have asked on meanwhile.
-                shared.streams.get_mut(&theirs.document).into_iter().for_each(|stream| stream.logs.clear());
+                if let Some(stream) = shared.streams.get_mut(&theirs.document) {
+                    stream.logs.clear();
+                }
             }
         }
         let before = shared.theirs.replace(state);
@@ -174,6 +176,7 @@ impl Replicator {
         self.compare_all_but(id, None);
     }
 
+    /// The same of all but one peer.
     pub(super) fn compare_all_but(&mut self, id: EntityId, but: Option<DeviceKey>) {
         let sharing = self.sessions.iter().filter(|(_, session)| session.shared.contains_key(&id));
         let others = sharing.map(|(device, _)| *device).filter(|device| Some(*device) != but);
