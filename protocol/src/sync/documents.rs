@@ -163,14 +163,15 @@ impl Replicator {
     /// A peer has taken a page and asks for the next: only after one that promised more.
     pub(super) fn their_next(&mut self, from: DeviceKey, entity: EntityId, document: DocumentKey) {
         let shared = shared(&mut self.sessions, from, entity);
-        let stream = shared.and_then(|shared| shared.streams.get_mut(&document));
-        // One that was overtaken by a vector asks for what that has brought or shown to be there.
-        let is_overtaken = stream.is_some_and(|stream| std::mem::take(&mut stream.overtaken));
-        let stream = super::shared(&mut self.sessions, from, entity).and_then(|s| s.streams.get(&document));
-        match stream.map(|stream| stream.page) {
-            Some(Paging::Sent(..)) => self.next_page(from, entity, document),
-            _ if is_overtaken => {}
-            _ => self.drop_counted("next page of nothing"),
+        let Some(stream) = shared.and_then(|shared| shared.streams.get_mut(&document)) else {
+            return self.drop_counted("next page of nothing");
+        };
+        // One that a vector overtook asks for what that has brought, or has shown to be there.
+        let is_overtaken = std::mem::take(&mut stream.overtaken);
+        match stream.page {
+            Paging::Sent(..) => self.next_page(from, entity, document),
+            Paging::None | Paging::Loading(..) if is_overtaken => {}
+            Paging::None | Paging::Loading(..) => self.drop_counted("next page of nothing"),
         }
     }
 

@@ -180,6 +180,7 @@ impl Replicator {
         self.compare_all_but(id, None);
     }
 
+    /// The same of all but one peer.
     pub(super) fn compare_all_but(&mut self, id: EntityId, but: Option<DeviceKey>) {
         let sharing = self.sessions.iter().filter(|(_, session)| session.shared.contains_key(&id));
         let others = sharing.map(|(device, _)| *device).filter(|device| Some(*device) != but);
