@@ -94,7 +94,7 @@ fn a_member_that_brings_a_little_now_and_then_holds_others_up_for_a_bounded_time
     let (entity, document) = (ben.entity, ben.document(&Concern::Chat));
     c.disconnect("ada", "dan");
     write_much(&mut c, group);
-    let mut bring = |c: &mut Cluster, number: u64| {
+    let bring = |c: &mut Cluster, number: u64| {
         let envelopes = vec![ben.log(Concern::Chat, number).say("one more").bytes().to_vec()];
         assert!(c.inject(
             "ben",
