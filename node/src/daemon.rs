@@ -5,11 +5,12 @@
 //! machine writes what waits, the network closes, the store leaves the mark of a clean stop. A
 //! node that loses one of its parts ends as a whole, with an error and without the mark.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use fourword_protocol::replicator::{Replicator, Settings};
 use fourword_protocol::words::Naming;
+use fourword_storage::read_model::ReadModel;
 use fourword_storage::{DiskStore, Opened};
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -56,19 +57,24 @@ impl Node {
 }
 
 /// Opens the home and starts its node. The node then serves commands; it listens as soon as it
-/// has an identity, and if it cannot, `Node::wait` says so.
-pub async fn start(options: Options) -> anyhow::Result<Node> {
+/// has an identity, and if it cannot, `Node::wait` says so. The copy by which chats are read is for
+/// [`crate::reading::Reading`].
+pub async fn start(options: Options) -> anyhow::Result<(Node, ReadModel)> {
     let mut seed = [0; 32];
     SysRng.try_fill_bytes(&mut seed).context("drawing a seed from the system")?;
     let machine = Replicator::new(Settings::new(seed, options.naming));
     launch(options, machine).await
 }
 
-async fn launch(options: Options, machine: impl Machine) -> anyhow::Result<Node> {
+async fn launch(options: Options, machine: impl Machine) -> anyhow::Result<(Node, ReadModel)> {
     let Options { home, listen, bootstrap, relays, mdns, passphrase, .. } = options;
     // Opening stretches the passphrase and may read the whole journal.
-    let opening = tokio::task::spawn_blocking(move || DiskStore::open(&home, passphrase.as_deref()));
-    let Opened { store, clean, new } = opening.await.context("opening the home")??;
+    let opening = tokio::task::spawn_blocking(move || {
+        let opened = DiskStore::open(&home, passphrase.as_deref())?;
+        let model = open_model(&home, &opened.store)?;
+        anyhow::Ok((opened, model))
+    });
+    let (Opened { store, clean, new }, model) = opening.await.context("opening the home")??;
     for damage in store.damage() {
         tracing::warn!(damage, "stored data is damaged");
     }
@@ -79,7 +85,22 @@ async fn launch(options: Options, machine: impl Machine) -> anyhow::Result<Node>
     let running = driver::start(machine, store, clean, network).context("starting the node's threads")?;
     let handle = running.handle.clone();
     let ended = tokio::spawn(running.wait(|store| store.close().context("closing the store")));
-    Ok(Node { handle, is_new: new, ended })
+    Ok((Node { handle, is_new: new, ended }, model))
+}
+
+/// The copy of the chats. A disk that takes none is no reason not to run.
+fn open_model(home: &Path, store: &DiskStore) -> anyhow::Result<ReadModel> {
+    match ReadModel::open(home, store.read_key()) {
+        Ok((model, None)) => Ok(model),
+        Ok((model, Some(why))) => {
+            tracing::warn!(why, "the copy of the chats was dropped and is made anew");
+            Ok(model)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "chats are copied into memory for this run");
+            Ok(ReadModel::in_memory()?)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -130,7 +151,7 @@ mod tests {
         let start =
             || launch(options(&home, "/ip4/127.0.0.1/tcp/0"), Bare { listens: true, clean: clean.clone() });
 
-        let node = start().await.unwrap();
+        let (node, _model) = start().await.unwrap();
         assert!(node.is_new);
         node.handle.addresses_ready().await.unwrap();
         assert_eq!(node.handle.addresses().len(), 1);
@@ -138,7 +159,7 @@ mod tests {
         node.wait().await.unwrap();
         cleans.recv().unwrap();
 
-        let node = start().await.unwrap();
+        let (node, _model) = start().await.unwrap();
         assert!(!node.is_new);
         assert!(cleans.recv().unwrap(), "after an orderly stop");
         // The machine panics at any command.
@@ -146,7 +167,7 @@ mod tests {
         assert_eq!(asked, Err(driver::Stopped));
         assert!(node.wait().await.unwrap_err().to_string().contains("machine"));
 
-        let node = start().await.unwrap();
+        let (node, _model) = start().await.unwrap();
         assert!(!cleans.recv().unwrap(), "after the machine died");
         node.handle.stop().await;
         node.wait().await.unwrap();
@@ -158,7 +179,7 @@ mod tests {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("/ip4/127.0.0.1/tcp/{}", taken.local_addr().unwrap().port());
         let (clean, _cleans) = std::sync::mpsc::channel();
-        let node = launch(options(&home, &address), Bare { listens: true, clean }).await.unwrap();
+        let (node, _model) = launch(options(&home, &address), Bare { listens: true, clean }).await.unwrap();
         let error = node.wait().await.unwrap_err().to_string();
         assert!(error.contains(&address), "{error}");
     }
@@ -169,7 +190,7 @@ mod tests {
         let (clean, _cleans) = std::sync::mpsc::channel();
         let start =
             || launch(options(&home, "/ip4/127.0.0.1/tcp/0"), Bare { listens: false, clean: clean.clone() });
-        let node = start().await.unwrap();
+        let (node, _model) = start().await.unwrap();
         assert!(start().await.is_err());
         node.handle.stop().await;
         node.wait().await.unwrap();

@@ -4,7 +4,7 @@
 //! `driver` runs the protocol's machine on real I/O and is the only module that sees both sides;
 //! `swarm` is the network below it; `daemon` starts and stops a whole node. `api` lets programs
 //! on this device speak to it and `cli` is a client of that. `config` and `paths` say with which
-//! settings and where.
+//! settings and where; `reading` reads chats by a copy of them.
 
 pub mod api;
 pub mod cli;
@@ -18,6 +18,7 @@ pub mod logging;
 pub mod metrics;
 pub mod notify;
 pub mod paths;
+pub mod reading;
 pub mod relay;
 pub mod service;
 pub mod swarm;

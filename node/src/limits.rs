@@ -5,6 +5,11 @@
 
 use std::time::Duration;
 
+// -- reading ----------------------------------------------------------------------------------
+
+/// Questions to the copy of the chats that wait for its thread; whoever asks more waits to ask.
+pub const READINGS_MAX: usize = 64;
+
 // -- connections ------------------------------------------------------------------------------
 
 /// Connections to one device: two dialled at once by either side, over QUIC and TCP.

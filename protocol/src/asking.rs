@@ -3,6 +3,8 @@
 //! A command about a document waits until the document is in memory. What a command writes is
 //! answered when it is durable; what is wrong with it is said at once, with what to do about it.
 
+mod things;
+
 use rand::Rng;
 
 use crate::command::{
@@ -17,11 +19,13 @@ use crate::replica::{Answer, Live};
 use crate::replicator::{Replicator, storage_refusal};
 use crate::roster::invite::InviteCode;
 use crate::roster::{Body, Role};
-use crate::schema::chat::{Chat, ChatError, Lookup, MessageId, NewMessage};
+use crate::schema::chat::{ChatError, NewMessage};
 use crate::schema::rights::Actor;
 use crate::schema::{Concern, Put, core, home};
 use crate::time::WallTime;
 use crate::words::FourWords;
+
+use things::Request;
 
 impl Replicator {
     pub(crate) fn ask(&mut self, id: CommandId, command: Command) {
@@ -70,7 +74,13 @@ impl Replicator {
                 self.stop_linking(asker);
                 self.say(id, Reply::Ok)
             }
+            Command::Chats => self.chats(id),
+            Command::Chat(words, ChatCommand::Copy(known)) => self.copy(id, words, known),
+            Command::Chat(words, ChatCommand::MarkRead(marker)) => self.mark_read(id, words, marker),
             Command::Chat(words, command) => self.chat(id, words, command),
+            Command::Board(words, command) => self.ask_things(id, words, Request::Board(command)),
+            Command::Issue(words, command) => self.ask_things(id, words, Request::Issue(command)),
+            Command::Canvas(words, command) => self.ask_things(id, words, Request::Canvas(command)),
             Command::SyncStatus(words) => self.sync_status(id, words),
             Command::Tombstones(words) => self.tombstones(id, words),
             Command::Peers => self.say(id, Reply::Peers(self.peer_views())),
@@ -91,6 +101,9 @@ impl Replicator {
             Command::Show(words)
             | Command::Members(words)
             | Command::Member(words, _)
+            | Command::Board(words, _)
+            | Command::Issue(words, _)
+            | Command::Canvas(words, _)
             | Command::Configure(words, _) => {
                 entity.places().any(|place| self.names.entity(place) == Some(*words))
             }
@@ -246,10 +259,6 @@ impl Replicator {
             let messages = self.message_views(entity, replica.shown().unwrap_or(live), last);
             return self.say(id, Reply::Messages(messages));
         }
-        if let ChatCommand::Find(text) = &command {
-            let found = find_message(live, text)?;
-            return self.say(id, Reply::Message(found));
-        }
         let actor = self.ready_to_write(entity_id, words)?;
         if !room {
             return Err(refusal(
@@ -341,7 +350,7 @@ fn chat_put(
     now: WallTime,
     command: ChatCommand,
 ) -> Result<(Option<Put>, Reply), ChatError> {
-    let chat = Chat::new(&live.document, &live.chat);
+    let Some(chat) = live.chat() else { return Ok((None, Reply::Ok)) };
     let put = match command {
         ChatCommand::Send { text, parent } => {
             let new = NewMessage { text, parent, attachments: Vec::new() };
@@ -351,25 +360,9 @@ fn chat_put(
         ChatCommand::Edit(message, text) => chat.edit(actor, message, &text, now)?,
         ChatCommand::Delete(message) => Some(chat.delete(actor, message, now)?),
         ChatCommand::React { message, emoji, on } => chat.react(actor, message, &emoji, on)?,
-        ChatCommand::Read { .. } | ChatCommand::Find(_) => None,
+        ChatCommand::Read { .. } | ChatCommand::Copy(_) | ChatCommand::MarkRead(_) => None,
     };
     Ok((put, Reply::Ok))
-}
-
-/// The message that a person means.
-fn find_message(live: &Live, text: &str) -> Result<MessageId, Refusal> {
-    let hint = "`fourword chat read` shows the ids of messages";
-    match Chat::new(&live.document, &live.chat).find(text) {
-        Lookup::Found(id) => Ok(id),
-        Lookup::Missing => {
-            Err(refusal(RefusalCode::NotFound, format!("no message is named \"{text}\""), hint))
-        }
-        Lookup::Ambiguous(fitting) => {
-            let names: Vec<String> = fitting.iter().map(ToString::to_string).collect();
-            let message = format!("\"{text}\" may be any of {}", names.join(", "));
-            Err(refusal(RefusalCode::Usage, message, "give more of the id"))
-        }
-    }
 }
 
 fn chat_refusal(error: &ChatError) -> Refusal {
@@ -388,7 +381,10 @@ fn writes(command: &Command) -> bool {
         | Command::Configure(..) => true,
         Command::Member(_, command) => !matches!(command, MemberCommand::Requests | MemberCommand::Invites),
         Command::Device(command) => !matches!(command, DeviceCommand::List),
-        Command::Chat(_, command) => !matches!(command, ChatCommand::Read { .. } | ChatCommand::Find(_)),
+        Command::Chat(_, command) => !matches!(command, ChatCommand::Read { .. } | ChatCommand::Copy(_)),
+        Command::Board(_, command) => command.writes(),
+        Command::Issue(_, command) => command.writes(),
+        Command::Canvas(_, command) => command.writes(),
         _ => false,
     }
 }

@@ -15,7 +15,7 @@ use crate::governing::{Asking, Rotation};
 use crate::identity::DeviceSecret;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogId, StatementId, Topic};
 use crate::planted::{self, Planted};
-use crate::replica::{Author, Judged, Replica, Stands, Stored};
+use crate::replica::{Author, Judged, Live, Replica, Stands, Stored};
 use crate::roster::{Body, Role, Roster, Statement};
 use crate::schema::rights::Actor;
 use crate::schema::{self, Concern};
@@ -194,7 +194,8 @@ impl Entity {
     pub(crate) fn topics_wanted(&self) -> BTreeMap<Topic, DocumentKey> {
         let recent = self.roster.epochs();
         let keys = recent.iter().filter_map(|epoch| self.keys.get(epoch)).take(TOPIC_EPOCHS_MAX);
-        let documents: Vec<DocumentKey> = self.documents().map(|replica| replica.key).collect();
+        let begun = self.documents().filter(|replica| !replica.is_blank());
+        let documents: Vec<DocumentKey> = begun.map(|replica| replica.key).collect();
         keys.flat_map(|key| documents.iter().map(|document| (key.topic(*document), *document))).collect()
     }
 
@@ -208,7 +209,7 @@ impl Entity {
 
     /// How this replica stands, for comparison with a peer.
     pub(crate) fn state(&self) -> State {
-        let documents = self.documents().map(|replica| DocumentState {
+        let documents = self.documents().filter(|replica| replica.is_told()).map(|replica| DocumentState {
             document: replica.key,
             vector: replica.heads.digest(),
             content: self.content_of(replica),
@@ -216,11 +217,18 @@ impl Entity {
         State { entity: self.id, roster: self.roster.digest(), documents: documents.collect() }
     }
 
-    /// A digest of what a document shows; `None` while it is not in memory, or what is there must
-    /// be judged anew and so is nothing to compare by.
+    /// A digest of what a document shows, if it can be read.
     pub(crate) fn content_of(&self, replica: &Replica) -> Option<Digest> {
-        let live = replica.live().filter(|_| !self.rejudge && !replica.is_stale());
-        live.map(|live| live.content_digest())
+        if replica.is_blank() && replica.live().is_none() {
+            return Some(replica.digest_of_nothing());
+        }
+        self.readable(replica).map(Live::content_digest)
+    }
+
+    /// A document as it is shown; `None` while it is not in memory, or what is there must be judged
+    /// anew and so is nothing to compare by.
+    pub(crate) fn readable<'a>(&self, replica: &'a Replica) -> Option<&'a Live> {
+        replica.live().filter(|_| !self.rejudge && !replica.is_stale())
     }
 
     /// Whether nothing is being written or read: the moment to begin documents anew.

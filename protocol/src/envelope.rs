@@ -27,7 +27,9 @@ const NONCE_BYTES: usize = 24;
 const PLAIN: u8 = 1;
 /// Content packed with zstd, where that is smaller, but by `PACK_RATIO_MAX` at most.
 const PACKED: u8 = 2;
-const ZSTD_LEVEL: i32 = 3;
+/// How hard content is packed: less hard where it would be by more than `PACK_RATIO_MAX`, as edits
+/// that are alike are.
+const ZSTD_LEVELS: [i32; 6] = [3, -1, -4, -8, -16, -32];
 
 /// What everybody may read of an envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -232,10 +234,16 @@ fn pack(content: &[u8]) -> Result<Vec<u8>, TooLarge> {
     if content.len() > CONTENT_BYTES_MAX {
         return Err(TooLarge);
     }
-    let packed = zstd::bulk::compress(content, ZSTD_LEVEL).map_err(|_| TooLarge)?;
-    let fits = packed.len() < content.len() && content.len() <= packed.len().saturating_mul(PACK_RATIO_MAX);
-    let (format, body) = if fits { (PACKED, &packed[..]) } else { (PLAIN, content) };
-    Ok([&[format], body].concat())
+    for level in ZSTD_LEVELS {
+        let packed = zstd::bulk::compress(content, level).map_err(|_| TooLarge)?;
+        if packed.len() >= content.len() {
+            break;
+        }
+        if content.len() <= packed.len().saturating_mul(PACK_RATIO_MAX) {
+            return Ok([&[PACKED], &packed[..]].concat());
+        }
+    }
+    Ok([&[PLAIN], content].concat())
 }
 
 fn unpack(packed: &[u8]) -> Result<Vec<u8>, OpenError> {
@@ -263,6 +271,7 @@ mod tests {
     use rand_chacha::ChaCha20Rng;
 
     use super::*;
+    use crate::ids::to_base32;
 
     fn device() -> DeviceSecret {
         DeviceSecret::from_seeds(&[1; 32], &[2; 32])
@@ -358,23 +367,39 @@ mod tests {
     }
 
     #[test]
-    fn content_is_packed_up_to_the_ratio_and_travels_as_it_is_beyond_it() {
-        let body = |length| zstd::bulk::compress(&vec![0; length], ZSTD_LEVEL).unwrap();
+    fn content_is_packed_up_to_the_ratio_and_blanks_travel_as_they_are() {
+        let body = |length| zstd::bulk::compress(&vec![0; length], ZSTD_LEVELS[0]).unwrap();
         let ratio = |length: usize| length <= body(length).len() * PACK_RATIO_MAX;
         let most = (1..1000).filter(|length| ratio(*length)).max().unwrap();
         assert!(unpack(&[&[PACKED], &body(most)[..]].concat()).is_ok());
         assert_eq!(unpack(&[&[PACKED], &body(most + 1)[..]].concat()), Err(OpenError::Content));
         assert_eq!(pack(&vec![0; most]).unwrap()[0], PACKED);
-        let plain = pack(&vec![0; most + 1]).unwrap();
-        assert_eq!((plain[0], unpack(&plain)), (PLAIN, Ok(vec![0; most + 1])));
+        let plain = pack(&vec![0; most * 100]).unwrap();
+        assert_eq!((plain[0], unpack(&plain)), (PLAIN, Ok(vec![0; most * 100])));
+    }
+
+    #[test]
+    fn edits_that_are_alike_are_packed_less_hard_and_not_left_unpacked() {
+        let edit = |number: u64| {
+            let random = to_base32(&blake3::hash(&number.to_be_bytes()).as_bytes()[..8]);
+            let person = "aaaaabbbbbcccccdddddeeeeef";
+            let text = "what people write to each other, line by line, and again and again";
+            format!("messages-{person}-{random}: {number:06} {text}, {text}")
+        };
+        let content: String = (0..100).map(edit).collect();
+        let hardest = zstd::bulk::compress(content.as_bytes(), ZSTD_LEVELS[0]).unwrap();
+        assert!(content.len() > hardest.len() * PACK_RATIO_MAX, "it packs too well: {}", hardest.len());
+        let packed = pack(content.as_bytes()).unwrap();
+        assert!(packed.len() * 4 < content.len(), "{} of {}", packed.len(), content.len());
+        assert_eq!(unpack(&packed), Ok(content.into_bytes()));
     }
 
     #[test]
     fn a_packed_bomb_is_refused_by_its_stated_size() {
-        let bomb = zstd::bulk::compress(&vec![0; CONTENT_BYTES_MAX + 1], ZSTD_LEVEL).unwrap();
+        let bomb = zstd::bulk::compress(&vec![0; CONTENT_BYTES_MAX + 1], ZSTD_LEVELS[0]).unwrap();
         assert_eq!(unpack(&[&[PACKED], &bomb[..]].concat()), Err(OpenError::Content));
         assert_eq!(unpack(&[PACKED, 1, 2, 3]), Err(OpenError::Content));
-        let one = zstd::bulk::compress(b"one", ZSTD_LEVEL).unwrap();
+        let one = zstd::bulk::compress(b"one", ZSTD_LEVELS[0]).unwrap();
         assert_eq!(unpack(&[&[PACKED], &one[..]].concat()), Ok(b"one".to_vec()));
         assert_eq!(unpack(&[&[PACKED], &one[..], &one].concat()), Err(OpenError::Content));
         assert_eq!(unpack(&[9, 1]), Err(OpenError::Content));

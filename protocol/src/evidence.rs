@@ -18,8 +18,8 @@ use crate::outbox::local;
 use crate::record::{LocalKey, Record};
 use crate::replica::{Lost, Replica};
 use crate::replicator::Replicator;
+use crate::schema;
 use crate::schema::rights::{self, PutRef};
-use crate::schema::{self, key};
 use crate::time::{Duration, Instant, WallTime};
 use crate::words::FourWords;
 
@@ -254,7 +254,9 @@ impl Replicator {
     /// Shows what this person wrote here that does not count.
     pub(crate) fn unaccepted(&mut self, id: CommandId, words: FourWords) -> Result<(), Refusal> {
         let entity = self.by_words(words).ok_or_else(|| crate::asking::unknown(words))?;
-        if let Some(cold) = entity.replicas.values().find(|replica| replica.live().is_none()) {
+        if let Some(cold) =
+            entity.replicas.values().find(|replica| replica.live().is_none() && !replica.is_blank())
+        {
             let (entity, document) = (entity.id, cold.key);
             let command = crate::command::Command::Unaccepted(words);
             self.deferred.entry(document).or_default().push((id, command));
@@ -268,7 +270,7 @@ impl Replicator {
                 views.push(UnacceptedView {
                     document: document.clone(),
                     root: value.root.to_owned(),
-                    text: schema::text_of(&replica.concern, value.root, &value.value),
+                    text: schema::text_of(&replica.concern, value.root, &value.key, &value.value),
                     key: value.key,
                     reason: value.why.to_string(),
                 });
@@ -307,7 +309,7 @@ impl Replicator {
             return;
         };
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
-        let Lost { puts, more } = replica.take_lost(&entity.keys, &key::spell_owner(&actor.owner()));
+        let Lost { puts, more } = replica.take_lost(&entity.keys, actor.owner());
         let concern = replica.concern;
         if more {
             replica.distrust();

@@ -5,7 +5,7 @@
 
 use crate::effect::{Effect, Verdict};
 use crate::event::GossipId;
-use crate::ids::{DeviceKey, EntityId, Topic};
+use crate::ids::{DeviceKey, DocumentKey, EntityId, Topic};
 use crate::receiving::is_vain;
 use crate::replicator::Replicator;
 
@@ -21,6 +21,12 @@ impl Replicator {
             self.out.push(Effect::Unsubscribe(*topic));
         }
         entity.topics = wanted;
+    }
+
+    /// Whether a document of an entity is listened to.
+    pub(crate) fn is_heard(&self, id: EntityId, document: DocumentKey) -> bool {
+        let entity = self.entities.get(&id);
+        entity.is_some_and(|entity| entity.topics.values().any(|heard| *heard == document))
     }
 
     /// Judges what came by gossip.

@@ -21,7 +21,8 @@ macro_rules! name {
 
             /// The first eight hexadecimal digits: for logs and people, never for comparison.
             pub fn short(&self) -> String {
-                to_hex(&self.0).chars().take(8).collect()
+                let [a, b, c, d, ..] = self.0;
+                to_hex(&[a, b, c, d])
             }
         }
 
@@ -123,11 +124,13 @@ pub struct LogHead {
 
 /// Hexadecimal digits, lower case.
 pub fn to_hex(bytes: &[u8]) -> String {
-    use fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for digit in bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
+        if let Some(digit) = HEX.get(usize::from(digit)) {
+            text.push(char::from(*digit));
+        }
+    }
+    text
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -171,8 +174,13 @@ pub fn from_base32(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() * 5 / 8);
     let (mut held, mut bits) = (0u32, 0);
     for digit in text.bytes() {
-        let value = BASE32.iter().position(|d| *d == digit.to_ascii_lowercase())?;
-        held = (held << 5 | u32::try_from(value).ok()?) & 0xfff;
+        let value = match digit {
+            b'a'..=b'z' => digit - b'a',
+            b'A'..=b'Z' => digit - b'A',
+            b'2'..=b'7' => digit - b'2' + 26,
+            _ => return None,
+        };
+        held = (held << 5 | u32::from(value)) & 0xfff;
         bits += 5;
         if bits >= 8 {
             bits -= 8;

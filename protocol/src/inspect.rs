@@ -14,32 +14,81 @@ use crate::replica::Replica;
 use crate::replicator::Replicator;
 use crate::schema::chat::MessageId;
 use crate::stability::{Awaited, lapse};
+use crate::time::WallTime;
 
-/// What a node holds of one document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holding {
+/// What a node holds of one document: each answer is found when it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Holding<'a> {
+    entity: &'a Entity,
+    replica: &'a Replica,
+    now: WallTime,
+}
+
+impl<'a> Holding<'a> {
     /// The entity whose roster counts for it.
-    pub entity: EntityId,
-    /// Which document.
-    pub document: DocumentKey,
-    /// Over the ids of all statements held of the entity.
-    pub roster: Digest,
+    pub fn entity(&self) -> EntityId {
+        self.entity.id
+    }
+
+    /// Which document it is.
+    pub fn document(&self) -> DocumentKey {
+        self.replica.key
+    }
+
+    /// A digest over the ids of all statements held of the entity.
+    pub fn roster(&self) -> Digest {
+        self.entity.roster.digest()
+    }
+
     /// The state vector.
-    pub heads: BTreeMap<LogId, LogHead>,
-    /// Over the visible content; `None` while it is not in memory or being read anew.
-    pub content: Option<Digest>,
+    pub fn heads(&self) -> &'a BTreeMap<LogId, LogHead> {
+        &self.replica.heads
+    }
+
+    /// Whether it is in memory and not being read anew.
+    pub fn is_read(&self) -> bool {
+        self.entity.readable(self.replica).is_some()
+    }
+
+    /// A digest over the visible content; `None` unless it is read.
+    pub fn content(&self) -> Option<Digest> {
+        self.entity.content_of(self.replica)
+    }
+
     /// How much of each log a snapshot stands for.
-    pub covered: Vector,
+    pub fn covered(&self) -> Vector {
+        self.replica.covered()
+    }
+
     /// How many envelopes came and wait.
-    pub waiting: usize,
+    pub fn waiting(&self) -> usize {
+        self.replica.waiting.size().0
+    }
+
     /// Whether nothing of our own waits to be sealed.
-    pub is_sealed: bool,
+    pub fn is_sealed(&self) -> bool {
+        self.replica.is_sealed()
+    }
+
     /// How far all awaited devices are known to hold it.
-    pub frontier: Positions,
+    pub fn frontier(&self) -> &'a Positions {
+        self.replica.stability.frontier()
+    }
+
     /// What was pruned here, and the envelopes that flagged it.
-    pub pruned: BTreeMap<MessageId, Vec<(LogId, u64)>>,
+    pub fn pruned(&self) -> BTreeMap<MessageId, Vec<(LogId, u64)>> {
+        let pruned = self.replica.live().into_iter().flat_map(|live| live.forgetting.tombstones.pruned());
+        pruned.map(|(id, flags)| (id, flags.iter().map(|flag| (flag.log, flag.sequence)).collect())).collect()
+    }
+
     /// Devices that are held to have lapsed.
-    pub lapsed: BTreeSet<DeviceKey>,
+    pub fn lapsed(&self) -> BTreeSet<DeviceKey> {
+        let (stability, lapse) = (&self.replica.stability, lapse(self.entity));
+        let devices = self.entity.roster.reading().devices().map(|(device, _)| device);
+        let has_lapsed =
+            |device: &DeviceKey| matches!(stability.awaited(device, lapse, self.now), Awaited::Lapsed(_));
+        devices.filter(has_lapsed).collect()
+    }
 }
 
 /// What a node says of one document and one other member's device.
@@ -57,31 +106,10 @@ pub struct Claim {
 
 impl Replicator {
     /// What this node holds of every document that is open.
-    pub fn holdings(&self) -> Vec<Holding> {
-        let entities = self.entities.values();
-        let replicas = entities.flat_map(|entity| entity.documents().map(move |r| (entity, r)));
-        let holding = |(entity, replica): (&Entity, &Replica)| Holding {
-            entity: entity.id,
-            document: replica.key,
-            roster: entity.roster.digest(),
-            heads: (*replica.heads).clone(),
-            content: entity.content_of(replica),
-            covered: replica.covered(),
-            waiting: replica.waiting.size().0,
-            is_sealed: replica.is_sealed(),
-            frontier: replica.stability.frontier().clone(),
-            pruned: pruned(replica),
-            lapsed: self.lapsed(entity, replica),
-        };
-        replicas.map(holding).collect()
-    }
-
-    fn lapsed(&self, entity: &Entity, replica: &Replica) -> BTreeSet<DeviceKey> {
-        let (lapse, now) = (lapse(entity), self.now.wall);
-        let devices = entity.roster.reading().devices().map(|(device, _)| device);
-        let has_lapsed =
-            |device: &DeviceKey| matches!(replica.stability.awaited(device, lapse, now), Awaited::Lapsed(_));
-        devices.filter(has_lapsed).collect()
+    pub fn holdings(&self) -> impl Iterator<Item = Holding<'_>> {
+        let now = self.now.wall;
+        let of = move |entity| move |replica| Holding { entity, replica, now };
+        self.entities.values().flat_map(move |entity| entity.documents().map(of(entity)))
     }
 
     /// What this node says of every document and every other member's device: nothing where this
@@ -89,22 +117,10 @@ impl Replicator {
     pub fn claims(&self) -> Vec<Claim> {
         let mut claims = Vec::new();
         for entity in self.entities.values() {
-            for standing in self.standings(entity) {
-                let (entity, document) = (entity.id, standing.document);
-                let claim = |line: &crate::views::Line| Claim {
-                    entity,
-                    document,
-                    device: line.device,
-                    state: line.state,
-                };
-                claims.extend(standing.lines.iter().map(claim));
-            }
+            self.each_state(entity, |document, device, state| {
+                claims.push(Claim { entity: entity.id, document, device, state });
+            });
         }
         claims
     }
-}
-
-fn pruned(replica: &Replica) -> BTreeMap<MessageId, Vec<(LogId, u64)>> {
-    let pruned = replica.live().into_iter().flat_map(|live| live.forgetting.tombstones.pruned());
-    pruned.map(|(id, flags)| (id, flags.iter().map(|flag| (flag.log, flag.sequence)).collect())).collect()
 }

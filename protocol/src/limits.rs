@@ -12,7 +12,7 @@ pub const ENVELOPE_BYTES_MAX: usize = 256 * 1024;
 pub const CONTENT_BYTES_MAX: usize = 1024 * 1024;
 
 /// How many times longer than packed the content of an envelope may be: a frame of packed blanks
-/// must not become gigabytes of document. What packs better travels as it is.
+/// must not become gigabytes of document. What packs better is packed less hard, or travels as it is.
 pub const PACK_RATIO_MAX: usize = 8;
 
 /// Edits merged into one envelope: bounds what one rejected envelope takes with it.
@@ -77,6 +77,21 @@ pub const EMOJI_BYTES_MAX: usize = 64;
 
 /// Bytes of one key in a root map: `owner|owner|random|emoji` fits.
 pub const MAP_KEY_BYTES_MAX: usize = 256;
+
+/// Bytes of one word of a list, such as a status, of a label, or of the name of a field.
+pub const WORD_BYTES_MAX: usize = 64;
+
+/// Bytes of the rank by which a thing stands among others: hundreds fit into one gap.
+pub const RANK_BYTES_MAX: usize = 48;
+
+/// Fields with which a thing is made: all there are, with dozens of labels or lines of a checklist.
+pub const RECORD_FIELDS_MAX: usize = 128;
+
+/// Labels, assignees or lines of a checklist of one thing.
+pub const PARTS_MAX: usize = 256;
+
+/// Numbers in one field, such as the points of a line: 8 bytes each.
+pub const FIELD_NUMBERS_MAX: usize = 4096;
 
 /// Bytes of one record in a root map: a message of the longest text with all attachments fits,
 /// with room for what later versions add.
@@ -188,7 +203,7 @@ pub const FOLD_AFTER_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Documents of one entity and its children whose state a peer may have remembered before they
 /// are known here.
-pub const STATE_DOCUMENTS_MAX: usize = 1028;
+pub const STATE_DOCUMENTS_MAX: usize = 1285;
 
 /// Statements of one entity that wait for a parent: a gap is a sync away, more is abuse.
 pub const WAITING_STATEMENTS_MAX: usize = 1024;
@@ -241,6 +256,20 @@ pub const LOCAL_VALUE_BYTES_MAX: usize = 64 * 1024;
 
 /// Messages given to one reader at once.
 pub const READ_MESSAGES_MAX: usize = 10_000;
+
+/// Messages of a chat of which it is kept that they changed lately: a copy of the chat that lags
+/// further behind is made anew.
+pub const FEED_MESSAGES_MAX: usize = 4096;
+
+/// Messages given to a copy of a chat at once.
+pub const COPY_MESSAGES_MAX: usize = 512;
+
+/// Bytes of text after which a page for a copy takes no further message.
+pub const COPY_BYTES: usize = 1024 * 1024;
+
+/// How far ahead of this device's clock a read marker may stand, a day in milliseconds: a message
+/// that claims a later time must not mark all that is yet to come.
+pub const MARKER_AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 
 /// Commands that wait for an answer at once; more are refused.
 pub const COMMANDS_MAX: usize = 4096;

@@ -139,6 +139,7 @@ impl Replicator {
             let replica = self.entities.get_mut(entity).and_then(|e| e.replicas.get_mut(&log.document));
             if let Some(replica) = replica {
                 replica.heads.set(*log, *head);
+                replica.is_begun = true;
             }
         }
         let continues = self.opening.clean || planted::is(Planted::ReuseIncarnation);

@@ -13,19 +13,16 @@ use crate::ids::{DeviceKey, DocumentKey, EntityId, StatementId};
 use crate::opening::{LOG, found};
 use crate::outbox::{After, local, refusal};
 use crate::planted::{self, Planted};
-use crate::record::{LoadId, Page, Query, Record, StoreFailure};
-use crate::replica::{Answer, Judged, Queued, Replica};
-use crate::replicator::{Load, Replicator};
+use crate::record::Record;
+use crate::replica::{Answer, Judged, Replica};
+use crate::replicator::Replicator;
 use crate::roster::{Body, Inserted, Signer, Statement};
-use crate::schema::Put;
-use crate::schema::chat::MessageId;
+use crate::schema::thing::ThingId;
+use crate::schema::{self, Concern, Put};
 use crate::session::{Allowance, Session};
 use crate::time::{Duration, Now};
 use crate::waiting::Want;
 use crate::wire::Frame;
-
-/// Bytes of stored envelopes read at a time when a document is loaded.
-pub(crate) const LOAD_BYTES: usize = 1024 * 1024;
 
 /// How much a device may send that costs a check of a signature and brings nothing: a burst, then
 /// one for each stretch of time. Honest peers may send what we cannot use yet, or never can.
@@ -289,10 +286,12 @@ impl Replicator {
                 break;
             }
         }
+        let has_news = !taken.is_empty();
         self.store(id, taken);
-        if more && self.sessions.contains_key(&from) {
+        if self.goes_on((id, document), from, has_news, more) && self.sessions.contains_key(&from) {
             self.out.send(from, &Frame::Next { entity: id, document });
-        } else {
+        }
+        if !more {
             // A page before this one may have been lost.
             self.ask_for_gaps(from, id);
         }
@@ -361,7 +360,7 @@ impl Replicator {
         if taken.is_empty() {
             return;
         }
-        let mut changed: BTreeMap<DocumentKey, BTreeSet<MessageId>> = BTreeMap::new();
+        let mut changed: BTreeMap<DocumentKey, BTreeSet<ThingId>> = BTreeMap::new();
         let mut records = Vec::new();
         for (envelope, judged) in taken {
             match judged {
@@ -379,24 +378,35 @@ impl Replicator {
             records.push(envelope_record(entity, &envelope));
         }
         self.out.write(records, Vec::new());
+        if changed.keys().any(|document| !self.is_heard(entity, *document)) {
+            self.listen(entity);
+        }
         for (document, messages) in changed {
-            self.notify_chat(entity, document, messages.into_iter().collect());
+            self.notify_changed(entity, document, messages.into_iter().collect());
             self.core_changed(entity, document);
         }
         self.touch(entity);
         self.judge_anew(entity);
     }
 
-    pub(crate) fn notify_chat(&mut self, entity: EntityId, document: DocumentKey, messages: Vec<MessageId>) {
-        let replica = self.entities.get(&entity).and_then(|e| e.replicas.get(&document));
-        let words = replica.and_then(|replica| self.names.entity(replica.of));
-        if let Some(words) = words.filter(|_| !messages.is_empty()) {
-            self.out.notify(Notice::ChatChanged { entity: words, messages });
+    /// Tells whoever listens which messages or other things of a document changed.
+    pub(crate) fn notify_changed(&mut self, id: EntityId, document: DocumentKey, things: Vec<ThingId>) {
+        let replica = self.entities.get(&id).and_then(|e| e.replicas.get(&document));
+        let Some(replica) = replica.filter(|replica| replica.live().is_some()) else { return };
+        let Some(entity) = self.names.entity(replica.of) else { return };
+        match replica.concern {
+            Concern::Chat if !things.is_empty() => {
+                self.out.notify(Notice::ChatChanged { entity, messages: things });
+            }
+            concern if schema::layout(&concern).is_some() => {
+                self.out.notify(Notice::ThingsChanged { entity, concern, things });
+            }
+            _ => {}
         }
     }
 
     /// Tries again what waits in all documents of an entity.
-    fn retry_all(&mut self, id: EntityId) {
+    pub(crate) fn retry_all(&mut self, id: EntityId) {
         let Some(entity) = self.entities.get(&id) else { return };
         let documents: Vec<DocumentKey> = entity.replicas.keys().copied().collect();
         for document in documents {
@@ -434,6 +444,10 @@ impl Replicator {
         let after = answers.chain([After::Sealed(id, document)]).collect();
         self.out.write(records, after);
         let bytes = sealed.envelope.bytes().to_vec();
+        if sealed.begins {
+            // The first to write in a document is the first to listen to it.
+            self.listen(id);
+        }
         self.out.push(crate::effect::Effect::Publish(key.topic(document), bytes));
         self.touch(id);
     }
@@ -448,98 +462,7 @@ impl Replicator {
         self.judge_anew(id);
     }
 
-    // -- documents from disk ------------------------------------------------------------------
-
-    /// Has all documents of an entity read into memory.
-    pub(crate) fn load_documents(&mut self, id: EntityId) {
-        let Some(entity) = self.entities.get_mut(&id) else { return };
-        let mut begun = Vec::new();
-        for replica in entity.replicas.values_mut() {
-            if replica.begin_loading() {
-                begun.push(replica.key);
-            }
-        }
-        for document in begun {
-            self.read_on(id, document, 0);
-        }
-    }
-
-    /// Reads the next part of the snapshot of a document, or else the envelopes after a place.
-    pub(crate) fn read_on(&mut self, id: EntityId, document: DocumentKey, after: u64) {
-        let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) else {
-            return;
-        };
-        let load = self.out.load(match replica.next_part() {
-            Some(part) => Query::SnapshotPart { document, part },
-            None => Query::Document { document, after, bytes_max: LOAD_BYTES },
-        });
-        replica.reading = Some(load);
-        self.loads.insert(load, Load::Content(id, document));
-    }
-
-    pub(crate) fn loaded(&mut self, load: LoadId, page: Result<Page, StoreFailure>) {
-        match self.loads.remove(&load) {
-            Some(Load::Opening) => self.opened(page),
-            Some(Load::Folding(entity, document)) => self.folding_loaded(load, (entity, document), page),
-            Some(Load::Content(entity, document)) => self.content_loaded(load, (entity, document), page),
-            Some(Load::Page(to, entity, document)) => self.page_loaded(load, (to, entity, document), page),
-            None => {}
-        }
-    }
-
-    fn content_loaded(
-        &mut self,
-        load: LoadId,
-        (id, document): (EntityId, DocumentKey),
-        page: Result<Page, StoreFailure>,
-    ) {
-        let Some(entity) = self.entities.get_mut(&id) else { return };
-        if entity.replicas.get(&document).is_none_or(|replica| replica.reading != Some(load)) {
-            // The document was begun anew since: this page belongs to a reading that was given up.
-            return;
-        }
-        let next = match page {
-            Ok(Page::Envelopes { envelopes, next }) => {
-                if let Some(me) = &self.me {
-                    entity.restore(document, &envelopes, me.key());
-                }
-                next
-            }
-            Ok(Page::SnapshotPart(part)) => {
-                let taken = entity.replicas.get_mut(&document).map(|replica| replica.take_part(part));
-                return match taken {
-                    Some(Err(_)) => self.lose_snapshot(id, document),
-                    _ => self.read_on(id, document, 0),
-                };
-            }
-            Ok(_) | Err(_) => {
-                self.drop_counted("unreadable document page");
-                None
-            }
-        };
-        if let Some(after) = next {
-            return self.read_on(id, document, after);
-        }
-        let Some(entity) = self.entities.get_mut(&id) else { return };
-        if entity.end_pass(document) {
-            return self.read_on(id, document, 0);
-        }
-        let queued = entity.replicas.get_mut(&document).map(|r| r.end_loading()).unwrap_or_default();
-        self.retry_all(id);
-        for Queued { puts, answer } in queued {
-            self.put(id, document, puts, answer);
-        }
-        self.tend_unaccepted(id, document);
-        self.judge_anew(id);
-        self.core_changed(id, document);
-        self.mirror(id);
-        self.compare_all(id);
-        self.touch(id);
-        self.stream_to_all(id, document);
-        for (command, what) in self.deferred.remove(&document).unwrap_or_default() {
-            self.ask(command, what);
-        }
-    }
+    // -- what this device writes -----------------------------------------------------------------
 
     /// Puts values into a document as this device; the answer goes out when they are durable.
     /// Where the document is not in memory they wait for it.
@@ -554,7 +477,7 @@ impl Replicator {
             Ok(changed) => {
                 self.load_documents(id);
                 self.seal(id, document);
-                self.notify_chat(id, document, changed);
+                self.notify_changed(id, document, changed);
             }
             Err(error) => {
                 if let Some(asker) = asker {
@@ -564,18 +487,6 @@ impl Replicator {
                 self.rebuild(id, document);
             }
         }
-    }
-
-    /// Reads a document anew from its log: the CRDT library failed in it.
-    pub(crate) fn rebuild(&mut self, id: EntityId, document: DocumentKey) {
-        let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) else {
-            return;
-        };
-        for asker in replica.forget() {
-            let hint = "try again";
-            self.out.refuse(asker, refusal(RefusalCode::Internal, "the document had to be read anew", hint));
-        }
-        self.load_documents(id);
     }
 }
 

@@ -27,7 +27,7 @@ use crate::reaching::Reaching;
 use crate::record::{BatchId, LoadId, Record, StoreFailure};
 use crate::requests::Kept;
 use crate::session::{Allowance, Session};
-use crate::sync::Arriving;
+use crate::sync::{Arriving, Fetching};
 use crate::time::{Duration, Instant, Now};
 use crate::views::Said;
 use crate::wire::Frame;
@@ -89,6 +89,8 @@ pub struct Replicator {
     pub(crate) changed: BTreeMap<EntityId, Instant>,
     /// When everything is compared with all peers again.
     pub(crate) compare_at: Option<Instant>,
+    /// From whom documents are fetched, of which there is much to fetch.
+    pub(crate) fetching: BTreeMap<DocumentKey, Fetching>,
     /// How documents were last said to stand with each device.
     pub(crate) said: BTreeMap<EntityId, Said>,
     /// Entities and children of which that changed in the event being handled.
@@ -143,6 +145,7 @@ impl Replicator {
             deferred: BTreeMap::new(),
             changed: BTreeMap::new(),
             compare_at: None,
+            fetching: BTreeMap::new(),
             said: BTreeMap::new(),
             sync_changed: BTreeSet::new(),
             compare_every: settings.compare_every,

@@ -162,6 +162,15 @@ pub(crate) struct Stream {
     /// The part of our snapshot that is to be sent before all else.
     pub(crate) part: Option<u32>,
     pub(crate) page: Paging,
+    /// A vector showed that the last page has come, before the peer asked on.
+    pub(crate) overtaken: bool,
+}
+
+impl Stream {
+    /// Whether there is something left to give, and a page of it is on its way.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.page != Paging::None && (self.part.is_some() || !self.logs.is_empty())
+    }
 }
 
 /// Where the one page of a stream is that may be under way.
@@ -174,8 +183,17 @@ pub(crate) enum Paging {
     Loading(LoadId, LogId, u64),
     /// This part of the snapshot is being loaded.
     LoadingPart(LoadId, u32),
-    /// It was sent, and the peer was told to ask for the next one.
-    Sent,
+    /// It was sent, up to this sequence of this log, and the peer was told to ask for the next one.
+    Sent(LogId, u64),
+    /// A part of the snapshot was sent that is not the last.
+    SentPart,
+}
+
+impl Paging {
+    /// Whether the peer has the page, and is to ask for the next one.
+    fn is_with_the_peer(self) -> bool {
+        matches!(self, Paging::Sent(..) | Paging::SentPart)
+    }
 }
 
 impl Shared {
@@ -191,7 +209,7 @@ impl Shared {
 
     /// Gives up pages that wait for the peer to ask on, and says of which documents.
     pub(crate) fn drop_hanging(&mut self) -> Vec<DocumentKey> {
-        let hanging = self.streams.iter_mut().filter(|(_, stream)| stream.page == Paging::Sent);
+        let hanging = self.streams.iter_mut().filter(|(_, stream)| stream.page.is_with_the_peer());
         let dropped = hanging.map(|(document, stream)| {
             stream.page = Paging::None;
             // Parts are put together by who sees all of them.

@@ -10,6 +10,7 @@
 mod acks;
 mod checkpoints;
 mod documents;
+mod fetching;
 mod quiet;
 mod rosters;
 mod snapshots;
@@ -30,6 +31,7 @@ use crate::wire::Frame;
 
 use snapshots::Piece;
 
+pub(crate) use fetching::Fetching;
 pub(crate) use rosters::have_frames;
 pub(crate) use snapshots::Arriving;
 pub(crate) use vectors::Coming;
@@ -69,6 +71,7 @@ impl Replicator {
                 self.search_soon();
             }
             self.out.notify(crate::command::Notice::PeerChanged { device, connected: false });
+            self.stop_fetching(device);
         }
     }
 

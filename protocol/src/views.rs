@@ -4,21 +4,23 @@
 //! `standing` says how each document stands, `tombstones` what waits to be forgotten.
 
 mod standing;
+mod things;
 mod tombstones;
 
-pub(crate) use standing::{Line, Said};
+pub(crate) use standing::Said;
+pub(crate) use things::{Faces, Shown};
 
 use std::collections::BTreeMap;
 
 use crate::command::{
     EntityView, Kind, MemberView, MessageView, PeerView, PersonView, Refusal, RefusalCode, Status,
 };
+use crate::copying::Showing;
 use crate::entity::Entity;
 use crate::ids::{DeviceKey, EntityId, PersonId};
 use crate::outbox::refusal;
 use crate::replica::{Live, Replica};
 use crate::replicator::Replicator;
-use crate::schema::chat::Chat;
 use crate::schema::key::{self, Owner};
 use crate::schema::{Concern, core};
 use crate::words::{FourWords, WordsError};
@@ -47,7 +49,7 @@ impl Replicator {
     }
 
     /// Entities that people see: those this device holds the secret of, but the home.
-    pub(super) fn shown(&self) -> impl Iterator<Item = &Entity> {
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &Entity> {
         self.entities.values().filter(|e| e.kind != Kind::Home && e.secret.is_some())
     }
 
@@ -92,18 +94,9 @@ impl Replicator {
     }
 
     pub(crate) fn message_views(&self, entity: &Entity, live: &Live, last: usize) -> Vec<MessageView> {
-        let chat = Chat::new(&live.document, &live.chat);
-        let names = shown_names(entity);
-        let people: BTreeMap<Owner, PersonId> =
-            entity.roster.people().into_iter().map(|person| (key::owner(&person), person)).collect();
-        let show = |owner: &Owner| people.get(owner).map(|person| self.person_view(*person, &names));
-        let messages = chat.messages(last).into_iter();
-        let views = messages.filter_map(|message| {
-            let reactions = chat.reactions(message.id).into_iter();
-            let reactions = reactions.map(|(emoji, by)| (emoji, by.iter().filter_map(show).collect()));
-            Some(MessageView { author: show(&message.id.owner)?, reactions: reactions.collect(), message })
-        });
-        views.collect()
+        let Some(chat) = live.chat() else { return Vec::new() };
+        let show = Showing::new(self, entity);
+        chat.messages(last).iter().filter_map(|message| show.message(&chat, message.id)).collect()
     }
 
     /// One person as an entity shows it.
@@ -158,7 +151,7 @@ impl Replicator {
         }
     }
 
-    pub(super) fn person_view(&self, person: PersonId, names: &BTreeMap<Owner, String>) -> PersonView {
+    pub(crate) fn person_view(&self, person: PersonId, names: &BTreeMap<Owner, String>) -> PersonView {
         let name = names.get(&key::owner(&person)).cloned().unwrap_or_default();
         PersonView { person, words: self.names.person(person), name }
     }

@@ -20,6 +20,7 @@ use crate::journal::{Journal, Medium, Reading, RealMedium};
 use crate::keys::Row;
 use crate::lock::Lock;
 use crate::page::Gathering;
+use crate::read_model::ReadKey;
 use crate::recover::{Recovered, Report, recover};
 use crate::rewrite::rewrite;
 use crate::sealing::HomeKeys;
@@ -98,6 +99,11 @@ impl DiskStore {
         self.catalog.flush()?;
         mark::leave(&self.home, &self.keys, &self.end())
             .map_err(|error| StoreError::disk("close", self.home.display(), error))
+    }
+
+    /// The key under which the read model of this home rests.
+    pub fn read_key(&self) -> ReadKey {
+        ReadKey(self.keys.reading())
     }
 
     /// What may have been lost, in words; the files named are still there.

@@ -46,7 +46,8 @@ impl StoreError {
         StoreError { action, what: what.to_string(), cause: Cause::Refused(why.to_string()) }
     }
 
-    pub(crate) fn is_damage(&self) -> bool {
+    /// Whether what lies on the disk is not what was written.
+    pub fn is_damage(&self) -> bool {
         matches!(self.cause, Cause::Damaged(_))
     }
 

@@ -20,6 +20,7 @@ mod lock;
 mod mark;
 mod memory;
 mod page;
+pub mod read_model;
 mod recover;
 mod rewrite;
 mod sealing;

@@ -55,6 +55,7 @@ pub(crate) struct HomeKeys {
     pub(crate) index: Seal,
     names: Secret,
     mark: Secret,
+    reading: Secret,
 }
 
 impl HomeKeys {
@@ -65,6 +66,7 @@ impl HomeKeys {
             index: Seal::new(&derive("fourword v1 at rest: index")),
             names: derive("fourword v1 at rest: names"),
             mark: derive("fourword v1 at rest: clean stop"),
+            reading: derive("fourword v1 at rest: read model"),
         }
     }
 
@@ -78,6 +80,11 @@ impl HomeKeys {
         let mut name = [0; 16];
         hasher.finalize_xof().fill(&mut name);
         name
+    }
+
+    /// The key of the read model.
+    pub(crate) fn reading(&self) -> Secret {
+        self.reading.clone()
     }
 
     /// A hash that only this home can make.

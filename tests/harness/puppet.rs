@@ -157,7 +157,7 @@ impl Cluster {
     }
 
     /// What a node holds of every document.
-    pub fn holdings(&self, name: &str) -> Vec<Holding> {
+    pub fn holdings(&self, name: &str) -> impl Iterator<Item = Holding<'_>> {
         self.node(name).machine.holdings()
     }
 

@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::ids::{DocumentKey, LogId};
 use fourword_protocol::roster::Role;
-use fourword_protocol::schema::Concern;
-use fourword_protocol::schema::chat::{self, ChatIndex};
 use fourword_protocol::schema::rights::Actor;
+use fourword_protocol::schema::{self, About, Concern, Index};
 use fourword_protocol::update::client_id;
 use fourword_protocol::wire::Frame;
 use fourword_tests::insider::{self, Insider};
@@ -215,9 +214,11 @@ impl Siege {
         for name in HONEST {
             for of in 0..self.mirrors.len() {
                 let document = &self.mirrors[of].document;
-                let deleted = ChatIndex::scan(document);
+                let concern = &self.mirrors[of].concern;
+                let index = Index::scan(concern, document);
                 let hides = |root: &str, key: &str| {
-                    chat::content(root, key).is_some_and(|message| deleted.is_deleted(message))
+                    let content = schema::about(concern, root, key).and_then(About::content);
+                    content.is_some_and(|thing| index.is_deleted(thing))
                 };
                 let digest = document.content_digest_but(hides);
                 let (vector, content) = self.told(name, self.mirrors[of].key);

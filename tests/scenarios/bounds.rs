@@ -122,8 +122,8 @@ fn a_statement_refused_for_want_of_room_comes_back_by_comparison_once_there_is_r
     give(&mut c, &cem, "dia", &of_cem);
     c.settle();
     let roster = |c: &Cluster, name: &str| {
-        let of_group = c.holdings(name).into_iter().find(|holding| holding.entity == ben.entity);
-        of_group.map(|holding| holding.roster)
+        let of_group = c.holdings(name).find(|holding| holding.entity() == ben.entity);
+        of_group.map(|holding| holding.roster())
     };
     let of_dia = roster(&c, "dia");
     assert_ne!(roster(&c, "ada"), of_dia, "cem's deepest was refused at ada, and is at dia");

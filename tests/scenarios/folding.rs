@@ -25,17 +25,17 @@ fn cluster(seed: u64) -> Cluster {
 }
 
 /// What a node holds of the chat: the only document that is folded.
-fn chat(c: &Cluster, name: &str, document: DocumentKey) -> Holding {
-    c.holdings(name).into_iter().find(|holding| holding.document == document).unwrap()
+fn chat<'a>(c: &'a Cluster, name: &str, document: DocumentKey) -> Holding<'a> {
+    c.holdings(name).find(|holding| holding.document() == document).unwrap()
 }
 
 /// The chat of a group in which something was written already: it alone has logs of two people.
 fn document(c: &Cluster, name: &str, logs_of: &[&str]) -> (EntityId, DocumentKey) {
     let devices: Vec<_> = logs_of.iter().map(|of| c.device(of).unwrap()).collect();
-    let has = |h: &Holding| devices.iter().all(|device| h.heads.keys().any(|log| log.device == *device));
-    let of_group = c.holdings(name).into_iter().filter(has);
-    let longest = of_group.max_by_key(|h| h.heads.values().map(|head| head.sequence).sum::<u64>()).unwrap();
-    (longest.entity, longest.document)
+    let has = |h: &Holding| devices.iter().all(|device| h.heads().keys().any(|log| log.device == *device));
+    let of_group = c.holdings(name).filter(has);
+    let longest = of_group.max_by_key(|h| h.heads().values().map(|head| head.sequence).sum::<u64>()).unwrap();
+    (longest.entity(), longest.document())
 }
 
 /// Lets people write in turn, each message in an envelope of its own.
@@ -50,20 +50,22 @@ fn reach(vector: &BTreeMap<LogId, LogHead>) -> u64 {
 
 /// All hold and show the same, whatever of it is folded.
 fn assert_same(c: &mut Cluster, names: &[&str], group: FourWords, document: DocumentKey) {
-    let first = (c.read_chat(names[0], group), chat(c, names[0], document));
-    assert!(first.1.content.is_some());
+    let shown = c.read_chat(names[0], group);
+    let first = chat(c, names[0], document);
+    let first = (first.heads().clone(), first.content());
+    assert!(first.1.is_some());
     for name in names {
-        assert_eq!(c.read_chat(name, group), first.0, "{name}");
+        assert_eq!(c.read_chat(name, group), shown, "{name}");
         let held = chat(c, name, document);
-        assert_eq!((held.heads, held.content), (first.1.heads.clone(), first.1.content), "{name}");
+        assert_eq!((held.heads().clone(), held.content()), first, "{name}");
     }
 }
 
 /// What lies at or below the snapshot is no envelope on disk any more, and all that lies beyond is.
 fn assert_on_disk(c: &Cluster, name: &str, document: DocumentKey) {
     let held = chat(c, name, document);
-    for (log, head) in &held.heads {
-        let base = held.covered.get(log).map_or(0, |head| head.sequence);
+    for (log, head) in held.heads() {
+        let base = held.covered().get(log).map_or(0, |head| head.sequence);
         let stored = stored(c, name, log);
         assert_eq!(stored, (base + 1..=head.sequence).collect::<Vec<_>>(), "{name}");
     }
@@ -74,7 +76,7 @@ fn stored(c: &Cluster, name: &str, log: &LogId) -> Vec<u64> {
 }
 
 fn folded(c: &Cluster, name: &str, document: DocumentKey) -> Vector {
-    chat(c, name, document).covered
+    chat(c, name, document).covered()
 }
 
 /// The chat's line of the status.
@@ -135,12 +137,12 @@ fn what_all_have_is_folded_everywhere_and_is_on_no_disk_any_more_and_writing_goe
     c.heal();
     c.settle();
     assert_eq!(c.read_chat("ada", group), before);
-    let logs = chat(&c, "ada", document).heads.len();
+    let logs = chat(&c, "ada", document).heads().len();
     write(&mut c, &THREE, group, 20..60);
     c.run_for(120_000);
     assert_same(&mut c, &THREE, group, document);
     assert_eq!(c.read_chat("eve", group).len(), 60);
-    assert_eq!(chat(&c, "ada", document).heads.len(), logs + 1, "only after the crash a new log begins");
+    assert_eq!(chat(&c, "ada", document).heads().len(), logs + 1, "only after the crash a new log begins");
     for name in THREE {
         assert_on_disk(&c, name, document);
         assert!(reach(&folded(&c, name, document)) > 40, "{name} has folded again");
@@ -319,7 +321,7 @@ fn who_alone_waits_for_nobody_any_more_tells_its_checkpoint_once_and_then_falls_
 /// A newcomer to a folded group whom nobody but ben, who is in the hands of a test, gives a snapshot.
 fn lured(seed: u64) -> (Cluster, FourWords, EntityId, DocumentKey) {
     let (mut c, group, document) = folded_group(seed);
-    let entity = c.holdings("ben").into_iter().find(|h| h.document == document).unwrap().entity;
+    let entity = c.holdings("ben").find(|h| h.document() == document).unwrap().entity();
     c.add("dia");
     let is_given = |frame: &Frame| matches!(frame, Frame::SnapshotPart { .. } | Frame::Checkpoint { .. });
     THREE.iter().for_each(|from| c.lose(from, "dia", is_given, 1_000));
@@ -412,7 +414,7 @@ fn a_snapshot_for_which_one_person_vouches_is_shown_as_unconfirmed_kept_nowhere_
     offer(&mut c, entity, &right, &["ben"], &packed);
     assert_eq!(c.read_chat("dia", group).len(), 20);
     assert_eq!(status(&mut c, "dia", group).state, SyncState::Unconfirmed);
-    assert!(folded(&c, "dia", document).is_empty() && chat(&c, "dia", document).heads.is_empty());
+    assert!(folded(&c, "dia", document).is_empty() && chat(&c, "dia", document).heads().is_empty());
     assert!(c.stored_snapshot("dia", document).is_empty());
     c.lose_no_more();
     c.run_for(900_000);

@@ -86,10 +86,8 @@ fn assert_forgotten(c: &mut Cluster, names: &[&str], group: FourWords, left: &[&
         assert_eq!(c.read_chat(name, group), left, "{name}");
         assert_eq!(counts(c, name, group).0, 0, "{name}");
     }
-    let contents: Vec<BTreeMap<_, _>> = names
-        .iter()
-        .map(|name| c.holdings(name).into_iter().map(|h| (h.document, h.content)).collect())
-        .collect();
+    let contents: Vec<BTreeMap<_, _>> =
+        names.iter().map(|name| c.holdings(name).map(|h| (h.document(), h.content())).collect()).collect();
     let shared: Vec<_> =
         contents[0].keys().filter(|key| contents.iter().all(|all| all.contains_key(key))).collect();
     assert!(shared.len() >= 2, "core and chat");
@@ -314,10 +312,9 @@ struct Speaker {
 fn speaker(c: &Cluster, of: &str) -> Speaker {
     let device = c.device(of).unwrap();
     // The log in which the deletion waits is ada's only one in the chat.
-    let waits = |h: &fourword_protocol::inspect::Holding| {
-        h.heads.keys().find(|log| log.device == device).map(|log| (h.entity, h.document, *log))
-    };
-    let chats = c.holdings(of).into_iter().filter_map(|h| waits(&h));
+    let chats = c.holdings(of).filter_map(|h| {
+        h.heads().keys().find(|log| log.device == device).map(|log| (h.entity(), h.document(), *log))
+    });
     let (entity, document, log) =
         chats.max_by_key(|(.., log)| c.head_of(of, *log).unwrap().sequence).unwrap();
     Speaker { entity, document, log }
@@ -368,4 +365,18 @@ fn a_member_that_lies_lies_about_itself_alone_and_strangers_are_not_heard() {
         assert_eq!(dropped(&mut c).iter().any(|(why, _)| why == "too many acknowledgements"), is_fault);
     }
     assert!(c.is_up("ada"));
+}
+
+#[test]
+fn what_was_pruned_is_not_shown_as_deleted_again_right_after_a_restart() {
+    let mut c = Cluster::new(640);
+    let group = c.group_of(&["ada", "ben"]);
+    let message = c.send_message("ada", group, "soon gone");
+    c.send_message("ada", group, "stays");
+    c.must("ada", Command::Chat(group, ChatCommand::Delete(message)));
+    c.run_for(60_000);
+    assert_eq!(c.read_chat("ben", group), ["stays"]);
+    c.stop("ben");
+    c.restart("ben");
+    assert_eq!(c.read_chat("ben", group), ["stays"], "the first thing that is asked after the start");
 }

@@ -3,16 +3,21 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod asking;
+mod boards;
 mod bounds;
+mod canvases;
 mod chat;
 mod children;
 mod comparing;
+mod copies;
 mod devices;
 mod earlier;
+mod fetching;
 mod folding;
 mod forgetting;
 mod forks;
 mod governing;
+mod issues;
 mod joining;
 mod keys;
 mod people;

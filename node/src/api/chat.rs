@@ -4,16 +4,19 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use fourword_protocol::command::{ChatCommand, Command, MessageView, Reply};
 use fourword_protocol::limits;
-use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::schema::chat::{Lookup, MessageId};
+use fourword_protocol::words::FourWords;
+use fourword_storage::read_model::PAGE_MESSAGES_MAX;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
 use super::body::Body;
-use super::error::Problem;
+use super::error::{Code, Problem};
 use super::text;
+use crate::reading::gone;
 
 /// Messages read if nobody says how many.
-const LAST: u32 = 50;
+const LAST: usize = 50;
 
 /// A message to write.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,8 +41,15 @@ pub struct Edit {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReadQuery {
-    last: Option<u32>,
+    /// How many; `last` says the same.
+    limit: Option<usize>,
+    last: Option<usize>,
+    before: Option<String>,
+    thread: Option<String>,
 }
+
+/// A message of a chat, after which a list goes on.
+pub type Cursor = (FourWords, MessageId);
 
 /// Names the message that was written, changed or reacted to. It is saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +63,9 @@ pub struct Saved {
 pub struct Messages {
     /// Oldest first.
     pub messages: Vec<Message>,
+    /// Whether there are older ones: read those before the first of these.
+    #[serde(default)]
+    pub has_older: bool,
 }
 
 /// One message.
@@ -106,20 +119,26 @@ impl From<MessageView> for Message {
     }
 }
 
-/// `GET /api/v1/groups/{words}/chat/messages?last=N`
+/// `GET /api/v1/groups/{words}/chat/messages?limit=N&before=ID&thread=ID`
 pub async fn read(
     State(api): State<Api>,
     Path(words): Path<String>,
     Query(query): Query<ReadQuery>,
 ) -> Result<Json<Messages>, Problem> {
-    let last = query.last.unwrap_or(LAST);
-    let max = u32::try_from(limits::READ_MESSAGES_MAX).unwrap_or(u32::MAX);
-    if last > max {
-        return Err(Problem::usage(format!("at most {max} messages are read at once")));
+    let limit = query.limit.or(query.last).unwrap_or(LAST);
+    if limit > PAGE_MESSAGES_MAX {
+        return Err(Problem::usage(format!("at most {PAGE_MESSAGES_MAX} messages are read at once")));
     }
-    let command = Command::Chat(text::words(&words)?, ChatCommand::Read { last });
-    let Reply::Messages(messages) = api.ask(command).await? else { return Err(Problem::mismatch()) };
-    Ok(Json(Messages { messages: messages.into_iter().map(Message::from).collect() }))
+    let group = text::words(&words)?;
+    let before = found(&api, group, query.before).await?;
+    let thread = found(&api, group, query.thread).await?;
+    let page = api.reading.chat(group, move |model, chat| match thread {
+        Some(root) => model.thread(chat, root, before, limit),
+        None => model.page(chat, before, limit),
+    });
+    let page = page.await?.map_err(gone)?;
+    let messages = page.messages.into_iter().map(Message::from).collect();
+    Ok(Json(Messages { messages, has_older: page.has_older }))
 }
 
 /// `POST /api/v1/groups/{words}/chat/messages`
@@ -185,13 +204,28 @@ async fn change(
 }
 
 /// The message of a full id, or of the first digits that `fourword chat read` shows people.
-async fn named(api: &Api, words: &str, name: &str) -> Result<MessageId, Problem> {
+pub(super) async fn named(api: &Api, words: &str, name: &str) -> Result<MessageId, Problem> {
     if !text::is_short_message(name) {
         return text::message(name);
     }
-    let command = Command::Chat(text::words(words)?, ChatCommand::Find(name.to_owned()));
-    let Reply::Message(id) = api.ask(command).await? else { return Err(Problem::mismatch()) };
-    Ok(id)
+    let hint = "`fourword chat read` shows the ids of messages";
+    let short = name.to_owned();
+    match api.reading.chat(text::words(words)?, move |model, chat| model.find(chat, &short)).await? {
+        Lookup::Found(id) => Ok(id),
+        Lookup::Missing => Err(Problem::new(Code::NotFound, format!("no message is named \"{name}\""), hint)),
+        Lookup::Ambiguous(fitting) => {
+            let names: Vec<String> = fitting.iter().map(ToString::to_string).collect();
+            let detail = format!("\"{name}\" may be any of {}", names.join(", "));
+            Err(Problem::new(Code::Usage, detail, "give more of the id"))
+        }
+    }
+}
+
+async fn found(api: &Api, words: FourWords, name: Option<String>) -> Result<Option<MessageId>, Problem> {
+    match name {
+        Some(name) => named(api, &words.to_string(), &name).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 fn check_text(text: &str) -> Result<(), Problem> {

@@ -54,6 +54,15 @@ pub enum Event {
         /// Ids of the messages.
         messages: Vec<String>,
     },
+    /// A board, issue tracker or canvas changed: read it anew.
+    ThingsChanged {
+        /// The four words.
+        group: String,
+        /// `kanban`, `issues` or `canvas`.
+        concern: String,
+        /// Ids of the things, comments among them; none where the document itself changed.
+        things: Vec<String>,
+    },
     /// Somebody joined, left, or changed role.
     MembersChanged {
         /// The group's four words.
@@ -110,6 +119,7 @@ impl Event {
             Event::Ready { .. } => "ready",
             Event::Minting { .. } => "minting",
             Event::ChatChanged { .. } => "chat_changed",
+            Event::ThingsChanged { .. } => "things_changed",
             Event::MembersChanged { .. } => "members_changed",
             Event::Joined { .. } => "joined",
             Event::RequestsChanged { .. } => "requests_changed",
@@ -136,6 +146,11 @@ impl From<Notice> for Event {
             Notice::ChatChanged { entity, messages } => Event::ChatChanged {
                 group: entity.to_string(),
                 messages: messages.iter().map(ToString::to_string).collect(),
+            },
+            Notice::ThingsChanged { entity, concern, things } => Event::ThingsChanged {
+                group: entity.to_string(),
+                concern: concern.name(),
+                things: things.iter().map(ToString::to_string).collect(),
             },
             Notice::MembersChanged(group) => Event::MembersChanged { group: group.to_string() },
             Notice::Joined(group) => Event::Joined { group: group.to_string() },

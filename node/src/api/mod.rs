@@ -14,6 +14,7 @@ pub mod events;
 pub mod groups;
 pub mod guard;
 pub mod identity;
+pub mod inbox;
 pub mod invites;
 pub mod joins;
 pub mod log;
@@ -22,6 +23,7 @@ pub mod metrics;
 pub mod node;
 pub mod progress;
 pub mod requests;
+pub mod search;
 pub mod server;
 pub mod sync;
 pub mod text;
@@ -42,6 +44,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::driver::{Handle, Report, Stopped};
 use crate::logging::Levels;
+use crate::reading::Reading;
 use crate::swarm::{self, addresses};
 use error::{Code, Problem};
 
@@ -140,17 +143,19 @@ fn is_loopback(address: &str) -> bool {
 #[derive(Clone)]
 pub struct Api {
     node: Arc<dyn Answers>,
+    reading: Reading,
     events: Arc<events::Log>,
     levels: Option<Levels>,
     stop: Arc<watch::Sender<bool>>,
 }
 
 impl Api {
-    /// An API to this node. Must be called within a tokio runtime: it listens to the node's notices.
-    pub fn new(node: Arc<dyn Answers>) -> Api {
+    /// An API to this node, which reads its chats by a copy of them. Must be called within a tokio
+    /// runtime: it listens to the node's notices.
+    pub fn new(node: Arc<dyn Answers>, reading: Reading) -> Api {
         let events = Arc::new(events::Log::new());
         tokio::spawn(events::gather(node.notices(), events.clone()));
-        Api { node, events, levels: None, stop: Arc::new(watch::Sender::new(false)) }
+        Api { node, reading, events, levels: None, stop: Arc::new(watch::Sender::new(false)) }
     }
 
     /// The same API, through which the levels of the log can be changed.
@@ -243,6 +248,11 @@ pub fn router(api: Api) -> Router {
             "/groups/{words}/chat/messages/{id}/reactions/{emoji}",
             put(chat::react).merge(delete(chat::unreact)),
         )
+        .route("/groups/{words}/chat/read", put(inbox::mark))
+        .route("/inbox", get(inbox::show))
+        .route("/search", get(search::search))
+        .route("/index", get(inbox::index))
+        .route("/index/rebuild", post(inbox::rebuild))
         .route("/sync", get(sync::status))
         .route("/events", get(events::stream));
     Router::new()

@@ -59,18 +59,56 @@ pub(super) async fn answer<T: Serialize + Send + 'static>(
     time_max: Duration,
     read: fn(Reply) -> Result<T, Problem>,
 ) -> Result<Response, Problem> {
-    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    if !accepted.is_some_and(|accept| accept.contains(LINES)) {
+    if !accepts_lines(headers) {
         let outcome = tokio::time::timeout(time_max, api.node.ask(command)).await;
         let reply = done(outcome.map_err(|_| too_long(time_max))?)?;
         return Ok(axum::Json(read(reply)?).into_response());
     }
     let (sender, lines) = mpsc::channel(LINES_WAITING_MAX);
     tokio::spawn(report(api.clone(), command, time_max, read, sender));
+    Ok(streamed(lines))
+}
+
+/// Does something that takes long, as the client accepts to be told of it.
+pub(super) async fn follow<T: Serialize + Send + 'static, Doing>(
+    headers: &HeaderMap,
+    act: impl FnOnce(mpsc::Sender<Progress>) -> Doing,
+) -> Result<Response, Problem>
+where
+    Doing: Future<Output = Result<T, Problem>> + Send + 'static,
+{
+    let (reports, mut reported) = mpsc::channel(LINES_WAITING_MAX);
+    let doing = act(reports);
+    if !accepts_lines(headers) {
+        drop(reported);
+        return Ok(axum::Json(doing.await?).into_response());
+    }
+    let (sender, lines) = mpsc::channel(LINES_WAITING_MAX);
+    tokio::spawn(async move {
+        tokio::pin!(doing);
+        let end = loop {
+            tokio::select! {
+                biased;
+                Some(report) = reported.recv() => pass(&sender, Line::<T>::Progress(report)).await,
+                end = &mut doing => break end,
+                () = sender.closed() => return,
+            }
+        };
+        pass(&sender, end.map_or_else(Line::Error, Line::Done)).await;
+    });
+    Ok(streamed(lines))
+}
+
+fn accepts_lines(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accepted.is_some_and(|accept| accept.contains(LINES))
+}
+
+fn streamed(lines: mpsc::Receiver<Vec<u8>>) -> Response {
     let lines = futures::stream::unfold(lines, |mut lines| async {
         lines.recv().await.map(|line| (Ok::<Vec<u8>, Infallible>(line), lines))
     });
-    Ok(([(header::CONTENT_TYPE, LINES)], Body::from_stream(lines)).into_response())
+    ([(header::CONTENT_TYPE, LINES)], Body::from_stream(lines)).into_response()
 }
 
 async fn report<T: Serialize>(

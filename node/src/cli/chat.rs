@@ -1,18 +1,20 @@
 //! `chat`: write, change, read and follow the messages of a group.
 
 use std::collections::BTreeSet;
-use std::io::Read;
+use std::io::Read as _;
 
 use fourword_protocol::limits;
+use fourword_storage::read_model::PAGE_MESSAGES_MAX;
 use hyper::Method;
 
 use super::Context;
-use super::client::{Client, path};
+use super::client::{Client, escaped, path};
 use super::failure::{Exit, Failure};
 use super::output::{plain, plain_lines, time};
 use crate::api::chat::{Edit, Message, Messages, NewMessage, Saved};
 use crate::api::error::Code;
 use crate::api::events::Event;
+use crate::api::inbox::{Marked, Read};
 
 /// Digits of a message's id that people are shown.
 const SHORT_ID_BYTES: usize = 8;
@@ -74,14 +76,35 @@ pub(super) enum Verb {
         #[arg(long)]
         remove: bool,
     },
-    /// Show the last messages, oldest first.
-    #[command(after_help = "Example:\n  fourword chat read ocean-forest-moon-star --last 20")]
+    /// Show the last messages, oldest first, and note on all your devices that you have read them.
+    #[command(
+        after_help = "Examples:\n  fourword chat read ocean-forest-moon-star --last 20\n  fourword chat read ocean-forest-moon-star --before ID\n  fourword chat read ocean-forest-moon-star --thread ID\n\nOlder pages, threads and --json note nothing; nor does --keep-unread."
+    )]
     Read {
         /// The group's four words.
         words: String,
         /// How many.
-        #[arg(long, default_value_t = 50, value_name = "N")]
-        last: u32,
+        #[arg(long, visible_alias = "last", default_value_t = 50, value_name = "N")]
+        limit: usize,
+        /// Those before this message.
+        #[arg(long, value_name = "ID")]
+        before: Option<String>,
+        /// This message, and those that reply to it or to one that does.
+        #[arg(long, value_name = "ID")]
+        thread: Option<String>,
+        /// Do not note that they were read.
+        #[arg(long)]
+        keep_unread: bool,
+    },
+    /// Note on all your devices that you have read up to a message, or to the last one.
+    #[command(
+        after_help = "Examples:\n  fourword chat mark-read ocean-forest-moon-star\n  fourword chat mark-read ocean-forest-moon-star ID"
+    )]
+    MarkRead {
+        /// The group's four words.
+        words: String,
+        /// The message.
+        id: Option<String>,
     },
     /// Show messages as they come, and again when they change.
     #[command(after_help = "Example:\n  fourword chat follow ocean-forest-moon-star --json")]
@@ -90,7 +113,7 @@ pub(super) enum Verb {
         words: String,
         /// How many of the last messages to show first.
         #[arg(long, default_value_t = 10, value_name = "N")]
-        last: u32,
+        last: usize,
     },
 }
 
@@ -109,11 +132,19 @@ pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
             let path = path(["groups", &words, "chat", "messages", &id, "reactions", &emoji]);
             client.act(method, &path).await?
         }
-        Verb::Read { words, last } => {
-            let messages = read(&client, &words, last).await?;
-            context.output.answer(&messages, |messages| {
-                messages.messages.iter().map(text).collect::<Vec<_>>().join("\n")
-            })?;
+        Verb::Read { words, limit, before, thread, keep_unread } => {
+            let marks = !keep_unread && before.is_none() && thread.is_none() && !context.output.is_json();
+            let messages = page(&client, &words, limit, before, thread).await?;
+            context.output.answer(&messages, listed)?;
+            if let Some(last) = messages.messages.last().filter(|_| marks) {
+                // What was shown was shown: that it cannot be noted is no failure of reading.
+                let _ = mark_read(&client, &words, Some(last.id.clone())).await;
+            }
+            return Ok(Exit::Done);
+        }
+        Verb::MarkRead { words, id } => {
+            let marked = mark_read(&client, &words, id).await?;
+            context.output.answer(&marked, |marked| format!("{} is read", marked.words))?;
             return Ok(Exit::Done);
         }
         Verb::Follow { words, last } => return follow(&client, &words, last, context).await,
@@ -127,12 +158,38 @@ async fn send(client: &Client, words: &str, text: String, parent: Option<String>
     client.send(Method::POST, &path(["groups", words, "chat", "messages"]), &new).await
 }
 
-async fn read(client: &Client, words: &str, last: u32) -> Result<Messages, Failure> {
-    client.get(&format!("{}?last={last}", path(["groups", words, "chat", "messages"]))).await
+async fn read(client: &Client, words: &str, last: usize) -> Result<Messages, Failure> {
+    page(client, words, last, None, None).await
+}
+
+async fn page(
+    client: &Client,
+    words: &str,
+    limit: usize,
+    before: Option<String>,
+    thread: Option<String>,
+) -> Result<Messages, Failure> {
+    let mut place = format!("{}?limit={limit}", path(["groups", words, "chat", "messages"]));
+    for (name, id) in [("before", before), ("thread", thread)] {
+        if let Some(id) = id {
+            place.push_str(&format!("&{name}={}", escaped(&id)));
+        }
+    }
+    client.get(&place).await
+}
+
+async fn mark_read(client: &Client, words: &str, message: Option<String>) -> Result<Marked, Failure> {
+    client.send(Method::PUT, &path(["groups", words, "chat", "read"]), &Read { message }).await
+}
+
+fn listed(page: &Messages) -> String {
+    let oldest = page.messages.first().filter(|_| page.has_older);
+    let earlier = oldest.map(|oldest| format!("(earlier ones: --before {})", short(&oldest.id)));
+    earlier.into_iter().chain(page.messages.iter().map(message_line)).collect::<Vec<_>>().join("\n")
 }
 
 /// What people are shown of an id, and may type: the first digits of its random part.
-fn short(id: &str) -> &str {
+pub(super) fn short(id: &str) -> &str {
     let random = id.split_once('-').map_or(id, |(_, random)| random);
     random.get(..SHORT_ID_BYTES).unwrap_or(random)
 }
@@ -158,7 +215,7 @@ fn whole(text: String) -> Result<String, Failure> {
 }
 
 /// Prints messages as they come. Events are opened first, so that none falls between.
-async fn follow(client: &Client, words: &str, last: u32, context: &Context) -> Result<Exit, Failure> {
+async fn follow(client: &Client, words: &str, last: usize, context: &Context) -> Result<Exit, Failure> {
     let mut events = client.events().await?;
     let group: crate::api::groups::Group = client.get(&path(["groups", words])).await?;
     let mut shown = Shown::default();
@@ -173,7 +230,7 @@ async fn follow(client: &Client, words: &str, last: u32, context: &Context) -> R
                 shown.show(found, |message| changed.contains(&message.id), context)?;
             }
             Ok(Event::Gap) => {
-                let all = read(client, words, all()).await?;
+                let all = read(client, words, PAGE_MESSAGES_MAX).await?;
                 let known = shown.clone();
                 shown.show(all, |message| known.is_news(message), context)?;
             }
@@ -185,16 +242,12 @@ async fn follow(client: &Client, words: &str, last: u32, context: &Context) -> R
 
 /// Messages among which are those that changed: recent ones, or all if those are not enough.
 async fn find(client: &Client, words: &str, changed: &BTreeSet<String>) -> Result<Messages, Failure> {
-    let recent = read(client, words, u32::try_from(RECENT).unwrap_or(u32::MAX)).await?;
+    let recent = read(client, words, RECENT).await?;
     let found = recent.messages.iter().filter(|message| changed.contains(&message.id)).count();
     if found == changed.len() || recent.messages.len() < RECENT {
         return Ok(recent);
     }
-    read(client, words, all()).await
-}
-
-fn all() -> u32 {
-    u32::try_from(limits::READ_MESSAGES_MAX).unwrap_or(u32::MAX)
+    read(client, words, PAGE_MESSAGES_MAX).await
 }
 
 /// What was shown already, so that after a gap only news is.
@@ -212,9 +265,9 @@ impl Shown {
         context: &Context,
     ) -> Result<(), Failure> {
         for message in messages.messages.iter().filter(|message| wanted(message)) {
-            context.output.answer(message, text)?;
+            context.output.answer(message, message_line)?;
             self.since = self.since.or(Some(message.time));
-            if self.ids.len() >= limits::READ_MESSAGES_MAX {
+            if self.ids.len() >= PAGE_MESSAGES_MAX {
                 self.ids.pop_first();
             }
             self.ids.insert(message.id.clone());
@@ -227,7 +280,8 @@ impl Shown {
     }
 }
 
-fn text(message: &Message) -> String {
+/// A message in one line, and more where its text has more.
+pub(super) fn message_line(message: &Message) -> String {
     let author = if message.author_name.is_empty() { &message.author } else { &message.author_name };
     let head = format!("[{}] {}", time(message.time), plain(author));
     if message.deleted {
@@ -266,11 +320,11 @@ mod tests {
             reactions: vec![Reaction { emoji: "👍".into(), by: vec!["a".into(), "b".into()] }],
         };
         assert_eq!(
-            text(&message),
+            message_line(&message),
             "[1970-01-01 00:00] ocean-forest-moon-star (reply): one\n    two\u{fffd}[2J (edited)  👍 2  ID"
         );
         message.deleted = true;
         message.author_name = "Ada".into();
-        assert_eq!(text(&message), "[1970-01-01 00:00] Ada: (deleted)  ID");
+        assert_eq!(message_line(&message), "[1970-01-01 00:00] Ada: (deleted)  ID");
     }
 }

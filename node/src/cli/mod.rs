@@ -18,6 +18,7 @@ mod member;
 mod node;
 mod output;
 mod relay;
+mod search;
 mod service;
 mod signals;
 mod silent;
@@ -149,6 +150,14 @@ enum Verb {
     /// Write and read messages.
     #[command(subcommand)]
     Chat(chat::Verb),
+    /// Search what was written, in all groups or in one.
+    Search(search::SearchArgs),
+    /// Show all chats, and how much of each you have not read on any of your devices.
+    #[command(after_help = "Example:\n  fourword inbox --json")]
+    Inbox,
+    /// Make the copy by which chats are read and searched anew, or show it.
+    #[command(subcommand)]
+    Index(search::IndexVerb),
     /// Show how far everything is in sync.
     #[command(subcommand)]
     Sync(sync::Verb),
@@ -302,6 +311,9 @@ async fn act(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Link(args) => device::link(args, context).await,
         Verb::Identity(verb) => identity::run(verb, context).await,
         Verb::Chat(verb) => chat::run(verb, context).await,
+        Verb::Search(args) => search::search(args, context).await,
+        Verb::Inbox => search::inbox(context).await,
+        Verb::Index(verb) => search::index(verb, context).await,
         Verb::Sync(verb) => sync::run(verb, context).await,
         Verb::Tombstones(args) => tombstones::run(args, context).await,
         Verb::Relay(args) => relay::run(args, context).await,

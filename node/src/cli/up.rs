@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fourword_protocol::words::Naming;
+use fourword_storage::read_model::ReadModel;
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
@@ -26,8 +27,9 @@ use crate::clock;
 use crate::config::{self, Settings};
 use crate::daemon::{self, Options};
 use crate::driver::Handle;
-use crate::logging;
+use crate::logging::{self, Levels};
 use crate::notify::Notifier;
+use crate::reading::Reading;
 
 /// How long a node may take to write what waits.
 const STOP_TIME_MAX: Duration = Duration::from_secs(60);
@@ -131,9 +133,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         tracing::warn!(ms, "the clock of this node is shifted");
         clock::shift(ms);
     }
-    let node = daemon::start(options(&settings, context)?).await?;
+    let (node, model) = daemon::start(options(&settings, context)?).await?;
     let handle = node.handle.clone();
-    let api = Api::new(Arc::new(handle.clone())).with_levels(levels);
+    let api = api(&handle, model, levels)?;
     let mut ended = tokio::spawn(node.wait());
     let server = match Server::start(api.clone(), paths, settings.api).await {
         Ok(server) => server,
@@ -162,6 +164,14 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     };
     signals.or_at_once(ending, context.output).await?;
     failed.map_or(Ok(Exit::Done), Err)
+}
+
+/// The API of a node, whose chats are copied from now on.
+fn api(handle: &Handle, model: ReadModel, levels: Levels) -> Result<Api, Failure> {
+    let node = Arc::new(handle.clone());
+    let reading = Reading::start(node.clone(), model).map_err(|e| Failure::internal(e.to_string()))?;
+    tokio::spawn(reading.clone().keep_up());
+    Ok(Api::new(node, reading).with_levels(levels))
 }
 
 fn options(settings: &Settings, context: &Context) -> Result<Options, Failure> {
@@ -305,6 +315,7 @@ fn text(event: &Event) -> String {
                 if messages.len() == 1 { "1 message".into() } else { format!("{} messages", messages.len()) };
             format!("{group}: {messages} new or changed")
         }
+        Event::ThingsChanged { group, concern, .. } => format!("{group}: {concern} changed"),
         Event::MembersChanged { group } => format!("{group}: members changed"),
         Event::Joined { group } => format!("{group}: joined"),
         Event::RequestsChanged { group } => format!("{group}: requests to join changed"),

@@ -9,6 +9,7 @@ use fourword::driver::Stopped;
 use fourword_protocol::command::{ChatCommand, Command, JoinBy, JoinState, Kind, RefusalCode, Reply};
 use fourword_protocol::roster::invite::InviteCode;
 use fourword_protocol::schema::chat::MessageId;
+use fourword_storage::read_model::{HITS_MAX, SEARCH_BYTES_MAX};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -148,6 +149,11 @@ async fn what_the_router_refuses_is_a_problem_too() {
         ("DELETE", "/api/v1/status".into(), 405, "usage"),
         ("GET", format!("/api/v1/groups/{WORDS}/chat/messages?lats=1"), 400, "usage"),
         ("GET", format!("/api/v1/groups/{WORDS}/chat/messages?last=10001"), 400, "usage"),
+        ("GET", format!("/api/v1/groups/{WORDS}/chat/messages?before=!"), 400, "usage"),
+        ("GET", "/api/v1/search?q=%2A".into(), 400, "usage"),
+        ("GET", format!("/api/v1/search?q={}", "x".repeat(SEARCH_BYTES_MAX + 1)), 400, "usage"),
+        ("GET", format!("/api/v1/search?q=a&limit={}", HITS_MAX + 1), 400, "usage"),
+        ("GET", "/api/v1/search?q=a&before=b".into(), 400, "usage"),
         ("GET", "/api/v1/groups/oceam-forest-moon-star".into(), 400, "usage"),
         ("DELETE", format!("/api/v1/groups/{WORDS}/chat/messages/no-message"), 400, "usage"),
         ("GET", "/api/v1/groups/%FF".into(), 400, "usage"),
@@ -187,7 +193,10 @@ fn requests() -> Vec<(&'static str, String, Value, Command)> {
         ("DELETE", "/api/v1/identity/phrase".into(), Value::Null, Command::ForgetRoot),
         ("GET", "/api/v1/sync".into(), Value::Null, Command::SyncStatus(None)),
         ("GET", format!("/api/v1/sync?group={WORDS}"), Value::Null, Command::SyncStatus(Some(words()))),
-        ("GET", format!("{chat}?last=3"), Value::Null, say(ChatCommand::Read { last: 3 })),
+        ("GET", format!("{chat}?last=3"), Value::Null, Command::Chats),
+        ("GET", "/api/v1/inbox".into(), Value::Null, Command::Chats),
+        ("GET", "/api/v1/search?q=a".into(), Value::Null, Command::Chats),
+        ("PUT", format!("{group}/chat/read"), json!({}), Command::Chats),
         (
             "POST",
             chat.clone(),
@@ -308,6 +317,5 @@ async fn a_socket_left_by_a_crash_does_not_stand_in_the_way() {
     assert!(node.paths.socket().exists());
     drop(closed);
     let address = ([127, 0, 0, 1], 0).into();
-    let api = fourword::api::Api::new(node.script.clone());
-    fourword::api::server::Server::start(api, &node.paths, address).await.unwrap();
+    fourword::api::server::Server::start(node.api.clone(), &node.paths, address).await.unwrap();
 }

@@ -3,10 +3,10 @@
 use std::io::{BufRead, BufReader, Read};
 
 use fourword_protocol::command::{
-    ChatCommand, Command, DocumentSync, JoinState, MemberView, MessageView, Notice, PeerSync, PeerView,
-    RefusalCode, Reply, SyncState,
+    Changes, ChatCommand, ChatCopy, ChatView, Command, DocumentSync, JoinState, MemberView, MessageView,
+    Notice, PeerSync, PeerView, RefusalCode, Reply, SyncState,
 };
-use fourword_protocol::ids::DeviceKey;
+use fourword_protocol::ids::{DeviceKey, Digest};
 use fourword_protocol::roster::Role;
 use fourword_protocol::roster::invite::InviteCode;
 use fourword_protocol::schema::chat::Message;
@@ -30,6 +30,25 @@ fn message() -> MessageView {
         author: person(),
         reactions: vec![("👍".into(), vec![person(), stranger()])],
     }
+}
+
+fn chat() -> ChatView {
+    ChatView {
+        words: words(),
+        id: group().id,
+        name: Some("Team".into()),
+        is_member: true,
+        me: [0xee; 16],
+        digest: None,
+        revision: None,
+        read: None,
+    }
+}
+
+fn copy() -> ChatCopy {
+    let changes = Changes::Some { changed: vec![message()], gone: Vec::new(), more: false };
+    let people = Some((Digest([8; 32]), vec![person(), stranger()]));
+    ChatCopy { revision: None, digest: Some(Digest([9; 32])), changes, people }
 }
 
 fn message_json() -> Value {
@@ -62,7 +81,8 @@ fn answer(command: &Command) -> Reply {
         Command::Invite { entity: _, .. } => Reply::Invite(code()),
         Command::Join { .. } => Reply::Joined(group(), JoinState::Joined),
         Command::Chat(_, ChatCommand::Send { .. }) => Reply::Message(message_id()),
-        Command::Chat(_, ChatCommand::Read { .. }) => Reply::Messages(vec![message()]),
+        Command::Chats => Reply::Chats(vec![chat()]),
+        Command::Chat(_, ChatCommand::Copy(_)) => Reply::Copy(copy()),
         Command::SyncStatus(_) => Reply::Sync { documents: vec![document_sync(device)], joins: Vec::new() },
         Command::Peers => {
             Reply::Peers(vec![PeerView { device, person: Some(stranger()), shared: vec![words()] }])
@@ -118,7 +138,26 @@ async fn every_verb_prints_one_json_value_of_the_promised_shape() {
         (vec!["chat", "delete", WORDS, id], saved.clone()),
         (vec!["chat", "react", WORDS, id, "👍"], saved.clone()),
         (vec!["chat", "react", WORDS, id, "👍", "--remove"], saved),
-        (vec!["chat", "read", WORDS, "--last", "5"], json!({"messages": [message_json()]})),
+        (
+            vec!["chat", "read", WORDS, "--last", "5"],
+            json!({"messages": [message_json()], "has_older": false}),
+        ),
+        (vec!["chat", "mark-read", WORDS, id], json!({"words": WORDS, "read": true})),
+        (
+            vec!["search", "hel"],
+            json!({"hits": [{
+                "group": WORDS, "message": message_json(),
+                "snippet": [{"text": "Hello", "hit": true}, {"text": "\u{1b}[2J", "hit": false}],
+            }], "next": null, "complete": true}),
+        ),
+        (
+            vec!["inbox"],
+            json!({"groups": [
+                {"words": WORDS, "name": "Team", "unread": 1, "or_more": false, "last": message_json()},
+            ]}),
+        ),
+        (vec!["index", "status"], json!({"messages": 1, "bytes": 0})),
+        (vec!["index", "rebuild"], json!({"messages": 1, "bytes": 0})),
         (
             vec!["sync", "status", WORDS],
             json!({"documents": [{

@@ -8,6 +8,7 @@ use fourword::api::server::Server;
 use fourword::api::{Answers, Api};
 use fourword::driver::{Report, Stopped};
 use fourword::paths::Paths;
+use fourword::reading::Reading;
 use fourword::swarm;
 use fourword_protocol::command::{
     Command, EntityView, Kind, Notice, Outcome, PersonView, Progress, Refusal, RefusalCode, Reply, Status,
@@ -17,6 +18,7 @@ use fourword_protocol::roster::Role;
 use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::schema::core::Settings;
 use fourword_protocol::words::FourWords;
+use fourword_storage::read_model::ReadModel;
 use futures::future::BoxFuture;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -112,7 +114,9 @@ impl Node {
         let paths = Paths::find(Some(home.path().into()), |_| None).unwrap();
         let notices = broadcast::channel(16).0;
         let script = Arc::new(Script { answer: Box::new(answer), asked: Mutex::default(), notices });
-        let api = Api::new(script.clone());
+        let model = ReadModel::in_memory().unwrap();
+        let reading = Reading::start(script.clone(), model).unwrap();
+        let api = Api::new(script.clone(), reading);
         let server = Server::start(api.clone(), &paths, ([127, 0, 0, 1], 0).into()).await.unwrap();
         Node { script, api, server, paths, home }
     }

@@ -18,6 +18,7 @@ mod operating;
 mod parted;
 mod paths;
 mod reach;
+mod reading;
 mod refusing;
 mod secrets;
 mod standing;

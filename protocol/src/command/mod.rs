@@ -3,21 +3,30 @@
 //! The API maps these to JSON and the CLI is its client; neither is named here. Expected refusals
 //! are values with a code and a hint, not errors.
 
+mod copying;
 mod device;
 mod member;
+mod thing;
+mod thing_view;
 mod view;
 
 use crate::ids::{DeviceKey, EntityId};
 use crate::link::LinkCode;
 use crate::roster::Role;
 use crate::roster::invite::InviteCode;
+use crate::schema::Concern;
 use crate::schema::chat::MessageId;
 use crate::schema::core::Setting;
+use crate::schema::home::ReadMarker;
+use crate::schema::thing::ThingId;
 use crate::time::WallTime;
 use crate::words::FourWords;
 
+pub use copying::{Changes, ChatCopy, ChatView, Copied, Place, Revision};
 pub use device::DeviceCommand;
 pub use member::MemberCommand;
+pub use thing::{At, BoardCommand, CanvasCommand, Change, CommentCommand, IssueCommand, IssueFilter, Named};
+pub use thing_view::{CanvasView, CardView, ColumnView, CommentView, ElementView, IssueView, LineView};
 pub use view::*;
 
 /// Numbers a command, so that its answer finds its asker.
@@ -118,8 +127,16 @@ pub enum Command {
     Unaccepted(FourWords),
     /// Stop waiting for a join by this command: it goes on, the asker is answered `Pending`.
     StopWaiting(CommandId),
+    /// All chats with how they stand, for who keeps copies of them.
+    Chats,
     /// Something about a chat.
     Chat(FourWords, ChatCommand),
+    /// Something about a board; groups and projects have one.
+    Board(FourWords, BoardCommand),
+    /// Something about an issue tracker; groups and projects have one.
+    Issue(FourWords, IssueCommand),
+    /// Something about a canvas; all but homes have one.
+    Canvas(FourWords, CanvasCommand),
     /// What was deleted in an entity and waits to be forgotten, and for whom.
     Tombstones(FourWords),
     /// How far each document is in sync with each peer; of one entity or of all.
@@ -167,9 +184,10 @@ pub enum ChatCommand {
         /// Whether the reaction shall stand.
         on: bool,
     },
-    /// The message that a person names by its id or the first digits of its random part.
-    /// Answered by `Reply::Message`.
-    Find(String),
+    /// What a copy of the chat lacks. Answered by `Reply::Copy`.
+    Copy(Copied),
+    /// Note for all of this person's devices that it has read so far. Only ever forward.
+    MarkRead(ReadMarker),
     /// The last messages, oldest first.
     Read {
         /// At most so many, and at most `limits::READ_MESSAGES_MAX`.
@@ -219,12 +237,30 @@ pub enum Reply {
     Recovered(FourWords),
     /// Answers `Unaccepted`, by document and in the order written.
     Unaccepted(Vec<UnacceptedView>),
-    /// Answers `Send` and `Find`.
+    /// Answers `Send`.
     Message(MessageId),
     /// Answers `Read`.
     Messages(Vec<MessageView>),
+    /// Answers what makes a thing or says something about one: its name.
+    Thing(ThingId),
+    /// Answers `BoardCommand::Show`.
+    Board(Vec<ColumnView>),
+    /// Answers `BoardCommand::Archived`, the oldest first.
+    Cards(Vec<CardView>),
+    /// Answers `BoardCommand::Card`.
+    Card(Box<CardView>, Vec<CommentView>),
+    /// Answers `IssueCommand::List`.
+    Issues(Vec<IssueView>),
+    /// Answers `IssueCommand::Show`.
+    Issue(Box<IssueView>, Vec<CommentView>),
+    /// Answers `CanvasCommand::Show`.
+    Canvas(CanvasView),
     /// Answers `Tombstones`, by document.
     Tombstones(Vec<DocumentTombstones>),
+    /// Answers `Chats`, by words.
+    Chats(Vec<ChatView>),
+    /// Answers `Copy`.
+    Copy(ChatCopy),
     /// Answers `SyncStatus`.
     Sync {
         /// How each document stands.
@@ -308,6 +344,15 @@ pub enum Notice {
         entity: FourWords,
         /// Which messages.
         messages: Vec<MessageId>,
+    },
+    /// A board, issue tracker or canvas changed. A reader reads it anew.
+    ThingsChanged {
+        /// Of which entity.
+        entity: FourWords,
+        /// Which of the three.
+        concern: Concern,
+        /// Which things, comments among them; none where the document itself changed.
+        things: Vec<ThingId>,
     },
     /// Somebody joined, left, or changed role.
     MembersChanged(FourWords),

@@ -10,14 +10,16 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::branches::Branches;
+use super::feed::Feed;
 use super::mine::Mine;
 use crate::command::FaultKind;
 use crate::envelope::Envelope;
 use crate::epoch::EpochKey;
 use crate::ids::{Digest, DocumentKey, EnvelopeHash, LogId, StatementId};
-use crate::schema::chat::{self, ChatIndex, MessageId};
+use crate::schema::chat::{Chat, MessageId};
 use crate::schema::rights::{self, Actor, Denied, PutRef};
-use crate::schema::{self, Concern};
+use crate::schema::things::Things;
+use crate::schema::{self, About, Concern, Index};
 use crate::stability::{Flag, Forgetting};
 use crate::update::document::{Changes, Document, DocumentError, Value};
 use crate::update::parse::{Content as Written, Fault, ParseError, Parsed, parse};
@@ -34,10 +36,13 @@ pub(crate) struct Live {
     pub(crate) document: Document,
     /// Of the content as it is, once asked for: every peer that tells how it stands asks.
     digest: OnceCell<Digest>,
-    /// The order of its messages, if it is a chat.
-    pub(crate) chat: ChatIndex,
+    concern: Concern,
+    /// The order of what it holds.
+    index: Index,
     /// What was deleted in it, and what this device wrote to that.
     pub(crate) forgetting: Forgetting,
+    /// What changed in it lately, if it is a chat.
+    pub(crate) feed: Feed,
     /// Which envelopes count, and which others are held.
     pub(crate) branches: Branches,
     /// What this device wrote in vain.
@@ -149,8 +154,10 @@ impl Live {
         Live {
             document: Document::new(&key.to_string(), schema::roots(concern), Shape::Maps),
             digest: OnceCell::new(),
-            chat: ChatIndex::default(),
+            concern: *concern,
+            index: Index::new(concern),
             forgetting: Forgetting::default(),
+            feed: Feed::default(),
             branches: Branches::default(),
             mine: Mine::default(),
             clients: BTreeMap::new(),
@@ -162,9 +169,27 @@ impl Live {
 
     /// A hash of the visible content. What is flagged as deleted is not part of it, pruned or not.
     pub(crate) fn content_digest(&self) -> Digest {
-        let hides =
-            |root: &str, key: &str| chat::content(root, key).is_some_and(|id| self.chat.is_deleted(id));
+        let hides = |root: &str, key: &str| {
+            let content = schema::about(&self.concern, root, key).and_then(About::content);
+            content.is_some_and(|id| self.index.is_deleted(id))
+        };
         *self.digest.get_or_init(|| self.document.content_digest_but(hides))
+    }
+
+    /// What people see of it, if it is a chat.
+    pub(crate) fn chat(&self) -> Option<Chat<'_>> {
+        match &self.index {
+            Index::Chat(index) => Some(Chat::new(&self.document, index)),
+            Index::Plain | Index::Things(..) => None,
+        }
+    }
+
+    /// What people see of it, if it holds things.
+    pub(crate) fn things(&self) -> Option<Things<'_>> {
+        match &self.index {
+            Index::Things(_, index) => Things::new(&self.concern, &self.document, index),
+            Index::Plain | Index::Chat(_) => None,
+        }
     }
 
     /// Whether a log may write under a client id: no other does.
@@ -222,7 +247,9 @@ impl Live {
         let Ok(changes) = self.document.apply(&parsed) else { return Judged::Poisoned };
         let by = Flag { log, sequence: envelope.header.sequence };
         for write in &parsed.writes {
-            self.forgetting.wrote(write.place.root, &write.place.key, by, rules.is_mine);
+            if let Some(about) = schema::about(&self.concern, write.place.root, &write.place.key) {
+                self.forgetting.wrote(about, by, rules.is_mine);
+            }
         }
         self.take_in(&changes).map_or(Judged::Poisoned, Judged::Applied)
     }
@@ -232,7 +259,8 @@ impl Live {
     pub(super) fn take_in(&mut self, changes: &Changes) -> Result<Vec<MessageId>, DocumentError> {
         let messages = self.note(changes);
         let late = changes.keys.iter().filter(|change| change.after.is_some()).filter(|change| {
-            chat::content(change.root, &change.key).is_some_and(|id| self.forgetting.tombstones.is_pruned(id))
+            let content = schema::about(&self.concern, change.root, &change.key).and_then(About::content);
+            content.is_some_and(|id| self.forgetting.tombstones.is_pruned(id))
         });
         let late: Vec<(&'static str, Arc<str>)> =
             late.map(|change| (change.root, Arc::clone(&change.key))).collect();
@@ -295,9 +323,10 @@ impl Live {
                 Some(Value::Bytes(bytes)) => Some(&**bytes),
                 Some(Value::Fields(_)) | None => None,
             };
-            self.chat.note(change.root, &change.key, value);
-            touched.extend(chat::touched(change.root, &change.key));
+            self.index.note(change.root, &change.key, value);
+            touched.extend(schema::about(&self.concern, change.root, &change.key).map(|about| about.id));
         }
+        self.feed.note(touched.iter().copied());
         touched.into_iter().collect()
     }
 }

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::feed::Feed;
 use super::live::{Judged, Live, Rules, Void};
 use super::mine::{Mine, Why, beginning};
 use super::own::Queued;
@@ -282,6 +283,8 @@ impl Replica {
             if log.is_some_and(|log| heads.get(&log) != self.heads.get(&log) || live.lost_its_client(&log)) {
                 self.retire_log();
             }
+            self.readings = self.readings.saturating_add(1);
+            live.feed = Feed::of_reading(self.readings);
             live.mine = mine;
             self.heads = heads.into();
             self.content = Content::Live(live);

@@ -14,6 +14,7 @@ use crate::envelope::Envelope;
 use crate::epoch::EpochKey;
 use crate::ids::{EnvelopeHash, LogId, StatementId};
 use crate::limits::{UNACCEPTED_BYTES_MAX, UNACCEPTED_ENVELOPES_MAX};
+use crate::schema::key::Owner;
 use crate::schema::{self, Concern, Put};
 use crate::stability::{Late, LateWhy};
 use crate::update::glean::{Earlier, glean};
@@ -161,7 +162,7 @@ impl Replica {
     /// Of a key that was written more than once the last value counts. What the document shows
     /// already is left out, and so is what somebody else may have set meanwhile: a value under a
     /// key that is not `owner`'s alone comes back only where the document has none.
-    pub(crate) fn take_lost(&mut self, keys: &BTreeMap<StatementId, EpochKey>, owner: &str) -> Lost {
+    pub(crate) fn take_lost(&mut self, keys: &BTreeMap<StatementId, EpochKey>, owner: Owner) -> Lost {
         let Content::Live(live) = &self.content else { return Lost::default() };
         let mut earlier = live.mine.passed_over.clone();
         let mut last: BTreeMap<(&'static str, String), usize> = BTreeMap::new();
@@ -180,7 +181,8 @@ impl Replica {
         let lacks = |put: &Put| match live.document.get(put.root, &put.key) {
             None => true,
             Some(shown) => {
-                let is_own = self.concern == Concern::Home || put.key.split('|').next() == Some(owner);
+                let writer = schema::writer(&self.concern, put.root, &put.key);
+                let is_own = self.concern == Concern::Home || writer == Some(owner);
                 is_own && **shown != *put.value
             }
         };

@@ -7,6 +7,7 @@
 
 mod base;
 mod branches;
+mod feed;
 mod folding;
 mod heads;
 mod live;
@@ -22,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checkpoint::Signed;
 use crate::envelope::Envelope;
-use crate::ids::{DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
+use crate::ids::{Digest, DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
 use crate::record::LoadId;
 use crate::schema::Concern;
 use crate::stability::{Checkpoints, Stability};
@@ -59,6 +60,8 @@ pub(crate) struct Replica {
     pub(crate) segment: u32,
     /// The state vector.
     pub(crate) heads: Heads,
+    /// Something of it is on disk here, or on its way there, whether it counts or not.
+    pub(crate) is_begun: bool,
     /// Who holds how much of it for good, and what may be forgotten by that.
     pub(crate) stability: Stability,
     /// What came too early.
@@ -67,6 +70,8 @@ pub(crate) struct Replica {
     pub(crate) wants: Wants,
     /// The content, if it is in memory.
     pub(crate) content: Content,
+    /// How often the content was read from disk in this run.
+    pub(crate) readings: u64,
     /// The page of the content that is being read.
     pub(crate) reading: Option<LoadId>,
     /// The snapshot on disk, if there is one.
@@ -137,10 +142,12 @@ impl Replica {
             concern,
             segment,
             heads: Heads::default(),
+            is_begun: false,
             stability: Stability::default(),
             waiting: Waiting::default(),
             wants: Wants::default(),
             content: Content::Cold,
+            readings: 0,
             reading: None,
             base: None,
             folding: None,
@@ -163,6 +170,22 @@ impl Replica {
             rewritten: Vec::new(),
             rewriting: Vec::new(),
         }
+    }
+
+    /// Whether there is nothing to read or listen to: nobody wrote in it, as far as is known here.
+    pub(crate) fn is_blank(&self) -> bool {
+        let is_still = self.waiting.is_empty() && self.is_sealed();
+        !self.concern.opens_at_once() && !self.is_begun && is_still
+    }
+
+    /// What [`Live::content_digest`] gives of it while it holds nothing.
+    pub(crate) fn digest_of_nothing(&self) -> Digest {
+        Live::new(self.key, &self.concern).content_digest()
+    }
+
+    /// Whether peers are told how it stands; of others they know that it holds nothing.
+    pub(crate) fn is_told(&self) -> bool {
+        self.concern.opens_at_once() || !self.heads.is_empty()
     }
 
     /// The document, if it is in memory.
@@ -232,6 +255,7 @@ impl Replica {
             Judged::Applied(_) | Judged::Rejected(_) => {
                 live.advance(envelope);
                 self.heads.set(log, envelope.head());
+                self.is_begun = true;
                 // What else waited at its place is of another branch, or the same.
                 self.waiting.take(log, envelope.header.sequence);
             }

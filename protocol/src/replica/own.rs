@@ -14,8 +14,8 @@ use crate::epoch::EpochKey;
 use crate::identity::DeviceSecret;
 use crate::ids::{DeviceKey, Incarnation, LogId, StatementId};
 use crate::limits::{ENVELOPE_EDITS_MAX, PENDING_EDITS_MAX};
-use crate::schema::Put;
-use crate::schema::chat::{self, MessageId};
+use crate::schema::chat::MessageId;
+use crate::schema::{self, About, Put};
 use crate::stability::Flag;
 use crate::update::document::DocumentError;
 use crate::update::write::merge;
@@ -154,7 +154,7 @@ impl Replica {
         let edit = live.document.edit(&puts)?;
         let changed = live.take_in(&edit.changes)?;
         let is_late = |put: &&Put| {
-            let id = chat::content(put.root, &put.key);
+            let id = schema::about(&self.concern, put.root, &put.key).and_then(About::content);
             id.is_some_and(|id| live.forgetting.tombstones.is_pruned(id))
         };
         let late =
@@ -185,11 +185,14 @@ impl Replica {
         // Not before: edits that cannot be sealed must be refused to who made them.
         let group: Vec<Pending> = self.pending.drain(..count).collect();
         self.heads.set(log, envelope.head());
+        self.is_begun = true;
         if let Content::Live(live) = &mut self.content {
             live.advance(&envelope);
             let by = Flag { log, sequence: envelope.header.sequence };
             for put in group.iter().flat_map(|pending| &pending.puts) {
-                live.forgetting.wrote(put.root, &put.key, by, true);
+                if let Some(about) = schema::about(&self.concern, put.root, &put.key) {
+                    live.forgetting.wrote(about, by, true);
+                }
             }
         }
         self.sealing = true;

@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Content, Live, Replica};
-use crate::schema::chat::{self, MessageId};
-use crate::schema::{self, Concern};
+use crate::schema::chat::MessageId;
+use crate::schema::key::Owner;
+use crate::schema::{self, About, Concern, Part};
 use crate::stability::{Late, LateWhy};
 use crate::update::document::DocumentError;
 
@@ -29,7 +30,10 @@ impl Live {
         self.forgetting.tombstones.prune(&ids);
         let mut keys = Vec::new();
         for root in schema::roots(concern) {
-            let of = |key: &str| chat::content(root, key).is_some_and(|id| ids.contains(&id));
+            let of = |key: &str| {
+                let about = schema::about(concern, root, key).and_then(About::content);
+                about.is_some_and(|id| ids.contains(&id))
+            };
             let flagged = self.document.iter(root).filter(|(key, _)| of(key));
             keys.extend(flagged.map(|(key, _)| (*root, Arc::clone(key))));
         }
@@ -38,8 +42,8 @@ impl Live {
 }
 
 impl Replica {
-    /// Prunes what lies within the frontier. `owner` is how keys name this device's person.
-    pub(crate) fn prune_stable(&mut self, owner: &str) -> Result<Pruned, DocumentError> {
+    /// Prunes what lies within the frontier. `owner` is this device's person.
+    pub(crate) fn prune_stable(&mut self, owner: Owner) -> Result<Pruned, DocumentError> {
         let Content::Live(live) = &mut self.content else { return Ok(Pruned::default()) };
         let ids = live.forgetting.tombstones.stable(self.stability.frontier());
         if ids.is_empty() {
@@ -49,9 +53,13 @@ impl Replica {
         let (mut keys, mut late) = (Vec::new(), Vec::new());
         for root in schema::roots(&self.concern) {
             for (key, value) in live.document.iter(root) {
-                let Some(id) = chat::content(root, key).filter(|id| ids.contains(id)) else { continue };
+                let about = schema::about(&self.concern, root, key);
+                let Some(id) = about.and_then(About::content).filter(|id| ids.contains(id)) else { continue };
                 keys.push((*root, Arc::clone(key)));
-                let is_own = chat::is_overlay(root) && key.split('|').next() == Some(owner);
+                // What several may set can be another's by now: better told in vain than not at all.
+                let is_set = about.is_some_and(|about| about.part == Part::Set);
+                let writer = schema::writer(&self.concern, root, key);
+                let is_own = is_set && writer.is_none_or(|writer| writer == owner);
                 if is_own && live.forgetting.is_late(id, self.stability.frontier()) {
                     late.extend(value.as_bytes().map(|value| wrote(&self.concern, root, key, value)));
                 }
@@ -66,10 +74,9 @@ impl Replica {
         self.live().map_or(0, |live| live.forgetting.tombstones.count_waiting())
     }
 
-    /// Sees whether the document wants to be folded now: chats alone are, until the others have
-    /// something to forget.
+    /// Sees whether the document wants to be folded now, as those do that forget.
     pub(crate) fn measure(&mut self, fold_after: u64) {
-        if let (Content::Live(live), Concern::Chat) = (&self.content, self.concern) {
+        if let (Content::Live(live), true) = (&self.content, schema::forgets(&self.concern)) {
             self.checkpoints.measure(live.beyond, fold_after, &self.heads);
         }
     }
@@ -88,6 +95,6 @@ impl Replica {
 
 /// A write as its person is shown it.
 pub(super) fn wrote(concern: &Concern, root: &str, key: &str, value: &[u8]) -> Late {
-    let text = schema::text_of(concern, root, value);
+    let text = schema::text_of(concern, root, key, value);
     Late { root: root.to_owned(), key: key.to_owned(), text, why: LateWhy::Deleted }
 }

@@ -15,7 +15,7 @@ use crate::checkpoint::{Checkpoint, Reached};
 use crate::ids::{DeviceKey, DocumentKey, EnvelopeHash, Incarnation, LogHead, LogId, StatementId};
 use crate::limits::{FRAME_LOGS_MAX, ROSTER_HEADS_MAX, SNAPSHOT_BYTES_MAX};
 use crate::planted::{self, Planted};
-use crate::schema::{self, Concern};
+use crate::schema::{self, About, Concern};
 use crate::update::Shape;
 use crate::update::document::{Change, Changes, Document, DocumentError};
 use crate::update::index::BlockIndex;
@@ -162,7 +162,10 @@ impl Live {
             all.keys.extend(entries);
         }
         for change in &all.keys {
-            self.forgetting.tombstones.settle(change.root, &change.key);
+            let about = schema::about(concern, change.root, &change.key);
+            if let Some(id) = about.and_then(About::deleted) {
+                self.forgetting.tombstones.settle(id);
+            }
         }
         self.note(&all);
     }
@@ -208,7 +211,7 @@ mod tests {
     use crate::ids::{Digest, EntityId, PersonId};
     use crate::roster::Role;
     use crate::schema::Put;
-    use crate::schema::chat::{Chat, MessageId, NewMessage};
+    use crate::schema::chat::{MessageId, NewMessage};
     use crate::schema::rights::Actor;
     use crate::time::WallTime;
 
@@ -240,7 +243,7 @@ mod tests {
     /// What somebody does next in a chat, which may be nothing that counts.
     fn does(replica: &Replica, number: u8, random: &mut ChaCha20Rng) -> Option<Put> {
         let live = replica.live().unwrap();
-        let chat = Chat::new(&live.document, &live.chat);
+        let chat = live.chat().unwrap();
         let ids: Vec<MessageId> = chat.messages(50).into_iter().map(|message| message.id).collect();
         let (time, author) =
             (WallTime(random.next_u64() >> 30), Actor { role: Role::Admin, ..actor(number) });

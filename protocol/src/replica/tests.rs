@@ -153,14 +153,14 @@ fn what_stood_in_a_log_whose_client_id_is_a_seniors_is_written_anew_once() {
     let mut replica = replica();
     read_cold(&mut replica, &[&junior[..], &senior].concat());
     let keys = BTreeMap::from([(StatementId([2; 32]), key())]);
-    let owner = crate::schema::key::spell_owner(&actor(2).owner());
-    let lost = replica.take_lost(&keys, &owner);
+    let owner = actor(2).owner();
+    let lost = replica.take_lost(&keys, owner);
     let put = core::set_shown_name(&actor(2), "junior").unwrap();
     assert_eq!(lost.puts, [put], "the last value under each key");
     assert!(!lost.more);
     assert!(replica.take_rewritten().is_some());
     read_cold(&mut replica, &[&junior[..], &senior].concat());
-    assert_eq!(replica.take_lost(&keys, &owner).puts, [], "once");
+    assert_eq!(replica.take_lost(&keys, owner).puts, [], "once");
     replica.count_unaccepted();
     assert_eq!(replica.unaccepted, Some(0));
 }
@@ -177,17 +177,17 @@ fn more_that_was_lost_than_fits_is_written_anew_in_two_readings() {
     let stored = [&written(2, &names)[..], &written(1, &["senior"])].concat();
     let mut replica = replica();
     let keys = BTreeMap::from([(StatementId([2; 32]), key())]);
-    let owner = crate::schema::key::spell_owner(&actor(2).owner());
+    let owner = actor(2).owner();
     let fits = UNACCEPTED_ENVELOPES_MAX - 1;
     for (last, more) in [(fits, true), (fits + 1, false)] {
         read_cold(&mut replica, &stored);
-        let lost = replica.take_lost(&keys, &owner);
+        let lost = replica.take_lost(&keys, owner);
         assert_eq!(lost.puts, [core::set_shown_name(&actor(2), names[last]).unwrap()]);
         assert_eq!(lost.more, more);
         assert!(replica.take_rewritten().is_some());
     }
     read_cold(&mut replica, &stored);
-    assert_eq!(replica.take_lost(&keys, &owner).puts, [], "once");
+    assert_eq!(replica.take_lost(&keys, owner).puts, [], "once");
 }
 
 #[test]

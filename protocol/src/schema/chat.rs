@@ -8,67 +8,23 @@
 mod index;
 mod layout;
 
-use std::fmt;
-use std::str::FromStr;
-
 pub use index::ChatIndex;
 pub use layout::ROOTS;
-use layout::{EditRecord, Key, MessageRecord, is_emoji, is_file_name, write_deletion};
+pub(super) use layout::{EditRecord, MessageRecord, write_deletion};
+use layout::{Key, is_emoji, is_file_name};
 
-use super::key::{Owner, name, spell};
+use super::key::Owner;
 use super::rights::{Actor, Denied, Right, judge};
-use super::{Concern, Maps, Put};
+pub use super::thing::Lookup;
+use super::thing::ThingId;
+pub use super::thing::named_between;
+use super::{About, Concern, Maps, Part, Put};
 use crate::command::RefusalCode;
-use crate::ids::from_base32;
 use crate::limits::{ATTACHMENTS_MAX, EMOJI_BYTES_MAX, READ_MESSAGES_MAX, TEXT_BYTES_MAX};
 use crate::time::WallTime;
 
-/// Digits of a random part.
-const RANDOM_DIGITS: usize = 13;
-
-/// Digits of the random part that name a message to people: 40 bits.
-const SHORT_DIGITS: usize = 8;
-
-/// Messages named when a short name fits several.
-const CANDIDATES_MAX: usize = 8;
-
-/// A message's name: the first 128 bits of its author's id and 64 random bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MessageId {
-    /// The first half of the author's id.
-    pub owner: Owner,
-    /// Drawn by the author's device.
-    pub random: [u8; 8],
-}
-
-impl MessageId {
-    /// The name that people type: the first digits of the random part.
-    pub fn short(&self) -> String {
-        spell(&self.random).chars().take(SHORT_DIGITS).collect()
-    }
-}
-
-impl fmt::Display for MessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", spell(&self.owner), spell(&self.random))
-    }
-}
-
-/// The text is no message's full name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a message is named by 26 and 13 letters or digits with a hyphen between")]
-pub struct MessageIdError;
-
-impl FromStr for MessageId {
-    type Err = MessageIdError;
-
-    fn from_str(text: &str) -> Result<MessageId, MessageIdError> {
-        let text = text.to_ascii_lowercase();
-        let (owner, random) = text.split_once('-').ok_or(MessageIdError)?;
-        let id = name(owner).zip(name(random)).map(|(owner, random)| MessageId { owner, random });
-        id.ok_or(MessageIdError)
-    }
-}
+/// A message's name.
+pub type MessageId = ThingId;
 
 /// What a value says to people: the text of a message or an edit.
 pub(super) fn text_of(root: &str, value: &[u8]) -> String {
@@ -110,30 +66,15 @@ pub struct Message {
     pub deleted: bool,
 }
 
-/// The message that a key of a chat is about; `None` if it is no key of a chat.
-pub fn touched(root: &str, key: &str) -> Option<MessageId> {
-    Key::parse(root, key).ok().map(|key| key.message())
-}
-
-/// The message that a key flags as deleted; `None` if it is no such key.
-pub fn deleted(root: &str, key: &str) -> Option<MessageId> {
-    match Key::parse(root, key) {
-        Ok(Key::Deleted(_, id)) => Some(id),
-        _ => None,
-    }
-}
-
-/// The message of which a key holds content, or what was set on it: all that a deletion takes away.
-pub fn content(root: &str, key: &str) -> Option<MessageId> {
-    match Key::parse(root, key) {
-        Ok(Key::Deleted(..)) | Err(_) => None,
-        Ok(key) => Some(key.message()),
-    }
-}
-
-/// Whether a key is an edit of, or something set on, a message that may be somebody else's.
-pub fn is_overlay(root: &str) -> bool {
-    root != layout::MESSAGES
+/// What a key of a chat is about; `None` if it is no key of a chat.
+pub(super) fn about(root: &str, key: &str) -> Option<About> {
+    let key = Key::parse(root, key).ok()?;
+    let part = match key {
+        Key::Message(_) => Part::Made,
+        Key::Edit(_) | Key::Reaction(..) | Key::Pin(..) => Part::Set,
+        Key::Deleted(..) => Part::Deleted,
+    };
+    Some(About { id: key.message(), part })
 }
 
 /// What an author wants to send.
@@ -145,17 +86,6 @@ pub struct NewMessage {
     pub parent: Option<MessageId>,
     /// At most `limits::ATTACHMENTS_MAX`.
     pub attachments: Vec<Attachment>,
-}
-
-/// What a short name fits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lookup {
-    /// One message.
-    Found(MessageId),
-    /// Several messages, of which the first few are given.
-    Ambiguous(Vec<MessageId>),
-    /// No message.
-    Missing,
 }
 
 /// Why a chat does not do what was asked.
@@ -232,6 +162,14 @@ impl<'a> Chat<'a> {
         messages
     }
 
+    /// Messages after a place in the order of time, with their times.
+    pub(crate) fn after(
+        &self,
+        place: Option<(WallTime, MessageId)>,
+    ) -> impl Iterator<Item = (WallTime, MessageId)> {
+        self.index.after(place)
+    }
+
     /// One message; `None` if it has not come or its content was pruned.
     pub fn message(&self, id: MessageId) -> Option<Message> {
         let record = MessageRecord::read(self.value(Key::Message(id))?).ok()?;
@@ -283,15 +221,8 @@ impl<'a> Chat<'a> {
         if let Ok(id) = text.parse::<MessageId>() {
             return if self.index.contains(id) { Lookup::Found(id) } else { Lookup::Missing };
         }
-        let Some((low, high)) = prefix_bounds(text) else { return Lookup::Missing };
-        let mut fitting = self.index.between(low, high);
-        match (fitting.next(), fitting.next()) {
-            (None, _) => Lookup::Missing,
-            (Some(only), None) => Lookup::Found(only),
-            (Some(first), Some(second)) => {
-                Lookup::Ambiguous([first, second].into_iter().chain(fitting).take(CANDIDATES_MAX).collect())
-            }
-        }
+        let Some((low, high)) = named_between(text) else { return Lookup::Missing };
+        Lookup::among(self.index.between(low, high))
     }
 
     /// Writes a new message named by `random`, 64 bits that the caller draws.
@@ -410,21 +341,4 @@ fn check_new(new: &NewMessage) -> Result<(), ChatError> {
         Some(attachment) => Err(ChatError::NoFileName(attachment.name.clone())),
         None => Ok(()),
     }
-}
-
-/// The least and the greatest random part that begin with these base32 digits.
-fn prefix_bounds(digits: &str) -> Option<([u8; 8], [u8; 8])> {
-    if digits.is_empty() || !digits.is_ascii() {
-        return None;
-    }
-    // The last digit holds one bit beyond the 64, which is always zero: `6` is its greatest.
-    Some((filled(digits, 'a', 'a')?, filled(digits, '7', '6')?))
-}
-
-fn filled(digits: &str, middle: char, last: char) -> Option<[u8; 8]> {
-    let missing = RANDOM_DIGITS.checked_sub(digits.len())?;
-    let middle = std::iter::repeat_n(middle, missing.saturating_sub(1));
-    let last = (missing > 0).then_some(last);
-    let text: String = digits.chars().chain(middle).chain(last).collect();
-    from_base32(&text)?.try_into().ok()
 }

@@ -18,11 +18,6 @@ pub fn owner(person: &PersonId) -> Owner {
     owner
 }
 
-/// How keys spell who stands in them.
-pub(crate) fn spell_owner(owner: &Owner) -> String {
-    spell(owner)
-}
-
 /// Joins names and other parts to a key.
 pub(super) fn join(parts: &[&str]) -> String {
     parts.join("|")

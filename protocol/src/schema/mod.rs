@@ -4,18 +4,27 @@
 //! `rights` judges every write of every device, this one's included. Nothing here knows how a
 //! document is stored or travels. Key shapes and records: docs/PROTOCOL.md, section 10.
 
+mod about;
+pub mod canvas;
 pub mod chat;
 pub mod core;
+pub mod field;
 pub mod home;
+pub mod issues;
+pub mod kanban;
 pub mod key;
+pub mod rank;
 mod record;
 pub mod rights;
+pub mod thing;
+pub mod things;
 
 use std::fmt;
 
 use crate::command::Kind;
 use crate::ids::{DocumentKey, to_base32};
 pub use crate::update::document::Put;
+pub use about::{About, Index, Part, about, writer};
 pub(crate) use record::is_one_line;
 
 const DOCUMENT_KEY: &str = "fourword v1 document key";
@@ -65,6 +74,12 @@ impl Concern {
         matches!(self, Concern::Chat | Concern::Kanban | Concern::Issues | Concern::Canvas)
     }
 
+    /// Whether every node reads and listens to it from the start. Of others nothing is in memory or
+    /// on the wire before somebody wrote in them.
+    pub fn opens_at_once(&self) -> bool {
+        matches!(self, Concern::Core | Concern::Chat | Concern::Home)
+    }
+
     /// The name of one document: `chat/1`, `chat/2`, but `core`. Segments count from 1; a concern
     /// that is no series has one document, whatever `segment` says.
     pub fn segment_name(&self, segment: u32) -> String {
@@ -76,7 +91,10 @@ impl Concern {
 pub fn concerns(kind: Kind) -> &'static [Concern] {
     match kind {
         Kind::Home => &[Concern::Home],
-        Kind::Group | Kind::Channel | Kind::Project | Kind::Organization => &[Concern::Core, Concern::Chat],
+        Kind::Group | Kind::Project => {
+            &[Concern::Core, Concern::Chat, Concern::Kanban, Concern::Issues, Concern::Canvas]
+        }
+        Kind::Channel | Kind::Organization => &[Concern::Core, Concern::Chat, Concern::Canvas],
     }
 }
 
@@ -86,8 +104,26 @@ pub fn roots(concern: &Concern) -> &'static [&'static str] {
         Concern::Core => core::ROOTS,
         Concern::Chat => chat::ROOTS,
         Concern::Home => home::ROOTS,
-        Concern::Kanban | Concern::Issues | Concern::Canvas | Concern::Disk | Concern::File(_) => &[],
+        Concern::Kanban | Concern::Issues | Concern::Canvas => {
+            layout(concern).map_or(&[], |layout| layout.roots)
+        }
+        Concern::Disk | Concern::File(_) => &[],
     }
+}
+
+/// What things a document of this concern holds, if it holds things.
+pub fn layout(concern: &Concern) -> Option<&'static things::Layout> {
+    match concern {
+        Concern::Kanban => Some(kanban::LAYOUT),
+        Concern::Issues => Some(issues::LAYOUT),
+        Concern::Canvas => Some(canvas::LAYOUT),
+        Concern::Core | Concern::Chat | Concern::Disk | Concern::File(_) | Concern::Home => None,
+    }
+}
+
+/// Whether what a document of this concern holds can be deleted, and then is forgotten.
+pub fn forgets(concern: &Concern) -> bool {
+    *concern == Concern::Chat || layout(concern).is_some()
 }
 
 /// The id shown to people, `{kind}:{words}:{concern}`; a first segment is shown without a number.
@@ -97,11 +133,12 @@ pub fn document_id(kind: Kind, words: impl fmt::Display, concern: &Concern, segm
 }
 
 /// What a value says to people, as far as it is text; empty where it is none.
-pub fn text_of(concern: &Concern, root: &str, value: &[u8]) -> String {
-    match concern {
-        Concern::Chat => chat::text_of(root, value),
-        Concern::Core => core::text_of(value),
-        _ => String::new(),
+pub fn text_of(concern: &Concern, root: &str, key: &str, value: &[u8]) -> String {
+    match (concern, layout(concern)) {
+        (Concern::Chat, _) => chat::text_of(root, value),
+        (Concern::Core, _) => core::text_of(value),
+        (_, Some(layout)) => things::text_of(layout, root, key, value),
+        (_, None) => String::new(),
     }
 }
 

@@ -6,7 +6,7 @@
 //! reaches the same verdict in whatever order envelopes arrive.
 
 use super::key::{self, Owner};
-use super::{Concern, Put, chat, core, home};
+use super::{Concern, Put, chat, core, home, things};
 use crate::bytes::Malformed;
 use crate::command::RefusalCode;
 use crate::ids::PersonId;
@@ -130,7 +130,8 @@ pub fn judge(concern: &Concern, put: &PutRef<'_>, actor: &Actor) -> Result<(), D
         Concern::Chat => chat::right(put.root, put.key, value)?,
         Concern::Home => home::right(put.root, put.key, value)?,
         Concern::Kanban | Concern::Issues | Concern::Canvas | Concern::Disk | Concern::File(_) => {
-            return Err(Denied::UnknownRoot);
+            let layout = super::layout(concern).ok_or(Denied::UnknownRoot)?;
+            things::right(layout, put.root, put.key, value)?
         }
     };
     if right.owner.is_some_and(|owner| owner != actor.owner()) {

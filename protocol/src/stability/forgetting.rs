@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use super::tombstones::{Flag, Tombstones};
 use crate::acknowledgement::Positions;
-use crate::schema::chat::{self, MessageId};
+use crate::schema::chat::MessageId;
+use crate::schema::{About, Part};
 
 /// What one document in memory is to forget.
 #[derive(Clone, Debug, Default)]
@@ -19,11 +20,12 @@ pub(crate) struct Forgetting {
 }
 
 impl Forgetting {
-    /// Notes that an envelope that counts wrote a key.
-    pub(crate) fn wrote(&mut self, root: &str, key: &str, by: Flag, is_mine: bool) {
-        self.tombstones.note(root, key, by);
-        if let Some(id) = chat::content(root, key).filter(|_| is_mine && chat::is_overlay(root)) {
-            self.mine.insert(id, by);
+    /// Notes that an envelope that counts wrote a key about this.
+    pub(crate) fn wrote(&mut self, about: About, by: Flag, is_mine: bool) {
+        match about.part {
+            Part::Deleted => self.tombstones.note(about.id, by),
+            Part::Set if is_mine => drop(self.mine.insert(about.id, by)),
+            Part::Set | Part::Made => {}
         }
     }
 

@@ -17,7 +17,7 @@ use crate::entity::Entity;
 use crate::ids::{DeviceKey, DocumentKey, EntityId, LogHead};
 use crate::limits::FRAME_LOGS_MAX;
 use crate::outbox::local;
-use crate::receiving::LOAD_BYTES;
+use crate::reading::LOAD_BYTES;
 use crate::record::{LoadId, Page, Query, Record, StoreFailure};
 use crate::replica::{Base, Replica, Vouched};
 use crate::replicator::{Load, Replicator};

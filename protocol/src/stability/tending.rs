@@ -71,7 +71,6 @@ impl Replicator {
         let (now, wall) = (self.now.instant, self.now.wall);
         let Some(entity) = self.entities.get_mut(&id) else { return };
         let lapse = lapse(entity);
-        let owner = entity.member(me).map(|actor| key::spell_owner(&actor.owner())).unwrap_or_default();
         let roster = entity.roster.digest();
         let members: BTreeSet<DeviceKey> =
             entity.roster.reading().devices().map(|(device, _)| device).collect();
@@ -89,7 +88,18 @@ impl Replicator {
         if let Some(left) = replica.stability.next_lapse(lapse, wall) {
             self.out.wake_at(now + left);
         }
-        match replica.prune_stable(&owner) {
+        self.prune(id, document);
+    }
+
+    /// Prunes what lies within the frontier as it is known: what was pruned once is never shown
+    /// again, also right after the document was read anew.
+    pub(crate) fn prune(&mut self, id: EntityId, document: DocumentKey) {
+        let Some(me) = self.me.as_ref() else { return };
+        let (owner, wall) = (key::owner(&me.person()), self.now.wall);
+        let Some(entity) = self.entities.get_mut(&id) else { return };
+        let lapse = lapse(entity);
+        let Some(replica) = entity.replicas.get_mut(&document) else { return };
+        match replica.prune_stable(owner) {
             Ok(pruned) if pruned.messages.is_empty() => {}
             Ok(pruned) => {
                 let of = replica.of;
@@ -111,7 +121,7 @@ impl Replicator {
         messages: Vec<MessageId>,
         was_late: bool,
     ) {
-        self.notify_chat(id, document, messages);
+        self.notify_changed(id, document, messages);
         self.sync_changed.insert(of);
         if let Some(words) = self.names.entity(of).filter(|_| was_late) {
             self.out.notify(Notice::AcceptanceChanged(words));

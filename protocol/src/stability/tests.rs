@@ -25,12 +25,9 @@ fn ack(of: u8, number: u64, positions: &[(u8, u64)]) -> Acknowledgement {
 /// One tombstone, flagged by these envelopes.
 fn tombstones(flags: &[(u8, u64)]) -> Tombstones {
     let id = MessageId { owner: [0; 16], random: [0; 8] };
-    let spell = crate::schema::key::spell_owner;
     let mut tombstones = Tombstones::default();
     for (of, sequence) in flags {
-        let random = id.to_string().split('-').nth(1).unwrap().to_owned();
-        let key = format!("{}|{}|{random}", spell(&[*of; 16]), spell(&id.owner));
-        tombstones.note("deleted", &key, Flag { log: log(*of), sequence: *sequence });
+        tombstones.note(id, Flag { log: log(*of), sequence: *sequence });
     }
     tombstones
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::acknowledgement::Positions;
 use crate::ids::LogId;
-use crate::schema::chat::{self, MessageId};
+use crate::schema::chat::MessageId;
 
 /// The envelope that set a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,9 +35,8 @@ pub(crate) struct Tombstones {
 }
 
 impl Tombstones {
-    /// Notes that an envelope wrote this key, which is a flag or is none.
-    pub(crate) fn note(&mut self, root: &str, key: &str, by: Flag) {
-        let Some(id) = chat::deleted(root, key) else { return };
+    /// Notes that an envelope flagged this.
+    pub(crate) fn note(&mut self, id: MessageId, by: Flag) {
         let flags = self.flags.entry(id).or_insert_with(|| {
             self.waiting.insert(id);
             Vec::new()
@@ -49,12 +48,10 @@ impl Tombstones {
         }
     }
 
-    /// Notes a key of a snapshot: what is flagged in one was pruned before it was made.
-    pub(crate) fn settle(&mut self, root: &str, key: &str) {
-        if let Some(id) = chat::deleted(root, key) {
-            self.flags.entry(id).or_default();
-            self.waiting.remove(&id);
-        }
+    /// Notes what a snapshot flags: it was pruned before that was made.
+    pub(crate) fn settle(&mut self, id: MessageId) {
+        self.flags.entry(id).or_default();
+        self.waiting.remove(&id);
     }
 
     /// Whether the content of a message was pruned, so that what comes for it must be too.
@@ -111,20 +108,13 @@ mod tests {
         Flag { log: LogId { document, device, incarnation: Incarnation(0) }, sequence }
     }
 
-    fn key(actor: u8, id: MessageId) -> String {
-        let spell = crate::schema::key::spell_owner;
-        let random = id.to_string().split('-').nth(1).unwrap().to_owned();
-        format!("{}|{}|{random}", spell(&[actor; 16]), spell(&id.owner))
-    }
-
     #[test]
     fn one_flag_that_everybody_has_makes_a_tombstone_stable_and_the_flag_stays() {
         let id = MessageId { owner: [7; 16], random: [8; 8] };
         let mut tombstones = Tombstones::default();
-        tombstones.note("deleted", &key(1, id), flag(1, 5));
-        tombstones.note("deleted", &key(2, id), flag(2, 9));
-        tombstones.note("deleted", &key(1, id), flag(1, 6));
-        tombstones.note("pins", &key(1, MessageId { owner: [9; 16], ..id }), flag(1, 1));
+        tombstones.note(id, flag(1, 5));
+        tombstones.note(id, flag(2, 9));
+        tombstones.note(id, flag(1, 6));
         assert_eq!(tombstones.waiting().map(|(id, flags)| (id, flags.len())).collect::<Vec<_>>(), [(id, 2)]);
         let upto = |sequence| Positions::from([(flag(2, 0).log, sequence)]);
         assert!(tombstones.stable(&upto(8)).is_empty() && !tombstones.is_pruned(id));
@@ -133,7 +123,7 @@ mod tests {
         tombstones.prune(&stable);
         assert!(tombstones.is_pruned(id));
         assert_eq!((tombstones.count_waiting(), tombstones.count_pruned()), (0, 1));
-        tombstones.note("deleted", &key(3, id), flag(3, 1));
+        tombstones.note(id, flag(3, 1));
         assert!(tombstones.is_pruned(id), "a flag that comes later brings nothing back");
     }
 }

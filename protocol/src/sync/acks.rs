@@ -152,7 +152,9 @@ impl Replicator {
         let shared = self.sessions.get(&to).into_iter().flat_map(|session| session.shared.keys());
         let documents: Vec<(EntityId, DocumentKey)> = shared
             .filter_map(|id| self.entities.get(id))
-            .flat_map(|entity| entity.documents().map(|replica| (entity.id, replica.key)))
+            .flat_map(|entity| entity.documents().map(move |replica| (entity.id, replica)))
+            .filter(|(_, replica)| !replica.is_blank())
+            .map(|(id, replica)| (id, replica.key))
             .collect();
         for (id, document) in documents {
             self.tell_acks(to, id, document);

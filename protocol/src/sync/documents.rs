@@ -95,6 +95,12 @@ impl Replicator {
             covered.is_some_and(|upto| *has < upto.sequence)
         };
         let stream = shared.streams.entry(document).or_default();
+        // The page that it was sent last has come, or the peer has it from elsewhere.
+        let has = |log: &LogId| theirs.get(log).map_or(0, |has| has.sequence);
+        if matches!(stream.page, Paging::Sent(log, upto) if has(&log) >= upto) {
+            stream.page = Paging::None;
+            stream.overtaken = true;
+        }
         if lacking.iter().any(is_covered) {
             // What it lacks is here no more but for the snapshot; it asks for the rest after that.
             stream.logs.clear();
@@ -170,8 +176,14 @@ impl Replicator {
     /// A peer has taken a page and asks for the next: only after one that promised more.
     pub(super) fn their_next(&mut self, from: DeviceKey, entity: EntityId, document: DocumentKey) {
         let shared = shared(&mut self.sessions, from, entity);
-        match shared.and_then(|shared| shared.streams.get(&document)).map(|stream| stream.page) {
-            Some(Paging::Sent) => self.next_page(from, entity, document),
+        let Some(stream) = shared.and_then(|shared| shared.streams.get_mut(&document)) else {
+            return self.drop_counted("next page of nothing");
+        };
+        // One that a vector overtook asks for what that has brought, or has shown to be there.
+        let is_overtaken = std::mem::take(&mut stream.overtaken);
+        match stream.page {
+            Paging::Sent(..) | Paging::SentPart => self.next_page(from, entity, document),
+            _ if is_overtaken => {}
             _ => self.drop_counted("next page of nothing"),
         }
     }
@@ -236,7 +248,8 @@ impl Replicator {
             }
         }
         let more = !stream.logs.is_empty();
-        stream.page = if more { Paging::Sent } else { Paging::None };
+        let upto = after.saturating_add(u64::try_from(envelopes.len()).unwrap_or(u64::MAX));
+        stream.page = if more { Paging::Sent(log, upto) } else { Paging::None };
         self.out.send(to, &Frame::Envelopes { entity, document, envelopes, more });
         if !more {
             self.compare_documents(to, entity);

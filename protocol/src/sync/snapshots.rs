@@ -90,7 +90,7 @@ impl Replicator {
         };
         let next = part.saturating_add(1);
         (stream.part, stream.page) =
-            if next < of { (Some(next), Paging::Sent) } else { (None, Paging::None) };
+            if next < of { (Some(next), Paging::SentPart) } else { (None, Paging::None) };
         self.out.send(to, &Frame::SnapshotPart { entity, document, name, part, of, bytes });
     }
 
@@ -146,6 +146,7 @@ impl Replicator {
         arriving.parts.push(piece.bytes);
         arriving.at = now;
         if arriving.parts.len() < of {
+            self.fetch(id, document, from);
             return self.out.send(from, &Frame::Next { entity: id, document });
         }
         if let (Some(Arriving { parts, .. }), Some(signed)) = (self.arriving.take(), shown.cloned()) {

@@ -8,7 +8,7 @@ use crate::entity::Entity;
 use crate::ids::{DeviceKey, EntityId};
 use crate::limits::STATE_DOCUMENTS_MAX;
 use crate::replicator::{Replicator, TELL_AFTER};
-use crate::session::Paging;
+use crate::session::Stream;
 use crate::wire::{Frame, State};
 
 use super::vectors::vector_frames;
@@ -21,6 +21,7 @@ impl Replicator {
     /// changed, what is wanted of them is written, and whoever listens hears how they stand.
     pub(crate) fn tell_peers(&mut self) {
         self.compare_when_due();
+        self.tend_fetching();
         let now = self.now.instant;
         let gathered: Vec<EntityId> =
             self.changed.iter().filter(|(_, since)| **since + TELL_AFTER <= now).map(|(id, _)| *id).collect();
@@ -91,10 +92,18 @@ impl Replicator {
             state.documents.retain(|document| entity.replicas.contains_key(&document.document));
         }
         let mut wanted = false;
-        for theirs in &state.documents {
-            let replica = entity.replicas.get_mut(&theirs.document);
-            if let Some(replica) = replica.filter(|replica| replica.heads.digest() == theirs.vector) {
+        for replica in entity.replicas.values_mut() {
+            let there = state.documents.binary_search_by_key(&replica.key, |theirs| theirs.document);
+            let is_equal = match there.ok().and_then(|at| state.documents.get(at)) {
+                Some(theirs) => replica.heads.digest() == theirs.vector,
+                None => !replica.is_told(),
+            };
+            if is_equal {
                 wanted |= replica.wants.clear(&from);
+                // It lacks nothing any more, whoever gave it that. It may have asked on meanwhile.
+                if let Some(stream) = shared.streams.get_mut(&replica.key) {
+                    stream.logs.clear();
+                }
             }
         }
         let before = shared.theirs.replace(state);
@@ -138,10 +147,15 @@ impl Replicator {
         let Some(entity) = self.entities.get(&id).filter(|e| e.member(from).is_some()) else { return };
         let Some(shared) = shared(&mut self.sessions, from, id) else { return };
         let Some(theirs) = &shared.theirs else { return };
+        let mut fetched = Vec::new();
         for theirs in &theirs.documents {
             let Some(replica) = entity.replicas.get(&theirs.document) else { continue };
             // A peer that is being given what it lacks differs all the while; it is asked after that.
-            if shared.streams.get(&theirs.document).is_some_and(|stream| stream.page != Paging::None) {
+            if shared.streams.get(&theirs.document).is_some_and(Stream::is_under_way) {
+                continue;
+            }
+            let elsewhere = self.fetching.get(&theirs.document);
+            if elsewhere.is_some_and(|fetching| fetching.holds_up(from, self.now.instant)) {
                 continue;
             }
             let differs = (replica.heads.digest(), theirs.vector);
@@ -150,14 +164,27 @@ impl Replicator {
                 for frame in vector_frames(id, replica) {
                     self.out.send(from, &frame);
                 }
+                // Of what is not here at all there may be much.
+                if replica.heads.is_empty() {
+                    fetched.push(theirs.document);
+                }
             }
+        }
+        for document in fetched {
+            self.fetch(id, document, from);
         }
     }
 
     /// Looks again at how peers said their documents stand: who is a member may have changed.
     pub(crate) fn compare_all(&mut self, id: EntityId) {
+        self.compare_all_but(id, None);
+    }
+
+    /// The same of all but one peer.
+    pub(super) fn compare_all_but(&mut self, id: EntityId, but: Option<DeviceKey>) {
         let sharing = self.sessions.iter().filter(|(_, session)| session.shared.contains_key(&id));
-        for device in sharing.map(|(device, _)| *device).collect::<Vec<_>>() {
+        let others = sharing.map(|(device, _)| *device).filter(|device| Some(*device) != but);
+        for device in others.collect::<Vec<_>>() {
             self.compare_documents(device, id);
         }
     }

@@ -114,7 +114,9 @@ impl Replicator {
         let mut standings: BTreeMap<EntityId, Vec<Standing>> = BTreeMap::new();
         for (entity, place) in places {
             let standings = standings.entry(entity.id).or_insert_with(|| self.standings(entity));
-            let of_place = standings.iter().filter(|standing| standing.of == place);
+            let is_begun =
+                |document: &DocumentKey| entity.replicas.get(document).is_some_and(|r| !r.is_blank());
+            let of_place = standings.iter().filter(|s| s.of == place && is_begun(&s.document));
             documents.extend(of_place.filter_map(|standing| self.in_words(entity, standing)));
         }
         let joins = if words.is_none() { self.joins_under_way() } else { Vec::new() };
@@ -133,20 +135,46 @@ impl Replicator {
         Ours { entity, roster: entity.roster.digest(), is_member }
     }
 
-    fn standing(&self, ours: &Ours<'_>, replica: &Replica) -> Standing {
-        let me = self.me.as_ref().map(|me| me.key());
+    /// Tells in which state each document of an entity and its children is with each other member's
+    /// device.
+    pub(crate) fn each_state(
+        &self,
+        entity: &Entity,
+        mut tell: impl FnMut(DocumentKey, DeviceKey, SyncState),
+    ) {
+        let ours = self.ours(entity);
+        for replica in entity.documents() {
+            for (_, device) in self.others(&ours) {
+                tell(replica.key, device, self.line(&ours, replica, device).0);
+            }
+        }
+    }
+
+    /// The devices of all members but this one; none where this person is not a member.
+    fn others<'a>(&self, ours: &Ours<'a>) -> impl Iterator<Item = (PersonId, DeviceKey)> + use<'a> {
+        let (me, is_member) = (self.me.as_ref().map(|me| me.key()), ours.is_member);
         let members = ours.entity.roster.reading().members.iter();
         let devices = members.flat_map(|(person, member)| member.devices.iter().map(move |d| (*person, *d)));
+        devices.filter(move |(_, device)| is_member && Some(*device) != me)
+    }
+
+    fn standing(&self, ours: &Ours<'_>, replica: &Replica) -> Standing {
         let line = |(person, device): (PersonId, DeviceKey)| {
             let (state, why) = self.line(ours, replica, device);
+            let why = if why == Why::Differing { self.lacking(ours, replica, device) } else { why };
             Line { person, device, state, why }
         };
-        let others = devices.filter(|(_, device)| ours.is_member && Some(*device) != me);
-        let lines = others.map(line).collect();
+        let lines = self.others(ours).map(line).collect();
         Standing { document: replica.key, of: replica.of, here: here(ours, replica), lines }
     }
 
-    /// How a document stands with one device.
+    /// By what the logs of a document differ from those of one device, if that is known.
+    fn lacking(&self, ours: &Ours<'_>, replica: &Replica, device: DeviceKey) -> Why {
+        let shared = self.sessions.get(&device).and_then(|session| session.shared.get(&ours.entity.id));
+        shared.map_or(Why::Differing, |shared| lacking(replica, shared))
+    }
+
+    /// How a document stands with one device. Where logs differ it does not look by what.
     fn line(&self, ours: &Ours<'_>, replica: &Replica, device: DeviceKey) -> (SyncState, Why) {
         let Some(session) = self.sessions.get(&device) else {
             let showed = replica.wants.beyond(&device, |log| replica.heads.length(log));
@@ -158,20 +186,25 @@ impl Replicator {
         let told = shared.and_then(|shared| Some((shared, shared.theirs.as_ref()?)));
         let Some((shared, theirs)) = told else { return (Behind, Why::Untold) };
         let there = theirs.documents.binary_search_by_key(&replica.key, |document| document.document);
+        let keyless = replica.waiting.without_key(&device);
         let Some(there) = there.ok().and_then(|at| theirs.documents.get(at)) else {
-            return (Behind, Why::Unopened);
+            return match replica.is_told() {
+                true if replica.concern.opens_at_once() => (Behind, Why::Unopened),
+                true => (Behind, lacking(replica, shared)),
+                // It holds nothing here, and nothing there.
+                false if ours.roster != theirs.roster => (Behind, Why::Rosters),
+                false if !replica.is_sealed() => (Behind, Why::Unsealed),
+                false if keyless > 0 => (WaitingForKey, Why::Keyless(keyless)),
+                false => (InSync, Why::Equal),
+            };
         };
         if planted::is(Planted::InSyncOnEqualLength) && lacking(replica, shared) == Why::Differing {
             return (InSync, Why::Equal);
         }
         if replica.heads.digest() != there.vector {
-            return if is_forked(replica, shared) {
-                (Diverged, Why::Forked)
-            } else {
-                (Behind, lacking(replica, shared))
-            };
+            let forked = is_forked(replica, shared);
+            return if forked { (Diverged, Why::Forked) } else { (Behind, Why::Differing) };
         }
-        let keyless = replica.waiting.without_key(&device);
         match there.content {
             _ if ours.roster != theirs.roster => (Behind, Why::Rosters),
             _ if !replica.is_sealed() => (Behind, Why::Unsealed),

@@ -9,7 +9,7 @@ use crate::ids::DeviceKey;
 use crate::limits::SHOWN_TOMBSTONES_MAX;
 use crate::replica::{Live, Replica};
 use crate::replicator::Replicator;
-use crate::schema::{self, Concern};
+use crate::schema;
 use crate::stability::{Awaited, lapse};
 use crate::words::FourWords;
 
@@ -18,15 +18,16 @@ use super::shown_names;
 impl Replicator {
     pub(crate) fn tombstones(&mut self, id: CommandId, words: FourWords) -> Result<(), Refusal> {
         let (entity, place) = self.place(words).ok_or_else(|| unknown(words))?;
-        let chats = entity.replicas.values().filter(|r| r.of == place && r.concern == Concern::Chat);
-        let chats: Vec<&Replica> = chats.collect();
-        if let Some(cold) = chats.iter().find(|replica| replica.live().is_none()) {
+        let forget = |r: &&Replica| schema::forgets(&r.concern) && !r.is_blank();
+        let documents = entity.replicas.values().filter(|r| r.of == place).filter(forget);
+        let documents: Vec<&Replica> = documents.collect();
+        if let Some(cold) = documents.iter().find(|replica| replica.live().is_none()) {
             let (entity, document) = (entity.id, cold.key);
             self.deferred.entry(document).or_default().push((id, Command::Tombstones(words)));
             self.load_documents(entity);
             return Ok(());
         }
-        let views = chats.iter().filter_map(|replica| {
+        let views = documents.iter().filter_map(|replica| {
             let kind = entity.kind_of(place)?;
             let name = schema::document_id(kind, words, &replica.concern, replica.segment);
             Some(self.document_tombstones(entity, replica, replica.live()?, name))

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use fourword_protocol::command::Kind;
 use fourword_protocol::ids::PersonId;
-use fourword_protocol::schema::chat::{MessageId, MessageIdError};
+use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::schema::thing::ThingIdError;
 use fourword_protocol::schema::{Concern, FileId, document_id, document_key, key, roots};
 
 const ALL: [Concern; 8] = [
@@ -81,7 +82,7 @@ fn a_messages_name_reads_back_in_either_case_and_needs_no_quoting() {
     for foreign in
         ["", "-", &text[1..], &text[..39], &text.replace('-', "|"), &format!("{text}-"), &format!("{text}a")]
     {
-        assert_eq!(foreign.parse::<MessageId>(), Err(MessageIdError), "{foreign}");
+        assert_eq!(foreign.parse::<MessageId>(), Err(ThingIdError), "{foreign}");
     }
 }
 

@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use fourword_protocol::ids::PersonId;
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::chat::{Chat, ChatIndex, MessageId, NewMessage};
+use fourword_protocol::schema::field::{Number, Value};
+use fourword_protocol::schema::kanban::{self, Board, Spot};
 use fourword_protocol::schema::rights::Actor;
-use fourword_protocol::schema::{Maps, Put};
+use fourword_protocol::schema::thing::ThingId;
+use fourword_protocol::schema::things::{Set, Table, ThingIndex, Things};
+use fourword_protocol::schema::{Concern, Maps, Put, layout};
 use fourword_protocol::time::WallTime;
 
 /// A document's root maps.
@@ -99,4 +103,115 @@ impl Room {
 /// A message without parent or files.
 pub(crate) fn plain(text: &str) -> NewMessage {
     NewMessage { text: text.into(), ..NewMessage::default() }
+}
+
+/// A document of things as a replica keeps it.
+#[derive(Clone, Debug)]
+pub(crate) struct Desk {
+    pub(crate) concern: Concern,
+    pub(crate) maps: PlainMaps,
+    pub(crate) index: ThingIndex,
+}
+
+impl Desk {
+    pub(crate) fn new(concern: Concern) -> Desk {
+        Desk { concern, maps: PlainMaps::default(), index: ThingIndex::default() }
+    }
+
+    pub(crate) fn things(&self) -> Things<'_> {
+        Things::new(&self.concern, &self.maps, &self.index).unwrap()
+    }
+
+    pub(crate) fn board(&self) -> Board<'_> {
+        Board(self.things())
+    }
+
+    pub(crate) fn apply(&mut self, put: &Put) {
+        self.set_raw(put.root, &put.key, &put.value);
+    }
+
+    pub(crate) fn set_raw(&mut self, root: &str, key: &str, value: &[u8]) {
+        self.maps.set_raw(root, key, value);
+        self.index.note(layout(&self.concern).unwrap(), root, key, Some(value));
+    }
+
+    pub(crate) fn prune(&mut self, root: &str, key: &str) {
+        self.maps.prune(root, key);
+        self.index.note(layout(&self.concern).unwrap(), root, key, None);
+    }
+
+    /// Makes a thing named by `random` in every byte, at that many milliseconds.
+    pub(crate) fn make(&mut self, by: &Actor, random: u8, table: &'static Table, sets: Vec<Set>) -> ThingId {
+        let (id, put) = self.things().make(by, [random; 8], table, sets, WallTime(random.into())).unwrap();
+        self.apply(&put);
+        id
+    }
+
+    /// Sets fields of a thing, each by its own write.
+    pub(crate) fn set(&mut self, by: &Actor, id: ThingId, table: &'static Table, sets: Vec<Set>) {
+        for put in self.things().set(by, id, table, sets, WallTime(500)).unwrap() {
+            self.apply(&put);
+        }
+    }
+
+    pub(crate) fn delete(&mut self, by: &Actor, id: ThingId, table: &'static Table) {
+        let put = self.things().delete(by, id, table, WallTime(600)).unwrap();
+        self.apply(&put);
+    }
+
+    /// Says something about a thing, named by `random` in every byte.
+    pub(crate) fn say(
+        &mut self,
+        by: &Actor,
+        random: u8,
+        about: (ThingId, &'static Table),
+        text: &str,
+    ) -> ThingId {
+        let said = self.things().say(by, [random; 8], about, text, WallTime(random.into()));
+        let (id, put) = said.unwrap();
+        self.apply(&put);
+        id
+    }
+
+    /// A new column after all others.
+    pub(crate) fn column(&mut self, by: &Actor, random: u8, title: &str) -> ThingId {
+        let placed = self.board().order(Spot::Last, None, random.into()).unwrap();
+        self.make(by, random, kanban::COLUMNS, vec![text("title", title), placed.set])
+    }
+
+    /// A new card at the end of a column.
+    pub(crate) fn card(&mut self, by: &Actor, random: u8, column: ThingId, title: &str) -> ThingId {
+        let placed = self.board().pos(column, Spot::Last, None, false, random.into()).unwrap();
+        self.make(by, random, kanban::CARDS, vec![text("title", title), placed.set])
+    }
+
+    /// The titles of the cards of each column.
+    pub(crate) fn shown(&self) -> Vec<(String, Vec<String>)> {
+        shown(self.board())
+    }
+}
+
+/// The titles of the cards of each column.
+pub(crate) fn shown(board: Board<'_>) -> Vec<(String, Vec<String>)> {
+    let columns = board.columns().into_iter().map(|column| {
+        let cards = column.cards.iter().map(|card| card.text("title").to_owned()).collect();
+        (column.column.text("title").to_owned(), cards)
+    });
+    columns.collect()
+}
+
+/// A field that is text.
+pub(crate) fn text(field: &str, text: &str) -> Set {
+    Set { field: field.into(), part: None, value: Value::Text(text.into()) }
+}
+
+/// A part of a field that is on or off.
+pub(crate) fn part(field: &str, part: &str, on: bool) -> Set {
+    Set { field: field.into(), part: Some(part.into()), value: Value::Flag(on) }
+}
+
+/// A field that is two numbers.
+pub(crate) fn pair(field: &str, one: f64, other: f64) -> Set {
+    let number = |number| Number::new(number).unwrap();
+    Set { field: field.into(), part: None, value: Value::Pair(number(one), number(other)) }
 }

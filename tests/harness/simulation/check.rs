@@ -127,7 +127,7 @@ impl Checker {
             return Ok(());
         }
         let run = (h.name.clone(), c.node(&h.name).run);
-        self.forgotten.look(c, world, &h.name, |holding| self.rosters.now(&run, holding.entity))
+        self.forgotten.look(c, world, &h.name, |entity| self.rosters.now(&run, entity))
     }
 
     fn opened(

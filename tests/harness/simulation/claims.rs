@@ -6,7 +6,7 @@
 //! between two that have nothing left to tell, one word is enough. Vectors and the chats as shown are
 //! compared, never the digests that the machines go by.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
 use fourword_protocol::command::{MessageView, SyncState};
@@ -15,7 +15,7 @@ use fourword_protocol::event::Event;
 use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId, PersonId};
 use fourword_protocol::record::Record;
 use fourword_protocol::schema::chat::MessageId;
-use fourword_protocol::wire::Frame;
+use fourword_protocol::wire::{Frame, kind_of};
 
 use super::shown::Chats;
 use super::verdict::{Rule, Violation, demand};
@@ -34,17 +34,17 @@ pub(super) struct Claims {
     stood: BTreeMap<String, Standing>,
     /// The last of these of any node: what is equal is kept, and compared, once.
     recent: BTreeMap<EntityId, VecDeque<Rc<Stood>>>,
-    /// What nodes sent of how they stand, by the frame: how they stood then.
-    told: BTreeMap<(String, Vec<u8>), Word>,
-    /// By which word of a peer each node goes.
-    heard: BTreeMap<(String, String), Word>,
+    /// What each node sent of how it stands, by the frame: how it stood then.
+    told: BTreeMap<String, HashMap<Vec<u8>, Word>>,
+    /// By which word of each peer each node goes.
+    heard: BTreeMap<String, BTreeMap<String, Word>>,
     /// With which node each node's session with a device is: a home may have been copied.
-    sessions: BTreeMap<(String, DeviceKey), String>,
+    sessions: BTreeMap<String, BTreeMap<DeviceKey, String>>,
     /// The number of the last word of a peer about an entity that a node took.
     numbers: BTreeMap<(String, String, EntityId), u64>,
-    /// With which nodes each node said to be in sync when it was last looked at, and whether in all
-    /// documents of the entity.
-    said: BTreeMap<(String, DocumentKey), BTreeMap<String, bool>>,
+    /// In which documents each node said to be in sync with which nodes when it was last looked at,
+    /// and whether in all documents of the entity.
+    said: BTreeMap<String, BTreeMap<DocumentKey, BTreeMap<String, bool>>>,
     /// How often a node asked for a key that it lacked.
     pub(super) late_keys: u64,
 }
@@ -93,12 +93,12 @@ impl Claims {
                         Record::SnapshotPart { .. } | Record::Local { .. } => None,
                     }));
                 }
-                Effect::Send(_, bytes) => match Frame::decode(bytes) {
-                    Ok(Frame::State { .. } | Frame::Quiet(_)) => {
+                Effect::Send(_, bytes) => match kind_of(bytes) {
+                    "state" | "quiet" => {
                         let before = self.stood.get(&h.name).cloned().unwrap_or_default();
                         changed.sent.push((bytes.clone(), before));
                     }
-                    Ok(Frame::Lacking { .. }) => self.late_keys += 1,
+                    "lacking" => self.late_keys += 1,
                     _ => {}
                 },
                 _ => {}
@@ -106,41 +106,42 @@ impl Claims {
         }
         match &h.event {
             Event::Received(from, bytes) => {
-                let peer = self.sessions.get(&(h.name.clone(), *from)).cloned();
-                if let (Some(peer), Ok(frame)) = (peer, Frame::decode(bytes)) {
-                    self.hear(&h.name, peer, &frame, bytes);
+                let peer = self.sessions.get(&h.name).and_then(|sessions| sessions.get(from));
+                if let Some(peer) = peer.cloned() {
+                    self.hear(&h.name, peer, bytes);
                 }
             }
             Event::Connected(device) => {
                 if let Some(peer) = c.named(*device, &h.name) {
-                    self.heard.remove(&(h.name.clone(), peer.clone()));
-                    self.sessions.insert((h.name.clone(), *device), peer);
+                    self.heard.entry(h.name.clone()).or_default().remove(&peer);
+                    self.sessions.entry(h.name.clone()).or_default().insert(*device, peer);
                 }
             }
-            Event::Disconnected(device) => drop(self.sessions.remove(&(h.name.clone(), *device))),
+            Event::Disconnected(device) => {
+                self.sessions.entry(h.name.clone()).or_default().remove(device);
+            }
             Event::Started { .. } => {
                 self.stood.remove(&h.name);
-                self.sessions.retain(|(name, _), _| *name != h.name);
-                self.said.retain(|(name, _), _| *name != h.name);
+                self.sessions.remove(&h.name);
+                self.said.remove(&h.name);
             }
             _ => {}
         }
     }
 
     /// A peer's word has come: which one a node goes by from now on.
-    fn hear(&mut self, name: &str, peer: String, frame: &Frame, bytes: &[u8]) {
-        let Some(told) = self.told.get(&(peer.clone(), bytes.to_vec())) else { return };
-        let pair = (name.to_owned(), peer);
-        let heard = self.heard.entry(pair.clone()).or_default();
-        match frame {
-            Frame::State { number, state } => {
+    fn hear(&mut self, name: &str, peer: String, bytes: &[u8]) {
+        let Some(told) = self.told.get(&peer).and_then(|told| told.get(bytes)) else { return };
+        let heard = self.heard.entry(name.to_owned()).or_default().entry(peer.clone()).or_default();
+        match Frame::decode(bytes) {
+            Ok(Frame::State { number, state }) => {
                 // Of two words of one connection the one that was said later counts.
-                let about = (pair.0, pair.1, state.entity);
+                let about = (name.to_owned(), peer, state.entity);
                 let last = self.numbers.get(&about).copied();
-                if last.is_some_and(|last| last >> 32 == number >> 32 && last >= *number) {
+                if last.is_some_and(|last| last >> 32 == number >> 32 && last >= number) {
                     return;
                 }
-                self.numbers.insert(about, *number);
+                self.numbers.insert(about, number);
                 match told.get(&state.entity) {
                     Some(stood) => drop(heard.insert(state.entity, stood.clone())),
                     None => drop(heard.remove(&state.entity)),
@@ -187,7 +188,7 @@ impl Claims {
                 for (entity, stood) in self.stood.get(&name).into_iter().flatten() {
                     word.entry(*entity).or_default().push(Rc::clone(stood));
                 }
-                self.told.insert((name.clone(), frame), word);
+                self.told.entry(name.clone()).or_default().insert(frame, word);
             }
             self.look_at(c, world, &name)?;
         }
@@ -195,45 +196,47 @@ impl Claims {
     }
 
     fn look_at(&mut self, c: &Cluster, world: &World, name: &str) -> Result<(), Violation> {
-        self.said.retain(|(of, _), _| of != name);
         let claims = c.node(name).machine.claims();
         // The chats of an entity can be compared where all of its documents are said to be in sync.
         let mut whole: BTreeMap<(EntityId, DeviceKey), bool> = BTreeMap::new();
         for claim in &claims {
             *whole.entry((claim.entity, claim.device)).or_insert(true) &= claim.state == SyncState::InSync;
         }
+        let (sessions, heard) = (self.sessions.get(name), self.heard.get(name));
+        let stood = self.stood.get(name);
+        let mut said: BTreeMap<DocumentKey, BTreeMap<String, bool>> = BTreeMap::new();
         for claim in claims.iter().filter(|claim| claim.state == SyncState::InSync) {
-            let peer = self.sessions.get(&(name.to_owned(), claim.device)).cloned();
-            let Some(peer) = peer.filter(|peer| world.is_honest(peer)) else { continue };
-            if c.node(&peer).taken_over {
-                continue;
-            }
+            let peer = sessions.and_then(|sessions| sessions.get(&claim.device));
+            let is_heeded = |peer: &&String| world.is_honest(peer) && !c.node(peer).taken_over;
+            let Some(peer) = peer.filter(is_heeded) else { continue };
             let whole = whole.get(&(claim.entity, claim.device)) == Some(&true);
-            let pair = Pair { name, peer: &peer, document: claim.document, whole };
-            let ours = self.stood.get(name).and_then(|stood| stood.get(&claim.entity));
-            let heard = self.heard.get(&(name.to_owned(), peer.clone()));
-            if let (Some(ours), Some(theirs)) = (ours, heard.and_then(|heard| heard.get(&claim.entity))) {
-                let judged = theirs.iter().map(|theirs| pair.equal(ours, theirs, "as it was when it told"));
-                judged.min_by_key(Result::is_err).unwrap_or(Ok(()))?;
+            let pair = Pair { name, peer, document: claim.document, whole };
+            let ours = stood.and_then(|stood| stood.get(&claim.entity));
+            let heard = heard.and_then(|heard| heard.get(peer)?.get(&claim.entity));
+            if let (Some(ours), Some(theirs)) = (ours, heard) {
+                pair.equal_any(ours, theirs)?;
             }
-            let said = self.said.get(&(peer.clone(), claim.document));
-            let mutual = said.and_then(|said| said.get(name).copied());
+            let mutual = self.said.get(peer).and_then(|said| said.get(&claim.document)?.get(name));
             // Who could not save something has forgotten it again, after it told of it.
-            let failed = c.node(name).disk.failed || c.node(&peer).disk.failed;
-            let now = self.stood.get(&peer).filter(|_| !failed).and_then(|stood| stood.get(&claim.entity));
+            let failed = c.node(name).disk.failed || c.node(peer).disk.failed;
+            let now = self.stood.get(peer).filter(|_| !failed).and_then(|stood| stood.get(&claim.entity));
             if let (Some(their_whole), Some(ours), Some(theirs)) = (mutual, ours, now) {
-                let pair = Pair { whole: whole && their_whole, ..pair };
+                let pair = Pair { whole: whole && *their_whole, ..pair };
                 pair.equal(ours, theirs, "and both say so")?;
             }
-            self.said.entry((name.to_owned(), claim.document)).or_default().insert(peer, whole);
+            said.entry(claim.document).or_default().insert(peer.clone(), whole);
         }
+        self.said.insert(name.to_owned(), said);
         Ok(())
     }
 
     /// Looks at pairs between which nothing is under way and nothing is left to be told: there one
     /// word is enough.
     pub(super) fn look_at_rest(&self, c: &Cluster, names: &[String]) -> Result<(), Violation> {
-        for ((name, document), peers) in self.said.iter().filter(|((name, _), _)| names.contains(name)) {
+        let of_names = self.said.iter().filter(|(name, _)| names.contains(name));
+        for (name, document, peers) in
+            of_names.flat_map(|(name, said)| said.iter().map(move |(d, p)| (name, d, p)))
+        {
             for (peer, whole) in peers.iter().filter(|(peer, _)| names.contains(peer)) {
                 let of = |who: &String| {
                     let stood = self.stood.get(who)?.values();
@@ -260,6 +263,13 @@ struct Pair<'a> {
 }
 
 impl Pair<'_> {
+    /// What one holds is what the other held at one of these moments at least, when it told.
+    fn equal_any(&self, ours: &Rc<Stood>, theirs: &[Rc<Stood>]) -> Result<(), Violation> {
+        let mut judged = theirs.iter().map(|theirs| self.equal(ours, theirs, "as it was when it told"));
+        let first = judged.next().unwrap_or(Ok(()));
+        first.or_else(|broken| judged.find(Result::is_ok).unwrap_or(Err(broken)))
+    }
+
     fn equal(&self, ours: &Rc<Stood>, theirs: &Rc<Stood>, when: &str) -> Result<(), Violation> {
         if Rc::ptr_eq(ours, theirs) {
             return Ok(());
@@ -296,10 +306,10 @@ fn how_it_stands(
 ) -> BTreeMap<EntityId, Stood> {
     let mut stood: BTreeMap<EntityId, Stood> = BTreeMap::new();
     let mut whole = BTreeMap::new();
-    for holding in c.node(name).machine.holdings().into_iter().filter(|holding| of(&holding.entity)) {
-        let of = stood.entry(holding.entity).or_default();
-        of.heads.insert(holding.document, holding.heads);
-        *whole.entry(holding.entity).or_insert(true) &= holding.content.is_some();
+    for holding in c.holdings(name).filter(|holding| of(&holding.entity())) {
+        let of = stood.entry(holding.entity()).or_default();
+        of.heads.insert(holding.document(), holding.heads().clone());
+        *whole.entry(holding.entity()).or_insert(true) &= holding.is_read();
     }
     for (at, group) in world.groups.iter().enumerate() {
         let root = world.groups.get(world.root_of(at)).map_or(group.id, |root| root.id);

@@ -155,7 +155,7 @@ impl Schedule {
             let claims = self.c.node(name).machine.claims();
             for claim in claims {
                 let Some(other) = devices.get(&claim.device) else { continue };
-                let forgot = self.world.linking.contains(other) && !self.has_entered(other, claim.entity);
+                let forgot = self.world.linking.contains_key(other) && !self.has_entered(other, claim.entity);
                 let settled = forgot || matches!(claim.state, SyncState::InSync | SyncState::NotMember);
                 if !settled {
                     let why = self.why_not(name, claim.device);
@@ -168,7 +168,7 @@ impl Schedule {
 
     /// Whether a node knows that it is in an entity.
     fn has_entered(&self, name: &str, entity: EntityId) -> bool {
-        self.c.node(name).machine.holdings().iter().any(|holding| holding.entity == entity)
+        self.c.holdings(name).any(|holding| holding.entity() == entity)
     }
 
     /// What a node says of why it is not in sync with a device.
@@ -267,7 +267,7 @@ impl Schedule {
             .honest()
             .into_iter()
             .filter(|name| self.c.device(name).is_some_and(|device| active.contains(&device)))
-            .filter(|name| !self.world.linking.contains(name) || self.has_entered(name, roster.entity()))
+            .filter(|name| !self.world.linking.contains_key(name) || self.has_entered(name, roster.entity()))
             .collect();
         let shown = self.look_at_agreement(at, root, &nodes)?;
         self.look_at_promises(at, roster, &nodes, &shown)?;
@@ -306,8 +306,8 @@ impl Schedule {
             };
             members.iter_mut().for_each(|member| member.online = true);
             let id = self.world.groups[root].id;
-            let holdings = self.c.node(name).machine.holdings().into_iter().filter(|h| h.entity == id);
-            let held: Held = holdings.map(|h| (h.document, (h.heads, h.content))).collect();
+            let holdings = self.c.holdings(name).filter(|holding| holding.entity() == id);
+            let held: Held = holdings.map(|h| (h.document(), (h.heads().clone(), h.content()))).collect();
             let now = (chat, members, held);
             match &first {
                 None => first = Some(now),
@@ -342,10 +342,10 @@ impl Schedule {
         };
         let saved: Vec<_> =
             saved.into_iter().filter(|(id, _)| shown.contains_key(*id) || !forgotten(id)).collect();
-        for (_, saved) in saved.iter().filter(|(id, _)| !shown.contains_key(id)) {
+        for (id, saved) in saved.iter().filter(|(id, _)| !shown.contains_key(id)) {
             let promise = &saved.promise;
             let envelope = self.envelope_of(promise);
-            let void = envelope.as_ref().is_some_and(|envelope| truth::is_void(roster, envelope));
+            let void = envelope.is_some_and(|envelope| truth::is_void(roster, &envelope, id));
             let taken_along = self.is_taken_along(promise, nodes);
             demand(void || promise.given_up || taken_along, Rule::SavedIsShown, || {
                 let (incarnation, sequence) = (promise.log.incarnation.0, promise.sequence);
@@ -496,9 +496,8 @@ impl Schedule {
         while self.c.next_at().is_some_and(|at| at <= end) {
             let mut loud = None;
             self.c.step_seen(&mut |c, h| {
-                let enters = |entity: &EntityId| {
-                    !c.node(&h.name).machine.holdings().iter().any(|holding| holding.entity == *entity)
-                };
+                let enters =
+                    |entity: &EntityId| !c.holdings(&h.name).any(|holding| holding.entity() == *entity);
                 let is_news = |effect: &&Effect| match effect {
                     Effect::Write(batch) => batch.records.iter().any(|record| !is_of_joining(record, enters)),
                     Effect::Publish(..) => true,

@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fourword_protocol::acknowledgement::{Acknowledgement, Positions};
 use fourword_protocol::effect::Effect;
-use fourword_protocol::ids::{DeviceKey, DocumentKey, LogId};
-use fourword_protocol::inspect::Holding;
+use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogId};
 use fourword_protocol::roster::Roster;
 use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::wire::{Frame, kind_of};
@@ -77,17 +76,23 @@ impl Forgotten {
         c: &Cluster,
         world: &World,
         name: &str,
-        roster_of: impl Fn(&Holding) -> Option<std::rc::Rc<Roster>>,
+        roster_of: impl Fn(EntityId) -> Option<std::rc::Rc<Roster>>,
     ) -> Result<(), Violation> {
-        for holding in c.node(name).machine.holdings().into_iter().filter(|h| !h.pruned.is_empty()) {
+        for holding in c.holdings(name) {
+            let pruned = holding.pruned();
+            if pruned.is_empty() {
+                continue;
+            }
             if !self.pruned.contains_key(name) {
                 // A copied home holds the frontier by which the first one pruned.
                 let first = self.pruned.get(name.trim_end_matches('\'')).cloned().unwrap_or_default();
                 self.pruned.insert(name.to_owned(), first);
             }
             let known = self.pruned.entry(name.to_owned()).or_default();
-            let new: Vec<_> = holding.pruned.iter().filter(|(id, _)| known.insert(**id)).collect();
-            let Some(roster) = (!new.is_empty()).then(|| roster_of(&holding)).flatten() else { continue };
+            let new: Vec<_> = pruned.iter().filter(|(id, _)| known.insert(**id)).collect();
+            let roster = if new.is_empty() { None } else { roster_of(holding.entity()) };
+            let Some(roster) = roster else { continue };
+            let lapsed = holding.lapsed();
             for (id, flags) in new {
                 self.flags.entry(*id).or_default().extend(flags);
                 if flags.is_empty() {
@@ -96,7 +101,7 @@ impl Forgotten {
                 }
                 for (device, _) in roster.reading().devices() {
                     let awaited = world.is_device_honest(&device) && Some(device) != c.device(name);
-                    if !awaited || (world.months > 0 && holding.lapsed.contains(&device)) {
+                    if !awaited || (world.months > 0 && lapsed.contains(&device)) {
                         continue;
                     }
                     let nodes = world.devices.get(&device).into_iter().flatten();
@@ -118,15 +123,17 @@ impl Forgotten {
 
     /// Looks at the frontiers of a machine, which never go back while it runs.
     pub(super) fn look_around(&mut self, c: &Cluster, name: &str) -> Result<(), Violation> {
-        for holding in c.node(name).machine.holdings() {
-            let key = (name.to_owned(), c.node(name).run, holding.document);
-            if let Some(before) = self.frontiers.get(&key) {
-                let back = before.iter().find(|(log, held)| holding.frontier.get(log) < Some(*held));
-                demand(back.is_none(), Rule::FrontierStays, || {
-                    format!("{name} knew that all have {back:?}, and now it says less")
-                })?;
+        for holding in c.holdings(name) {
+            let key = (name.to_owned(), c.node(name).run, holding.document());
+            let (before, now) = (self.frontiers.entry(key).or_default(), holding.frontier());
+            if before == now {
+                continue;
             }
-            self.frontiers.insert(key, holding.frontier);
+            let back = before.iter().find(|(log, held)| now.get(log) < Some(*held));
+            demand(back.is_none(), Rule::FrontierStays, || {
+                format!("{name} knew that all have {back:?}, and now it says less")
+            })?;
+            before.clone_from(now);
         }
         Ok(())
     }
@@ -142,11 +149,12 @@ impl Checker {
         roster: &Roster,
         id: &MessageId,
     ) -> bool {
-        let holdings = c.node(name).machine.holdings();
-        let Some(flags) = holdings.iter().find_map(|holding| holding.pruned.get(id)) else { return false };
+        let Some(flags) = c.holdings(name).find_map(|holding| holding.pruned().remove(id)) else {
+            return false;
+        };
         let author = world.saved.get(id).map(|saved| saved.author);
         let known = self.forgotten.flags.get(id).into_iter().flatten();
-        known.chain(flags).any(|(log, sequence)| {
+        known.chain(&flags).any(|(log, sequence)| {
             let nodes = world.devices.get(&log.device).into_iter().flatten();
             let own = nodes.clone().any(|node| world.owner(node).is_some() && world.owner(node) == author);
             let envelope = truth::envelope_at(c, &self.promised, name, (log, *sequence));

@@ -322,9 +322,8 @@ impl Schedule {
         };
         let mutual: BTreeSet<_> = says(a, b).intersection(&says(b, a)).copied().collect();
         let holds = |name: &str| -> Vec<_> {
-            let holdings = self.c.holdings(name).into_iter();
-            let claimed = holdings.filter(|holding| mutual.contains(&holding.document));
-            claimed.map(|holding| (holding.document, holding.heads, holding.content)).collect()
+            let claimed = self.c.holdings(name).filter(|holding| mutual.contains(&holding.document()));
+            claimed.map(|holding| (holding.document(), holding.heads(), holding.content())).collect()
         };
         demand(holds(a) == holds(b), Rule::InSyncIsEqual, || {
             format!("{a} and {b} say that they are in sync with each other, and hold different things")

@@ -177,7 +177,7 @@ pub(super) fn judge_author(
     let author = world.people.get(known.author).map(|person| person.id);
     // A node that was linked meanwhile writes as whoever it was linked to.
     let shown = world.person_of(&view.author.person);
-    let is_of = |node: &String| world.owner(node) == shown || world.linking.contains(node);
+    let is_of = |node: &String| world.owner(node) == shown || world.linking.contains_key(node);
     let nodes = world.people.get(known.author).map(|person| person.nodes.as_slice()).unwrap_or_default();
     let linked = shown.is_some() && nodes.iter().any(is_of);
     let by_author = author == Some(view.author.person) || linked;

@@ -10,6 +10,7 @@ use fourword_protocol::ids::{DeviceKey, LogId, StatementId};
 use fourword_protocol::record::{Page, Query};
 use fourword_protocol::roster::{Body, Role, Roster, Statement};
 use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::schema::key;
 use fourword_storage::Store;
 
 use super::rosters::Rosters;
@@ -23,9 +24,13 @@ fn role_of(roster: &Roster, envelope: &Envelope) -> Option<Role> {
     roster.role_at(&header.log.device, &header.heads, Some((&header.log, header.sequence)))
 }
 
-/// Whether what an envelope writes counts for nobody who knows this roster.
-pub(super) fn is_void(roster: &Roster, envelope: &Envelope) -> bool {
-    role_of(roster, envelope).is_none_or(|role| role < Role::Member)
+/// Whether a message that an envelope writes counts for nobody who knows this roster: its author
+/// had no right to write, or was somebody else than it took itself for. A device that was linked is
+/// another person's from then on, where what had let it in before no longer counts.
+pub(super) fn is_void(roster: &Roster, envelope: &Envelope, message: &MessageId) -> bool {
+    let header = &envelope.header;
+    let author = roster.author_at(&header.log.device, &header.heads, Some((&header.log, header.sequence)));
+    author.is_none_or(|(person, role)| role < Role::Member || key::owner(&person) != message.owner)
 }
 
 /// Whether an envelope that deletes a message counts: one's own, or anybody's for an admin.

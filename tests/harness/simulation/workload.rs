@@ -203,8 +203,10 @@ impl Schedule {
         let Some(words) = self.world.groups.get(group).map(|group| group.words) else { return };
         let codes = &self.world.groups[group].codes;
         let Some((code, role)) = draw::one_of(&mut self.random, codes).cloned() else { return };
-        let id = self.world.people[person].id;
-        self.world.give(group, id, role);
+        for joining in self.world.acts_as(name).collect::<Vec<_>>() {
+            let id = self.world.people[joining].id;
+            self.world.give(group, id, role);
+        }
         let command = Command::Join { words, by: JoinBy::Code(code), peers: Vec::new() };
         self.begin(name, command, Intent::Join { group });
     }
@@ -237,7 +239,7 @@ impl Schedule {
         let Some(who) = draw::one_of(&mut self.random, &asking).copied() else {
             return self.look_who_asks(name, person);
         };
-        if self.may_give(group, person, role) {
+        if self.may_give(group, name, role) {
             self.world.give(group, who, role);
         }
         let command = match draw::once_in(&mut self.random, 6) {
@@ -259,9 +261,10 @@ impl Schedule {
 
     // -- governing ----------------------------------------------------------------------------
 
-    /// Whether somebody may ever have had the right to give this role.
-    fn may_give(&self, group: usize, by: usize, role: Role) -> bool {
-        self.world.highest(group, by).is_some_and(|highest| highest >= role.max(Role::Admin))
+    /// Whether whoever a node acts as may ever have had the right to give this role.
+    fn may_give(&self, group: usize, by: &str, role: Role) -> bool {
+        let highest = self.world.acts_as(by).filter_map(|person| self.world.highest(group, person)).max();
+        highest >= Some(role.max(Role::Admin))
     }
 
     fn govern(&mut self) {
@@ -293,7 +296,7 @@ impl Schedule {
             _ if whom != person => {
                 let role = self.role();
                 let lowers = role < Role::Member;
-                if self.may_give(group, person, role) {
+                if self.may_give(group, &name, role) {
                     let id = self.world.people[whom].id;
                     self.world.give(group, id, role);
                 }
@@ -318,7 +321,7 @@ impl Schedule {
                 let Some((code, of)) = self.world.link_codes.pop() else { return Ok(()) };
                 let new = format!("dev{}", self.world.number());
                 self.add_person(&new)?;
-                self.world.linking.insert(new.clone());
+                self.world.linking.insert(new.clone(), of);
                 let link = DeviceCommand::Link { code, peers: Vec::new() };
                 self.begin(&new, Command::Device(link), Intent::Link { person: of });
             }

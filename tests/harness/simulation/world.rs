@@ -2,7 +2,7 @@
 //!
 //! Kept from commands and their answers alone. The checkers hold what machines show against it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use fourword_protocol::command::{CommandId, JoinState, Outcome, Reply};
 use fourword_protocol::ids::{DeviceKey, EntityId, LogId, PersonId, StatementId};
@@ -98,7 +98,7 @@ pub(super) struct World {
     /// Whose each node is.
     pub(super) nodes: BTreeMap<String, usize>,
     pub(super) asked: BTreeMap<(String, CommandId), Intent>,
-    pub(super) texts: BTreeMap<String, Text>,
+    pub(super) texts: HashMap<String, Text>,
     pub(super) saved: BTreeMap<MessageId, Saved>,
     /// Messages of which somebody was told that they are deleted.
     pub(super) deleted: BTreeMap<MessageId, Vec<Promise>>,
@@ -107,9 +107,9 @@ pub(super) struct World {
     pub(super) link_codes: Vec<(LinkCode, usize)>,
     /// The nodes of each device: several where a home was copied.
     pub(super) devices: BTreeMap<DeviceKey, BTreeSet<String>>,
-    /// Nodes that were to be linked and were not told yet that they are: a crash ends that, though
-    /// the other side may have done its part.
-    pub(super) linking: BTreeSet<String>,
+    /// Nodes that were to be linked with a person and were not told yet that they are: a crash ends
+    /// that, though the other side may have done its part.
+    pub(super) linking: BTreeMap<String, usize>,
     /// Older copies of homes.
     pub(super) copies: BTreeMap<String, MemoryStore>,
     pub(super) done: Tally,
@@ -137,6 +137,11 @@ impl World {
     /// Whose node it is.
     pub(super) fn owner(&self, node: &str) -> Option<usize> {
         self.nodes.get(node).copied()
+    }
+
+    /// As whom a node may act: as its owner, or already as whoever it is being linked with.
+    pub(super) fn acts_as(&self, node: &str) -> impl Iterator<Item = usize> {
+        [self.owner(node), self.linking.get(node).copied()].into_iter().flatten()
     }
 
     /// Whether a node is an honest person's.

@@ -5,6 +5,7 @@
 //! times only; texts stay in the maps.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::MessageId;
 use super::layout::{Key, MessageRecord, ROOTS};
@@ -83,6 +84,15 @@ impl ChatIndex {
     /// All messages by time, then by name.
     pub(super) fn in_order(&self) -> impl DoubleEndedIterator<Item = MessageId> {
         self.order.iter().map(|(_, id)| *id)
+    }
+
+    /// Messages after a place, in order, with their times.
+    pub(crate) fn after(
+        &self,
+        place: Option<(WallTime, MessageId)>,
+    ) -> impl Iterator<Item = (WallTime, MessageId)> {
+        let start = place.map_or(Bound::Unbounded, Bound::Excluded);
+        self.order.range((start, Bound::Unbounded)).copied()
     }
 
     pub(super) fn contains(&self, id: MessageId) -> bool {

@@ -134,15 +134,15 @@ const HAS_ATTACHMENTS: u8 = 2;
 ///
 /// Fields: flags, time, text, the parent's 24 bytes if flagged, the attachments if flagged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct MessageRecord<'a> {
-    pub(super) time: WallTime,
-    pub(super) text: &'a str,
-    pub(super) parent: Option<MessageId>,
-    pub(super) attachments: Vec<Attachment>,
+pub(in crate::schema) struct MessageRecord<'a> {
+    pub(in crate::schema) time: WallTime,
+    pub(in crate::schema) text: &'a str,
+    pub(in crate::schema) parent: Option<MessageId>,
+    pub(in crate::schema) attachments: Vec<Attachment>,
 }
 
 impl<'a> MessageRecord<'a> {
-    pub(super) fn write(&self) -> Vec<u8> {
+    pub(in crate::schema) fn write(&self) -> Vec<u8> {
         let parent = if self.parent.is_some() { HAS_PARENT } else { 0 };
         let attachments = if self.attachments.is_empty() { 0 } else { HAS_ATTACHMENTS };
         record::write(|writer| {
@@ -158,7 +158,7 @@ impl<'a> MessageRecord<'a> {
         })
     }
 
-    pub(super) fn read(bytes: &'a [u8]) -> Result<MessageRecord<'a>, Malformed> {
+    pub(in crate::schema) fn read(bytes: &'a [u8]) -> Result<MessageRecord<'a>, Malformed> {
         record::read(bytes, |reader, newer| {
             let flags = reader.u8()?;
             // A flag of a later version announces a field that follows all those known here.
@@ -206,20 +206,20 @@ pub(super) fn is_file_name(text: &str) -> bool {
 
 /// The author's latest text of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct EditRecord<'a> {
-    pub(super) time: WallTime,
-    pub(super) text: &'a str,
+pub(in crate::schema) struct EditRecord<'a> {
+    pub(in crate::schema) time: WallTime,
+    pub(in crate::schema) text: &'a str,
 }
 
 impl<'a> EditRecord<'a> {
-    pub(super) fn write(&self) -> Vec<u8> {
+    pub(in crate::schema) fn write(&self) -> Vec<u8> {
         record::write(|writer| {
             record::put_time(writer, self.time);
             writer.short_text(self.text);
         })
     }
 
-    pub(super) fn read(bytes: &'a [u8]) -> Result<EditRecord<'a>, Malformed> {
+    pub(in crate::schema) fn read(bytes: &'a [u8]) -> Result<EditRecord<'a>, Malformed> {
         record::read(bytes, |reader, _| {
             Ok(EditRecord { time: record::time(reader)?, text: reader.short_text(TEXT_BYTES_MAX)? })
         })
@@ -227,6 +227,6 @@ impl<'a> EditRecord<'a> {
 }
 
 /// The record of a deletion: when the one who deleted says it was. The flag is the key itself.
-pub(super) fn write_deletion(time: WallTime) -> Vec<u8> {
+pub(in crate::schema) fn write_deletion(time: WallTime) -> Vec<u8> {
     record::write(|writer| record::put_time(writer, time))
 }

@@ -1,0 +1,293 @@
+//! Reads chats by a copy of them: pages, threads, searches and what is unread.
+//!
+//! The API asks here instead of the machine, so that nothing has to be in memory to be read.
+//! `shelf` is the thread of the copy, `copying` brings it up to date. Invariant: what is read was
+//! brought up to date after the reader asked, so everybody reads what it wrote. A copy that turns
+//! out to be damaged is made anew, and read then.
+
+mod copying;
+mod shelf;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fourword_protocol::command::{ChatCommand, ChatView, Command, Outcome, Reply};
+use fourword_protocol::ids::EntityId;
+use fourword_protocol::limits::MARKER_AHEAD_MS_MAX;
+use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::time::WallTime;
+use fourword_protocol::words::FourWords;
+use fourword_storage::StoreError;
+use fourword_storage::read_model::{Held, Hit, Known, Missing, ReadModel, Search, Unread};
+
+use crate::api::Answers;
+use crate::api::error::{Code, Problem};
+use crate::clock;
+use shelf::Shelf;
+
+/// How long the machine may take to answer: a chat that is read from disk takes seconds.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// How often a copy is made anew for one reader, before it is told that the disk fails.
+const MENDS_MAX: u32 = 2;
+
+/// Reads chats of one node. Clones read the same copy.
+#[derive(Clone)]
+pub struct Reading {
+    node: Arc<dyn Answers>,
+    shelf: Shelf,
+    chats: Arc<Mutex<Chats>>,
+}
+
+/// What is known in this run of the chats that are copied.
+#[derive(Default)]
+struct Chats {
+    ids: BTreeMap<FourWords, EntityId>,
+    /// Whoever brings a copy up to date holds what is known of it meanwhile.
+    known: BTreeMap<EntityId, Arc<tokio::sync::Mutex<Known>>>,
+}
+
+/// One chat of an inbox.
+#[derive(Clone, Debug)]
+pub struct Inbound {
+    /// Whose chat.
+    pub words: FourWords,
+    /// What of it is unread.
+    pub unread: Unread,
+}
+
+/// What a search found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The latest first, each with the words of its chat.
+    pub hits: Vec<(FourWords, Hit)>,
+    /// Whether all chats were searched as they are now.
+    pub is_complete: bool,
+}
+
+/// Why something was not read.
+enum Trouble {
+    /// Whoever asked is told.
+    Told(Problem),
+    /// The copy failed: it is to be made anew.
+    Failed(StoreError),
+}
+
+impl From<Problem> for Trouble {
+    fn from(problem: Problem) -> Trouble {
+        Trouble::Told(problem)
+    }
+}
+
+impl Reading {
+    /// Begins to read by this copy, on a thread of its own.
+    pub fn start(node: Arc<dyn Answers>, model: ReadModel) -> io::Result<Reading> {
+        Ok(Reading { node, shelf: Shelf::start(model)?, chats: Arc::default() })
+    }
+
+    /// Reads one chat, as it is now.
+    pub async fn chat<T: Send + 'static>(
+        &self,
+        words: FourWords,
+        read: impl Fn(&ReadModel, EntityId) -> Result<T, StoreError> + Clone + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.mending(|| {
+            let read = read.clone();
+            async move {
+                let id = self.id(words).await?;
+                self.bring_up(words, id).await?;
+                self.shelf.ask(move |model| read(model, id)).await
+            }
+        })
+        .await
+    }
+
+    /// Searches one chat, or all of them; the latest hits first, or those before one.
+    pub async fn search(
+        &self,
+        search: &Search,
+        within: Option<FourWords>,
+        before: Option<(FourWords, MessageId)>,
+        limit: usize,
+        patience: Duration,
+    ) -> Result<Found, Problem> {
+        self.mending(|| async move {
+            let chats = self.list().await?;
+            let chats: Vec<ChatView> =
+                chats.into_iter().filter(|chat| within.is_none_or(|words| chat.words == words)).collect();
+            if let Some(words) = within.filter(|_| chats.is_empty()) {
+                self.ask(Command::Chat(words, ChatCommand::Copy(Default::default()))).await?;
+            }
+            let up_to_date = tokio::time::timeout(patience, self.bring_up_all(&chats)).await;
+            let is_complete = up_to_date.map_or(Ok(false), |done| done.map(|()| true))?;
+            let ids: Vec<EntityId> = chats.iter().map(|chat| chat.id).collect();
+            let before = match before {
+                Some((words, id)) => Some((self.id(words).await?, id)),
+                None => None,
+            };
+            let search = search.clone();
+            let hits = self.shelf.ask(move |model| model.search(&search, &ids, before, limit)).await?;
+            let hits = hits.map_err(|missing| Trouble::Told(gone(missing)))?;
+            let named = |hit: Hit| Some((chats.iter().find(|chat| chat.id == hit.chat)?.words, hit));
+            Ok(Found { hits: hits.into_iter().filter_map(named).collect(), is_complete })
+        })
+        .await
+    }
+
+    /// What is unread in every chat of this person, the latest first.
+    pub async fn inbox(&self) -> Result<Vec<Inbound>, Problem> {
+        self.mending(|| async move {
+            let chats: Vec<ChatView> = self.list().await?.into_iter().filter(|chat| chat.is_member).collect();
+            self.bring_up_all(&chats).await?;
+            let latest = WallTime(clock::wall_ms().saturating_add(MARKER_AHEAD_MS_MAX));
+            let mut inbox = self
+                .shelf
+                .ask(move |model| {
+                    let unread = |chat: &ChatView| {
+                        let unread = model.unread(chat.id, chat.me, chat.read, latest)?;
+                        let name = chat.name.clone().unwrap_or(unread.name);
+                        Ok(Inbound { words: chat.words, unread: Unread { name, ..unread } })
+                    };
+                    chats.iter().map(unread).collect::<Result<Vec<Inbound>, StoreError>>()
+                })
+                .await?;
+            let time = |one: &Inbound| one.unread.last.as_ref().map(|last| last.message.time);
+            inbox.sort_by_key(|one| std::cmp::Reverse(time(one)));
+            Ok(inbox)
+        })
+        .await
+    }
+
+    /// Notes that this person has read a chat up to a message, or to its last one.
+    pub async fn mark_read(&self, words: FourWords, message: Option<MessageId>) -> Result<(), Problem> {
+        let found = self.chat(words, move |model, chat| match message {
+            Some(message) => Ok((model.marker(chat, message)?, Some(Missing(message)))),
+            None => {
+                let last = model.page(chat, None, 1)?.unwrap_or_default().messages.pop();
+                Ok((last.map(|last| model.marker(chat, last.message.id)).transpose()?.flatten(), None))
+            }
+        });
+        match found.await? {
+            (Some(marker), _) => {
+                self.told(Command::Chat(words, ChatCommand::MarkRead(marker))).await.map(drop)
+            }
+            (None, Some(missing)) => Err(gone(missing)),
+            // Nothing was written yet, so nothing is unread.
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Drops the copy and makes it anew, saying how many chats of how many are done.
+    pub async fn rebuild(&self, mut report: impl FnMut(usize, usize)) -> Result<Held, Problem> {
+        self.clear(ReadModel::clear).await?;
+        let chats = self.told_list().await?;
+        for (done, chat) in chats.iter().enumerate() {
+            report(done, chats.len());
+            self.mending(|| self.bring_up(chat.words, chat.id)).await?;
+        }
+        report(chats.len(), chats.len());
+        self.held().await
+    }
+
+    /// How much the copy holds.
+    pub async fn held(&self) -> Result<Held, Problem> {
+        self.mending(|| self.shelf.ask(|model| model.held())).await
+    }
+
+    // -- what all of these need ---------------------------------------------------------------
+
+    /// Does something by the copy, which is made anew if it turns out to be damaged.
+    async fn mending<T, Doing>(&self, act: impl Fn() -> Doing) -> Result<T, Problem>
+    where
+        Doing: Future<Output = Result<T, Trouble>>,
+    {
+        for _ in 0..MENDS_MAX {
+            match act().await {
+                Ok(done) => return Ok(done),
+                Err(Trouble::Told(problem)) => return Err(problem),
+                Err(Trouble::Failed(error)) => self.mend(&error).await?,
+            }
+        }
+        Err(Problem::new(Code::Storage, "the copy of the chats fails again and again", "look at the disk"))
+    }
+
+    /// Begins a copy anew that is damaged, and in memory one that the disk does not take: who has no
+    /// room left can still read.
+    async fn mend(&self, error: &StoreError) -> Result<(), Problem> {
+        if error.is_damage() {
+            tracing::warn!(%error, "the copy of the chats is made anew");
+            if self.clear(ReadModel::clear).await.is_ok() {
+                return Ok(());
+            }
+        }
+        tracing::warn!(%error, "chats are copied into memory until the next start");
+        self.clear(ReadModel::leave_disk).await
+    }
+
+    /// Empties the copy.
+    async fn clear(
+        &self,
+        act: impl FnOnce(&mut ReadModel) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), Problem> {
+        self.shelf.ask(act).await.map_err(|trouble| match trouble {
+            Trouble::Told(problem) => problem,
+            Trouble::Failed(error) => Problem::new(Code::Storage, error.to_string(), "look at the disk"),
+        })
+    }
+
+    /// All chats with how they stand.
+    async fn list(&self) -> Result<Vec<ChatView>, Trouble> {
+        Ok(self.told_list().await?)
+    }
+
+    async fn told_list(&self) -> Result<Vec<ChatView>, Problem> {
+        let Reply::Chats(chats) = self.told(Command::Chats).await? else { return Err(Problem::mismatch()) };
+        self.chats().ids = chats.iter().map(|chat| (chat.words, chat.id)).collect();
+        Ok(chats)
+    }
+
+    /// The full id of a chat's entity; a problem if this person is not in it.
+    async fn id(&self, words: FourWords) -> Result<EntityId, Trouble> {
+        let known = self.chats().ids.get(&words).copied();
+        if let Some(id) = known {
+            return Ok(id);
+        }
+        let chats = self.list().await?;
+        if let Some(chat) = chats.iter().find(|chat| chat.words == words) {
+            return Ok(chat.id);
+        }
+        // The machine says why not.
+        self.ask(Command::Chat(words, ChatCommand::Copy(Default::default()))).await?;
+        Err(Problem::mismatch().into())
+    }
+
+    async fn ask(&self, command: Command) -> Result<Reply, Trouble> {
+        Ok(self.told(command).await?)
+    }
+
+    async fn told(&self, command: Command) -> Result<Reply, Problem> {
+        let outcome = tokio::time::timeout(ANSWER_TIME_MAX, self.node.ask(command)).await;
+        match outcome.map_err(|_| late())?? {
+            Outcome::Done(reply) => Ok(reply),
+            Outcome::Refused(refusal) => Err(refusal.into()),
+        }
+    }
+
+    fn chats(&self) -> MutexGuard<'_, Chats> {
+        // Nothing that holds the lock can leave the maps half changed.
+        self.chats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn late() -> Problem {
+    let detail = format!("the node did not answer within {} seconds", ANSWER_TIME_MAX.as_secs());
+    Problem::new(Code::TimedOut, detail, "try again: it may be reading a large chat")
+}
+
+/// A message was named that is not here.
+pub fn gone(Missing(message): Missing) -> Problem {
+    let detail = format!("there is no message {} here (any more)", message.short());
+    Problem::new(Code::NotFound, detail, "`fourword chat read` shows the ids of messages")
+}

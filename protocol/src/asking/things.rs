@@ -1,0 +1,167 @@
+//! Answers commands about boards, issue trackers and canvases.
+//!
+//! Reads show the document as it is; whatever writes is one envelope, answered when it is durable.
+//! `changes` turns what a person asks for into the writes that it takes.
+
+mod changes;
+
+use rand::Rng;
+
+use crate::command::{
+    BoardCommand, CanvasCommand, Command, CommandId, IssueCommand, IssueFilter, Outcome, Refusal,
+    RefusalCode, Reply,
+};
+use crate::entity::Entity;
+use crate::ids::{DocumentKey, EntityId};
+use crate::outbox::refusal;
+use crate::replica::Live;
+use crate::replicator::Replicator;
+use crate::schema::Concern;
+use crate::schema::issues::{Filter, ISSUES};
+use crate::schema::kanban::{Board, CARDS};
+use crate::schema::key::{self, Owner};
+use crate::views::Shown;
+use crate::words::FourWords;
+
+use super::unknown;
+use changes::{Named, Writing};
+
+/// A request about one of an entity's documents of things.
+#[derive(Clone, Debug)]
+pub(super) enum Request {
+    Board(BoardCommand),
+    Issue(IssueCommand),
+    Canvas(CanvasCommand),
+}
+
+impl Request {
+    fn concern(&self) -> Concern {
+        match self {
+            Request::Board(_) => Concern::Kanban,
+            Request::Issue(_) => Concern::Issues,
+            Request::Canvas(_) => Concern::Canvas,
+        }
+    }
+
+    /// What people call such a document.
+    fn noun(&self) -> &'static str {
+        match self {
+            Request::Board(_) => "board",
+            Request::Issue(_) => "issues",
+            Request::Canvas(_) => "canvas",
+        }
+    }
+
+    fn command(self, words: FourWords) -> Command {
+        match self {
+            Request::Board(command) => Command::Board(words, command),
+            Request::Issue(command) => Command::Issue(words, command),
+            Request::Canvas(command) => Command::Canvas(words, command),
+        }
+    }
+
+    /// Whether it asks for a change.
+    fn writes(&self) -> bool {
+        match self {
+            Request::Board(command) => command.writes(),
+            Request::Issue(command) => command.writes(),
+            Request::Canvas(command) => command.writes(),
+        }
+    }
+}
+
+impl Replicator {
+    pub(super) fn ask_things(
+        &mut self,
+        id: CommandId,
+        words: FourWords,
+        request: Request,
+    ) -> Result<(), Refusal> {
+        let (entity, place) = self.place(words).ok_or_else(|| unknown(words))?;
+        let entity_id = entity.id;
+        let Some(replica) = entity.document(place, &request.concern()) else {
+            let message = format!("{words} has no {}", request.noun());
+            return Err(refusal(RefusalCode::NotFound, message, "groups and projects have one"));
+        };
+        let (document, room) = (replica.key, replica.has_room());
+        let Some(live) = replica.live() else {
+            self.deferred.entry(document).or_default().push((id, request.command(words)));
+            self.load_document(entity_id, document);
+            return Ok(());
+        };
+        if !request.writes() {
+            let reply = self.show_things(entity, live, request)?;
+            return self.say(id, reply);
+        }
+        let actor = self.ready_to_write(entity_id, words)?;
+        if !room {
+            let message = "too many writes wait for the disk";
+            return Err(refusal(RefusalCode::TooMuch, message, "try again in a moment"));
+        }
+        let mut drawn = [0; 32];
+        self.random.fill_bytes(&mut drawn);
+        let Some((entity, live)) = self.live_document(entity_id, document) else { return Ok(()) };
+        let Some(things) = live.things() else { return Ok(()) };
+        let find = |who: &str| self.person_named(entity, who).map(|person| key::owner(&person));
+        let writing = Writing::new(things, actor, self.now.wall, drawn, &find);
+        let (puts, reply) = match request {
+            Request::Board(command) => writing.board(command)?,
+            Request::Issue(command) => writing.issue(command)?,
+            Request::Canvas(command) => writing.canvas(command)?,
+        };
+        match puts.is_empty() {
+            true => self.out.answer(id, Outcome::Done(reply)),
+            false => self.put(entity_id, document, puts, Some((id, Outcome::Done(reply)))),
+        }
+        Ok(())
+    }
+
+    fn live_document(&self, id: EntityId, document: DocumentKey) -> Option<(&Entity, &Live)> {
+        let entity = self.entities.get(&id)?;
+        Some((entity, entity.replicas.get(&document)?.live()?))
+    }
+
+    fn show_things(&self, entity: &Entity, live: &Live, request: Request) -> Result<Reply, Refusal> {
+        let Some(things) = live.things() else { return Ok(Reply::Ok) };
+        let shown = Shown { things, faces: self.faces(entity) };
+        let named = Named(things);
+        let gone = || refusal(RefusalCode::NotFound, "it was deleted", "");
+        let reply = match request {
+            Request::Board(BoardCommand::Archived) => Reply::Cards(shown.archived()),
+            Request::Board(BoardCommand::Card(name)) => {
+                let card = things.thing(CARDS.root, named.thing(CARDS, &name)?).ok_or_else(gone)?;
+                let view = shown.card(&card, Board(things).column_of(&card)).ok_or_else(gone)?;
+                Reply::Card(Box::new(view), shown.comments(card.id))
+            }
+            Request::Board(_) => Reply::Board(shown.columns()),
+            Request::Issue(IssueCommand::Show(name)) => {
+                let issue = things.thing(ISSUES.root, named.thing(ISSUES, &name)?).ok_or_else(gone)?;
+                Reply::Issue(Box::new(shown.issue(&issue).ok_or_else(gone)?), shown.comments(issue.id))
+            }
+            Request::Issue(IssueCommand::List(filter)) => {
+                Reply::Issues(shown.issues(&self.filter(entity, filter)?))
+            }
+            Request::Issue(_) => Reply::Issues(shown.issues(&Filter::default())),
+            Request::Canvas(_) => Reply::Canvas(shown.canvas()),
+        };
+        Ok(reply)
+    }
+
+    fn filter(&self, entity: &Entity, filter: IssueFilter) -> Result<Filter, Refusal> {
+        let find = |who: String| -> Result<Option<Owner>, Refusal> {
+            match who.is_empty() {
+                true => Ok(None),
+                false => self.person_named(entity, &who).map(|person| Some(key::owner(&person))),
+            }
+        };
+        Ok(Filter {
+            statuses: filter.statuses,
+            is_closed: filter.is_closed,
+            priorities: filter.priorities,
+            assignee: filter.assignee.map(find).transpose()?,
+            reporter: filter.reporter.map(find).transpose()?.flatten(),
+            labels: filter.labels,
+            text: filter.text,
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! What can be asked of boards, issue trackers and canvases.
+//!
+//! Things are named as people name them: by their full id or the first digits of its random part,
+//! columns by their title too where only one has it. What several fit is refused and says which.
+
+use crate::schema::field::Value;
+
+/// A thing as a person names it.
+pub type Named = String;
+
+/// What can be asked of a board.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BoardCommand {
+    /// The columns in order, with their cards. Answered by `Reply::Board`.
+    Show,
+    /// The cards that were put away. Answered by `Reply::Cards`.
+    Archived,
+    /// One card and what was said about it. Answered by `Reply::Card`.
+    Card(Named),
+    /// Make a column. Answered by `Reply::Thing`.
+    AddColumn {
+        /// One line.
+        title: String,
+        /// How many cards it takes; 0 for as many as there are.
+        limit: u32,
+        /// Where.
+        at: At,
+    },
+    /// Make a card. Answered by `Reply::Thing`.
+    AddCard {
+        /// One line.
+        title: String,
+        /// In which column.
+        column: Named,
+        /// Where in it.
+        at: At,
+        /// What else it has.
+        changes: Vec<Change>,
+        /// Even if the column takes no more.
+        over: bool,
+    },
+    /// Put a column elsewhere.
+    MoveColumn(Named, At),
+    /// Put a card elsewhere.
+    MoveCard {
+        /// Which.
+        card: Named,
+        /// Into which column.
+        column: Named,
+        /// Where in it.
+        at: At,
+        /// Even if the column takes no more.
+        over: bool,
+    },
+    /// Change a column.
+    SetColumn(Named, Vec<Change>),
+    /// Change a card.
+    SetCard(Named, Vec<Change>),
+    /// Put a card away, or back where it was.
+    Archive(Named, bool),
+    /// Delete a column that holds no cards, for good: one's own, or anybody's as an admin.
+    DeleteColumn(Named),
+    /// Delete a card for good: one's own, or anybody's as an admin.
+    DeleteCard(Named),
+    /// Talk about a card.
+    Comment(CommentCommand),
+}
+
+impl BoardCommand {
+    /// Whether it asks for a change.
+    pub(crate) fn writes(&self) -> bool {
+        !matches!(self, BoardCommand::Show | BoardCommand::Archived | BoardCommand::Card(_))
+    }
+}
+
+/// What can be asked of an issue tracker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IssueCommand {
+    /// The issues that fit, the oldest first. Answered by `Reply::Issues`.
+    List(IssueFilter),
+    /// One issue and what was said about it. Answered by `Reply::Issue`.
+    Show(Named),
+    /// Report an issue. Answered by `Reply::Thing`.
+    Add {
+        /// One line.
+        title: String,
+        /// What else it has.
+        changes: Vec<Change>,
+    },
+    /// Change an issue; closing it is a change of its status.
+    Set(Named, Vec<Change>),
+    /// Delete an issue for good: one's own, or anybody's as an admin.
+    Delete(Named),
+    /// Talk about an issue.
+    Comment(CommentCommand),
+}
+
+impl IssueCommand {
+    /// Whether it asks for a change.
+    pub(crate) fn writes(&self) -> bool {
+        !matches!(self, IssueCommand::List(_) | IssueCommand::Show(_))
+    }
+}
+
+/// What can be asked of a canvas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CanvasCommand {
+    /// All elements, the lowest first. Answered by `Reply::Canvas`.
+    Show,
+    /// Draw an element. Answered by `Reply::Thing`.
+    Add(Vec<Change>),
+    /// Change an element.
+    Set(Named, Vec<Change>),
+    /// Erase an element for good.
+    Delete(Named),
+    /// Set a field of the canvas itself.
+    Metadata(String, Value),
+}
+
+impl CanvasCommand {
+    /// Whether it asks for a change.
+    pub(crate) fn writes(&self) -> bool {
+        !matches!(self, CanvasCommand::Show)
+    }
+}
+
+/// What can be said about a thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommentCommand {
+    /// Say something. Answered by `Reply::Thing`.
+    Add {
+        /// About which thing.
+        about: Named,
+        /// At most `limits::TEXT_BYTES_MAX`.
+        text: String,
+    },
+    /// Give one's own comment another text.
+    Edit {
+        /// Which comment.
+        comment: Named,
+        /// At most `limits::TEXT_BYTES_MAX`.
+        text: String,
+    },
+    /// Delete one's own comment, or anybody's as an admin.
+    Delete(Named),
+}
+
+/// Where something is put among its like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// Before all.
+    First,
+    /// After all.
+    Last,
+    /// Right before this one.
+    Before(Named),
+    /// Right after this one.
+    After(Named),
+}
+
+/// One change to a thing. Each merges on its own with what others change at the same time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A field that has one value.
+    Field(String, Value),
+    /// A label, put on or taken off.
+    Label(String, bool),
+    /// A member, named as in `MemberCommand`, who is to do it or no longer is.
+    Assign(String, bool),
+    /// A new line at the end of a card's checklist.
+    AddLine(String),
+    /// Another text of a line, named by the first digits of its id; an empty one takes it away.
+    Line(String, String),
+    /// Whether a line is done.
+    Tick(String, bool),
+}
+
+/// What issues are looked for. An issue fits if all that is given fits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IssueFilter {
+    /// One of these statuses.
+    pub statuses: Vec<String>,
+    /// Closed or not.
+    pub is_closed: Option<bool>,
+    /// One of these priorities.
+    pub priorities: Vec<String>,
+    /// This member is to do it; an empty name: nobody is.
+    pub assignee: Option<String>,
+    /// This member reported it.
+    pub reporter: Option<String>,
+    /// It has all these labels.
+    pub labels: Vec<String>,
+    /// Title or description contain this, in any case.
+    pub text: String,
+}

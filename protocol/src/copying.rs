@@ -1,0 +1,244 @@
+//! Gives copies of chats what they lack, and moves this person's read markers.
+//!
+//! `asking` hands over what who keeps a copy asks. A copy that knows the digest of a chat lacks
+//! nothing, and the chat stays on disk. Invariant: equal digests mean equal messages, over
+//! restarts too: what a chat shows follows from its envelopes, the roster and the frontier, which
+//! the digest names; it is told of no chat with edits that no envelope holds yet, or that is to be judged anew.
+
+use crate::command::{
+    Changes, ChatCopy, ChatView, Command, CommandId, Copied, Kind, MessageView, Outcome, PersonView, Refusal,
+    RefusalCode, Reply,
+};
+use crate::entity::Entity;
+use crate::ids::{Digest, EntityId};
+use crate::limits::{COPY_BYTES, COPY_MESSAGES_MAX, MARKER_AHEAD_MS_MAX};
+use crate::outbox::refusal;
+use crate::replica::{Live, Replica};
+use crate::replicator::Replicator;
+use crate::schema::Concern;
+use crate::schema::chat::{Chat, MessageId};
+use crate::schema::home::{self, ReadMarker};
+use crate::schema::key;
+use crate::time::WallTime;
+use crate::views::Faces;
+use crate::words::FourWords;
+
+const DIGEST: &str = "fourword v1 copy of a chat";
+const PEOPLE_DIGEST: &str = "fourword v1 people of a chat";
+
+/// A page of what a copy lacks, and up to where it goes.
+type Page = (Changes, Option<crate::command::Revision>);
+
+impl Replicator {
+    /// Every chat with how it stands, for who keeps copies.
+    pub(crate) fn chats(&mut self, id: CommandId) -> Result<(), Refusal> {
+        if self.await_home(id, Command::Chats) {
+            return Ok(());
+        }
+        let places = self.shown().flat_map(|entity| entity.places().map(move |place| (entity, place)));
+        let mut chats: Vec<ChatView> =
+            places.filter_map(|(entity, place)| self.chat_view(entity, place)).collect();
+        chats.sort_by_key(|chat| chat.words);
+        self.out.answer(id, Outcome::Done(Reply::Chats(chats)));
+        Ok(())
+    }
+
+    fn chat_view(&self, entity: &Entity, place: EntityId) -> Option<ChatView> {
+        let (me, replica) = (self.me.as_ref()?.person(), entity.document(place, &Concern::Chat)?);
+        let core = entity.document(place, &Concern::Core).and_then(Replica::live);
+        let home = self.home_document();
+        Some(ChatView {
+            words: self.names.entity(place)?,
+            id: place,
+            name: core.map(|_| entity.name_of(place)),
+            is_member: entity.roster.reading().members.contains_key(&me),
+            me: key::owner(&me),
+            digest: digest(entity, replica),
+            revision: replica.live().map(|live| live.feed.revision()),
+            read: home.and_then(|home| home::read_marker(&home.document, place, replica.key)),
+        })
+    }
+
+    /// Gives a copy of a chat a page of what it lacks.
+    pub(crate) fn copy(&mut self, id: CommandId, words: FourWords, known: Copied) -> Result<(), Refusal> {
+        let (entity, place) = self.place(words).ok_or_else(|| crate::asking::unknown(words))?;
+        let Some(replica) = entity.document(place, &Concern::Chat) else {
+            return Err(refusal(RefusalCode::NotFound, format!("{words} has no chat"), ""));
+        };
+        let digest = digest(entity, replica);
+        let core = entity.document(entity.id, &Concern::Core).map(|core| (core.key, core.live().is_some()));
+        let has_names = core.is_none_or(|(_, is_live)| is_live);
+        let wanted = match (replica.live(), known.people) {
+            (None, _) if digest.is_none() || digest != known.digest => Some(replica.key),
+            (_, None) if !has_names => core.map(|(key, _)| key),
+            _ => None,
+        };
+        if let Some(document) = wanted {
+            let again = Command::Chat(words, crate::command::ChatCommand::Copy(known));
+            let entity = entity.id;
+            self.deferred.entry(document).or_default().push((id, again));
+            self.load_documents(entity);
+            return Ok(());
+        }
+        let people = if has_names { self.people(entity, known.people) } else { None };
+        let same = || (Changes::Some { changed: Vec::new(), gone: Vec::new(), more: false }, known.revision);
+        let (changes, revision) = match replica.live() {
+            Some(live) => self.page(entity, live, known, digest.filter(|_| digest == known.digest)),
+            None => same(),
+        };
+        let is_all = matches!(changes, Changes::Some { more: false, .. });
+        let copy = ChatCopy { revision, digest: digest.filter(|_| is_all), changes, people };
+        self.out.answer(id, Outcome::Done(Reply::Copy(copy)));
+        Ok(())
+    }
+
+    fn page(&self, entity: &Entity, live: &Live, known: Copied, equal: Option<Digest>) -> Page {
+        let current = live.feed.revision();
+        let Some(chat) = live.chat().filter(|_| equal.is_none()) else {
+            return (Changes::Some { changed: Vec::new(), gone: Vec::new(), more: false }, Some(current));
+        };
+        let show = Showing::new(self, entity);
+        if let Some((since, after)) = known.revision.and_then(|since| Some((since, live.feed.after(since)?)))
+        {
+            let (mut changed, mut gone) = (Vec::new(), Vec::new());
+            let (mut room, mut reached) = (Room::default(), since);
+            for (revision, message) in after {
+                if room.is_spent() {
+                    return (Changes::Some { changed, gone, more: true }, Some(reached));
+                }
+                match show.message(&chat, message) {
+                    Some(view) => changed.push(room.take(view)),
+                    None => gone.push(room.take_gone(message)),
+                }
+                reached = revision;
+            }
+            return (Changes::Some { changed, gone, more: false }, Some(current));
+        }
+        // Pages of another reading have nothing in common with this one: it begins anew.
+        let place =
+            known.whole.filter(|(reading, _)| *reading == current.reading).and_then(|(_, place)| place);
+        let (mut messages, mut room, mut next) = (Vec::new(), Room::default(), None);
+        for (time, message) in chat.after(place) {
+            if room.is_spent() {
+                return (Changes::Whole { reading: current.reading, messages, next }, Some(current));
+            }
+            messages.extend(show.message(&chat, message).map(|view| room.take(view)));
+            next = Some((time, message));
+        }
+        (Changes::Whole { reading: current.reading, messages, next: None }, Some(current))
+    }
+
+    /// All who are or were in an entity, unless the copy knows them as they are.
+    fn people(&self, entity: &Entity, known: Option<Digest>) -> Option<(Digest, Vec<PersonView>)> {
+        let people: Vec<PersonView> = Showing::new(self, entity).people.into_values().collect();
+        let mut hasher = blake3::Hasher::new_derive_key(PEOPLE_DIGEST);
+        for PersonView { person, words, name } in &people {
+            hasher.update(&person.0).update(&words.map_or([0; 6], |words| words.to_bytes()));
+            hasher.update(&(name.len() as u64).to_be_bytes()).update(name.as_bytes());
+        }
+        let digest = Digest(*hasher.finalize().as_bytes());
+        (known != Some(digest)).then_some((digest, people))
+    }
+
+    // -- read markers -------------------------------------------------------------------------
+
+    /// Notes in this person's home how far a chat was read. Only ever forward.
+    pub(crate) fn mark_read(
+        &mut self,
+        id: CommandId,
+        words: FourWords,
+        marker: ReadMarker,
+    ) -> Result<(), Refusal> {
+        let (entity, place) = self.place(words).ok_or_else(|| crate::asking::unknown(words))?;
+        let Some(document) = entity.document(place, &Concern::Chat).map(|replica| replica.key) else {
+            return Err(refusal(RefusalCode::NotFound, format!("{words} has no chat"), ""));
+        };
+        if self.await_home(id, Command::Chat(words, crate::command::ChatCommand::MarkRead(marker))) {
+            return Ok(());
+        }
+        // A time is its author's claim: one from far ahead must not mark all that is yet to come.
+        let latest = WallTime(self.now.wall.0.saturating_add(MARKER_AHEAD_MS_MAX));
+        let marker = ReadMarker { time: marker.time.min(latest), ..marker };
+        let home = self.me.as_ref().map(|me| me.home);
+        let put = self.home_document().and_then(|l| home::mark_read(&l.document, place, document, marker));
+        match home.zip(put) {
+            Some((home, put)) => {
+                let answer = Some((id, Outcome::Done(Reply::Ok)));
+                self.put_own((home, home), &Concern::Home, Some(put), answer);
+            }
+            None => self.out.answer(id, Outcome::Done(Reply::Ok)),
+        }
+        Ok(())
+    }
+
+    /// Has a command wait for this person's home to be in memory. False if it is.
+    fn await_home(&mut self, id: CommandId, command: Command) -> bool {
+        let Some(home) = self.me.as_ref().map(|me| me.home) else { return false };
+        let replica = self.entities.get(&home).and_then(|e| e.document(home, &Concern::Home));
+        let Some(document) = replica.filter(|r| r.live().is_none()).map(|r| r.key) else { return false };
+        self.deferred.entry(document).or_default().push((id, command));
+        self.load_documents(home);
+        true
+    }
+}
+
+/// What stands for what a chat shows now; `None` while that is not settled.
+fn digest(entity: &Entity, replica: &Replica) -> Option<Digest> {
+    // What was in memory and is not any more may have held what no envelope on disk does.
+    let is_told = replica.live().is_some() || replica.readings == 0;
+    if !is_told || !replica.is_sealed() || replica.is_stale() || entity.rejudge || entity.kind == Kind::Home {
+        return None;
+    }
+    let mut hasher = blake3::Hasher::new_derive_key(DIGEST);
+    hasher.update(&replica.key.0).update(&replica.heads.digest().0).update(&entity.roster.digest().0);
+    // What is deleted is shown as such until it is pruned.
+    for (log, sequence) in replica.stability.frontier() {
+        hasher.update(&log.device.0).update(&log.incarnation.0.to_be_bytes()).update(&sequence.to_be_bytes());
+    }
+    Some(Digest(*hasher.finalize().as_bytes()))
+}
+
+/// What one page may hold.
+#[derive(Default)]
+struct Room {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn is_spent(&self) -> bool {
+        self.messages >= COPY_MESSAGES_MAX || self.bytes >= COPY_BYTES
+    }
+
+    fn take(&mut self, view: MessageView) -> MessageView {
+        self.messages += 1;
+        self.bytes = self.bytes.saturating_add(view.message.text.len());
+        view
+    }
+
+    fn take_gone(&mut self, message: MessageId) -> MessageId {
+        self.messages += 1;
+        message
+    }
+}
+
+/// Shows messages of one entity: who its people are is looked up once.
+pub(crate) struct Showing {
+    people: Faces,
+}
+
+impl Showing {
+    pub(crate) fn new(machine: &Replicator, entity: &Entity) -> Showing {
+        Showing { people: machine.faces(entity) }
+    }
+
+    /// A message as people see it; `None` if it is not here or its author is not known.
+    pub(crate) fn message(&self, chat: &Chat<'_>, message: MessageId) -> Option<MessageView> {
+        let author = self.people.get(&message.owner)?.clone();
+        let reactions = chat.reactions(message).into_iter().map(|(emoji, by)| {
+            let people = by.iter().filter_map(|owner| self.people.get(owner).cloned());
+            (emoji, people.collect())
+        });
+        Some(MessageView { author, reactions: reactions.collect(), message: chat.message(message)? })
+    }
+}

@@ -1,0 +1,123 @@
+//! Reads documents from disk into memory: the snapshot part by part, then the envelopes by pages.
+//!
+//! `replica` says what is read next and takes it in. Invariant: a page that belongs to a reading
+//! that was given up changes nothing.
+
+use crate::command::RefusalCode;
+use crate::ids::{DocumentKey, EntityId};
+use crate::outbox::refusal;
+use crate::record::{LoadId, Page, Query, StoreFailure};
+use crate::replica::{Queued, Replica};
+use crate::replicator::{Load, Replicator};
+
+/// Bytes of stored envelopes read at a time when a document is loaded.
+pub(crate) const LOAD_BYTES: usize = 1024 * 1024;
+
+impl Replicator {
+    /// Has all documents of an entity read into memory in which anybody wrote.
+    pub(crate) fn load_documents(&mut self, id: EntityId) {
+        let Some(entity) = self.entities.get(&id) else { return };
+        let begun = entity.replicas.values().filter(|replica| !replica.is_blank());
+        for document in begun.map(|replica| replica.key).collect::<Vec<_>>() {
+            self.load_document(id, document);
+        }
+    }
+
+    /// Has one document read into memory.
+    pub(crate) fn load_document(&mut self, id: EntityId, document: DocumentKey) {
+        let replica = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document));
+        if replica.is_some_and(Replica::begin_loading) {
+            self.read_on(id, document, 0);
+        }
+    }
+
+    /// Reads the next part of the snapshot of a document, or else the envelopes after a place.
+    pub(crate) fn read_on(&mut self, id: EntityId, document: DocumentKey, after: u64) {
+        let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) else {
+            return;
+        };
+        let load = self.out.load(match replica.next_part() {
+            Some(part) => Query::SnapshotPart { document, part },
+            None => Query::Document { document, after, bytes_max: LOAD_BYTES },
+        });
+        replica.reading = Some(load);
+        self.loads.insert(load, Load::Content(id, document));
+    }
+
+    pub(crate) fn loaded(&mut self, load: LoadId, page: Result<Page, StoreFailure>) {
+        match self.loads.remove(&load) {
+            Some(Load::Opening) => self.opened(page),
+            Some(Load::Folding(entity, document)) => self.folding_loaded(load, (entity, document), page),
+            Some(Load::Content(entity, document)) => self.content_loaded(load, (entity, document), page),
+            Some(Load::Page(to, entity, document)) => self.page_loaded(load, (to, entity, document), page),
+            None => {}
+        }
+    }
+
+    fn content_loaded(
+        &mut self,
+        load: LoadId,
+        (id, document): (EntityId, DocumentKey),
+        page: Result<Page, StoreFailure>,
+    ) {
+        let Some(entity) = self.entities.get_mut(&id) else { return };
+        if entity.replicas.get(&document).is_none_or(|replica| replica.reading != Some(load)) {
+            // The document was begun anew since: this page belongs to a reading that was given up.
+            return;
+        }
+        let next = match page {
+            Ok(Page::Envelopes { envelopes, next }) => {
+                if let Some(me) = &self.me {
+                    entity.restore(document, &envelopes, me.key());
+                }
+                next
+            }
+            Ok(Page::SnapshotPart(part)) => {
+                let taken = entity.replicas.get_mut(&document).map(|replica| replica.take_part(part));
+                return match taken {
+                    Some(Err(_)) => self.lose_snapshot(id, document),
+                    _ => self.read_on(id, document, 0),
+                };
+            }
+            Ok(_) | Err(_) => {
+                self.drop_counted("unreadable document page");
+                None
+            }
+        };
+        if let Some(after) = next {
+            return self.read_on(id, document, after);
+        }
+        let Some(entity) = self.entities.get_mut(&id) else { return };
+        if entity.end_pass(document) {
+            return self.read_on(id, document, 0);
+        }
+        let queued = entity.replicas.get_mut(&document).map(|r| r.end_loading()).unwrap_or_default();
+        self.prune(id, document);
+        self.retry_all(id);
+        for Queued { puts, answer } in queued {
+            self.put(id, document, puts, answer);
+        }
+        self.tend_unaccepted(id, document);
+        self.judge_anew(id);
+        self.core_changed(id, document);
+        self.mirror(id);
+        self.compare_all(id);
+        self.touch(id);
+        self.stream_to_all(id, document);
+        for (command, what) in self.deferred.remove(&document).unwrap_or_default() {
+            self.ask(command, what);
+        }
+    }
+
+    /// Reads a document anew from its log: the CRDT library failed in it.
+    pub(crate) fn rebuild(&mut self, id: EntityId, document: DocumentKey) {
+        let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) else {
+            return;
+        };
+        for asker in replica.forget() {
+            let hint = "try again";
+            self.out.refuse(asker, refusal(RefusalCode::Internal, "the document had to be read anew", hint));
+        }
+        self.load_documents(id);
+    }
+}

@@ -1,0 +1,93 @@
+//! An issue tracker: what is to be done, by whom, and how it stands.
+//!
+//! Each field merges on its own. Closed is a status, not a deletion, so an issue can be opened
+//! again. Its reporter is who made it.
+
+use super::field::{Field, Holds, Parts, Value};
+use super::kanban::PRIORITIES;
+use super::key::Owner;
+use super::things::{Layout, Table, Thing};
+use crate::roster::Role;
+
+/// The issues.
+pub const ISSUES: &Table = &Table {
+    root: "issues",
+    noun: "issue",
+    fields: &["title", "description", "status", "priority", "assignee", "labels"],
+    required: &["title", "status"],
+};
+
+/// How an issue can stand. The last two close it.
+pub const STATUSES: &[&str] = &["backlog", "todo", "in-progress", "done", "canceled"];
+
+/// The status of an issue of which nothing else was said.
+pub const FIRST_STATUS: &str = "backlog";
+
+const FIELDS: &[Field] = &[
+    Field::one("title", Holds::Line),
+    Field::one("description", Holds::Text),
+    Field::one("status", Holds::Word(STATUSES)),
+    Field::one("priority", Holds::Word(PRIORITIES)),
+    Field::one("assignee", Holds::Person),
+    Field::many("labels", Holds::Flag, Parts::Texts),
+];
+
+/// What an issue tracker holds.
+pub const LAYOUT: &Layout = &Layout {
+    roots: &["issues", "fields", "deleted", "comments", "edits"],
+    tables: &[ISSUES],
+    fields: FIELDS,
+    metadata: &[],
+    deletes: Role::Admin,
+};
+
+/// Whether an issue with this status is closed.
+pub fn is_closed(status: &str) -> bool {
+    matches!(status, "done" | "canceled")
+}
+
+/// Who is to do it.
+pub fn assignee(issue: &Thing) -> Option<Owner> {
+    match issue.value("assignee") {
+        Some(Value::Person(person)) => *person,
+        _ => None,
+    }
+}
+
+/// What issues are looked for. An issue fits if all that is given fits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// One of these statuses.
+    pub statuses: Vec<String>,
+    /// Closed or not.
+    pub is_closed: Option<bool>,
+    /// One of these priorities.
+    pub priorities: Vec<String>,
+    /// This person is to do it; `Some(None)`: nobody is.
+    pub assignee: Option<Option<Owner>>,
+    /// This person reported it.
+    pub reporter: Option<Owner>,
+    /// It has all these labels.
+    pub labels: Vec<String>,
+    /// Title or description contain this, in any case.
+    pub text: String,
+}
+
+impl Filter {
+    /// Whether an issue is looked for.
+    pub fn fits(&self, issue: &Thing) -> bool {
+        let status = issue.text("status");
+        let within = |words: &[String], word: &str| words.is_empty() || words.iter().any(|w| w == word);
+        let needle = self.text.to_lowercase();
+        within(&self.statuses, status)
+            && self.is_closed.is_none_or(|closed| closed == is_closed(status))
+            && within(&self.priorities, issue.text("priority"))
+            && self.assignee.is_none_or(|person| person == assignee(issue))
+            && self.reporter.is_none_or(|person| person == issue.id.owner)
+            && self.labels.iter().all(|label| issue.on("labels").any(|on| on == label))
+            && (needle.is_empty()
+                || ["title", "description"]
+                    .iter()
+                    .any(|field| issue.text(field).to_lowercase().contains(&needle)))
+    }
+}

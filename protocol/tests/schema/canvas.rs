@@ -1,0 +1,71 @@
+//! Canvases: what lies above what, and what the drawing itself says.
+
+use fourword_protocol::schema::Concern;
+use fourword_protocol::schema::canvas::{ELEMENTS, in_order, z_index};
+use fourword_protocol::schema::field::{Number, Unfit, Value};
+use fourword_protocol::schema::thing::ThingId;
+use fourword_protocol::schema::things::{Set, ThingError};
+use fourword_protocol::time::WallTime;
+
+use crate::maps::{Desk, ada, ben, pair, text};
+
+const LATER: WallTime = WallTime(900);
+
+fn drawing() -> (Desk, [ThingId; 3]) {
+    let mut desk = Desk::new(Concern::Canvas);
+    let shape = || vec![text("element_type", "shape"), pair("place", 1.0, 2.0), pair("size", 3.0, 4.0)];
+    let elements = [1, 2, 3].map(|random| desk.make(&ada(), random, ELEMENTS, shape()));
+    (desk, elements)
+}
+
+fn order(desk: &Desk) -> Vec<ThingId> {
+    in_order(desk.things().all("elements").collect()).iter().map(|element| element.id).collect()
+}
+
+#[test]
+fn elements_lie_in_their_order_and_of_two_in_one_the_lesser_name_below() {
+    let (mut desk, [a, b, c]) = drawing();
+    assert_eq!(order(&desk), [a, b, c]);
+    let z = |order| Set { field: "z_index".into(), part: None, value: Value::Whole(order) };
+    desk.set(&ben(), a, ELEMENTS, vec![z(7)]);
+    desk.set(&ben(), c, ELEMENTS, vec![z(-1)]);
+    assert_eq!(order(&desk), [c, b, a]);
+    assert_eq!(z_index(&desk.things().thing("elements", b).unwrap()), 0);
+}
+
+#[test]
+fn a_place_is_two_numbers_that_change_together() {
+    let (mut desk, [a, ..]) = drawing();
+    desk.set(&ben(), a, ELEMENTS, vec![pair("place", -5.5, 8.0)]);
+    let number = |number| Number::new(number).unwrap();
+    let element = desk.things().thing("elements", a).unwrap();
+    assert_eq!(element.value("place"), Some(&Value::Pair(number(-5.5), number(8.0))));
+    assert_eq!(element.value("size"), Some(&Value::Pair(number(3.0), number(4.0))));
+    let half = Set { field: "place".into(), part: None, value: Value::Number(number(1.0)) };
+    let refused = desk.things().set(&ben(), a, ELEMENTS, vec![half], LATER);
+    assert!(matches!(refused, Err(ThingError::Unfit(_, Unfit::Kind(_)))));
+}
+
+#[test]
+fn every_member_erases_what_anybody_drew() {
+    let (mut desk, [a, b, c]) = drawing();
+    desk.delete(&ben(), b, ELEMENTS);
+    assert_eq!(order(&desk), [a, c]);
+}
+
+#[test]
+fn the_canvas_itself_has_a_size_and_a_colour() {
+    let (mut desk, _) = drawing();
+    assert_eq!(desk.things().metadata("width"), None);
+    let width = Value::Number(Number::new(1920.0).unwrap());
+    for value in [width.clone(), Value::Number(Number::new(800.0).unwrap()), width.clone()] {
+        let put = desk.things().set_metadata(&ben(), "width", value, LATER).unwrap().unwrap();
+        desk.apply(&put);
+    }
+    assert_eq!(desk.things().metadata("width"), Some(width.clone()));
+    assert_eq!(desk.things().set_metadata(&ada(), "width", width, LATER), Ok(None), "it has it already");
+    let refused = desk.things().set_metadata(&ada(), "depth", Value::Whole(1), LATER);
+    assert_eq!(refused, Err(ThingError::NoField("document", "depth".into())));
+    let refused = desk.things().set_metadata(&ada(), "width", Value::Text("wide".into()), LATER);
+    assert!(matches!(refused, Err(ThingError::Unfit(..))));
+}

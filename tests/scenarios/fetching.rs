@@ -1,0 +1,112 @@
+//! Who gives a newcomer what there is: one, and another where that one does not.
+
+use std::collections::BTreeMap;
+
+use fourword_protocol::command::{Command, JoinBy};
+use fourword_protocol::effect::Effect;
+use fourword_protocol::roster::Role;
+use fourword_protocol::schema::Concern;
+use fourword_protocol::wire::Frame;
+use fourword_protocol::words::FourWords;
+use fourword_tests::cluster::Cluster;
+use fourword_tests::insider::Insider;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+
+use crate::standing::run_seen;
+
+/// Messages of which the log takes several pages.
+const MESSAGES: usize = 400;
+
+/// Ada writes much, which does not pack well, so that there are several pages.
+fn write_much(c: &mut Cluster, group: FourWords) {
+    let mut random = ChaCha20Rng::seed_from_u64(1);
+    for number in 0..MESSAGES {
+        let noise: String = (0..1_000).map(|_| char::from(b' ' + random.next_u32() as u8 % 90)).collect();
+        c.send_message("ada", group, &format!("{number} {noise}"));
+    }
+    c.settle();
+}
+
+/// Three of whom one has written much, and dan, who is connected with all of them and joins now.
+fn long_talk(seed: u64) -> (Cluster, FourWords) {
+    let mut c = Cluster::new(seed);
+    let group = c.group_of(&["ada", "ben", "cem"]);
+    write_much(&mut c, group);
+    let code = c.invite("ada", group, Role::Member, 5);
+    c.add("dan");
+    c.connect_all();
+    c.begin("dan", Command::Join { words: group, by: JoinBy::Code(code), peers: Vec::new() });
+    (c, group)
+}
+
+/// How many envelopes are sent to dan in so much time, by each.
+fn sent_to_dan(c: &mut Cluster, ms: u64) -> BTreeMap<String, usize> {
+    let dan = c.device("dan").unwrap();
+    let mut sent: BTreeMap<String, usize> = BTreeMap::new();
+    run_seen(c, ms, &mut |happened| {
+        for effect in &happened.effects {
+            if let Effect::Send(to, bytes) = effect
+                && *to == dan
+                && let Ok(Frame::Envelopes { envelopes, .. }) = Frame::decode(bytes)
+            {
+                *sent.entry(happened.name.clone()).or_default() += envelopes.len();
+            }
+        }
+    });
+    sent
+}
+
+#[test]
+fn a_newcomer_is_given_what_there_is_by_one_and_not_by_everybody() {
+    let (mut c, group) = long_talk(811);
+    let sent = sent_to_dan(&mut c, 20_000);
+    assert_eq!(c.read_chat("dan", group).len(), MESSAGES);
+    let all: usize = sent.values().sum();
+    assert!(all < MESSAGES * 3 / 2, "of {MESSAGES} messages it was sent {sent:?}");
+}
+
+#[test]
+fn where_the_one_who_gives_falls_silent_or_is_gone_another_one_gives() {
+    for is_gone in [false, true] {
+        let (mut c, group) = long_talk(812);
+        // Whoever begins says nothing after its first page.
+        let mut first = None;
+        while first.is_none() {
+            first = sent_to_dan(&mut c, 10).into_keys().next();
+        }
+        let first = first.unwrap();
+        match is_gone {
+            false => c.lose(&first, "dan", |frame| matches!(frame, Frame::Envelopes { .. }), u64::MAX),
+            true => c.crash(&first),
+        }
+        assert!(c.read_chat("dan", group).len() < MESSAGES);
+        c.run_for(10_000);
+        assert_eq!(c.read_chat("dan", group).len(), MESSAGES, "{first} gone: {is_gone}");
+    }
+}
+
+#[test]
+fn a_member_that_brings_a_little_now_and_then_holds_others_up_for_a_bounded_time() {
+    let mut c = Cluster::new(813);
+    let group = c.group_of(&["ada", "ben", "dan"]);
+    let ben = Insider::take_over(&mut c, "ben");
+    let (entity, document) = (ben.entity, ben.document(&Concern::Chat));
+    c.disconnect("ada", "dan");
+    write_much(&mut c, group);
+    let bring = |c: &mut Cluster, number: u64| {
+        let envelopes = vec![ben.log(Concern::Chat, number).say("one more").bytes().to_vec()];
+        assert!(c.inject(
+            "ben",
+            "dan",
+            Frame::Envelopes { entity, document, envelopes, more: true }.encode()
+        ));
+        c.run_for(1_000);
+    };
+    bring(&mut c, 0);
+    c.connect("ada", "dan");
+    (1..15).for_each(|number| bring(&mut c, number));
+    assert!(c.read_chat("dan", group).len() < MESSAGES, "ben is still at it");
+    (15..30).for_each(|number| bring(&mut c, number));
+    assert!(c.read_chat("dan", group).len() > MESSAGES, "ada was asked although ben goes on");
+}
