@@ -19,7 +19,7 @@ use crate::replicator::Replicator;
 use crate::roster::{Body, Inserted, Signer, Statement};
 use crate::schema::thing::ThingId;
 use crate::schema::{self, Concern, Put};
-use crate::session::{Allowance, Session};
+use crate::session::{Allowance, Session, Shared};
 use crate::time::{Duration, Now};
 use crate::waiting::Want;
 use crate::wire::Frame;
@@ -239,9 +239,7 @@ impl Replicator {
         let all = std::mem::take(&mut entity.rejudge);
         // What was void may count now, and is asked for once more.
         for session in self.sessions.values_mut().filter(|_| all) {
-            if let Some(shared) = session.shared.get_mut(&id) {
-                shared.asked.clear();
-            }
+            session.shared.get_mut(&id).into_iter().for_each(Shared::ask_documents_anew);
         }
         for replica in entity.replicas.values_mut() {
             match all {

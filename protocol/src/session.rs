@@ -110,6 +110,8 @@ pub(crate) struct Shared {
     pub(crate) asked_roster: Option<(Digest, Digest)>,
     /// The vectors for which we have asked already.
     pub(crate) asked: BTreeMap<DocumentKey, (Digest, Digest)>,
+    /// Our vectors for which we have asked for what is missing before that which waits.
+    pub(crate) asked_gaps: BTreeMap<DocumentKey, Digest>,
     /// Forked logs of which it was given or asked for a branch since all was last told.
     pub(crate) branches: BTreeSet<LogId>,
     /// How often its state may make us ask.
@@ -233,9 +235,15 @@ impl Shared {
         self.acks.values_mut().for_each(|known| known.heard_checkpoint = None);
     }
 
+    /// Forgets what was asked for of documents.
+    pub(crate) fn ask_documents_anew(&mut self) {
+        self.asked.clear();
+        self.asked_gaps.clear();
+    }
+
     /// Forgets what was asked for: it may have been lost on the way, and is asked for once more.
     pub(crate) fn ask_anew(&mut self) {
-        self.asked.clear();
+        self.ask_documents_anew();
         self.branches.clear();
         self.asked_roster = None;
     }

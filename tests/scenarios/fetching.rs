@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use fourword_protocol::command::{Command, JoinBy};
+use fourword_protocol::command::{Command, JoinBy, Kind};
 use fourword_protocol::effect::Effect;
+use fourword_protocol::event::Event;
 use fourword_protocol::roster::Role;
-use fourword_protocol::schema::Concern;
+use fourword_protocol::schema::core::Setting;
+use fourword_protocol::schema::{self, Concern};
 use fourword_protocol::wire::Frame;
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
@@ -109,4 +111,29 @@ fn a_member_that_brings_a_little_now_and_then_holds_others_up_for_a_bounded_time
     assert!(c.read_chat("dan", group).len() < MESSAGES, "ben is still at it");
     (15..30).for_each(|number| bring(&mut c, number));
     assert!(c.read_chat("dan", group).len() > MESSAGES, "ada was asked although ben goes on");
+}
+
+#[test]
+fn a_newcomer_who_may_not_read_what_is_old_does_not_ask_for_it_without_end() {
+    let mut c = Cluster::new(814);
+    let group = c.group_of(&["ada", "ben"]);
+    c.send_message("ada", group, "old");
+    c.send_message("ben", group, "old too");
+    c.must("ada", Command::Configure(group, Setting::NewcomersReadHistory(false)));
+    c.settle();
+    let code = c.invite("ada", group, Role::Member, 5);
+    c.add("dan");
+    c.connect_all();
+    c.join("dan", group, &code);
+    c.settle();
+    c.send_message("ada", group, "new");
+    c.settle();
+    assert_eq!(c.read_chat("dan", group), ["new"]);
+    let mut pages = 0;
+    run_seen(&mut c, 10_000, &mut |happened| {
+        if let Event::Received(_, bytes) = &happened.event {
+            pages += usize::from(matches!(Frame::decode(bytes), Ok(Frame::Envelopes { .. })));
+        }
+    });
+    assert!(pages <= 2 * schema::concerns(Kind::Group).len(), "{pages} pages of what cannot be read");
 }

@@ -112,6 +112,11 @@ impl Net {
         }
     }
 
+    /// Lets a machine reach the others over UDP alone.
+    pub(crate) fn only_udp(&self, machine: &str) {
+        self.must(machine, "iptables -A OUTPUT ! -o lo -p tcp -j DROP");
+    }
+
     fn must(&self, machine: &str, line: &str) {
         let at = format!("--net={NAMES}/{machine}");
         let words: Vec<&str> = std::iter::once(at.as_str()).chain(line.split_whitespace()).collect();

@@ -28,7 +28,7 @@ impl Replicator {
         let Some(shared) = shared(&mut self.sessions, from, id) else { return };
         for replica in entity.replicas.values().filter(|r| !r.waiting.is_empty()) {
             let ours = replica.heads.digest();
-            if shared.asked.insert(replica.key, (ours, ours)) != Some((ours, ours)) {
+            if shared.asked_gaps.insert(replica.key, ours) != Some(ours) {
                 for frame in vector_frames(id, replica) {
                     self.out.send(from, &frame);
                 }
