@@ -47,6 +47,7 @@ mod session;
 mod stability;
 mod sync;
 pub mod time;
+mod undoing;
 pub mod update;
 mod views;
 mod waiting;

@@ -251,6 +251,19 @@ pub const MARKER_AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// Commands that wait for an answer at once; more are refused.
 pub const COMMANDS_MAX: usize = 4096;
 
+/// Requests that can be undone in one board, issue tracker or canvas, or done again: an hour's work.
+pub const UNDO_STEPS_MAX: usize = 256;
+
+/// Bytes kept of these: the longest texts of a dozen, or all of what else people do.
+pub const UNDO_BYTES_MAX: usize = 1024 * 1024;
+
+/// Documents in which something can be undone at once.
+pub const UNDO_DOCUMENTS_MAX: usize = 32;
+
+/// Fields of things made in one document of which it is kept that this device set them: what else
+/// was set there is another's work, and is not undone with the thing. 300 bytes each.
+pub const UNDO_FIELDS_MAX: usize = 4096;
+
 /// Bytes of frames queued to one device by the machine's pages in flight.
 pub const IN_FLIGHT_BYTES_MAX: usize = 1024 * 1024;
 

@@ -28,6 +28,7 @@ use crate::requests::Kept;
 use crate::session::{Allowance, Session};
 use crate::sync::Fetching;
 use crate::time::{Duration, Instant, Now};
+use crate::undoing::Undoing;
 use crate::views::Said;
 use crate::wire::Frame;
 use crate::words::{FourWords, Naming};
@@ -81,6 +82,8 @@ pub struct Replicator {
     pub(crate) loads: BTreeMap<LoadId, Load>,
     /// Commands that wait for a document to be in memory.
     pub(crate) deferred: BTreeMap<DocumentKey, Vec<(CommandId, Command)>>,
+    /// What this device did, to be undone.
+    pub(crate) undoing: Undoing,
     /// Entities of which peers must be told how we stand, since when.
     pub(crate) changed: BTreeMap<EntityId, Instant>,
     /// When everything is compared with all peers again.
@@ -133,6 +136,7 @@ impl Replicator {
             vain: BTreeMap::new(),
             loads: BTreeMap::new(),
             deferred: BTreeMap::new(),
+            undoing: Undoing::default(),
             changed: BTreeMap::new(),
             compare_at: None,
             fetching: BTreeMap::new(),

@@ -29,3 +29,4 @@ mod seeking;
 mod standing;
 mod surviving;
 mod topics;
+mod undoing;

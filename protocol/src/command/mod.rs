@@ -8,6 +8,7 @@ mod device;
 mod member;
 mod thing;
 mod thing_view;
+mod undo;
 mod view;
 
 use crate::ids::{DeviceKey, EntityId};
@@ -27,6 +28,7 @@ pub use device::DeviceCommand;
 pub use member::MemberCommand;
 pub use thing::{At, BoardCommand, CanvasCommand, Change, CommentCommand, IssueCommand, IssueFilter, Named};
 pub use thing_view::{CanvasView, CardView, ColumnView, CommentView, ElementView, IssueView, LineView};
+pub use undo::{LeftView, RevertedView};
 pub use view::*;
 
 /// Numbers a command, so that its answer finds its asker.
@@ -137,6 +139,11 @@ pub enum Command {
     Issue(FourWords, IssueCommand),
     /// Something about a canvas; all but homes have one.
     Canvas(FourWords, CanvasCommand),
+    /// Take back the last thing that this device did to a board, issue tracker or canvas, as far as
+    /// nobody else changed it since. Answered by `Reply::Reverted`.
+    Undo(FourWords, Concern),
+    /// Do again what was taken back last.
+    Redo(FourWords, Concern),
     /// What was deleted in an entity and waits to be forgotten, and for whom.
     Tombstones(FourWords),
     /// How far each document is in sync with each peer; of one entity or of all.
@@ -255,6 +262,8 @@ pub enum Reply {
     Issue(Box<IssueView>, Vec<CommentView>),
     /// Answers `CanvasCommand::Show`.
     Canvas(CanvasView),
+    /// Answers `Undo` and `Redo`.
+    Reverted(RevertedView),
     /// Answers `Tombstones`, by document.
     Tombstones(Vec<DocumentTombstones>),
     /// Answers `Chats`, by words.
