@@ -86,6 +86,9 @@ impl Replicator {
             Command::Redo(words, concern) => self.ask_revert(id, Way::Redo, words, concern),
             Command::SyncStatus(words) => self.sync_status(id, words),
             Command::Tombstones(words) => self.tombstones(id, words),
+            Command::Point(words, presence) => self.ask_show(id, words, presence.scene(), Some(presence)),
+            Command::Unpoint(words, scene) => self.ask_show(id, words, scene, None),
+            Command::Present(words) => self.ask_present(id, words),
             Command::Peers => self.say(id, Reply::Peers(self.peer_views())),
             Command::Dial(address) => {
                 self.out.push(Effect::Connect(address));
@@ -107,6 +110,7 @@ impl Replicator {
             | Command::Board(words, _)
             | Command::Issue(words, _)
             | Command::Canvas(words, _)
+            | Command::Present(words)
             | Command::Undo(words, _)
             | Command::Redo(words, _)
             | Command::Configure(words, _) => {

@@ -33,6 +33,7 @@ mod names;
 mod opening;
 mod outbox;
 pub mod planted;
+pub mod presence;
 pub mod queues;
 mod reaching;
 mod receiving;

@@ -143,6 +143,12 @@ pub const FRAME_ACKS_MAX: usize = 1024;
 /// Epochs named at once as lacking a key.
 pub const LACKING_EPOCHS_MAX: usize = 64;
 
+/// Bytes of one sealed presence: the most that may be selected, with room around it.
+pub const PRESENCE_BYTES_MAX: usize = 2048;
+
+/// Elements that somebody is shown to have selected: 24 bytes each.
+pub const PRESENCE_SELECTED_MAX: usize = 64;
+
 // -- how nodes find each other ----------------------------------------------------------------
 
 /// Addresses kept of one device that was met: those of two networks over QUIC and TCP, and relayed.
@@ -250,6 +256,9 @@ pub const MARKER_AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 
 /// Commands that wait for an answer at once; more are refused.
 pub const COMMANDS_MAX: usize = 4096;
+
+/// Canvases and chats at which one device is seen at once: the windows somebody has open.
+pub const PRESENCE_PLACES_MAX: usize = 8;
 
 /// Requests that can be undone in one board, issue tracker or canvas, or done again: an hour's work.
 pub const UNDO_STEPS_MAX: usize = 256;

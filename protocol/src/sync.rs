@@ -57,6 +57,7 @@ impl Replicator {
     pub(crate) fn disconnected(&mut self, device: DeviceKey) {
         self.note_parting(device);
         if let Some(session) = self.sessions.remove(&device) {
+            self.lose_presence(session.seen.places());
             for id in session.shared.into_keys() {
                 self.note_standing(id, Some(device));
             }
@@ -110,6 +111,7 @@ impl Replicator {
             Frame::Acks { entity, document, waits, acks } => {
                 self.their_acks(from, entity, document, waits, &acks);
             }
+            Frame::Presence(sealed) => self.their_presence(from, &sealed),
         }
     }
 

@@ -135,6 +135,21 @@ pub enum Frame {
         /// As they are signed, of several devices; at most `limits::FRAME_ACKS_MAX`.
         acks: Vec<Vec<u8>>,
     },
+    /// What a member's person does at the moment. Not stored, and not passed on.
+    Presence(Sealed),
+}
+
+/// What a device shows of its person, as `presence` seals it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Sealed {
+    /// Whose members may open it.
+    pub entity: EntityId,
+    /// Under which epoch's key.
+    pub epoch: StatementId,
+    /// Drawn for each.
+    pub nonce: [u8; 24],
+    /// At most `limits::PRESENCE_BYTES_MAX`.
+    pub sealed: Vec<u8>,
 }
 
 /// A digest of everything; both sides compute it over the same, or something was lost.
@@ -262,7 +277,7 @@ impl Frame {
 }
 
 /// The kinds of frame in the order in which they are numbered, for who counts frames.
-const KINDS: [&str; 17] = [
+const KINDS: [&str; 18] = [
     "hello",
     "state",
     "have",
@@ -280,6 +295,7 @@ const KINDS: [&str; 17] = [
     "linked",
     "quiet",
     "acks",
+    "presence",
 ];
 
 /// Names the kind of a frame by its first byte, without reading the rest.
@@ -299,7 +315,7 @@ mod tests {
             let kind = kind_of(&frame.encode());
             assert!(shown.starts_with(kind), "{kind}: {shown}");
         }
-        assert_eq!((kind_of(&[]), kind_of(&[17]), kind_of(&[255])), ("unknown", "unknown", "unknown"));
+        assert_eq!((kind_of(&[]), kind_of(&[18]), kind_of(&[255])), ("unknown", "unknown", "unknown"));
         // One more would be a frame that has no name.
         assert_eq!(kind_of(&frames()[frames().len() - 1].encode()), KINDS[KINDS.len() - 1]);
     }
@@ -328,6 +344,12 @@ mod tests {
                 answers: true,
             }),
             Frame::Acks { entity, document, waits: true, acks: vec![vec![7; 200]; 3] },
+            Frame::Presence(Sealed {
+                entity,
+                epoch: StatementId([5; 32]),
+                nonce: [6; 24],
+                sealed: vec![7; 99],
+            }),
         ]
     }
 

@@ -20,6 +20,7 @@ mod issues;
 mod joining;
 mod keys;
 mod people;
+mod presence;
 mod pressing;
 mod promises;
 mod reaching;

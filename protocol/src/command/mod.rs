@@ -6,6 +6,7 @@
 mod copying;
 mod device;
 mod member;
+mod presence;
 mod thing;
 mod thing_view;
 mod undo;
@@ -26,6 +27,7 @@ use crate::words::FourWords;
 pub use copying::{Changes, ChatCopy, ChatView, Copied, Place, Revision};
 pub use device::DeviceCommand;
 pub use member::MemberCommand;
+pub use presence::{Presence, PresentView, Scene};
 pub use thing::{At, BoardCommand, CanvasCommand, Change, CommentCommand, IssueCommand, IssueFilter, Named};
 pub use thing_view::{CanvasView, CardView, ColumnView, CommentView, ElementView, IssueView, LineView};
 pub use undo::{LeftView, RevertedView};
@@ -150,6 +152,13 @@ pub enum Command {
     SyncStatus(Option<FourWords>),
     /// Which devices are connected.
     Peers,
+    /// Show members who are connected what this person does at the moment; it is seen for ten
+    /// seconds, or until the next.
+    Point(FourWords, Presence),
+    /// Show that this person does nothing any more at a scene.
+    Unpoint(FourWords, Scene),
+    /// Who of those who are connected does what. Answered by `Reply::Present`.
+    Present(FourWords),
     /// Dial an address now.
     Dial(String),
 }
@@ -262,6 +271,8 @@ pub enum Reply {
     Issue(Box<IssueView>, Vec<CommentView>),
     /// Answers `CanvasCommand::Show`.
     Canvas(CanvasView),
+    /// Answers `Present`.
+    Present(Vec<PresentView>),
     /// Answers `Undo` and `Redo`.
     Reverted(RevertedView),
     /// Answers `Tombstones`, by document.
@@ -363,6 +374,9 @@ pub enum Notice {
         /// Which things, comments among them; none where the document itself changed.
         things: Vec<ThingId>,
     },
+    /// Somebody who is connected came, moved or went: see `Command::Present`. At most ten in a
+    /// second for each entity, whoever moves.
+    PresenceChanged(FourWords),
     /// Somebody joined, left, or changed role.
     MembersChanged(FourWords),
     /// This device got into an entity.
