@@ -18,6 +18,7 @@ pub mod logging;
 pub mod metrics;
 pub mod notify;
 pub mod paths;
+pub mod picture;
 pub mod reading;
 pub mod relay;
 pub mod service;

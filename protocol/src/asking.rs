@@ -23,6 +23,7 @@ use crate::schema::chat::{ChatError, NewMessage};
 use crate::schema::rights::Actor;
 use crate::schema::{Concern, Put, core, home};
 use crate::time::WallTime;
+use crate::undoing::Way;
 use crate::words::FourWords;
 
 use things::Request;
@@ -81,8 +82,13 @@ impl Replicator {
             Command::Board(words, command) => self.ask_things(id, words, Request::Board(command)),
             Command::Issue(words, command) => self.ask_things(id, words, Request::Issue(command)),
             Command::Canvas(words, command) => self.ask_things(id, words, Request::Canvas(command)),
+            Command::Undo(words, concern) => self.ask_revert(id, Way::Undo, words, concern),
+            Command::Redo(words, concern) => self.ask_revert(id, Way::Redo, words, concern),
             Command::SyncStatus(words) => self.sync_status(id, words),
             Command::Tombstones(words) => self.tombstones(id, words),
+            Command::Point(words, presence) => self.ask_show(id, words, presence.scene(), Some(presence)),
+            Command::Unpoint(words, scene) => self.ask_show(id, words, scene, None),
+            Command::Present(words) => self.ask_present(id, words),
             Command::Peers => self.say(id, Reply::Peers(self.peer_views())),
             Command::Dial(address) => {
                 self.out.push(Effect::Connect(address));
@@ -104,6 +110,9 @@ impl Replicator {
             | Command::Board(words, _)
             | Command::Issue(words, _)
             | Command::Canvas(words, _)
+            | Command::Present(words)
+            | Command::Undo(words, _)
+            | Command::Redo(words, _)
             | Command::Configure(words, _) => {
                 entity.places().any(|place| self.names.entity(place) == Some(*words))
             }
@@ -378,7 +387,9 @@ fn writes(command: &Command) -> bool {
         | Command::Invite { .. }
         | Command::Join { .. }
         | Command::CancelJoin(_)
-        | Command::Configure(..) => true,
+        | Command::Configure(..)
+        | Command::Undo(..)
+        | Command::Redo(..) => true,
         Command::Member(_, command) => !matches!(command, MemberCommand::Requests | MemberCommand::Invites),
         Command::Device(command) => !matches!(command, DeviceCommand::List),
         Command::Chat(_, command) => !matches!(command, ChatCommand::Read { .. } | ChatCommand::Copy(_)),

@@ -158,6 +158,12 @@ pub const FRAME_ACKS_MAX: usize = 1024;
 /// Epochs named at once as lacking a key.
 pub const LACKING_EPOCHS_MAX: usize = 64;
 
+/// Bytes of one sealed presence: the most that may be selected, with room around it.
+pub const PRESENCE_BYTES_MAX: usize = 2048;
+
+/// Elements that somebody is shown to have selected: 24 bytes each.
+pub const PRESENCE_SELECTED_MAX: usize = 64;
+
 // -- how nodes find each other ----------------------------------------------------------------
 
 /// Addresses kept of one device that was met: those of two networks over QUIC and TCP, and relayed.
@@ -273,6 +279,22 @@ pub const MARKER_AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 
 /// Commands that wait for an answer at once; more are refused.
 pub const COMMANDS_MAX: usize = 4096;
+
+/// Canvases and chats at which one device is seen at once: the windows somebody has open.
+pub const PRESENCE_PLACES_MAX: usize = 8;
+
+/// Requests that can be undone in one board, issue tracker or canvas, or done again: an hour's work.
+pub const UNDO_STEPS_MAX: usize = 256;
+
+/// Bytes kept of these: the longest texts of a dozen, or all of what else people do.
+pub const UNDO_BYTES_MAX: usize = 1024 * 1024;
+
+/// Documents in which something can be undone at once.
+pub const UNDO_DOCUMENTS_MAX: usize = 32;
+
+/// Fields of things made in one document of which it is kept that this device set them: what else
+/// was set there is another's work, and is not undone with the thing. 300 bytes each.
+pub const UNDO_FIELDS_MAX: usize = 4096;
 
 /// Bytes of frames queued to one device by the machine's pages in flight.
 pub const IN_FLIGHT_BYTES_MAX: usize = 1024 * 1024;

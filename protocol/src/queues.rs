@@ -31,6 +31,8 @@ pub struct Queues {
     pub denials: usize,
     /// Documents in how one peer said that it stands: `limits::STATE_DOCUMENTS_MAX` for each entity.
     pub peer_documents: usize,
+    /// Places at which one peer is seen: `limits::PRESENCE_PLACES_MAX`.
+    pub peer_places: usize,
     /// Logs in the state vectors of one peer: `limits::FRAME_LOGS_MAX` for each document.
     pub peer_logs: usize,
     /// Bytes of the snapshot that is being taken from a peer: `limits::SNAPSHOT_PACKED_BYTES_MAX`.
@@ -72,6 +74,7 @@ impl Replicator {
             requests: self.requests.values().map(|kept| kept.count().0).max().unwrap_or(0),
             denials: self.requests.values().map(|kept| kept.count().1).max().unwrap_or(0),
             peer_documents: sessions().map(documents).max().unwrap_or(0),
+            peer_places: sessions().map(|session| session.seen.len()).max().unwrap_or(0),
             peer_logs: sessions().map(logs).max().unwrap_or(0),
             snapshot_bytes: self.arriving.as_ref().map_or(0, Arriving::bytes),
         }

@@ -23,12 +23,14 @@ use crate::minting::Minting;
 use crate::names::Names;
 use crate::opening::{LOG, Opening};
 use crate::outbox::{After, Outbox, local, refusal};
+use crate::presence;
 use crate::reaching::Reaching;
 use crate::record::{BatchId, LoadId, Record, StoreFailure};
 use crate::requests::Kept;
 use crate::session::{Allowance, Session};
 use crate::sync::{Arriving, Fetching};
 use crate::time::{Duration, Instant, Now};
+use crate::undoing::Undoing;
 use crate::views::Said;
 use crate::wire::Frame;
 use crate::words::{FourWords, Naming};
@@ -85,6 +87,10 @@ pub struct Replicator {
     pub(crate) loads: BTreeMap<LoadId, Load>,
     /// Commands that wait for a document to be in memory.
     pub(crate) deferred: BTreeMap<DocumentKey, Vec<(CommandId, Command)>>,
+    /// What this device shows of its person at the moment.
+    pub(crate) presence: presence::Own,
+    /// What this device did, to be undone.
+    pub(crate) undoing: Undoing,
     /// Entities of which peers must be told how we stand, since when.
     pub(crate) changed: BTreeMap<EntityId, Instant>,
     /// When everything is compared with all peers again.
@@ -143,6 +149,8 @@ impl Replicator {
             vain: BTreeMap::new(),
             loads: BTreeMap::new(),
             deferred: BTreeMap::new(),
+            presence: presence::Own::default(),
+            undoing: Undoing::default(),
             changed: BTreeMap::new(),
             compare_at: None,
             fetching: BTreeMap::new(),
@@ -229,6 +237,7 @@ impl Replicator {
         self.search();
         self.ask_for_all_keys();
         self.tend_stability();
+        self.tend_presence();
     }
 
     /// Notes that an entity changed, so that its peers are told soon.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::checkpoint::Signed;
 use crate::epoch::Greeting;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogHead, LogId, PersonId, StatementId};
+use crate::presence::Seen;
 use crate::record::LoadId;
 use crate::sync::Coming;
 use crate::time::{Duration, Instant};
@@ -50,6 +51,9 @@ pub(crate) struct Session {
     pub(crate) meetings: Allowance,
     /// How often it may compare everything.
     pub(crate) quiets: Allowance,
+    /// How often it may show what its person does, and what that is.
+    pub(crate) presences: Allowance,
+    pub(crate) seen: Seen,
     /// The number of the state that it was told last.
     pub(crate) told: u64,
     penalties: u32,

@@ -63,6 +63,7 @@ impl Replicator {
         self.note_parting(device);
         self.arriving.take_if(|arriving| arriving.from == device);
         if let Some(session) = self.sessions.remove(&device) {
+            self.lose_presence(session.seen.places());
             for id in session.shared.into_keys() {
                 self.note_standing(id, Some(device));
             }
@@ -122,6 +123,7 @@ impl Replicator {
             Frame::SnapshotPart { entity, document, name, part, of, bytes } => {
                 self.their_part(from, (entity, document), Piece { name, part, of, bytes });
             }
+            Frame::Presence(sealed) => self.their_presence(from, &sealed),
         }
     }
 

@@ -187,7 +187,7 @@ pub(crate) fn shown_name(entity: &Entity, person: PersonId) -> String {
     shown_names(entity).remove(&key::owner(&person)).unwrap_or_default()
 }
 
-fn shown_names(entity: &Entity) -> BTreeMap<Owner, String> {
+pub(crate) fn shown_names(entity: &Entity) -> BTreeMap<Owner, String> {
     let core = entity.document(entity.id, &Concern::Core).and_then(Replica::live);
     core.map(|live| core::shown_names(&live.document).into_iter().collect()).unwrap_or_default()
 }

@@ -162,6 +162,21 @@ pub enum Frame {
         /// At most `limits::SNAPSHOT_PART_BYTES_MAX`.
         bytes: Vec<u8>,
     },
+    /// What a member's person does at the moment. Not stored, and not passed on.
+    Presence(Sealed),
+}
+
+/// What a device shows of its person, as `presence` seals it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Sealed {
+    /// Whose members may open it.
+    pub entity: EntityId,
+    /// Under which epoch's key.
+    pub epoch: StatementId,
+    /// Drawn for each.
+    pub nonce: [u8; 24],
+    /// At most `limits::PRESENCE_BYTES_MAX`.
+    pub sealed: Vec<u8>,
 }
 
 /// A digest of everything; both sides compute it over the same, or something was lost.
@@ -289,7 +304,7 @@ impl Frame {
 }
 
 /// The kinds of frame in the order in which they are numbered, for who counts frames.
-const KINDS: [&str; 19] = [
+const KINDS: [&str; 20] = [
     "hello",
     "state",
     "have",
@@ -309,6 +324,7 @@ const KINDS: [&str; 19] = [
     "acks",
     "checkpoint",
     "snapshotpart",
+    "presence",
 ];
 
 /// Names the kind of a frame by its first byte, without reading the rest.
@@ -328,7 +344,7 @@ mod tests {
             let kind = kind_of(&frame.encode());
             assert!(shown.starts_with(kind), "{kind}: {shown}");
         }
-        assert_eq!((kind_of(&[]), kind_of(&[19]), kind_of(&[255])), ("unknown", "unknown", "unknown"));
+        assert_eq!((kind_of(&[]), kind_of(&[20]), kind_of(&[255])), ("unknown", "unknown", "unknown"));
         // One more would be a frame that has no name.
         assert_eq!(kind_of(&frames()[frames().len() - 1].encode()), KINDS[KINDS.len() - 1]);
     }
@@ -371,6 +387,12 @@ mod tests {
                 of: 3,
                 bytes: vec![5; 900],
             },
+            Frame::Presence(Sealed {
+                entity,
+                epoch: StatementId([5; 32]),
+                nonce: [6; 24],
+                sealed: vec![7; 99],
+            }),
         ]
     }
 

@@ -6,6 +6,7 @@
 use fourword_protocol::acknowledgement::{Acknowledgement, Positions};
 use fourword_protocol::bytes::Writer;
 use fourword_protocol::command::Kind;
+use fourword_protocol::command::{Presence, Scene};
 use fourword_protocol::envelope::{Envelope, Header};
 use fourword_protocol::epoch::{self, EntitySecret, EpochKey, Greeting};
 use fourword_protocol::identity::{DeviceSecret, PersonCard, RootSecret};
@@ -14,10 +15,13 @@ use fourword_protocol::ids::{
     to_base32, to_hex,
 };
 use fourword_protocol::link::LinkCode;
+use fourword_protocol::presence::Saying;
 use fourword_protocol::request::{Denial, Draft, Request};
 use fourword_protocol::roster::invite::InviteCode;
 use fourword_protocol::roster::{Body, Genesis, Inserted, Role, Roster, Signer, Statement};
+use fourword_protocol::schema::field::Number;
 use fourword_protocol::schema::rights::{Actor, PutRef, judge};
+use fourword_protocol::schema::thing::ThingId;
 use fourword_protocol::schema::{self, Concern, document_key};
 use fourword_protocol::time::WallTime;
 use fourword_protocol::update::document::{Document, Put};
@@ -128,6 +132,9 @@ fn made() -> Vec<(&'static str, String)> {
     made.push(("acknowledgement", to_hex(ack.bytes())));
     made.push(("Acks", to_hex(&acks.encode())));
     made.push(("Turned", to_hex(&Frame::Turned { entity, why: Turned::UsedUp }.encode())));
+    let mut random = ChaCha20Rng::seed_from_u64(1);
+    let sealed = shown(entity).seal(entity, (epoch, &key), device().key(), &mut random).unwrap();
+    made.push(("Presence", to_hex(&Frame::Presence(sealed).encode())));
     let addresses = vec!["/ip4/192.0.2.1/tcp/4001".to_owned()];
     made.push(("invite code", InviteCode { entity, secret: [0xab; 16], addresses }.to_string()));
     let addresses = vec!["/ip4/192.0.2.1/tcp/4001".to_owned()];
@@ -163,6 +170,14 @@ fn acknowledged(entity: EntityId, head: LogHead) -> (Acknowledgement, Frame) {
     let ack = Acknowledgement::sign((entity, document), 16, false, positions, &device());
     let frame = Frame::Acks { entity, document, waits: true, acks: vec![ack.bytes().to_vec()] };
     (ack, frame)
+}
+
+/// The creator points at the thing of the first record.
+fn shown(entity: EntityId) -> Saying {
+    let number = |number| Number::new(number).unwrap();
+    let selected = vec![ThingId { owner: [1; 16], random: [2; 8] }];
+    let presence = Some(Presence::Pointing { at: Some((number(1.0), number(-0.5))), selected });
+    Saying { number: 7 << 32 | 1, place: entity, scene: Scene::Canvas, presence }
 }
 
 fn quiet() -> Frame {
@@ -349,6 +364,9 @@ fn frames_are_written_as_printed() {
     assert_printed("acknowledgement", ack.bytes());
     assert!(Acknowledgement::read(&bytes("acknowledgement")).unwrap().is_signed());
     assert_printed("Acks", &acks.encode());
+    let Ok(Frame::Presence(sealed)) = Frame::decode(&bytes("Presence")) else { panic!() };
+    let key = EpochKey::new([0x02; 32]);
+    assert_eq!(Saying::open(&sealed, &key, device().key()), Ok(shown(entity)));
     assert_printed("Turned", &Frame::Turned { entity, why: Turned::UsedUp }.encode());
 }
 

@@ -63,6 +63,11 @@ pub enum Event {
         /// Ids of the things, comments among them; none where the document itself changed.
         things: Vec<String>,
     },
+    /// Somebody who is connected came, moved or went.
+    PresenceChanged {
+        /// The four words.
+        group: String,
+    },
     /// Somebody joined, left, or changed role.
     MembersChanged {
         /// The group's four words.
@@ -120,6 +125,7 @@ impl Event {
             Event::Minting { .. } => "minting",
             Event::ChatChanged { .. } => "chat_changed",
             Event::ThingsChanged { .. } => "things_changed",
+            Event::PresenceChanged { .. } => "presence_changed",
             Event::MembersChanged { .. } => "members_changed",
             Event::Joined { .. } => "joined",
             Event::RequestsChanged { .. } => "requests_changed",
@@ -152,6 +158,7 @@ impl From<Notice> for Event {
                 concern: concern.name(),
                 things: things.iter().map(ToString::to_string).collect(),
             },
+            Notice::PresenceChanged(group) => Event::PresenceChanged { group: group.to_string() },
             Notice::MembersChanged(group) => Event::MembersChanged { group: group.to_string() },
             Notice::Joined(group) => Event::Joined { group: group.to_string() },
             Notice::RequestsChanged(group) => Event::RequestsChanged { group: group.to_string() },

@@ -21,6 +21,7 @@ pub mod log;
 pub mod members;
 pub mod metrics;
 pub mod node;
+pub mod pictures;
 pub mod progress;
 pub mod requests;
 pub mod search;
@@ -249,6 +250,8 @@ pub fn router(api: Api) -> Router {
             put(chat::react).merge(delete(chat::unreact)),
         )
         .route("/groups/{words}/chat/read", put(inbox::mark))
+        .route("/groups/{words}/canvas/svg", get(pictures::svg))
+        .route("/groups/{words}/canvas/png", get(pictures::png))
         .route("/inbox", get(inbox::show))
         .route("/search", get(search::search))
         .route("/index", get(inbox::index))

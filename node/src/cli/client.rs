@@ -56,6 +56,11 @@ impl Client {
 
     /// Asks for a text.
     pub(super) async fn text(&self, path: &str) -> Result<String, Failure> {
+        String::from_utf8(self.bytes(path).await?.into()).map_err(|_| garbled())
+    }
+
+    /// Asks for bytes that are no JSON.
+    pub(super) async fn bytes(&self, path: &str) -> Result<Bytes, Failure> {
         let request = request(Method::GET, path, Bytes::new())?;
         let bytes = self.within(async {
             let response = self.exchange(request).await?;
@@ -64,7 +69,7 @@ impl Client {
             }
             body(response).await
         });
-        String::from_utf8(bytes.await?.into()).map_err(|_| garbled())
+        bytes.await
     }
 
     /// The same client, which waits for answers no longer than this.

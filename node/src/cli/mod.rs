@@ -17,6 +17,7 @@ mod log;
 mod member;
 mod node;
 mod output;
+mod picture;
 mod relay;
 mod search;
 mod service;
@@ -150,6 +151,9 @@ enum Verb {
     /// Write and read messages.
     #[command(subcommand)]
     Chat(chat::Verb),
+    /// Write a canvas into a file.
+    #[command(subcommand)]
+    Canvas(picture::Verb),
     /// Search what was written, in all groups or in one.
     Search(search::SearchArgs),
     /// Show all chats, and how much of each you have not read on any of your devices.
@@ -311,6 +315,7 @@ async fn act(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Link(args) => device::link(args, context).await,
         Verb::Identity(verb) => identity::run(verb, context).await,
         Verb::Chat(verb) => chat::run(verb, context).await,
+        Verb::Canvas(verb) => picture::run(verb, context).await,
         Verb::Search(args) => search::search(args, context).await,
         Verb::Inbox => search::inbox(context).await,
         Verb::Index(verb) => search::index(verb, context).await,

@@ -316,6 +316,7 @@ fn text(event: &Event) -> String {
             format!("{group}: {messages} new or changed")
         }
         Event::ThingsChanged { group, concern, .. } => format!("{group}: {concern} changed"),
+        Event::PresenceChanged { group } => format!("{group}: somebody moved"),
         Event::MembersChanged { group } => format!("{group}: members changed"),
         Event::Joined { group } => format!("{group}: joined"),
         Event::RequestsChanged { group } => format!("{group}: requests to join changed"),

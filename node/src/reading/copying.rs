@@ -160,7 +160,8 @@ impl Due {
                 | Notice::RequestsChanged(_)
                 | Notice::PeerChanged { .. }
                 | Notice::ReadOnly(_)
-                | Notice::ThingsChanged { .. },
+                | Notice::ThingsChanged { .. }
+                | Notice::PresenceChanged(_),
             ) => {}
         }
     }

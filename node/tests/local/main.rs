@@ -12,6 +12,7 @@ mod api;
 mod cli;
 mod events;
 mod pages;
+mod pictures;
 mod program;
 mod script;
 mod terminal;

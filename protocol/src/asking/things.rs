@@ -4,6 +4,7 @@
 //! `changes` turns what a person asks for into the writes that it takes.
 
 mod changes;
+mod reverting;
 
 use rand::Rng;
 
@@ -14,12 +15,13 @@ use crate::command::{
 use crate::entity::Entity;
 use crate::ids::{DocumentKey, EntityId};
 use crate::outbox::refusal;
-use crate::replica::Live;
+use crate::replica::{Live, Replica};
 use crate::replicator::Replicator;
-use crate::schema::Concern;
 use crate::schema::issues::{Filter, ISSUES};
 use crate::schema::kanban::{Board, CARDS};
 use crate::schema::key::{self, Owner};
+use crate::schema::rights::Actor;
+use crate::schema::{self, Concern};
 use crate::views::Shown;
 use crate::words::FourWords;
 
@@ -40,15 +42,6 @@ impl Request {
             Request::Board(_) => Concern::Kanban,
             Request::Issue(_) => Concern::Issues,
             Request::Canvas(_) => Concern::Canvas,
-        }
-    }
-
-    /// What people call such a document.
-    fn noun(&self) -> &'static str {
-        match self {
-            Request::Board(_) => "board",
-            Request::Issue(_) => "issues",
-            Request::Canvas(_) => "canvas",
         }
     }
 
@@ -77,29 +70,16 @@ impl Replicator {
         words: FourWords,
         request: Request,
     ) -> Result<(), Refusal> {
-        let (entity, place) = self.place(words).ok_or_else(|| unknown(words))?;
-        let entity_id = entity.id;
-        let Some(replica) = entity.document(place, &request.concern()) else {
-            let message = format!("{words} has no {}", request.noun());
-            return Err(refusal(RefusalCode::NotFound, message, "groups and projects have one"));
+        let concern = request.concern();
+        let Some((entity_id, document)) = self.find_things(words, &concern)? else {
+            return self.defer(id, words, &concern, request.command(words));
         };
-        let (document, room) = (replica.key, replica.has_room());
-        let Some(live) = replica.live() else {
-            self.deferred.entry(document).or_default().push((id, request.command(words)));
-            self.load_document(entity_id, document);
-            return Ok(());
-        };
+        let Some((entity, live)) = self.live_document(entity_id, document) else { return Ok(()) };
         if !request.writes() {
             let reply = self.show_things(entity, live, request)?;
             return self.say(id, reply);
         }
-        let actor = self.ready_to_write(entity_id, words)?;
-        if !room {
-            let message = "too many writes wait for the disk";
-            return Err(refusal(RefusalCode::TooMuch, message, "try again in a moment"));
-        }
-        let mut drawn = [0; 32];
-        self.random.fill_bytes(&mut drawn);
+        let (actor, drawn) = self.ready_to_change(entity_id, document, words)?;
         let Some((entity, live)) = self.live_document(entity_id, document) else { return Ok(()) };
         let Some(things) = live.things() else { return Ok(()) };
         let find = |who: &str| self.person_named(entity, who).map(|person| key::owner(&person));
@@ -109,11 +89,72 @@ impl Replicator {
             Request::Issue(command) => writing.issue(command)?,
             Request::Canvas(command) => writing.canvas(command)?,
         };
+        let deeds = things.deeds(&puts);
+        self.undoing.did(document, &concern, deeds, &puts);
         match puts.is_empty() {
             true => self.out.answer(id, Outcome::Done(reply)),
             false => self.put(entity_id, document, puts, Some((id, Outcome::Done(reply)))),
         }
         Ok(())
+    }
+
+    /// The document of things of this concern, and whose roster counts for it; `None` while it is
+    /// not in memory.
+    fn find_things(
+        &self,
+        words: FourWords,
+        concern: &Concern,
+    ) -> Result<Option<(EntityId, DocumentKey)>, Refusal> {
+        let (entity, replica) = self.document_of_things(words, concern)?;
+        Ok(replica.live().map(|_| (entity.id, replica.key)))
+    }
+
+    fn document_of_things(
+        &self,
+        words: FourWords,
+        concern: &Concern,
+    ) -> Result<(&Entity, &Replica), Refusal> {
+        let (entity, place) = self.place(words).ok_or_else(|| unknown(words))?;
+        let replica = entity.document(place, concern).filter(|_| schema::layout(concern).is_some());
+        let replica = replica.ok_or_else(|| {
+            let noun = if *concern == Concern::Kanban { "board".to_owned() } else { concern.name() };
+            let message = format!("{words} has no {noun}");
+            refusal(RefusalCode::NotFound, message, "groups and projects have one")
+        })?;
+        Ok((entity, replica))
+    }
+
+    /// Has a document of things read into memory, and what was asked of it asked again then.
+    fn defer(
+        &mut self,
+        id: CommandId,
+        words: FourWords,
+        concern: &Concern,
+        command: Command,
+    ) -> Result<(), Refusal> {
+        let (entity, replica) = self.document_of_things(words, concern)?;
+        let (entity, document) = (entity.id, replica.key);
+        self.deferred.entry(document).or_default().push((id, command));
+        self.load_document(entity, document);
+        Ok(())
+    }
+
+    /// As whom this device changes a document now, and what is drawn at random for that.
+    fn ready_to_change(
+        &mut self,
+        id: EntityId,
+        document: DocumentKey,
+        words: FourWords,
+    ) -> Result<(Actor, [u8; 32]), Refusal> {
+        let actor = self.ready_to_write(id, words)?;
+        let replica = self.entities.get(&id).and_then(|entity| entity.replicas.get(&document));
+        if !replica.is_some_and(Replica::has_room) {
+            let message = "too many writes wait for the disk";
+            return Err(refusal(RefusalCode::TooMuch, message, "try again in a moment"));
+        }
+        let mut drawn = [0; 32];
+        self.random.fill_bytes(&mut drawn);
+        Ok((actor, drawn))
     }
 
     fn live_document(&self, id: EntityId, document: DocumentKey) -> Option<(&Entity, &Live)> {

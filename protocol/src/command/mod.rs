@@ -6,8 +6,10 @@
 mod copying;
 mod device;
 mod member;
+mod presence;
 mod thing;
 mod thing_view;
+mod undo;
 mod view;
 
 use crate::ids::{DeviceKey, EntityId};
@@ -25,8 +27,10 @@ use crate::words::FourWords;
 pub use copying::{Changes, ChatCopy, ChatView, Copied, Place, Revision};
 pub use device::DeviceCommand;
 pub use member::MemberCommand;
+pub use presence::{Presence, PresentView, Scene};
 pub use thing::{At, BoardCommand, CanvasCommand, Change, CommentCommand, IssueCommand, IssueFilter, Named};
 pub use thing_view::{CanvasView, CardView, ColumnView, CommentView, ElementView, IssueView, LineView};
+pub use undo::{LeftView, RevertedView};
 pub use view::*;
 
 /// Numbers a command, so that its answer finds its asker.
@@ -137,12 +141,24 @@ pub enum Command {
     Issue(FourWords, IssueCommand),
     /// Something about a canvas; all but homes have one.
     Canvas(FourWords, CanvasCommand),
+    /// Take back the last thing that this device did to a board, issue tracker or canvas, as far as
+    /// nobody else changed it since. Answered by `Reply::Reverted`.
+    Undo(FourWords, Concern),
+    /// Do again what was taken back last.
+    Redo(FourWords, Concern),
     /// What was deleted in an entity and waits to be forgotten, and for whom.
     Tombstones(FourWords),
     /// How far each document is in sync with each peer; of one entity or of all.
     SyncStatus(Option<FourWords>),
     /// Which devices are connected.
     Peers,
+    /// Show members who are connected what this person does at the moment; it is seen for ten
+    /// seconds, or until the next.
+    Point(FourWords, Presence),
+    /// Show that this person does nothing any more at a scene.
+    Unpoint(FourWords, Scene),
+    /// Who of those who are connected does what. Answered by `Reply::Present`.
+    Present(FourWords),
     /// Dial an address now.
     Dial(String),
 }
@@ -255,6 +271,10 @@ pub enum Reply {
     Issue(Box<IssueView>, Vec<CommentView>),
     /// Answers `CanvasCommand::Show`.
     Canvas(CanvasView),
+    /// Answers `Present`.
+    Present(Vec<PresentView>),
+    /// Answers `Undo` and `Redo`.
+    Reverted(RevertedView),
     /// Answers `Tombstones`, by document.
     Tombstones(Vec<DocumentTombstones>),
     /// Answers `Chats`, by words.
@@ -354,6 +374,9 @@ pub enum Notice {
         /// Which things, comments among them; none where the document itself changed.
         things: Vec<ThingId>,
     },
+    /// Somebody who is connected came, moved or went: see `Command::Present`. At most ten in a
+    /// second for each entity, whoever moves.
+    PresenceChanged(FourWords),
     /// Somebody joined, left, or changed role.
     MembersChanged(FourWords),
     /// This device got into an entity.

@@ -7,12 +7,14 @@
 
 mod index;
 mod layout;
+mod reverting;
 
 use std::collections::BTreeMap;
 
 pub use index::ThingIndex;
 use layout::{COMMENTS, FIELDS, FieldRecord, Key, Slot, ThingRecord};
 pub use layout::{Layout, Table};
+pub use reverting::{Deed, Mark, Print, Reversal, Stays, print};
 
 use super::chat::{EditRecord, MessageRecord, write_deletion};
 use super::field::{Field, Unfit, Value};
@@ -181,13 +183,18 @@ impl<'a> Things<'a> {
         let record = ThingRecord::read(self.layout, self.value(Key::Thing(table, id))?).ok()?;
         let (created, mut updated) = (record.time, record.time);
         let mut values: BTreeMap<Slot, Value> = record.fields.into_iter().collect();
-        let prefix = format!("{}|", join(&[&spell(&id.owner), &spell(&id.random)]));
-        for (key, value) in self.maps.range(FIELDS, &prefix) {
+        for (key, value) in self.overlay(id) {
             let Ok(Key::Field(_, name, part)) = Key::parse(self.layout, FIELDS, key) else { continue };
             let Some(field) = self.layout.field(name) else { continue };
             if let Ok(record) = FieldRecord::read(field, value) {
+                let slot = (name.into(), part.map(Into::into));
+                match record.value {
+                    Some(value) => drop(values.insert(slot, value)),
+                    // What every such thing has stays, whatever somebody writes.
+                    None if self.is_required(table, name) => continue,
+                    None => drop(values.remove(&slot)),
+                }
                 updated = updated.max(record.time);
-                values.insert((name.into(), part.map(Into::into)), record.value);
             }
         }
         Some(Thing { id, table, created, updated, values })
@@ -240,7 +247,7 @@ impl<'a> Things<'a> {
     /// A field of the document itself; `None` where it was never set.
     pub fn metadata(&self, name: &str) -> Option<Value> {
         let field = self.layout.metadata.iter().find(|field| field.name == name)?;
-        FieldRecord::read(field, self.value(Key::Metadata(field.name))?).ok().map(|record| record.value)
+        FieldRecord::read(field, self.value(Key::Metadata(field.name))?).ok()?.value
     }
 
     // -- writing ------------------------------------------------------------------------------
@@ -305,7 +312,7 @@ impl<'a> Things<'a> {
                 continue;
             }
             let key = Key::Field(id, &slot.0, slot.1.as_deref());
-            puts.push(self.allowed(key.put(FieldRecord { time, value: set.value }.write()), actor)?);
+            puts.push(self.allowed(key.put(FieldRecord { time, value: Some(set.value) }.write()), actor)?);
         }
         Ok(puts)
     }
@@ -324,7 +331,7 @@ impl<'a> Things<'a> {
         if self.metadata(name).as_ref() == Some(&value) {
             return Ok(None);
         }
-        let put = Key::Metadata(field.name).put(FieldRecord { time, value }.write());
+        let put = Key::Metadata(field.name).put(FieldRecord { time, value: Some(value) }.write());
         self.allowed(put, actor).map(Some)
     }
 
@@ -385,6 +392,16 @@ impl<'a> Things<'a> {
     fn value(&self, key: Key<'_>) -> Option<&'a [u8]> {
         let (root, text) = key.place();
         self.maps.get(root, &text)
+    }
+
+    /// What was set on a thing since it was made, by key.
+    fn overlay(&self, id: ThingId) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.maps.range(FIELDS, &format!("{}|", join(&[&spell(&id.owner), &spell(&id.random)])))
+    }
+
+    fn is_required(&self, table: &str, field: &str) -> bool {
+        let table = self.layout.tables.iter().find(|of| of.root == table);
+        table.is_some_and(|table| table.required.contains(&field))
     }
 
     fn allowed(&self, put: Put, actor: &Actor) -> Result<Put, ThingError> {
@@ -457,7 +474,8 @@ pub(super) fn text_of(layout: &Layout, root: &str, key: &str, value: &[u8]) -> S
         }
         Ok(Key::Field(_, name, _)) => {
             let record = layout.field(name).and_then(|field| FieldRecord::read(field, value).ok());
-            record.map_or_else(String::new, |record| record.value.text().to_owned())
+            let value = record.and_then(|record| record.value);
+            value.map_or_else(String::new, |value| value.text().to_owned())
         }
         Ok(Key::Comment(_)) => {
             MessageRecord::read(value).map_or_else(|_| String::new(), |record| record.text.into())

@@ -392,6 +392,23 @@ fn deletion_wins_whatever_comes_before_or_after_it() {
     }
 }
 
+#[test]
+fn a_field_set_to_nothing_is_as_if_it_never_was_and_what_a_thing_must_have_stays() {
+    let mut desk = Desk::new(Concern::Issues);
+    let sets = vec![text("title", "leak"), text("status", "todo"), text("priority", "high")];
+    let id = desk.make(&ada(), 1, issues::ISSUES, sets);
+    desk.set(&ada(), id, issues::ISSUES, vec![part("labels", "roof", true)]);
+    for field in ["priority", "labels|roof", "title", "description"] {
+        let key = format!("{}|{field}", key(id));
+        assert_eq!(judged(Concern::Issues, "fields", &key, &[1, 9], &ben()), Ok(()));
+        assert!(judged(Concern::Issues, "fields", &key, &[1], &ben()).is_err(), "without a time");
+        desk.set_raw("fields", &key, &[1, 9]);
+    }
+    let issue = desk.things().thing("issues", id).unwrap();
+    assert_eq!((issue.value("priority"), issue.on("labels").count()), (None, 0));
+    assert_eq!((issue.text("title"), issue.text("description")), ("leak", ""));
+}
+
 // -- the index ------------------------------------------------------------------------------------
 
 /// What may stand under a key: a card or column, a flag, a comment, something malformed, or nothing.

@@ -354,7 +354,7 @@ fn no_room() -> Refusal {
     refusal(RefusalCode::TooMuch, "the checklist takes no more lines", "make another card")
 }
 
-fn refused(error: &ThingError) -> Refusal {
+pub(super) fn refused(error: &ThingError) -> Refusal {
     let hint = match error {
         ThingError::Unknown(..) => "it may have been deleted; see what is there now",
         ThingError::Deleted(..) => "what is deleted stays so; make a new one",

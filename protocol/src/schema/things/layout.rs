@@ -198,24 +198,29 @@ fn check_field(field: Option<&Field>, value: &[u8]) -> Result<(), Malformed> {
     }
 }
 
-/// A value that was set on a thing, and when.
+/// A value that was set on a thing, and when; without a value the field is not set any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FieldRecord {
     pub(super) time: WallTime,
-    pub(super) value: Value,
+    pub(super) value: Option<Value>,
 }
 
 impl FieldRecord {
     pub(super) fn write(&self) -> Vec<u8> {
         record::write(|writer| {
             record::put_time(writer, self.time);
-            self.value.write(writer);
+            if let Some(value) = &self.value {
+                value.write(writer);
+            }
         })
     }
 
     pub(super) fn read(field: &Field, bytes: &[u8]) -> Result<FieldRecord, Malformed> {
         record::read(bytes, |reader, _| {
-            Ok(FieldRecord { time: record::time(reader)?, value: field.holds.read(reader)? })
+            let time = record::time(reader)?;
+            // Every value takes at least one byte.
+            let value = (reader.left() > 0).then(|| field.holds.read(reader)).transpose()?;
+            Ok(FieldRecord { time, value })
         })
     }
 }
