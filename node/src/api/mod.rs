@@ -5,8 +5,10 @@
 //! protocol are never shown. One file per noun; `error` has the status codes, `guard` says who may
 //! ask. Invariant: everything read is bounded and everything waited for has an end.
 
+pub mod boards;
 pub mod body;
 pub mod bounded;
+pub mod canvases;
 pub mod chat;
 pub mod devices;
 pub mod error;
@@ -16,6 +18,7 @@ pub mod guard;
 pub mod identity;
 pub mod inbox;
 pub mod invites;
+pub mod issues;
 pub mod joins;
 pub mod log;
 pub mod members;
@@ -27,6 +30,7 @@ pub mod search;
 pub mod server;
 pub mod sync;
 pub mod text;
+pub mod things;
 pub mod tombstones;
 
 use std::sync::Arc;
@@ -249,6 +253,9 @@ pub fn router(api: Api) -> Router {
             put(chat::react).merge(delete(chat::unreact)),
         )
         .route("/groups/{words}/chat/read", put(inbox::mark))
+        .merge(boards::routes())
+        .merge(issues::routes())
+        .merge(canvases::routes())
         .route("/inbox", get(inbox::show))
         .route("/search", get(search::search))
         .route("/index", get(inbox::index))

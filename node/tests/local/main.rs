@@ -15,4 +15,5 @@ mod pages;
 mod program;
 mod script;
 mod terminal;
+mod things;
 mod trust;
