@@ -16,4 +16,5 @@ mod program;
 mod script;
 mod terminal;
 mod things;
+mod things_cli;
 mod trust;

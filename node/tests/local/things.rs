@@ -214,55 +214,18 @@ fn text(field: &str, text: &str) -> Change {
     Change::Field(field.into(), Held::Text(text.into()))
 }
 
-fn board_requests() -> Vec<(&'static str, String, Value, BoardCommand)> {
-    let card_changes = vec![
-        text("description", "white"),
-        text("priority", "low"),
-        text("due", "2026-12-01"),
-        Change::Assign("Ben".into(), true),
-        Change::Label("house".into(), true),
-        Change::AddLine("brush".into()),
-    ];
-    let patch = json!({
-        "title": "paint it", "due": "", "assignees": {"Ben": false}, "labels": {"house": false, "wet": true},
-        "checklist": {"add": ["ladder"], "set": {"abcd": ""}, "done": {"efgh": true}},
-    });
-    let patched = vec![
-        text("title", "paint it"),
-        text("due", ""),
-        Change::Assign("Ben".into(), false),
-        Change::Label("house".into(), false),
-        Change::Label("wet".into(), true),
-        Change::AddLine("ladder".into()),
-        Change::Line("abcd".into(), String::new()),
-        Change::Tick("efgh".into(), true),
-    ];
-    let (column, card) = (|| "to do".to_owned(), || "paintpai".to_owned());
+type BoardRequest = (&'static str, String, Value, BoardCommand);
+
+fn column_requests() -> Vec<BoardRequest> {
+    let column = || "to do".to_owned();
     vec![
         ("GET", "board".into(), Value::Null, BoardCommand::Show),
         ("GET", "board/archive".into(), Value::Null, BoardCommand::Archived),
-        ("GET", "board/cards/paintpai".into(), Value::Null, BoardCommand::Card(card())),
         (
             "POST",
             "board/columns".into(),
             json!({"title": "to do", "limit": 3, "at": "first"}),
             BoardCommand::AddColumn { title: column(), limit: 3, at: At::First },
-        ),
-        (
-            "POST",
-            "board/cards".into(),
-            json!({
-                "title": "paint", "column": "to do", "at": {"before": "abcd"}, "over_limit": true,
-                "description": "white", "assignees": ["Ben"], "priority": "low", "labels": ["house"],
-                "due": "2026-12-01", "checklist": ["brush"],
-            }),
-            BoardCommand::AddCard {
-                title: "paint".into(),
-                column: column(),
-                at: At::Before("abcd".into()),
-                changes: card_changes,
-                over: true,
-            },
         ),
         (
             "PATCH",
@@ -280,12 +243,57 @@ fn board_requests() -> Vec<(&'static str, String, Value, BoardCommand)> {
             BoardCommand::MoveColumn(column(), At::After("done".into())),
         ),
         ("DELETE", "board/columns/to%20do".into(), Value::Null, BoardCommand::DeleteColumn(column())),
-        ("PATCH", "board/cards/paintpai".into(), patch, BoardCommand::SetCard(card(), patched)),
+    ]
+}
+
+fn new_card() -> BoardRequest {
+    let changes = vec![
+        text("description", "white"),
+        text("priority", "low"),
+        text("due", "2026-12-01"),
+        Change::Assign("Ben".into(), true),
+        Change::Label("house".into(), true),
+        Change::AddLine("brush".into()),
+    ];
+    let body = json!({
+        "title": "paint", "column": "to do", "at": {"before": "abcd"}, "over_limit": true,
+        "description": "white", "assignees": ["Ben"], "priority": "low", "labels": ["house"],
+        "due": "2026-12-01", "checklist": ["brush"],
+    });
+    let (title, column, at) = ("paint".into(), "to do".into(), At::Before("abcd".into()));
+    let command = BoardCommand::AddCard { title, column, at, changes, over: true };
+    ("POST", "board/cards".into(), body, command)
+}
+
+fn changed_card() -> BoardRequest {
+    let body = json!({
+        "title": "paint it", "due": "", "assignees": {"Ben": false}, "labels": {"house": false, "wet": true},
+        "checklist": {"add": ["ladder"], "set": {"abcd": ""}, "done": {"efgh": true}},
+    });
+    let changes = vec![
+        text("title", "paint it"),
+        text("due", ""),
+        Change::Assign("Ben".into(), false),
+        Change::Label("house".into(), false),
+        Change::Label("wet".into(), true),
+        Change::AddLine("ladder".into()),
+        Change::Line("abcd".into(), String::new()),
+        Change::Tick("efgh".into(), true),
+    ];
+    ("PATCH", "board/cards/paintpai".into(), body, BoardCommand::SetCard("paintpai".into(), changes))
+}
+
+fn card_requests() -> Vec<BoardRequest> {
+    let card = || "paintpai".to_owned();
+    vec![
+        ("GET", "board/cards/paintpai".into(), Value::Null, BoardCommand::Card(card())),
+        new_card(),
+        changed_card(),
         (
             "PUT",
             "board/cards/paintpai/place".into(),
             json!({"column": "to do"}),
-            BoardCommand::MoveCard { card: card(), column: column(), at: At::Last, over: false },
+            BoardCommand::MoveCard { card: card(), column: "to do".into(), at: At::Last, over: false },
         ),
         ("PUT", "board/cards/paintpai/archived".into(), Value::Null, BoardCommand::Archive(card(), true)),
         ("DELETE", "board/cards/paintpai/archived".into(), Value::Null, BoardCommand::Archive(card(), false)),
@@ -432,7 +440,8 @@ fn canvas_requests() -> Vec<(&'static str, String, Value, CanvasCommand)> {
 #[tokio::test]
 async fn each_request_about_a_thing_becomes_its_command() {
     let node = Node::start(|_| refused(RefusalCode::NotAllowed)).await;
-    let boards = board_requests().into_iter().map(|(m, p, b, c)| (m, p, b, Command::Board(words(), c)));
+    let boards = column_requests().into_iter().chain(card_requests());
+    let boards = boards.map(|(m, p, b, c)| (m, p, b, Command::Board(words(), c)));
     let issues = issue_requests().into_iter().map(|(m, p, b, c)| (m, p, b, Command::Issue(words(), c)));
     let canvases = canvas_requests().into_iter().map(|(m, p, b, c)| (m, p, b, Command::Canvas(words(), c)));
     for (method, path, body, command) in boards.chain(issues).chain(canvases) {
