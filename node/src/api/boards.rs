@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::routing::{get, patch, post, put};
-use axum::{Json, Router};
 use fourword_protocol::command::{
     BoardCommand, CardView, Change, ColumnView, Command, CommentCommand, LineView, Reply,
 };
 use fourword_protocol::schema::field::Value;
 use fourword_protocol::words::FourWords;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
@@ -19,14 +19,14 @@ use super::text;
 use super::things::{self, Comment, Finished, Made, NewComment, PageQuery, Person, Seen, Spot, named};
 
 /// A board.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Board {
     /// In order.
     pub columns: Vec<Column>,
 }
 
 /// A column and the cards in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Column {
     /// Its id.
     pub id: String,
@@ -39,7 +39,7 @@ pub struct Column {
 }
 
 /// A card.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Card {
     /// Its id.
     pub id: String,
@@ -74,7 +74,8 @@ pub struct Card {
 }
 
 /// A line of a checklist.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ChecklistLine")]
 pub struct Line {
     /// Its id within the card.
     pub id: String,
@@ -85,7 +86,7 @@ pub struct Line {
 }
 
 /// A card and what was said about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CardPage {
     /// The card.
     pub card: Card,
@@ -94,7 +95,7 @@ pub struct CardPage {
 }
 
 /// Cards that were put away.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cards {
     /// The oldest first.
     pub cards: Vec<Card>,
@@ -103,7 +104,7 @@ pub struct Cards {
 }
 
 /// A column to make.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewColumn {
     /// One line.
@@ -117,7 +118,7 @@ pub struct NewColumn {
 }
 
 /// What of a column is to be changed; what is left out stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ColumnPatch {
     /// One line.
@@ -127,7 +128,7 @@ pub struct ColumnPatch {
 }
 
 /// Where a column is put.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnPlace {
     /// Where among the columns.
@@ -135,7 +136,7 @@ pub struct ColumnPlace {
 }
 
 /// Where a card is put.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CardPlace {
     /// A column's id, or its title if only one has it.
@@ -149,7 +150,7 @@ pub struct CardPlace {
 }
 
 /// A card to make.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewCard {
     /// One line.
@@ -176,7 +177,7 @@ pub struct NewCard {
 
 /// What of a card is to be changed; what is left out stays, and merges on its own with what others
 /// change at the same time.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CardPatch {
     /// One line.
@@ -196,7 +197,7 @@ pub struct CardPatch {
 }
 
 /// What of a checklist is to be changed. Lines are named by the first digits of their ids.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ChecklistPatch {
     /// New lines, which stand at the end.
@@ -294,22 +295,6 @@ impl CardPatch {
         changes.extend(self.checklist.done.into_iter().map(|(line, on)| Change::Tick(line, on)));
         things::some(changes)
     }
-}
-
-/// The routes of boards.
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/groups/{words}/board", get(show))
-        .route("/groups/{words}/board/archive", get(archive))
-        .route("/groups/{words}/board/columns", post(add_column))
-        .route("/groups/{words}/board/columns/{column}", patch(change_column).delete(remove_column))
-        .route("/groups/{words}/board/columns/{column}/place", put(place_column))
-        .route("/groups/{words}/board/cards", post(add_card))
-        .route("/groups/{words}/board/cards/{card}", get(show_card).patch(change_card).delete(remove_card))
-        .route("/groups/{words}/board/cards/{card}/place", put(place_card))
-        .route("/groups/{words}/board/cards/{card}/archived", put(put_away).delete(restore))
-        .route("/groups/{words}/board/cards/{card}/comments", post(comment))
-        .route("/groups/{words}/card-comments/{comment}", patch(edit_comment).delete(remove_comment))
 }
 
 /// `GET /api/v1/groups/{words}/board`

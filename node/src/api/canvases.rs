@@ -3,12 +3,12 @@
 //! `place` and `size` are two numbers each, which are set together: of two who move an element at
 //! once, one wins whole.
 
+use axum::Json;
 use axum::extract::{Path, State};
-use axum::routing::{get, patch, post};
-use axum::{Json, Router};
 use fourword_protocol::command::{CanvasCommand, Change, Command, ElementView, Reply};
 use fourword_protocol::schema::field::{Number, Value};
 use fourword_protocol::words::FourWords;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
@@ -18,7 +18,7 @@ use super::text;
 use super::things::{self, Finished, Made, Person, Seen, named};
 
 /// A drawing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Canvas {
     /// Null where nobody set it.
     pub width: Option<f64>,
@@ -31,7 +31,7 @@ pub struct Canvas {
 }
 
 /// An element of a drawing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Element {
     /// Its id.
     pub id: String,
@@ -74,7 +74,7 @@ pub struct Element {
 }
 
 /// What of the canvas itself is to be changed; what is left out stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CanvasPatch {
     /// Its width.
@@ -87,7 +87,7 @@ pub struct CanvasPatch {
 
 /// What of an element is to be changed, or what a new one is, which needs `element_type`, `place` and
 /// `size`. Each field merges on its own with what others change at the same time.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ElementPatch {
     /// text, image, chart or shape.
@@ -223,14 +223,6 @@ fn image(digits: &str) -> Result<Value, Problem> {
     let hash =
         hash.map_err(|_| Problem::usage("an image is named by the 64 hexadecimal digits of a hash"))?;
     Ok(Value::Blob(*hash.as_bytes()))
-}
-
-/// The routes of canvases.
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/groups/{words}/canvas", get(show).patch(configure))
-        .route("/groups/{words}/canvas/elements", post(add))
-        .route("/groups/{words}/canvas/elements/{element}", patch(change).delete(remove))
 }
 
 /// `GET /api/v1/groups/{words}/canvas`

@@ -4,16 +4,16 @@
 
 use std::collections::BTreeMap;
 
+use axum::Json;
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
-use axum::routing::{get, patch, post};
-use axum::{Json, Router};
 use fourword_protocol::command::{
     Change, Command, CommentCommand, IssueCommand, IssueFilter, IssueView, Reply,
 };
 use fourword_protocol::limits::NAME_BYTES_MAX;
 use fourword_protocol::schema::field::Value;
 use fourword_protocol::words::FourWords;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
@@ -26,7 +26,7 @@ use super::things::{self, Comment, Finished, Made, NewComment, PageQuery, Person
 pub const FILTER_VALUES_MAX: usize = 16;
 
 /// An issue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Issue {
     /// Its id.
     pub id: String,
@@ -57,7 +57,7 @@ pub struct Issue {
 }
 
 /// Issues that fit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Issues {
     /// The oldest first.
     pub issues: Vec<Issue>,
@@ -66,7 +66,7 @@ pub struct Issues {
 }
 
 /// An issue and what was said about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IssuePage {
     /// The issue.
     pub issue: Issue,
@@ -75,7 +75,7 @@ pub struct IssuePage {
 }
 
 /// An issue to report.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewIssue {
     /// One line.
@@ -94,7 +94,7 @@ pub struct NewIssue {
 
 /// What of an issue is to be changed; what is left out stays, and merges on its own with what others
 /// change at the same time.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct IssuePatch {
     /// One line.
@@ -227,15 +227,6 @@ impl IssuePatch {
         changes.extend(self.labels.into_iter().map(|(label, on)| Change::Label(label, on)));
         things::some(changes)
     }
-}
-
-/// The routes of issue trackers.
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/groups/{words}/issues", get(list).post(add))
-        .route("/groups/{words}/issues/{issue}", get(show).patch(change).delete(remove))
-        .route("/groups/{words}/issues/{issue}/comments", post(comment))
-        .route("/groups/{words}/issue-comments/{comment}", patch(edit_comment).delete(remove_comment))
 }
 
 /// `GET /api/v1/groups/{words}/issues?status=S&closed=B&priority=P&assignee=WHO&reporter=WHO&label=L`

@@ -12,6 +12,7 @@ use fourword_protocol::limits;
 use fourword_protocol::schema::field::Value;
 use fourword_protocol::schema::thing::ThingId;
 use fourword_protocol::time::WallTime;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Code, Problem};
@@ -24,10 +25,10 @@ const ENTRIES: usize = 100;
 pub const ENTRIES_MAX: usize = 500;
 
 /// Hexadecimal digits of a revision: 64 bits, since nobody gains by finding two that are equal.
-const REVISION_DIGITS: usize = 16;
+pub(super) const REVISION_DIGITS: usize = 16;
 
 /// Somebody who is or was in a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Person {
     /// Four words if they are known, else the first digits of the id.
     pub identity: String,
@@ -36,21 +37,21 @@ pub struct Person {
 }
 
 /// Names what was made. It is saved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Made {
     /// Its id.
     pub id: String,
 }
 
 /// The answer when something was done and there is nothing to show.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finished {
     /// Always true.
     pub done: bool,
 }
 
 /// What somebody said about a thing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Comment {
     /// Its id.
     pub id: String,
@@ -65,7 +66,7 @@ pub struct Comment {
 }
 
 /// A comment to write, or another text for one.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewComment {
     /// The text.
@@ -73,7 +74,7 @@ pub struct NewComment {
 }
 
 /// Where something is put among its like.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Spot {
     /// Before all.
@@ -88,7 +89,7 @@ pub enum Spot {
 }
 
 /// Which part of a long list.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
     /// How many entries at most.

@@ -11,6 +11,7 @@
 mod api;
 mod cli;
 mod events;
+mod openapi;
 mod pages;
 mod program;
 mod script;
