@@ -150,28 +150,36 @@ pub struct CardPlace {
 }
 
 /// A card to make.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewCard {
     /// One line.
     pub title: String,
     /// A column's id, or its title if only one has it.
     pub column: String,
     /// Where in it.
+    #[serde(default)]
     pub at: Spot,
     /// Even if the column takes no more.
+    #[serde(default)]
     pub over_limit: bool,
     /// A text.
+    #[serde(default)]
     pub description: Option<String>,
     /// Who is to do it: each by four words, a shown name, or the first digits of the id.
+    #[serde(default)]
     pub assignees: Vec<String>,
     /// urgent, high, medium or low.
+    #[serde(default)]
     pub priority: Option<String>,
     /// Any.
+    #[serde(default)]
     pub labels: Vec<String>,
     /// As `2026-11-30`.
+    #[serde(default)]
     pub due: Option<String>,
     /// The lines in order.
+    #[serde(default)]
     pub checklist: Vec<String>,
 }
 

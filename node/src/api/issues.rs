@@ -75,20 +75,25 @@ pub struct IssuePage {
 }
 
 /// An issue to report.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewIssue {
     /// One line.
     pub title: String,
     /// A text.
+    #[serde(default)]
     pub description: Option<String>,
     /// backlog if left out.
+    #[serde(default)]
     pub status: Option<String>,
     /// urgent, high, medium or low.
+    #[serde(default)]
     pub priority: Option<String>,
     /// Who is to do it: four words, a shown name, or the first digits of the id.
+    #[serde(default)]
     pub assignee: Option<String>,
     /// Any.
+    #[serde(default)]
     pub labels: Vec<String>,
 }
 

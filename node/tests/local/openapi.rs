@@ -262,6 +262,9 @@ fn an_answer_that_is_not_as_the_document_says_is_noticed() {
         assert!(with(name, wrong).is_some(), "{name}");
     }
     assert!(misfit_of("get", path, &json!({})).is_some());
+    let new_card = json!({"$ref": "#/components/schemas/NewCard"});
+    assert_eq!(misfit(&new_card, &json!({"title": "a", "column": "b"})), None);
+    assert!(misfit(&new_card, &json!({"title": "a"})).is_some(), "a card stands somewhere");
     let event = &json!({"$ref": "#/components/schemas/Event"});
     assert_eq!(misfit(event, &json!({"event": "joined", "group": "a"})), None);
     assert!(misfit(event, &json!({"event": "sprung", "group": "a"})).is_some());

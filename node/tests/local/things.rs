@@ -468,7 +468,7 @@ async fn what_cannot_be_meant_does_not_reach_the_node() {
         ("GET", format!("board/cards/{long}"), Value::Null, "1 to 256 bytes"),
         ("DELETE", format!("card-comments/{long}"), Value::Null, "1 to 256 bytes"),
         ("PUT", "board/cards/a/place".into(), json!({"column": long}), "1 to 256 bytes"),
-        ("POST", "board/cards".into(), json!({"title": "a"}), "1 to 256 bytes"),
+        ("POST", "board/cards".into(), json!({"title": "a"}), "missing field `column`"),
         ("PUT", "board/cards/a/place".into(), json!({"column": "b", "at": "middle"}), "unknown variant"),
         ("GET", format!("issues?text={long}"), Value::Null, "at most 256 bytes"),
         ("GET", format!("issues?{many}"), Value::Null, "at most 16 values"),
