@@ -10,7 +10,7 @@ use crate::entity::Forked;
 use crate::envelope::Envelope;
 use crate::evidence::{Sighting, place_in_words};
 use crate::ids::{DeviceKey, DocumentKey, EntityId, LogId};
-use crate::receiving::envelope_record;
+use crate::record::Record;
 use crate::replica::Void;
 use crate::replicator::Replicator;
 use crate::time::Duration;
@@ -62,7 +62,7 @@ impl Replicator {
         let replica = entity.replicas.get(&log.document);
         let ours = replica.and_then(|replica| replica.live()?.branches.at(&log, sequence));
         let changes_over = entity.set_aside(envelope);
-        self.out.write(vec![envelope_record(id, envelope)], Vec::new());
+        self.out.write(vec![Record::of(id, envelope)], Vec::new());
         let other = ours.map(|ours| format!(": {ours} and {}", envelope.hash())).unwrap_or_default();
         self.note_fault(
             id,

@@ -373,7 +373,7 @@ impl Replicator {
                     continue;
                 }
             }
-            records.push(envelope_record(entity, &envelope));
+            records.push(Record::of(entity, &envelope));
         }
         self.out.write(records, Vec::new());
         if changed.keys().any(|document| !self.is_heard(entity, *document)) {
@@ -430,7 +430,7 @@ impl Replicator {
             // It is in the content and can never leave this device: so it must not stay there.
             Err(TooLarge) => return self.rebuild(id, document),
         };
-        let mut records = vec![envelope_record(id, &sealed.envelope)];
+        let mut records = vec![Record::of(id, &sealed.envelope)];
         if sealed.begins {
             let incarnation = sealed.envelope.header.log.incarnation.0.to_be_bytes().to_vec();
             records.insert(0, local(LOG, &document.0, Some(incarnation)));
@@ -491,14 +491,4 @@ impl Replicator {
 /// Whether a device has sent so much in vain that it is not heard for a while.
 pub(crate) fn is_vain(vain: &BTreeMap<DeviceKey, Allowance>, device: DeviceKey, now: Now) -> bool {
     vain.get(&device).is_some_and(|vain| vain.is_spent(now.instant, VAIN_BURST, VAIN_EVERY))
-}
-
-pub(crate) fn envelope_record(entity: EntityId, envelope: &Envelope) -> Record {
-    Record::Envelope {
-        entity,
-        log: envelope.header.log,
-        sequence: envelope.header.sequence,
-        hash: envelope.hash(),
-        bytes: envelope.bytes().to_vec(),
-    }
 }

@@ -4,6 +4,7 @@
 //! record is either an entry of something append-only (statement, envelope) or a small value
 //! under a key, of which the last one written holds.
 
+use crate::envelope::Envelope;
 use crate::ids::{DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
 
 /// Numbers a batch, so that `Durable` can say which one is on disk.
@@ -81,6 +82,19 @@ pub enum Record {
         /// `None` forgets the key. At most `limits::LOCAL_VALUE_BYTES_MAX`.
         value: Option<Vec<u8>>,
     },
+}
+
+impl Record {
+    /// An envelope as it is stored: sealed as it travels.
+    pub(crate) fn of(entity: EntityId, envelope: &Envelope) -> Record {
+        Record::Envelope {
+            entity,
+            log: envelope.header.log,
+            sequence: envelope.header.sequence,
+            hash: envelope.hash(),
+            bytes: envelope.bytes().to_vec(),
+        }
+    }
 }
 
 /// Names a small value of this device: what it is, and of what.

@@ -7,6 +7,7 @@ use fourword_protocol::limits;
 use fourword_protocol::schema::chat::{Lookup, MessageId};
 use fourword_protocol::words::FourWords;
 use fourword_storage::read_model::PAGE_MESSAGES_MAX;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
@@ -19,7 +20,7 @@ use crate::reading::gone;
 const LAST: usize = 50;
 
 /// A message to write.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewMessage {
     /// The text.
@@ -30,7 +31,7 @@ pub struct NewMessage {
 }
 
 /// Another text for a message.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Edit {
     /// The text.
@@ -38,13 +39,16 @@ pub struct Edit {
 }
 
 /// How much to read.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReadQuery {
     /// How many; `last` says the same.
     limit: Option<usize>,
+    /// How many.
     last: Option<usize>,
+    /// Those before this message.
     before: Option<String>,
+    /// This message, and those that reply to it or to one that does.
     thread: Option<String>,
 }
 
@@ -52,14 +56,14 @@ pub struct ReadQuery {
 pub type Cursor = (FourWords, MessageId);
 
 /// Names the message that was written, changed or reacted to. It is saved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Saved {
     /// The message.
     pub id: String,
 }
 
 /// Messages of a chat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Messages {
     /// Oldest first.
     pub messages: Vec<Message>,
@@ -69,7 +73,7 @@ pub struct Messages {
 }
 
 /// One message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
     /// Its id.
     pub id: String,
@@ -92,7 +96,7 @@ pub struct Message {
 }
 
 /// Those who reacted alike.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reaction {
     /// With what.
     pub emoji: String,

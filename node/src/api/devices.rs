@@ -3,22 +3,23 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header;
-use axum::response::IntoResponse;
 use fourword_protocol::command::{Command, DeviceCommand, DeviceView, Reply};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
+use super::operation::Unkept;
 use super::{Api, text};
 
 /// All devices of this person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Devices {
     /// Senior to junior.
     pub devices: Vec<Device>,
 }
 
 /// One device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Device {
     /// Its key; the first digits name it.
     pub device: String,
@@ -35,7 +36,7 @@ pub struct Device {
 }
 
 /// A code that links one new device.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Linking {
     /// The code. For some minutes whoever holds it becomes a device of this person.
     pub code: String,
@@ -44,7 +45,7 @@ pub struct Linking {
 }
 
 /// The answer when a device was revoked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Revoked {
     /// Which, as it was asked.
     pub device: String,
@@ -74,7 +75,7 @@ pub async fn list(State(api): State<Api>) -> Result<Json<Devices>, Problem> {
 }
 
 /// `POST /api/v1/devices`: makes a code for one new device.
-pub async fn add(State(api): State<Api>) -> Result<impl IntoResponse, Problem> {
+pub async fn add(State(api): State<Api>) -> Result<Unkept<Linking>, Problem> {
     let command = DeviceCommand::Add { addresses: api.addresses() };
     let Reply::Link(code) = api.ask(Command::Device(command)).await? else { return Err(Problem::mismatch()) };
     let linking = Linking { link: code.link(), code: code.to_string() };

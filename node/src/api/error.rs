@@ -1,17 +1,19 @@
 //! How a request fails: one table from what went wrong to status codes, the only one.
 //!
-//! Handlers return a [`Problem`]; it leaves as `application/problem+json` (RFC 9457) with two
-//! members more: `code`, which programs decide by, and `hint`, which tells people what to do.
+//! Handlers return a [`Problem`]; it leaves as `application/problem+json` (RFC 9457) with further
+//! members: `code`, which programs decide by, `hint`, which tells people what to do, and `present`,
+//! where somebody was about to overwrite what they had not seen.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fourword_protocol::command::{Refusal, RefusalCode};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Stopped;
 
 /// What went wrong, for programs. Stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// The request itself is wrong.
@@ -34,6 +36,8 @@ pub enum Code {
     TimedOut,
     /// Another node works in this home.
     InUse,
+    /// What was to be changed is no longer what the client saw.
+    Changed,
 }
 
 impl Code {
@@ -48,6 +52,7 @@ impl Code {
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Code::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             Code::InUse => StatusCode::CONFLICT,
+            Code::Changed => StatusCode::PRECONDITION_FAILED,
         }
     }
 
@@ -63,6 +68,7 @@ impl Code {
             Code::NotRunning => "The node is ending",
             Code::TimedOut => "It took too long",
             Code::InUse => "In use",
+            Code::Changed => "Changed meanwhile",
         }
     }
 
@@ -78,12 +84,13 @@ impl Code {
             Code::NotRunning => "not-running",
             Code::TimedOut => "timed-out",
             Code::InUse => "in-use",
+            Code::Changed => "changed",
         }
     }
 }
 
 /// One failed request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// A URI for the kind of problem.
     #[serde(rename = "type")]
@@ -99,6 +106,9 @@ pub struct Problem {
     /// What the person can do about it; may be empty.
     #[serde(default)]
     pub hint: String,
+    /// What is there now, where it is not what the client saw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub present: Option<Box<serde_json::Value>>,
 }
 
 impl Problem {
@@ -111,6 +121,7 @@ impl Problem {
             detail: detail.into(),
             code,
             hint: hint.into(),
+            present: None,
         }
     }
 
@@ -127,6 +138,11 @@ impl Problem {
     /// The same problem under a more exact status.
     pub fn with_status(self, status: StatusCode) -> Problem {
         Problem { status: status.as_u16(), ..self }
+    }
+
+    /// The same problem with what is there now.
+    pub fn with_present(self, present: &impl Serialize) -> Problem {
+        Problem { present: serde_json::to_value(present).ok().map(Box::new), ..self }
     }
 }
 

@@ -12,9 +12,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
-use axum::response::IntoResponse;
 use axum::response::sse::{self, KeepAlive, Sse};
 use fourword_protocol::command::Notice;
+use futures::Stream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 
@@ -28,7 +29,7 @@ pub const EVENTS_KEPT: usize = 4096;
 const STREAMS_MAX: usize = 64;
 
 /// Something changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// The node knows who it is and serves.
@@ -296,9 +297,10 @@ impl Reader {
 }
 
 /// Where a stream begins, for clients that cannot set the header.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventsQuery {
+    /// The id of the last event that was seen.
     since: Option<String>,
 }
 
@@ -314,7 +316,7 @@ pub async fn stream(
     State(api): State<Api>,
     Query(query): Query<EventsQuery>,
     headers: HeaderMap,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
     if api.events.newest.receiver_count() >= STREAMS_MAX {
         return Err(Problem::new(Code::TooMuch, "too many streams are open", "close one and try again"));
     }

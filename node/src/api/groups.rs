@@ -5,21 +5,22 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
 use fourword_protocol::command::{Command, EntityView, Reply};
 use fourword_protocol::schema::core::{LAPSE_DAYS_MAX, Setting};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
 use super::error::Problem;
 use super::node::check_name;
+use super::progress::Long;
 use super::{Api, progress, text};
 
 /// How long finding a name may take: hundreds of times what it takes on average.
 const CREATE_TIME_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// A group to make.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewGroup {
     /// Its name.
@@ -37,7 +38,7 @@ fn group() -> String {
 }
 
 /// One group, or whatever else has four words and members.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Group {
     /// Its four words.
     pub words: String,
@@ -59,7 +60,7 @@ pub struct Group {
 }
 
 /// The settings of a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Settings {
     /// Whether newcomers can read what was written before they came.
     pub newcomers_read_history: bool,
@@ -68,7 +69,7 @@ pub struct Settings {
 }
 
 /// Settings to be changed; what is left out stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewSettings {
     /// Whether newcomers can read what was written before they came.
@@ -78,14 +79,14 @@ pub struct NewSettings {
 }
 
 /// All groups of this person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Groups {
     /// One entry for each.
     pub groups: Vec<Group>,
 }
 
 /// The answer when a group was left.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Left {
     /// The group's four words.
     pub words: String,
@@ -124,7 +125,7 @@ pub async fn create(
     State(api): State<Api>,
     headers: HeaderMap,
     Body(new): Body<NewGroup>,
-) -> Result<Response, Problem> {
+) -> Result<Long<Group>, Problem> {
     check_name(&new.name)?;
     let parent = new.parent.as_deref().map(text::words).transpose()?;
     let command = Command::Create { kind: text::read_kind(&new.kind)?, name: new.name, parent };

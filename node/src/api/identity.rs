@@ -8,14 +8,16 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
 use fourword_protocol::command::{Command, DeviceCommand, Reply};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
 use super::error::{Code, Problem};
 use super::joins::wait;
 use super::node::check_peers;
+use super::operation::Unkept;
+use super::progress::Long;
 use super::{Api, progress, text};
 
 /// How long recovering may take: hundreds of times what it takes on average.
@@ -29,21 +31,21 @@ const NAME_LOOK: Duration = Duration::from_millis(50);
 const PHRASE_BYTES_MAX: usize = 1024;
 
 /// The recovery phrase of this person.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Phrase {
     /// 24 words.
     pub phrase: String,
 }
 
 /// The answer when the root key was taken off this device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Forgotten {
     /// Always true.
     pub forgotten: bool,
 }
 
 /// A person to become a device of, by a code that another of its devices made.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewLink {
     /// The code, or its link.
@@ -57,7 +59,7 @@ pub struct NewLink {
 }
 
 /// The answer when this device was linked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Linked {
     /// The four words of the person whose device this is now; null until they are stretched.
     pub identity: Option<String>,
@@ -66,7 +68,7 @@ pub struct Linked {
 }
 
 /// A person to get back by its phrase.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewRecovery {
     /// 24 words.
@@ -77,7 +79,7 @@ pub struct NewRecovery {
 }
 
 /// The answer when a person was got back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Recovered {
     /// The person's four words.
     pub identity: String,
@@ -86,7 +88,7 @@ pub struct Recovered {
 }
 
 /// `GET /api/v1/identity/phrase`
-pub async fn phrase(State(api): State<Api>) -> Result<impl IntoResponse, Problem> {
+pub async fn phrase(State(api): State<Api>) -> Result<Unkept<Phrase>, Problem> {
     let Reply::Phrase(phrase) = api.ask(Command::Phrase).await? else { return Err(Problem::mismatch()) };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(Phrase { phrase })))
 }
@@ -127,7 +129,7 @@ pub async fn recover(
     State(api): State<Api>,
     headers: HeaderMap,
     Body(new): Body<NewRecovery>,
-) -> Result<Response, Problem> {
+) -> Result<Long<Recovered>, Problem> {
     if new.phrase.trim().is_empty() || new.phrase.len() > PHRASE_BYTES_MAX {
         return Err(Problem::usage("a recovery phrase has 24 words"));
     }

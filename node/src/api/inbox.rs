@@ -3,26 +3,26 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
 use fourword_storage::read_model::UNREAD_MAX;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
 use super::body::Body;
 use super::chat::{Message, named};
 use super::error::Problem;
-use super::progress::{self, Progress};
+use super::progress::{self, Long, Progress};
 use super::text;
 
 /// Every chat, with what of it is unread.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inbox {
     /// Those in which something was written last first.
     pub groups: Vec<Inbound>,
 }
 
 /// One chat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inbound {
     /// The group's four words.
     pub words: String,
@@ -37,7 +37,7 @@ pub struct Inbound {
 }
 
 /// Up to where something was read.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Read {
     /// Up to this message; up to the last one if it is left out.
@@ -46,7 +46,7 @@ pub struct Read {
 }
 
 /// The answer when it was noted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Marked {
     /// The group's four words.
     pub words: String,
@@ -55,7 +55,7 @@ pub struct Marked {
 }
 
 /// How much the copy of the chats holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Index {
     /// Messages of all chats.
     pub messages: u64,
@@ -97,7 +97,7 @@ pub async fn index(State(api): State<Api>) -> Result<Json<Index>, Problem> {
 }
 
 /// `POST /api/v1/index/rebuild`: may take long; reports progress to who accepts JSON Lines.
-pub async fn rebuild(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn rebuild(State(api): State<Api>, headers: HeaderMap) -> Result<Long<Index>, Problem> {
     progress::follow(&headers, async move |reports| {
         let held = api
             .reading

@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use fourword_protocol::command::{Command, InviteView, MemberCommand, Reply};
 use fourword_protocol::limits;
 use fourword_protocol::time::WallTime;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
@@ -19,7 +20,7 @@ const EXPIRES_IN_MS: u64 = 7 * 24 * 3600 * 1000;
 const EXPIRES_IN_MS_MAX: u64 = 10 * 366 * 24 * 3600 * 1000;
 
 /// An invite to make.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewInvite {
     /// viewer, member, admin or owner; member if left out.
@@ -31,7 +32,7 @@ pub struct NewInvite {
 }
 
 /// One invite.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Invite {
     /// The code, which lets whoever holds it be admitted.
     pub code: String,
@@ -48,14 +49,14 @@ pub struct Invite {
 }
 
 /// The invites of a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Invites {
     /// One entry for each, those that were closed among them.
     pub invites: Vec<Opened>,
 }
 
 /// One invite that was made; its code is known to who made it and to whom it was sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Opened {
     /// Its public key; the first digits name it.
     pub key: String,
@@ -76,7 +77,7 @@ pub struct Opened {
 }
 
 /// The answer when an invite was closed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Closed {
     /// Which, as it was asked.
     pub key: String,

@@ -8,6 +8,7 @@ use fourword_protocol::command::{Command, JoinBy, JoinState, JoinView, Reply};
 use fourword_protocol::ids::EntityId;
 use fourword_protocol::limits;
 use fourword_protocol::words::FourWords;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
@@ -21,7 +22,7 @@ const WAIT_SECONDS: u32 = 30;
 const WAIT_SECONDS_MAX: u32 = 3600;
 
 /// A group to join.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewJoin {
     /// The group's four words; may be left out if `code` is a link.
@@ -39,7 +40,7 @@ pub struct NewJoin {
 }
 
 /// How a join stands that was just asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Join {
     /// The group's four words.
     pub words: String,
@@ -50,14 +51,14 @@ pub struct Join {
 }
 
 /// All joins under way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Joins {
     /// One entry for each.
     pub joins: Vec<Underway>,
 }
 
 /// One join under way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Underway {
     /// The words it began with.
     pub words: String,
@@ -70,7 +71,7 @@ pub struct Underway {
 }
 
 /// The answer when a join was given up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cancelled {
     /// The group's four words.
     pub words: String,
@@ -79,8 +80,9 @@ pub struct Cancelled {
 }
 
 /// The states of a join.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "JoinStanding")]
 pub enum Standing {
     /// This device is in and holds the keys.
     Joined,

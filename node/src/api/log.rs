@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
@@ -13,7 +14,7 @@ use crate::logging::{Change, Levels, SUBSYSTEMS, Shown};
 const CHANGES_MAX: usize = SUBSYSTEMS.len() + 2;
 
 /// What is to be changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Changes {
     /// Each `LEVEL`, `SUBSYSTEM=LEVEL` or `reset`; carried out in order.

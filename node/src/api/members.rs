@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use fourword_protocol::command::{Command, MemberCommand, MemberView, Reply};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
@@ -10,14 +11,14 @@ use super::error::Problem;
 use super::{Api, text};
 
 /// The members of a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Members {
     /// Senior to junior.
     pub members: Vec<Member>,
 }
 
 /// One member.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Member {
     /// Four words if they are known, else the first digits of the id.
     pub identity: String,
@@ -36,7 +37,7 @@ pub struct Member {
 }
 
 /// Another role for a member.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewRole {
     /// viewer, member, admin or owner.
@@ -44,7 +45,7 @@ pub struct NewRole {
 }
 
 /// The answer when a member was given another role.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RoleSet {
     /// Who, as it was asked.
     pub who: String,
@@ -53,7 +54,7 @@ pub struct RoleSet {
 }
 
 /// The answer when a member was removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Removed {
     /// Who, as it was asked.
     pub who: String,

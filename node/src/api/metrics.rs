@@ -2,11 +2,11 @@
 
 use axum::extract::State;
 use axum::http::header;
-use axum::response::IntoResponse;
 use fourword_protocol::command::{Command, Reply};
 
 use super::Api;
 use super::error::{Code, Problem};
+use super::operation::Page;
 use crate::metrics::{self, CONTENT_TYPE, Measured};
 
 impl Api {
@@ -29,7 +29,7 @@ impl Api {
 }
 
 /// `GET /metrics` and `GET /api/v1/metrics`
-pub async fn page(State(api): State<Api>) -> Result<impl IntoResponse, Problem> {
+pub async fn page(State(api): State<Api>) -> Result<Page, Problem> {
     let measured = api.measured().await?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics::node(&measured)))
 }

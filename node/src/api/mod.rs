@@ -2,11 +2,13 @@
 //!
 //! HTTP with JSON under `/api/v1`, on a unix socket and on loopback TCP (`server`). A handler maps
 //! a request to one command of the machine and the reply to an object of its own; the types of the
-//! protocol are never shown. One file per noun; `error` has the status codes, `guard` says who may
+//! protocol are never shown. One file per noun; `routes` has all operations, `error` has the status codes, `guard` says who may
 //! ask. Invariant: everything read is bounded and everything waited for has an end.
 
+pub mod boards;
 pub mod body;
 pub mod bounded;
+pub mod canvases;
 pub mod chat;
 pub mod devices;
 pub mod error;
@@ -16,18 +18,23 @@ pub mod guard;
 pub mod identity;
 pub mod inbox;
 pub mod invites;
+pub mod issues;
 pub mod joins;
 pub mod log;
 pub mod members;
 pub mod metrics;
 pub mod node;
+pub mod openapi;
+pub mod operation;
 pub mod pictures;
 pub mod progress;
 pub mod requests;
+mod routes;
 pub mod search;
 pub mod server;
 pub mod sync;
 pub mod text;
+pub mod things;
 pub mod tombstones;
 
 use std::sync::Arc;
@@ -37,7 +44,6 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, patch, post, put};
 use fourword_protocol::command::{Command, Notice, Outcome, Progress, Reply};
 use fourword_protocol::limits;
 use futures::future::BoxFuture;
@@ -214,54 +220,9 @@ fn too_long(time: Duration) -> Problem {
     Problem::new(Code::TimedOut, detail, "it may still be done: look before you ask again")
 }
 
-/// All routes, not yet guarded.
+/// What carries out all operations, not yet guarded.
 pub fn router(api: Api) -> Router {
-    let v1 = Router::new()
-        .route("/status", get(node::status))
-        .route("/peers", get(node::peers).post(node::dial))
-        .route("/report", get(node::report))
-        .route("/metrics", get(metrics::page))
-        .route("/log", get(log::show).put(log::set))
-        .route("/stop", post(node::stop))
-        .route("/name", put(node::set_name))
-        .route("/identity/phrase", get(identity::phrase).delete(identity::forget))
-        .route("/identity/link", post(identity::link))
-        .route("/identity/recover", post(identity::recover))
-        .route("/groups", get(groups::list).post(groups::create))
-        .route("/groups/{words}", get(groups::show).delete(groups::leave))
-        .route("/groups/{words}/settings", patch(groups::configure))
-        .route("/groups/{words}/members", get(members::list))
-        .route("/groups/{words}/members/{who}", patch(members::set_role).delete(members::remove))
-        .route("/groups/{words}/requests", get(requests::list))
-        .route("/groups/{words}/requests/{who}/approve", post(requests::approve))
-        .route("/groups/{words}/requests/{who}/deny", post(requests::deny))
-        .route("/groups/{words}/invites", get(invites::list).post(invites::create))
-        .route("/groups/{words}/invites/{key}", delete(invites::close))
-        .route("/groups/{words}/unaccepted", get(sync::unaccepted))
-        .route("/groups/{words}/tombstones", get(tombstones::list))
-        .route("/joins", get(joins::list).post(joins::create))
-        .route("/joins/{words}", delete(joins::cancel))
-        .route("/devices", get(devices::list).post(devices::add))
-        .route("/devices/{device}", delete(devices::revoke))
-        .route("/groups/{words}/chat/messages", get(chat::read).post(chat::send))
-        .route("/groups/{words}/chat/messages/{id}", patch(chat::edit).delete(chat::remove))
-        .route(
-            "/groups/{words}/chat/messages/{id}/reactions/{emoji}",
-            put(chat::react).merge(delete(chat::unreact)),
-        )
-        .route("/groups/{words}/chat/read", put(inbox::mark))
-        .route("/groups/{words}/canvas/svg", get(pictures::svg))
-        .route("/groups/{words}/canvas/png", get(pictures::png))
-        .route("/inbox", get(inbox::show))
-        .route("/search", get(search::search))
-        .route("/index", get(inbox::index))
-        .route("/index/rebuild", post(inbox::rebuild))
-        .route("/sync", get(sync::status))
-        .route("/events", get(events::stream));
-    Router::new()
-        .route("/health", get(node::health))
-        .route("/metrics", get(metrics::page))
-        .nest("/api/v1", v1)
+    operation::router(routes::all())
         .layer(DefaultBodyLimit::max(body::BODY_BYTES_MAX))
         .layer(map_response(as_problem))
         .with_state(api)

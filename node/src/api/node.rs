@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use fourword_protocol::command::{self, Command, Reply};
 use fourword_protocol::limits;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
@@ -19,7 +20,7 @@ use crate::swarm;
 const PEERS_MAX: usize = 16;
 
 /// Says that a node runs and that its parts answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
     /// Always `ok`.
     pub status: String,
@@ -28,7 +29,7 @@ pub struct Health {
 }
 
 /// Who this node is and how it does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// The person's four words.
     pub identity: String,
@@ -59,7 +60,7 @@ pub struct Status {
 }
 
 /// Something that was seen of a device and that people should know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fault {
     /// The group's four words.
     pub group: String,
@@ -82,7 +83,7 @@ pub struct Fault {
 }
 
 /// The kinds of fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
     /// Two different entries at one position of a log.
@@ -100,14 +101,14 @@ pub enum FaultKind {
 }
 
 /// The devices that are connected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Peers {
     /// One entry for each.
     pub peers: Vec<Peer>,
 }
 
 /// One connected device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Peer {
     /// The device.
     pub device: String,
@@ -126,7 +127,7 @@ pub struct Peer {
 }
 
 /// How a device is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Path {
     /// Without anybody between.
@@ -136,7 +137,7 @@ pub enum Path {
 }
 
 /// What carries a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Transport {
     /// QUIC over UDP.
@@ -146,7 +147,7 @@ pub enum Transport {
 }
 
 /// An address to dial, and the answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dial {
     /// A multiaddr.
@@ -154,7 +155,7 @@ pub struct Dial {
 }
 
 /// A name to be shown to others, and the answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Name {
     /// The name.
@@ -162,7 +163,7 @@ pub struct Name {
 }
 
 /// The answer to a request to stop.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stopping {
     /// Always true.
     pub stopping: bool,

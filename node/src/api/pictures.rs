@@ -19,24 +19,53 @@ const DRAWN_AT_ONCE_MAX: usize = 1;
 /// Who may draw.
 static DRAWING: Semaphore = Semaphore::const_new(DRAWN_AT_ONCE_MAX);
 
+/// The bytes of a picture, and how many elements it leaves out.
+type Drawn = (Vec<u8>, usize);
+
+/// A canvas as SVG.
+pub struct Svg(Drawn);
+
+/// A canvas as PNG.
+pub struct Png(Drawn);
+
+impl Svg {
+    /// Its media type.
+    pub const KIND: &str = "image/svg+xml";
+}
+
+impl Png {
+    /// Its media type.
+    pub const KIND: &str = "image/png";
+}
+
+impl IntoResponse for Svg {
+    fn into_response(self) -> Response {
+        shown(Svg::KIND, self.0)
+    }
+}
+
+impl IntoResponse for Png {
+    fn into_response(self) -> Response {
+        shown(Png::KIND, self.0)
+    }
+}
+
 /// `GET /api/v1/groups/{words}/canvas/svg`
-pub async fn svg(State(api): State<Api>, Path(words): Path<String>) -> Result<Response, Problem> {
-    let picture = drawn(&api, &words, |picture| Ok((picture.svg.into_bytes(), picture.left_out))).await?;
-    Ok(shown("image/svg+xml", picture))
+pub async fn svg(State(api): State<Api>, Path(words): Path<String>) -> Result<Svg, Problem> {
+    drawn(&api, &words, |picture| Ok((picture.svg.into_bytes(), picture.left_out))).await.map(Svg)
 }
 
 /// `GET /api/v1/groups/{words}/canvas/png`
-pub async fn png(State(api): State<Api>, Path(words): Path<String>) -> Result<Response, Problem> {
-    let picture = drawn(&api, &words, |picture| Ok((picture::png(&picture)?, picture.left_out))).await?;
-    Ok(shown("image/png", picture))
+pub async fn png(State(api): State<Api>, Path(words): Path<String>) -> Result<Png, Problem> {
+    drawn(&api, &words, |picture| Ok((picture::png(&picture)?, picture.left_out))).await.map(Png)
 }
 
 /// Draws a canvas where nothing else waits for it.
 async fn drawn(
     api: &Api,
     words: &str,
-    draw: impl FnOnce(Picture) -> Result<(Vec<u8>, usize), Unpainted> + Send + 'static,
-) -> Result<(Vec<u8>, usize), Problem> {
+    draw: impl FnOnce(Picture) -> Result<Drawn, Unpainted> + Send + 'static,
+) -> Result<Drawn, Problem> {
     let command = Command::Canvas(text::words(words)?, CanvasCommand::Show);
     let Reply::Canvas(canvas) = api.ask(command).await? else { return Err(Problem::mismatch()) };
     let turn = DRAWING.acquire().await.map_err(|_| Problem::mismatch())?;
@@ -52,7 +81,7 @@ async fn drawn(
 }
 
 /// A picture that a browser shows and does nothing else with.
-fn shown(kind: &'static str, (bytes, left_out): (Vec<u8>, usize)) -> Response {
+fn shown(kind: &'static str, (bytes, left_out): Drawn) -> Response {
     let headers = [
         (header::CONTENT_TYPE, kind.to_owned()),
         (

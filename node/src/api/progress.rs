@@ -4,12 +4,14 @@
 //! the end; any other waits and gets plain JSON. When the client hangs up, the wait ends.
 
 use std::convert::Infallible;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use fourword_protocol::command::{self, Command, Reply};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -23,7 +25,7 @@ pub const LINES: &str = "application/x-ndjson";
 const LINES_WAITING_MAX: usize = 16;
 
 /// How far a command has come.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Progress {
     /// What is being done, for people.
     pub what: String,
@@ -34,8 +36,9 @@ pub struct Progress {
 }
 
 /// One line of an answer that takes long.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "{T}Line")]
 pub enum Line<T> {
     /// It goes on.
     Progress(Progress),
@@ -43,6 +46,22 @@ pub enum Line<T> {
     Done(T),
     /// The end: it was not done.
     Error(Problem),
+}
+
+/// An answer that takes long: plain JSON, or a line for each report and one for the end.
+#[derive(Debug)]
+pub struct Long<T>(Response, PhantomData<T>);
+
+impl<T> Long<T> {
+    fn new(response: Response) -> Long<T> {
+        Long(response, PhantomData)
+    }
+}
+
+impl<T> IntoResponse for Long<T> {
+    fn into_response(self) -> Response {
+        self.0
+    }
 }
 
 impl From<command::Progress> for Progress {
@@ -58,22 +77,22 @@ pub(super) async fn answer<T: Serialize + Send + 'static>(
     command: Command,
     time_max: Duration,
     read: fn(Reply) -> Result<T, Problem>,
-) -> Result<Response, Problem> {
+) -> Result<Long<T>, Problem> {
     if !accepts_lines(headers) {
         let outcome = tokio::time::timeout(time_max, api.node.ask(command)).await;
         let reply = done(outcome.map_err(|_| too_long(time_max))?)?;
-        return Ok(axum::Json(read(reply)?).into_response());
+        return Ok(Long::new(axum::Json(read(reply)?).into_response()));
     }
     let (sender, lines) = mpsc::channel(LINES_WAITING_MAX);
     tokio::spawn(report(api.clone(), command, time_max, read, sender));
-    Ok(streamed(lines))
+    Ok(Long::new(streamed(lines)))
 }
 
 /// Does something that takes long, as the client accepts to be told of it.
 pub(super) async fn follow<T: Serialize + Send + 'static, Doing>(
     headers: &HeaderMap,
     act: impl FnOnce(mpsc::Sender<Progress>) -> Doing,
-) -> Result<Response, Problem>
+) -> Result<Long<T>, Problem>
 where
     Doing: Future<Output = Result<T, Problem>> + Send + 'static,
 {
@@ -81,7 +100,7 @@ where
     let doing = act(reports);
     if !accepts_lines(headers) {
         drop(reported);
-        return Ok(axum::Json(doing.await?).into_response());
+        return Ok(Long::new(axum::Json(doing.await?).into_response()));
     }
     let (sender, lines) = mpsc::channel(LINES_WAITING_MAX);
     tokio::spawn(async move {
@@ -96,7 +115,7 @@ where
         };
         pass(&sender, end.map_or_else(Line::Error, Line::Done)).await;
     });
-    Ok(streamed(lines))
+    Ok(Long::new(streamed(lines)))
 }
 
 fn accepts_lines(headers: &HeaderMap) -> bool {

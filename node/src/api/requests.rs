@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use fourword_protocol::command::{Command, MemberCommand, Reply, RequestView};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
@@ -10,14 +11,14 @@ use super::error::Problem;
 use super::{Api, text};
 
 /// All who ask.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Requests {
     /// The oldest first.
     pub requests: Vec<Request>,
 }
 
 /// Somebody who asks to be let in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Request {
     /// Four words if they are known, else the first digits of the id.
     pub identity: String,
@@ -34,7 +35,7 @@ pub struct Request {
 }
 
 /// How somebody is let in.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Approval {
     /// viewer, member, admin or owner; member if left out.
@@ -42,7 +43,7 @@ pub struct Approval {
 }
 
 /// The answer when somebody was let in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Approved {
     /// Who, as it was asked.
     pub who: String,
@@ -53,7 +54,7 @@ pub struct Approved {
 }
 
 /// The answer when somebody was turned away.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Denied {
     /// Who, as it was asked.
     pub who: String,

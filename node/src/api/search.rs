@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Query, State};
 use fourword_storage::read_model::{HITS_MAX, SEARCH_BYTES_MAX, Search};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
@@ -19,17 +20,21 @@ const HITS: usize = 20;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is searched for, and where.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SearchQuery {
+    /// What to search for.
     q: String,
+    /// The four words of a group, to search it alone.
     group: Option<String>,
+    /// `next` of the page before.
     before: Option<String>,
+    /// How many messages at most.
     limit: Option<usize>,
 }
 
 /// What was found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hits {
     /// The latest first.
     pub hits: Vec<Hit>,
@@ -40,7 +45,7 @@ pub struct Hits {
 }
 
 /// One message that was found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hit {
     /// The group's four words.
     pub group: String,
@@ -51,7 +56,7 @@ pub struct Hit {
 }
 
 /// A piece of a text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Piece {
     /// The text.
     pub text: String,

@@ -7,20 +7,22 @@ use axum::extract::{Path, Query, State};
 use fourword_protocol::command::{
     Command, DocumentSync, JoinState, JoinView, PeerSync, Reply, SyncState, UnacceptedView,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
 use super::{Api, text};
 
 /// Of what the sync is asked.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SyncQuery {
+    /// The four words of a group, to be told of it alone.
     group: Option<String>,
 }
 
 /// How all documents stand, or those of one group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sync {
     /// One entry for each.
     pub documents: Vec<Document>,
@@ -29,7 +31,7 @@ pub struct Sync {
 }
 
 /// What this person wants to get into.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Awaited {
     /// Its four words.
     pub words: String,
@@ -40,7 +42,7 @@ pub struct Awaited {
 }
 
 /// What a join waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Awaits {
     /// An admin decides.
@@ -52,7 +54,8 @@ pub enum Awaits {
 }
 
 /// How one document stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SyncDocument")]
 pub struct Document {
     /// `{kind}:{words}:{concern}`.
     pub id: String,
@@ -71,7 +74,8 @@ pub struct Document {
 }
 
 /// How one document stands with one device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SyncPeer")]
 pub struct Peer {
     /// Whose device: four words if they are known, else the first digits of the id.
     pub identity: String,
@@ -86,14 +90,14 @@ pub struct Peer {
 }
 
 /// All that this person wrote in a group and that does not count.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unaccepted {
     /// By document and in the order written.
     pub unaccepted: Vec<Refused>,
 }
 
 /// Something that does not count.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refused {
     /// The document's id.
     pub document: String,
@@ -108,8 +112,9 @@ pub struct Refused {
 }
 
 /// The states a document can be in, of which only `InSync` says that nothing is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "SyncStanding")]
 pub enum Standing {
     /// Both hold the same.
     InSync,

@@ -5,20 +5,22 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::{Path, State};
 use fourword_protocol::command::{Command, DocumentTombstones, KeeperView, Keeps, Reply};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
 use super::{Api, text};
 
 /// What waits to be forgotten in each document of a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tombstones {
     /// One entry for each.
     pub documents: Vec<Document>,
 }
 
 /// What was deleted in one document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "TombstoneDocument")]
 pub struct Document {
     /// `{kind}:{words}:{concern}`.
     pub id: String,
@@ -33,7 +35,7 @@ pub struct Document {
 }
 
 /// A member's device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Keeper {
     /// Whose: four words if they are known, else the first digits of the id.
     pub identity: String,
@@ -47,8 +49,9 @@ pub struct Keeper {
 }
 
 /// How a device stands to what waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "TombstoneStanding")]
 pub enum Standing {
     /// It knows of everything that was deleted.
     HasAll,
@@ -61,7 +64,7 @@ pub enum Standing {
 }
 
 /// A message that was deleted and waits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tombstone {
     /// Its id.
     pub message: String,

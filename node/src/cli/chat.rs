@@ -199,7 +199,7 @@ fn message(words: &str, id: &str) -> String {
 }
 
 /// The text, read from standard input if it is `-`.
-fn whole(text: String) -> Result<String, Failure> {
+pub(super) fn whole(text: String) -> Result<String, Failure> {
     if text != "-" {
         return Ok(text);
     }
@@ -208,7 +208,7 @@ fn whole(text: String) -> Result<String, Failure> {
     let read = std::io::stdin().lock().take(bytes_max).read_to_string(&mut text);
     read.map_err(|e| Failure::usage(format!("standard input: {e}")))?;
     if text.len() as u64 >= bytes_max {
-        return Err(Failure::usage(format!("a message has at most {} bytes", limits::TEXT_BYTES_MAX)));
+        return Err(Failure::usage(format!("a text has at most {} bytes", limits::TEXT_BYTES_MAX)));
     }
     text.truncate(text.trim_end_matches('\n').len());
     Ok(text)

@@ -97,6 +97,22 @@ impl Client {
         self.whole(request(method, path, to_json(body)?)?).await
     }
 
+    /// Changes something; only if it still has this revision, where one is given.
+    pub(super) async fn patch_if<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        revision: Option<String>,
+    ) -> Result<T, Failure> {
+        let mut request = request(Method::PATCH, path, to_json(body)?)?;
+        if let Some(revision) = revision {
+            let seen = header::HeaderValue::try_from(format!("\"{revision}\""));
+            let seen = seen.map_err(|_| Failure::usage("a revision is 16 hexadecimal digits"))?;
+            request.headers_mut().insert(header::IF_MATCH, seen);
+        }
+        self.whole(request).await
+    }
+
     /// Sends something that takes long, showing how far it has come. Waits without end.
     pub(super) async fn send_long<T: DeserializeOwned>(
         &self,

@@ -66,7 +66,7 @@ impl Failure {
     /// The exit code.
     pub(super) fn number(&self) -> u8 {
         match self.code {
-            Code::TooMuch | Code::Storage | Code::Internal | Code::InUse => 1,
+            Code::TooMuch | Code::Storage | Code::Internal | Code::InUse | Code::Changed => 1,
             Code::Usage => 2,
             Code::NotFound => 3,
             Code::NotAllowed => 4,

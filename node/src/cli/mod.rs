@@ -3,6 +3,9 @@
 //! One file per noun. Each verb gives one answer through `output`, and an exit code from
 //! `failure`. Invariant: with `--json` standard output holds JSON alone, whatever happens.
 
+mod board;
+mod canvas;
+mod card;
 mod chat;
 mod client;
 mod config;
@@ -12,6 +15,8 @@ mod failure;
 mod group;
 mod identity;
 mod invite;
+mod issue;
+mod issue_file;
 mod join;
 mod log;
 mod member;
@@ -25,6 +30,7 @@ mod signals;
 mod silent;
 mod start;
 mod sync;
+mod thing;
 mod tombstones;
 mod up;
 mod watch;
@@ -151,9 +157,18 @@ enum Verb {
     /// Write and read messages.
     #[command(subcommand)]
     Chat(chat::Verb),
-    /// Write a canvas into a file.
+    /// Show a group's board, and make and move its columns.
     #[command(subcommand)]
-    Canvas(picture::Verb),
+    Board(board::Verb),
+    /// Make, show, change and move the cards of a board, and talk about them.
+    #[command(subcommand)]
+    Card(card::Verb),
+    /// Report, find, change and close issues, and talk about them.
+    #[command(subcommand)]
+    Issue(issue::Verb),
+    /// Show a group's canvas, and draw on it.
+    #[command(subcommand)]
+    Canvas(canvas::Verb),
     /// Search what was written, in all groups or in one.
     Search(search::SearchArgs),
     /// Show all chats, and how much of each you have not read on any of your devices.
@@ -315,7 +330,10 @@ async fn act(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Link(args) => device::link(args, context).await,
         Verb::Identity(verb) => identity::run(verb, context).await,
         Verb::Chat(verb) => chat::run(verb, context).await,
-        Verb::Canvas(verb) => picture::run(verb, context).await,
+        Verb::Board(verb) => board::run(verb, context).await,
+        Verb::Card(verb) => card::run(verb, context).await,
+        Verb::Issue(verb) => issue::run(verb, context).await,
+        Verb::Canvas(verb) => canvas::run(verb, context).await,
         Verb::Search(args) => search::search(args, context).await,
         Verb::Inbox => search::inbox(context).await,
         Verb::Index(verb) => search::index(verb, context).await,

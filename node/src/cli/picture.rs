@@ -8,13 +8,6 @@ use super::Context;
 use super::client::path;
 use super::failure::{Exit, Failure};
 
-/// What can be done with a canvas here.
-#[derive(Debug, clap::Subcommand)]
-pub(super) enum Verb {
-    /// Write a canvas into a file, as SVG or PNG.
-    Export(Export),
-}
-
 /// What `canvas export` takes.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -38,8 +31,8 @@ struct Written {
     bytes: usize,
 }
 
-pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
-    let Verb::Export(Export { words, svg, png }) = verb;
+pub(super) async fn export(args: Export, context: &Context) -> Result<Exit, Failure> {
+    let Export { words, svg, png } = args;
     let mut written = Written { files: Vec::new(), bytes: 0 };
     for (file, name) in [(svg, "svg"), (png, "png")] {
         let Some(file) = file else { continue };

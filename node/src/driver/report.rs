@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use fourword_protocol::ids::DeviceKey;
 use fourword_protocol::record::{Batch, Record};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::store::Jobs;
@@ -16,7 +17,7 @@ use crate::swarm;
 const FLUSH_MS: [u64; 7] = [1, 5, 20, 100, 500, 2000, 10_000];
 
 /// How a node does.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// Seconds since the start.
     pub uptime_s: u64,
@@ -33,7 +34,7 @@ pub struct Report {
 }
 
 /// What waits in the node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Queues {
     /// Commands that wait for their answer.
     pub commands: u64,
@@ -44,7 +45,7 @@ pub struct Queues {
 }
 
 /// Envelopes stored since the start.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Envelopes {
     /// Written by this device.
     pub made: u64,
@@ -56,7 +57,7 @@ pub struct Envelopes {
 }
 
 /// Flushes of the journal: each makes durable all that waited.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Flushes {
     /// How many.
     pub count: u64,

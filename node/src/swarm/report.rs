@@ -11,13 +11,15 @@ use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::relays::is_relayed;
 use crate::limits::{RELAYS_MAX, TESTED_MAX};
 
 /// How the network of a node does.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "NetworkReport")]
 pub struct Report {
     /// Devices connected, relays not counted.
     pub devices: u64,
@@ -38,7 +40,7 @@ pub struct Report {
 }
 
 /// Connections that take the same way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Connections {
     /// `direct` or `relayed`.
     pub path: String,
@@ -49,7 +51,7 @@ pub struct Connections {
 }
 
 /// A relay that a node knows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Relay {
     /// Its name.
     pub peer_id: String,
@@ -62,7 +64,7 @@ pub struct Relay {
 }
 
 /// How a node looks from outside, as far as relays tell.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Outside {
     /// What stands between this node and the relays.
     pub mapping: Mapping,
@@ -73,7 +75,7 @@ pub struct Outside {
 }
 
 /// One address under which a relay sees this node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Observed {
     /// The relay.
     pub relay: String,
@@ -82,7 +84,7 @@ pub struct Observed {
 }
 
 /// One address that a relay was asked to dial.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tested {
     /// The address.
     pub address: String,
@@ -91,7 +93,7 @@ pub struct Tested {
 }
 
 /// How the addresses of this node are translated on their way out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mapping {
     /// Not known: no relay has told, or one alone, which cannot tell.
@@ -108,7 +110,8 @@ pub enum Mapping {
 }
 
 /// What waits in the network's task.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "NetworkQueues")]
 pub struct Queues {
     /// Events that the machine has not taken.
     pub arrivals: u64,
@@ -121,7 +124,7 @@ pub struct Queues {
 }
 
 /// What happened since the start.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Connections opened.
     pub opened: u64,
@@ -154,7 +157,7 @@ pub struct Counts {
 }
 
 /// So many, of so many bytes together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Traffic {
     /// How many.
     pub count: u64,

@@ -66,7 +66,7 @@ pub(crate) fn group_json() -> Value {
     })
 }
 
-fn answer(command: &Command) -> Reply {
+pub(crate) fn answer(command: &Command) -> Reply {
     let device = DeviceKey([2; 32]);
     match command {
         Command::Status => Reply::Status(status()),

@@ -5,12 +5,14 @@ use std::time::Duration;
 use fourword::api::events::EVENTS_KEPT;
 use fourword_protocol::command::{Notice, Reply};
 use fourword_protocol::ids::DeviceKey;
+use fourword_protocol::schema::Concern;
 use http_body_util::BodyExt;
 use hyper::Response;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use crate::script::{Node, WORDS, message_id, words};
+use crate::things::thing;
 
 /// Reads server-sent events off a response.
 struct Events {
@@ -64,9 +66,14 @@ async fn a_stream_is_taken_up_where_it_broke() {
     assert_eq!(event, changed);
     drop(events);
 
+    let things = vec![thing(7)];
+    node.notify(Notice::ThingsChanged { entity: words(), concern: Concern::Kanban, things });
     node.notify(Notice::MembersChanged(words()));
     node.notify(Notice::ReadOnly("no space".into()));
     let mut events = open(&node, Some(&first)).await;
+    let things = [thing(7).to_string()];
+    let changed = json!({"event": "things_changed", "group": WORDS, "concern": "kanban", "things": things});
+    assert_eq!(events.next().await.unwrap().1, changed);
     assert_eq!(events.next().await.unwrap().1, json!({"event": "members_changed", "group": WORDS}));
     assert_eq!(events.next().await.unwrap().1, json!({"event": "read_only", "reason": "no space"}));
 }

@@ -11,9 +11,12 @@
 mod api;
 mod cli;
 mod events;
+mod openapi;
 mod pages;
 mod pictures;
 mod program;
 mod script;
 mod terminal;
+mod things;
+mod things_cli;
 mod trust;

@@ -62,8 +62,13 @@ impl Home {
     }
 
     /// The same by a command that begins with something else and ends with the program.
-    pub(crate) fn command_as(&self, mut command: Command, arguments: &[&str]) -> Command {
-        command.args(arguments).arg("--json").arg("--home").arg(self.path());
+    pub(crate) fn command_as(&self, command: Command, arguments: &[&str]) -> Command {
+        self.plain(command, &[arguments, &["--json"]].concat())
+    }
+
+    /// The same for a person to read.
+    fn plain(&self, mut command: Command, arguments: &[&str]) -> Command {
+        command.args(arguments).arg("--home").arg(self.path());
         command.env_remove("FOURWORD_PASSPHRASE").env_remove("XDG_RUNTIME_DIR");
         command.env("FOURWORD_NAMING", "test").stdin(Stdio::null());
         command
@@ -89,6 +94,14 @@ impl Home {
         let told = self.tell(arguments);
         assert_eq!(told.code, 0, "{arguments:?}: {}", told.error);
         told.out
+    }
+
+    /// Runs one command line as a person does, and gives what it printed; it must succeed.
+    pub(crate) fn read(&self, arguments: &[&str]) -> String {
+        let mut command = self.plain(Command::new(env!("CARGO_BIN_EXE_fourword")), arguments);
+        let output = command.output().expect("the program runs");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
     }
 
     /// The texts of a chat, oldest first.

@@ -25,4 +25,5 @@ mod standing;
 mod story;
 mod surviving;
 mod trust;
+mod using;
 mod wire;

@@ -1,0 +1,308 @@
+//! Canvases: drawings of elements, on which several draw at once.
+//!
+//! `place` and `size` are two numbers each, which are set together: of two who move an element at
+//! once, one wins whole.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use fourword_protocol::command::{CanvasCommand, Change, Command, ElementView, Reply};
+use fourword_protocol::schema::field::{Number, Value};
+use fourword_protocol::words::FourWords;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Api;
+use super::body::Body;
+use super::error::{Code, Problem};
+use super::text;
+use super::things::{self, Finished, Made, Person, Seen, named};
+
+/// A drawing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Canvas {
+    /// Null where nobody set it.
+    pub width: Option<f64>,
+    /// Null where nobody set it.
+    pub height: Option<f64>,
+    /// Empty where nobody set it.
+    pub background_color: String,
+    /// The lowest first.
+    pub elements: Vec<Element>,
+}
+
+/// An element of a drawing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Element {
+    /// Its id.
+    pub id: String,
+    /// Who drew it.
+    pub author: Person,
+    /// text, image, chart or shape, or a word of later software.
+    pub element_type: String,
+    /// Across and down.
+    pub place: [f64; 2],
+    /// Width and height.
+    pub size: [f64; 2],
+    /// In degrees.
+    pub rotation: Option<f64>,
+    /// What is higher covers what is lower.
+    pub z_index: i64,
+    /// What is written in it.
+    pub text: String,
+    /// rectangle, ellipse, line or path, if it is a shape.
+    pub shape: String,
+    /// The corners of a line or path: across and down in turn.
+    pub points: Vec<f64>,
+    /// The BLAKE3 hash that names the bytes of an image, as hexadecimal digits.
+    pub image: Option<String>,
+    /// bars, line or pie, if it is a chart.
+    pub chart: String,
+    /// What the chart shows.
+    pub values: Vec<f64>,
+    /// A colour.
+    pub fill: String,
+    /// A colour.
+    pub stroke: String,
+    /// How wide the stroke is.
+    pub stroke_width: Option<f64>,
+    /// How large the text is.
+    pub font_size: Option<f64>,
+    /// When somebody says to have changed it last, in milliseconds since 1970.
+    pub updated: u64,
+    /// What `If-Match` takes, to change it only if it still is as it is shown here.
+    pub revision: String,
+}
+
+/// What of the canvas itself is to be changed; what is left out stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CanvasPatch {
+    /// Its width.
+    pub width: Option<f64>,
+    /// Its height.
+    pub height: Option<f64>,
+    /// A colour.
+    pub background_color: Option<String>,
+}
+
+/// What of an element is to be changed, or what a new one is, which needs `element_type`, `place` and
+/// `size`. Each field merges on its own with what others change at the same time.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ElementPatch {
+    /// text, image, chart or shape.
+    pub element_type: Option<String>,
+    /// Across and down.
+    pub place: Option<[f64; 2]>,
+    /// Width and height.
+    pub size: Option<[f64; 2]>,
+    /// In degrees.
+    pub rotation: Option<f64>,
+    /// What is higher covers what is lower.
+    pub z_index: Option<i64>,
+    /// What is written in it.
+    pub text: Option<String>,
+    /// rectangle, ellipse, line or path.
+    pub shape: Option<String>,
+    /// The corners of a line or path: across and down in turn.
+    pub points: Option<Vec<f64>>,
+    /// The BLAKE3 hash that names the bytes of an image, as hexadecimal digits.
+    pub image: Option<String>,
+    /// bars, line or pie.
+    pub chart: Option<String>,
+    /// What the chart shows.
+    pub values: Option<Vec<f64>>,
+    /// A colour.
+    pub fill: Option<String>,
+    /// A colour.
+    pub stroke: Option<String>,
+    /// How wide the stroke is.
+    pub stroke_width: Option<f64>,
+    /// How large the text is.
+    pub font_size: Option<f64>,
+}
+
+impl From<ElementView> for Element {
+    fn from(view: ElementView) -> Element {
+        let pair = |(one, other): (Number, Number)| [one.get(), other.get()];
+        let numbers = |numbers: Vec<Number>| numbers.into_iter().map(Number::get).collect();
+        let element = Element {
+            id: view.id.to_string(),
+            author: view.author.into(),
+            element_type: view.element_type,
+            place: pair(view.place),
+            size: pair(view.size),
+            rotation: view.rotation.map(Number::get),
+            z_index: view.z_index,
+            text: view.text,
+            shape: view.shape,
+            points: numbers(view.points),
+            image: view.image.map(|hash| blake3::Hash::from(hash).to_string()),
+            chart: view.chart,
+            values: numbers(view.values),
+            fill: view.fill,
+            stroke: view.stroke,
+            stroke_width: view.stroke_width.map(Number::get),
+            font_size: view.font_size.map(Number::get),
+            updated: view.updated.0,
+            revision: String::new(),
+        };
+        Element { revision: things::revision(&element), ..element }
+    }
+}
+
+impl Element {
+    /// Whether a name means it: its id, or the first digits of what is random in it.
+    fn is_named(&self, name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        self.id == name || self.id.split_once('-').is_some_and(|(_, random)| random.starts_with(&name))
+    }
+}
+
+impl CanvasPatch {
+    fn values(self) -> Result<Vec<(&'static str, Value)>, Problem> {
+        let values = [
+            ("width", self.width.map(single).transpose()?),
+            ("height", self.height.map(single).transpose()?),
+            ("background_color", self.background_color.map(Value::Text)),
+        ];
+        let values: Vec<_> = values.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        if values.is_empty() {
+            return Err(Problem::usage("nothing to be changed is given"));
+        }
+        Ok(values)
+    }
+}
+
+impl ElementPatch {
+    fn changes(self) -> Result<Vec<Change>, Problem> {
+        let others = [
+            ("place", self.place.map(pair).transpose()?),
+            ("size", self.size.map(pair).transpose()?),
+            ("rotation", self.rotation.map(single).transpose()?),
+            ("z_index", self.z_index.map(Value::Whole)),
+            ("points", self.points.map(numbers).transpose()?),
+            ("image", self.image.map(|digits| image(&digits)).transpose()?),
+            ("values", self.values.map(numbers).transpose()?),
+            ("stroke_width", self.stroke_width.map(single).transpose()?),
+            ("font_size", self.font_size.map(single).transpose()?),
+        ];
+        let others =
+            others.into_iter().filter_map(|(name, value)| Some(Change::Field(name.to_owned(), value?)));
+        let texts = [
+            ("element_type", self.element_type),
+            ("text", self.text),
+            ("shape", self.shape),
+            ("chart", self.chart),
+            ("fill", self.fill),
+            ("stroke", self.stroke),
+        ];
+        let texts = texts.into_iter().filter_map(|(name, text)| things::text_field(name, text));
+        things::some(texts.chain(others).collect())
+    }
+}
+
+fn number(number: f64) -> Result<Number, Problem> {
+    Number::new(number).ok_or_else(|| Problem::usage("a number must be finite"))
+}
+
+fn single(value: f64) -> Result<Value, Problem> {
+    Ok(Value::Number(number(value)?))
+}
+
+fn pair([one, other]: [f64; 2]) -> Result<Value, Problem> {
+    Ok(Value::Pair(number(one)?, number(other)?))
+}
+
+fn numbers(list: Vec<f64>) -> Result<Value, Problem> {
+    Ok(Value::Numbers(list.into_iter().map(number).collect::<Result<_, _>>()?))
+}
+
+fn image(digits: &str) -> Result<Value, Problem> {
+    let hash = blake3::Hash::from_hex(digits);
+    let hash =
+        hash.map_err(|_| Problem::usage("an image is named by the 64 hexadecimal digits of a hash"))?;
+    Ok(Value::Blob(*hash.as_bytes()))
+}
+
+/// `GET /api/v1/groups/{words}/canvas`
+pub async fn show(State(api): State<Api>, Path(words): Path<String>) -> Result<Json<Canvas>, Problem> {
+    canvas(&api, text::words(&words)?).await.map(Json)
+}
+
+/// `PATCH /api/v1/groups/{words}/canvas`: changes what is given, one after the other.
+pub async fn configure(
+    State(api): State<Api>,
+    Path(words): Path<String>,
+    Body(patch): Body<CanvasPatch>,
+) -> Result<Json<Finished>, Problem> {
+    let words = text::words(&words)?;
+    for (name, value) in patch.values()? {
+        act(&api, words, CanvasCommand::Metadata(name.to_owned(), value)).await?;
+    }
+    Ok(Json(Finished::YES))
+}
+
+/// `POST /api/v1/groups/{words}/canvas/elements`
+pub async fn add(
+    State(api): State<Api>,
+    Path(words): Path<String>,
+    Body(new): Body<ElementPatch>,
+) -> Result<Json<Made>, Problem> {
+    let command = Command::Canvas(text::words(&words)?, CanvasCommand::Add(new.changes()?));
+    let Reply::Thing(id) = api.ask(command).await? else { return Err(Problem::mismatch()) };
+    Ok(Json(id.into()))
+}
+
+/// `PATCH /api/v1/groups/{words}/canvas/elements/{element}`, perhaps with `If-Match`
+pub async fn change(
+    State(api): State<Api>,
+    Path((words, element)): Path<(String, String)>,
+    seen: Seen,
+    Body(patch): Body<ElementPatch>,
+) -> Result<Json<Element>, Problem> {
+    let (words, element, changes) = (text::words(&words)?, named(element)?, patch.changes()?);
+    if seen.is_given() {
+        let present = one(&api, words, &element).await?;
+        seen.check(&present.revision, &present)?;
+    }
+    act(&api, words, CanvasCommand::Set(element.clone(), changes)).await?;
+    Ok(Json(one(&api, words, &element).await?))
+}
+
+/// `DELETE /api/v1/groups/{words}/canvas/elements/{element}`: for good.
+pub async fn remove(
+    State(api): State<Api>,
+    Path((words, element)): Path<(String, String)>,
+) -> Result<Json<Finished>, Problem> {
+    act(&api, text::words(&words)?, CanvasCommand::Delete(named(element)?)).await?;
+    Ok(Json(Finished::YES))
+}
+
+async fn canvas(api: &Api, words: FourWords) -> Result<Canvas, Problem> {
+    let Reply::Canvas(canvas) = api.ask(Command::Canvas(words, CanvasCommand::Show)).await? else {
+        return Err(Problem::mismatch());
+    };
+    Ok(Canvas {
+        width: canvas.width.map(Number::get),
+        height: canvas.height.map(Number::get),
+        background_color: canvas.background_color,
+        elements: canvas.elements.into_iter().map(Element::from).collect(),
+    })
+}
+
+/// One element as it is now. Where a name fits several the machine refuses what is asked of it.
+async fn one(api: &Api, words: FourWords, name: &str) -> Result<Element, Problem> {
+    let mut elements = canvas(api, words).await?.elements.into_iter();
+    elements.find(|element| element.is_named(name)).ok_or_else(|| {
+        let hint = "it may have been erased; see what is there now";
+        Problem::new(Code::NotFound, format!("no element is named \"{name}\""), hint)
+    })
+}
+
+async fn act(api: &Api, words: FourWords, command: CanvasCommand) -> Result<(), Problem> {
+    match api.ask(Command::Canvas(words, command)).await? {
+        Reply::Ok => Ok(()),
+        _ => Err(Problem::mismatch()),
+    }
+}

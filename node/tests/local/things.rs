@@ -1,0 +1,558 @@
+//! Boards, issues and canvases over the API: what is shown, which command each request becomes, and
+//! who may not overwrite what they have not seen.
+
+use fourword::api::issues::FILTER_VALUES_MAX;
+use fourword::api::things::ENTRIES_MAX;
+use fourword_protocol::command::{
+    At, BoardCommand, CanvasCommand, CanvasView, CardView, Change, ColumnView, Command, CommentCommand,
+    CommentView, ElementView, IssueCommand, IssueFilter, IssueView, LineView, RefusalCode, Reply,
+};
+use fourword_protocol::limits::{NAME_BYTES_MAX, RECORD_FIELDS_MAX};
+use fourword_protocol::schema::field::{Number, Value as Held};
+use fourword_protocol::schema::thing::ThingId;
+use fourword_protocol::schema::things;
+use fourword_protocol::time::WallTime;
+use serde_json::{Value, json};
+
+use crate::script::{Node, WORDS, done, person, refused, stranger, words};
+
+pub(crate) fn thing(number: u8) -> ThingId {
+    ThingId { owner: [1; 16], random: [number; 8] }
+}
+
+pub(crate) fn card() -> CardView {
+    CardView {
+        id: thing(2),
+        author: person(),
+        title: "paint".into(),
+        description: "the\x1b door".into(),
+        column: Some(thing(1)),
+        assignees: vec![stranger()],
+        priority: "high".into(),
+        labels: vec!["house".into()],
+        due: "2026-11-30".into(),
+        checklist: vec![LineView { id: "abcdefgh".into(), text: "brush".into(), done: true }],
+        archived: false,
+        comments: 1,
+        created: WallTime(1_000),
+        updated: WallTime(2_000),
+    }
+}
+
+pub(crate) fn column() -> ColumnView {
+    ColumnView { id: thing(1), title: "todo".into(), limit: Some(3), cards: vec![card()] }
+}
+
+pub(crate) fn comment() -> CommentView {
+    let comment = things::Comment {
+        id: thing(3),
+        subject: thing(2),
+        text: "which colour?".into(),
+        time: WallTime(3_000),
+        edited: None,
+    };
+    CommentView { comment, author: person() }
+}
+
+pub(crate) fn issue(number: u8) -> IssueView {
+    IssueView {
+        id: thing(number),
+        reporter: person(),
+        title: format!("leak {number}"),
+        description: String::new(),
+        status: "todo".into(),
+        closed: false,
+        priority: String::new(),
+        assignee: Some(stranger()),
+        labels: vec!["wet".into()],
+        comments: 1,
+        created: WallTime(1_000),
+        updated: WallTime(2_000),
+    }
+}
+
+fn number(number: f64) -> Number {
+    Number::new(number).unwrap()
+}
+
+pub(crate) fn canvas() -> CanvasView {
+    let element = ElementView {
+        id: thing(5),
+        author: person(),
+        element_type: "shape".into(),
+        place: (number(1.0), number(-2.5)),
+        size: (number(10.0), number(5.0)),
+        rotation: None,
+        z_index: -1,
+        text: String::new(),
+        shape: "ellipse".into(),
+        points: Vec::new(),
+        image: Some([0xab; 32]),
+        chart: String::new(),
+        values: vec![number(0.5)],
+        fill: "#fff".into(),
+        stroke: String::new(),
+        stroke_width: Some(number(2.0)),
+        font_size: None,
+        updated: WallTime(2_000),
+    };
+    CanvasView {
+        width: Some(number(800.0)),
+        height: None,
+        background_color: "#000".into(),
+        elements: vec![element],
+    }
+}
+
+/// What a node answers in which there is one of each.
+pub(crate) fn answer(command: &Command) -> Reply {
+    match command {
+        Command::Board(_, BoardCommand::Show) => Reply::Board(vec![column()]),
+        Command::Board(_, BoardCommand::Archived) => Reply::Cards(vec![card()]),
+        Command::Board(_, BoardCommand::Card(_)) => Reply::Card(Box::new(card()), vec![comment()]),
+        Command::Board(
+            _,
+            BoardCommand::AddColumn { .. }
+            | BoardCommand::AddCard { .. }
+            | BoardCommand::Comment(CommentCommand::Add { .. }),
+        )
+        | Command::Issue(_, IssueCommand::Add { .. } | IssueCommand::Comment(CommentCommand::Add { .. }))
+        | Command::Canvas(_, CanvasCommand::Add(_)) => Reply::Thing(thing(9)),
+        Command::Issue(_, IssueCommand::List(_)) => Reply::Issues(vec![issue(1), issue(2), issue(4)]),
+        Command::Issue(_, IssueCommand::Show(_)) => Reply::Issue(Box::new(issue(1)), vec![comment()]),
+        Command::Canvas(_, CanvasCommand::Show) => Reply::Canvas(canvas()),
+        _ => Reply::Ok,
+    }
+}
+
+pub(crate) async fn node() -> Node {
+    Node::start(|command| done(answer(command))).await
+}
+
+/// The revision of something shown, which is checked elsewhere, taken out of it.
+pub(crate) fn take_revision(shown: &mut Value) -> String {
+    let revision = shown.as_object_mut().unwrap().remove("revision").unwrap();
+    revision.as_str().unwrap().to_owned()
+}
+
+fn ada() -> Value {
+    json!({"identity": WORDS, "name": "Ada"})
+}
+
+fn somebody() -> Value {
+    json!({"identity": "abababab", "name": ""})
+}
+
+fn card_json() -> Value {
+    json!({
+        "id": thing(2).to_string(), "author": ada(), "title": "paint", "description": "the\u{1b} door",
+        "column": thing(1).to_string(), "assignees": [somebody()], "priority": "high", "labels": ["house"],
+        "due": "2026-11-30", "checklist": [{"id": "abcdefgh", "text": "brush", "done": true}],
+        "archived": false, "comments": 1, "created": 1000, "updated": 2000,
+    })
+}
+
+fn comment_json() -> Value {
+    json!({
+        "id": thing(3).to_string(), "author": ada(), "text": "which colour?", "time": 3000, "edited": null,
+    })
+}
+
+fn of(path: &str) -> String {
+    format!("/api/v1/groups/{WORDS}/{path}")
+}
+
+#[tokio::test]
+async fn a_board_is_shown_with_its_columns_and_cards() {
+    let node = node().await;
+    let (status, mut board) = node.ask("GET", &of("board"), "").await;
+    assert_eq!(status, 200);
+    take_revision(&mut board["columns"][0]["cards"][0]);
+    let columns = json!([{
+        "id": thing(1).to_string(), "title": "todo", "limit": 3, "cards": [card_json()],
+    }]);
+    assert_eq!(board, json!({"columns": columns}));
+    let (_, mut page) = node.ask("GET", &of("board/cards/aiba"), "").await;
+    take_revision(&mut page["card"]);
+    assert_eq!(page, json!({"card": card_json(), "comments": [comment_json()]}));
+    let (_, mut archive) = node.ask("GET", &of("board/archive"), "").await;
+    take_revision(&mut archive["cards"][0]);
+    assert_eq!(archive, json!({"cards": [card_json()], "next": null}));
+}
+
+#[tokio::test]
+async fn an_issue_is_shown_with_what_was_said_about_it() {
+    let node = node().await;
+    let (status, mut page) = node.ask("GET", &of("issues/aeaq"), "").await;
+    assert_eq!(status, 200);
+    take_revision(&mut page["issue"]);
+    let issue = json!({
+        "id": thing(1).to_string(), "reporter": ada(), "title": "leak 1", "description": "",
+        "status": "todo", "closed": false, "priority": "", "assignee": somebody(), "labels": ["wet"],
+        "comments": 1, "created": 1000, "updated": 2000,
+    });
+    assert_eq!(page, json!({"issue": issue, "comments": [comment_json()]}));
+}
+
+#[tokio::test]
+async fn a_canvas_is_shown_with_its_elements() {
+    let node = node().await;
+    let (status, mut canvas) = node.ask("GET", &of("canvas"), "").await;
+    assert_eq!(status, 200);
+    take_revision(&mut canvas["elements"][0]);
+    let element = json!({
+        "id": thing(5).to_string(), "author": ada(), "element_type": "shape", "place": [1.0, -2.5],
+        "size": [10.0, 5.0], "rotation": null, "z_index": -1, "text": "", "shape": "ellipse", "points": [],
+        "image": "ab".repeat(32), "chart": "", "values": [0.5], "fill": "#fff", "stroke": "",
+        "stroke_width": 2.0, "font_size": null, "updated": 2000,
+    });
+    let expected = json!({"width": 800.0, "height": null, "background_color": "#000", "elements": [element]});
+    assert_eq!(canvas, expected);
+}
+
+fn text(field: &str, text: &str) -> Change {
+    Change::Field(field.into(), Held::Text(text.into()))
+}
+
+type BoardRequest = (&'static str, String, Value, BoardCommand);
+
+fn column_requests() -> Vec<BoardRequest> {
+    let column = || "to do".to_owned();
+    vec![
+        ("GET", "board".into(), Value::Null, BoardCommand::Show),
+        ("GET", "board/archive".into(), Value::Null, BoardCommand::Archived),
+        (
+            "POST",
+            "board/columns".into(),
+            json!({"title": "to do", "limit": 3, "at": "first"}),
+            BoardCommand::AddColumn { title: column(), limit: 3, at: At::First },
+        ),
+        (
+            "PATCH",
+            "board/columns/to%20do".into(),
+            json!({"title": "done", "limit": 0}),
+            BoardCommand::SetColumn(
+                column(),
+                vec![text("title", "done"), Change::Field("limit".into(), Held::Whole(0))],
+            ),
+        ),
+        (
+            "PUT",
+            "board/columns/to%20do/place".into(),
+            json!({"at": {"after": "done"}}),
+            BoardCommand::MoveColumn(column(), At::After("done".into())),
+        ),
+        ("DELETE", "board/columns/to%20do".into(), Value::Null, BoardCommand::DeleteColumn(column())),
+    ]
+}
+
+fn new_card() -> BoardRequest {
+    let changes = vec![
+        text("description", "white"),
+        text("priority", "low"),
+        text("due", "2026-12-01"),
+        Change::Assign("Ben".into(), true),
+        Change::Label("house".into(), true),
+        Change::AddLine("brush".into()),
+    ];
+    let body = json!({
+        "title": "paint", "column": "to do", "at": {"before": "abcd"}, "over_limit": true,
+        "description": "white", "assignees": ["Ben"], "priority": "low", "labels": ["house"],
+        "due": "2026-12-01", "checklist": ["brush"],
+    });
+    let (title, column, at) = ("paint".into(), "to do".into(), At::Before("abcd".into()));
+    let command = BoardCommand::AddCard { title, column, at, changes, over: true };
+    ("POST", "board/cards".into(), body, command)
+}
+
+fn changed_card() -> BoardRequest {
+    let body = json!({
+        "title": "paint it", "due": "", "assignees": {"Ben": false}, "labels": {"house": false, "wet": true},
+        "checklist": {"add": ["ladder"], "set": {"abcd": ""}, "done": {"efgh": true}},
+    });
+    let changes = vec![
+        text("title", "paint it"),
+        text("due", ""),
+        Change::Assign("Ben".into(), false),
+        Change::Label("house".into(), false),
+        Change::Label("wet".into(), true),
+        Change::AddLine("ladder".into()),
+        Change::Line("abcd".into(), String::new()),
+        Change::Tick("efgh".into(), true),
+    ];
+    ("PATCH", "board/cards/paintpai".into(), body, BoardCommand::SetCard("paintpai".into(), changes))
+}
+
+fn card_requests() -> Vec<BoardRequest> {
+    let card = || "paintpai".to_owned();
+    vec![
+        ("GET", "board/cards/paintpai".into(), Value::Null, BoardCommand::Card(card())),
+        new_card(),
+        changed_card(),
+        (
+            "PUT",
+            "board/cards/paintpai/place".into(),
+            json!({"column": "to do"}),
+            BoardCommand::MoveCard { card: card(), column: "to do".into(), at: At::Last, over: false },
+        ),
+        ("PUT", "board/cards/paintpai/archived".into(), Value::Null, BoardCommand::Archive(card(), true)),
+        ("DELETE", "board/cards/paintpai/archived".into(), Value::Null, BoardCommand::Archive(card(), false)),
+        ("DELETE", "board/cards/paintpai".into(), Value::Null, BoardCommand::DeleteCard(card())),
+        (
+            "POST",
+            "board/cards/paintpai/comments".into(),
+            json!({"text": "which?"}),
+            BoardCommand::Comment(CommentCommand::Add { about: card(), text: "which?".into() }),
+        ),
+        (
+            "PATCH",
+            "card-comments/abcd".into(),
+            json!({"text": "that"}),
+            BoardCommand::Comment(CommentCommand::Edit { comment: "abcd".into(), text: "that".into() }),
+        ),
+        (
+            "DELETE",
+            "card-comments/abcd".into(),
+            Value::Null,
+            BoardCommand::Comment(CommentCommand::Delete("abcd".into())),
+        ),
+    ]
+}
+
+fn issue_requests() -> Vec<(&'static str, String, Value, IssueCommand)> {
+    let filter = IssueFilter {
+        statuses: vec!["todo".into(), "done".into()],
+        is_closed: Some(false),
+        priorities: vec!["low".into()],
+        assignee: Some(String::new()),
+        reporter: Some("Ben".into()),
+        labels: vec!["wet".into(), "in house".into()],
+        text: "roof".into(),
+    };
+    let query = "status=todo&status=done&closed=false&priority=low&assignee=&reporter=Ben&label=wet\
+                 &label=in%20house&text=roof";
+    vec![
+        ("GET", "issues".into(), Value::Null, IssueCommand::List(IssueFilter::default())),
+        ("GET", format!("issues?{query}"), Value::Null, IssueCommand::List(filter)),
+        ("GET", "issues/leakleak".into(), Value::Null, IssueCommand::Show("leakleak".into())),
+        (
+            "POST",
+            "issues".into(),
+            json!({
+                "title": "leak", "description": "wet", "status": "todo", "priority": "urgent",
+                "assignee": "Ben", "labels": ["house"],
+            }),
+            IssueCommand::Add {
+                title: "leak".into(),
+                changes: vec![
+                    text("description", "wet"),
+                    text("status", "todo"),
+                    text("priority", "urgent"),
+                    Change::Assign("Ben".into(), true),
+                    Change::Label("house".into(), true),
+                ],
+            },
+        ),
+        (
+            "PATCH",
+            "issues/leakleak".into(),
+            json!({"status": "done", "assignee": "", "labels": {"house": false}}),
+            IssueCommand::Set(
+                "leakleak".into(),
+                vec![
+                    text("status", "done"),
+                    Change::Field("assignee".into(), Held::Person(None)),
+                    Change::Label("house".into(), false),
+                ],
+            ),
+        ),
+        ("DELETE", "issues/leakleak".into(), Value::Null, IssueCommand::Delete("leakleak".into())),
+        (
+            "POST",
+            "issues/leakleak/comments".into(),
+            json!({"text": "mended"}),
+            IssueCommand::Comment(CommentCommand::Add { about: "leakleak".into(), text: "mended".into() }),
+        ),
+        (
+            "PATCH",
+            "issue-comments/abcd".into(),
+            json!({"text": "no"}),
+            IssueCommand::Comment(CommentCommand::Edit { comment: "abcd".into(), text: "no".into() }),
+        ),
+        (
+            "DELETE",
+            "issue-comments/abcd".into(),
+            Value::Null,
+            IssueCommand::Comment(CommentCommand::Delete("abcd".into())),
+        ),
+    ]
+}
+
+fn canvas_requests() -> Vec<(&'static str, String, Value, CanvasCommand)> {
+    let field = |name: &str, value| Change::Field(name.into(), value);
+    let all = json!({
+        "element_type": "shape", "place": [1, -2.5], "size": [10, 5], "rotation": 45, "z_index": -3,
+        "text": "a", "shape": "line", "points": [0, 1], "image": "ab".repeat(32), "chart": "pie",
+        "values": [0.5], "fill": "red", "stroke": "blue", "stroke_width": 2, "font_size": 12,
+    });
+    let changes = vec![
+        text("element_type", "shape"),
+        text("text", "a"),
+        text("shape", "line"),
+        text("chart", "pie"),
+        text("fill", "red"),
+        text("stroke", "blue"),
+        field("place", Held::Pair(number(1.0), number(-2.5))),
+        field("size", Held::Pair(number(10.0), number(5.0))),
+        field("rotation", Held::Number(number(45.0))),
+        field("z_index", Held::Whole(-3)),
+        field("points", Held::Numbers(vec![number(0.0), number(1.0)])),
+        field("image", Held::Blob([0xab; 32])),
+        field("values", Held::Numbers(vec![number(0.5)])),
+        field("stroke_width", Held::Number(number(2.0))),
+        field("font_size", Held::Number(number(12.0))),
+    ];
+    vec![
+        ("GET", "canvas".into(), Value::Null, CanvasCommand::Show),
+        ("POST", "canvas/elements".into(), all, CanvasCommand::Add(changes)),
+        (
+            "PATCH",
+            "canvas/elements/abcd".into(),
+            json!({"fill": "red"}),
+            CanvasCommand::Set("abcd".into(), vec![text("fill", "red")]),
+        ),
+        ("DELETE", "canvas/elements/abcd".into(), Value::Null, CanvasCommand::Delete("abcd".into())),
+        (
+            "PATCH",
+            "canvas".into(),
+            json!({"width": 800}),
+            CanvasCommand::Metadata("width".into(), Held::Number(number(800.0))),
+        ),
+        (
+            "PATCH",
+            "canvas".into(),
+            json!({"background_color": "#fff"}),
+            CanvasCommand::Metadata("background_color".into(), Held::Text("#fff".into())),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn each_request_about_a_thing_becomes_its_command() {
+    let node = Node::start(|_| refused(RefusalCode::NotAllowed)).await;
+    let boards = column_requests().into_iter().chain(card_requests());
+    let boards = boards.map(|(m, p, b, c)| (m, p, b, Command::Board(words(), c)));
+    let issues = issue_requests().into_iter().map(|(m, p, b, c)| (m, p, b, Command::Issue(words(), c)));
+    let canvases = canvas_requests().into_iter().map(|(m, p, b, c)| (m, p, b, Command::Canvas(words(), c)));
+    for (method, path, body, command) in boards.chain(issues).chain(canvases) {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let (status, problem) = node.ask(method, &of(&path), &body).await;
+        assert_eq!(status, 403, "{method} {path}: {problem}");
+        assert_eq!(node.script.asked(), [(command, None)], "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_meant_does_not_reach_the_node() {
+    let node = node().await;
+    let long = "x".repeat(NAME_BYTES_MAX + 1);
+    let many = "label=a&".repeat(FILTER_VALUES_MAX + 1);
+    for (method, path, body, part) in [
+        ("PATCH", "board/cards/abcd".to_owned(), json!({}), "nothing to be changed"),
+        ("PATCH", "board/cards/abcd".into(), json!({"tilte": "a"}), "unknown field `tilte`"),
+        ("PATCH", "board/columns/abcd".into(), json!({}), "nothing to be changed"),
+        ("PATCH", "issues/abcd".into(), json!({"labels": {}}), "nothing to be changed"),
+        ("PATCH", "canvas".into(), json!({}), "nothing to be changed"),
+        ("PATCH", "canvas/elements/abcd".into(), json!({"place": [1]}), "invalid length"),
+        ("PATCH", "canvas/elements/abcd".into(), json!({"image": "ab"}), "64 hexadecimal digits"),
+        ("GET", format!("board/cards/{long}"), Value::Null, "1 to 256 bytes"),
+        ("DELETE", format!("card-comments/{long}"), Value::Null, "1 to 256 bytes"),
+        ("PUT", "board/cards/a/place".into(), json!({"column": long}), "1 to 256 bytes"),
+        ("POST", "board/cards".into(), json!({"title": "a"}), "missing field `column`"),
+        ("PUT", "board/cards/a/place".into(), json!({"column": "b", "at": "middle"}), "unknown variant"),
+        ("GET", format!("issues?text={long}"), Value::Null, "at most 256 bytes"),
+        ("GET", format!("issues?{many}"), Value::Null, "at most 16 values"),
+        ("GET", "issues?colour=red".into(), Value::Null, "not by \"colour\""),
+        ("GET", "issues?closed=perhaps".into(), Value::Null, "true or false"),
+    ] {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let (status, problem) = node.ask(method, &of(&path), &body).await;
+        assert_eq!(status, 400, "{method} {path}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(part), "{method} {path}: {problem}");
+    }
+    assert!(node.script.asked().is_empty());
+}
+
+#[tokio::test]
+async fn more_changes_than_one_request_may_make_are_counted_by_the_machine() {
+    let node = node().await;
+    let lines: Vec<String> = (0..=RECORD_FIELDS_MAX).map(|line| line.to_string()).collect();
+    let body = json!({"checklist": {"add": lines}}).to_string();
+    assert_eq!(node.ask("PATCH", &of("board/cards/abcd"), &body).await.0, 200);
+    let asked = node.script.asked();
+    let Some((Command::Board(_, BoardCommand::SetCard(_, changes)), _)) = asked.first() else {
+        panic!("{asked:?}")
+    };
+    assert_eq!(changes.len(), RECORD_FIELDS_MAX + 1, "nothing is left out on the way");
+}
+
+#[tokio::test]
+async fn a_list_of_issues_is_given_in_pages() {
+    let node = node().await;
+    let (_, first) = node.ask("GET", &of("issues?limit=2"), "").await;
+    let ids = |page: &Value| -> Vec<String> {
+        let issues = page["issues"].as_array().unwrap().iter();
+        issues.map(|issue| issue["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids(&first), [thing(1), thing(2)].map(|id| id.to_string()));
+    let next = first["next"].as_str().unwrap();
+    let (_, second) = node.ask("GET", &of(&format!("issues?limit=2&after={next}")), "").await;
+    assert_eq!((ids(&second), &second["next"]), (vec![thing(4).to_string()], &Value::Null));
+    for wrong in ["limit=0".to_owned(), format!("limit={}", ENTRIES_MAX + 1), "after=1".into()] {
+        assert_eq!(node.ask("GET", &of(&format!("issues?{wrong}")), "").await.0, 400, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn who_has_not_seen_how_a_thing_is_now_overwrites_nothing_and_is_shown_it() {
+    let node = node().await;
+    let (_, mut board) = node.ask("GET", &of("board/cards/aiba"), "").await;
+    let (_, mut issues) = node.ask("GET", &of("issues/aeaq"), "").await;
+    let (_, mut canvas) = node.ask("GET", &of("canvas"), "").await;
+    for (path, body, present) in [
+        ("board/cards/aiba", r#"{"title":"b"}"#, board["card"].take()),
+        ("issues/aeaq", r#"{"title":"b"}"#, issues["issue"].take()),
+        (&format!("canvas/elements/{}", thing(5)), r#"{"fill":"b"}"#, canvas["elements"][0].take()),
+    ] {
+        node.script.asked();
+        let stale = [("if-match", "\"0000000000000000\"")];
+        let response = node.send("PATCH", &of(path), body, &stale).await;
+        assert_eq!(response.status(), 412);
+        let problem = crate::script::value(response).await;
+        assert_eq!((&problem["code"], &problem["present"]), (&json!("changed"), &present), "{path}");
+        assert_eq!(node.script.asked().len(), 1, "{path}: it was looked at, and not changed");
+        let revision = format!("\"{}\"", present["revision"].as_str().unwrap());
+        for seen in [revision.as_str(), "*"] {
+            let response = node.send("PATCH", &of(path), body, &[("if-match", seen)]).await;
+            assert_eq!(response.status(), 200, "{path} {seen}");
+            assert_eq!(crate::script::value(response).await, present);
+        }
+        let wrong = node.send("PATCH", &of(path), body, &[("if-match", "\"1\", \"2\"")]).await;
+        assert_eq!(wrong.status(), 400, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_revision_tells_apart_all_that_is_shown() {
+    let of_card = |view: CardView| fourword::api::boards::Card::from(view).revision;
+    let same = of_card(card());
+    assert_eq!(same, of_card(card()));
+    for other in [
+        CardView { title: "Paint".into(), ..card() },
+        CardView { column: None, ..card() },
+        CardView { comments: 2, ..card() },
+        CardView { updated: WallTime(2_001), ..card() },
+    ] {
+        assert_ne!(same, of_card(other));
+    }
+}
