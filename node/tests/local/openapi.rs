@@ -232,7 +232,8 @@ async fn answers_are_as_the_document_says() {
         let text = body.map(Value::to_string).unwrap_or_default();
         let place = filled(path) + query;
         let (status, answer) = node.ask(&method.to_uppercase(), &place, &text).await;
-        if status == 200 && !path.ends_with("metrics") {
+        let is_json = operation["responses"]["200"]["content"]["application/json"].is_object();
+        if status == 200 && is_json {
             assert_eq!(misfit_of(method, path, &answer), None, "{method} {path}");
             asked += 1;
         } else if status >= 400 {
