@@ -27,6 +27,7 @@ pub mod node;
 pub mod openapi;
 pub mod operation;
 pub mod pictures;
+pub mod presence;
 pub mod progress;
 pub mod requests;
 mod routes;
@@ -36,6 +37,7 @@ pub mod sync;
 pub mod text;
 pub mod things;
 pub mod tombstones;
+pub mod undo;
 
 use std::sync::Arc;
 use std::time::Duration;

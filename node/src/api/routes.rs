@@ -3,7 +3,7 @@
 use super::operation::{Operation, Table};
 use super::{
     boards, canvases, chat, devices, events, groups, identity, inbox, invites, issues, joins, log, members,
-    metrics, node, openapi, pictures, requests, search, sync, tombstones,
+    metrics, node, openapi, pictures, presence, requests, search, sync, tombstones, undo,
 };
 
 /// Where the API begins.
@@ -14,7 +14,8 @@ const GROUP: &str = "/api/v1/groups/{words}";
 
 /// All operations.
 pub(super) fn all() -> Vec<Operation> {
-    let tables = [watched(), node(), people(), membership(), talk(), board(), tracker(), drawing()];
+    let tables =
+        [watched(), node(), people(), membership(), talk(), board(), tracker(), drawing(), together()];
     tables.into_iter().flat_map(Table::operations).collect()
 }
 
@@ -134,4 +135,13 @@ fn drawing() -> Table {
         .post("/canvas/elements", "Draw an element", canvases::add)
         .patch("/canvas/elements/{element}", "Change an element", canvases::change)
         .delete("/canvas/elements/{element}", "Erase an element for good", canvases::remove)
+}
+
+fn together() -> Table {
+    Table::below(GROUP)
+        .post("/undo/{document}", "Take back what this device did last", undo::undo)
+        .post("/redo/{document}", "Do again what was taken back last", undo::redo)
+        .get("/presence", "Who of those connected does what at the moment", presence::list)
+        .put("/presence", "Show what this person does at the moment", presence::show)
+        .delete("/presence/{scene}", "Show that this person is there no more", presence::leave)
 }

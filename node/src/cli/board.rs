@@ -8,7 +8,7 @@ use super::chat::short;
 use super::client::path;
 use super::failure::{Exit, Failure};
 use super::output::plain;
-use super::thing::{self, Where};
+use super::thing::{self, Step, Where};
 use crate::api::boards::{Board, Column, ColumnPatch, ColumnPlace, NewColumn};
 
 /// What can be done with a board.
@@ -33,6 +33,18 @@ pub(super) enum Verb {
     /// Make, change, move and delete columns.
     #[command(subcommand)]
     Column(ColumnVerb),
+    /// Take back what this device did last here, as far as nobody else has changed it since.
+    #[command(after_help = "Example:\n  fourword board undo ocean-forest-moon-star")]
+    Undo {
+        /// The group's four words.
+        words: String,
+    },
+    /// Do again what was taken back last.
+    #[command(after_help = "Example:\n  fourword board redo ocean-forest-moon-star")]
+    Redo {
+        /// The group's four words.
+        words: String,
+    },
 }
 
 /// What can be done with columns. They are named by id, or by title where only one has it.
@@ -89,6 +101,8 @@ pub(super) enum ColumnVerb {
 
 pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     match verb {
+        Verb::Undo { words } => thing::revert(Step::Undo, &words, "board", context).await,
+        Verb::Redo { words } => thing::revert(Step::Redo, &words, "board", context).await,
         Verb::Show { words } => {
             let board: Board = context.client().get(&path(["groups", &words, "board"])).await?;
             context.output.answer(&board, shown)?;

@@ -10,7 +10,7 @@ use super::client::path;
 use super::failure::{Exit, Failure};
 use super::output::plain;
 use super::picture::{self, Export};
-use super::thing;
+use super::thing::{self, Step};
 use crate::api::canvases::{Canvas, CanvasPatch, Element, ElementPatch};
 
 /// What can be done with a canvas.
@@ -44,6 +44,18 @@ pub(super) enum Verb {
     Element(Box<ElementVerb>),
     /// Write the canvas into a file, as SVG or PNG.
     Export(Export),
+    /// Take back what this device did last here, as far as nobody else has changed it since.
+    #[command(after_help = "Example:\n  fourword canvas undo ocean-forest-moon-star")]
+    Undo {
+        /// The group's four words.
+        words: String,
+    },
+    /// Do again what was taken back last.
+    #[command(after_help = "Example:\n  fourword canvas redo ocean-forest-moon-star")]
+    Redo {
+        /// The group's four words.
+        words: String,
+    },
 }
 
 /// What can be done with elements. They are named by the first letters of their ids.
@@ -163,6 +175,8 @@ impl Fields {
 pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     let client = context.client();
     match verb {
+        Verb::Undo { words } => thing::revert(Step::Undo, &words, "canvas", context).await,
+        Verb::Redo { words } => thing::revert(Step::Redo, &words, "canvas", context).await,
         Verb::Show { words } => {
             let canvas: Canvas = client.get(&path(["groups", &words, "canvas"])).await?;
             context.output.answer(&canvas, shown)?;

@@ -11,7 +11,7 @@ use super::client::{escaped, path};
 use super::failure::{Exit, Failure};
 use super::issue_file;
 use super::output::{plain, time};
-use super::thing::{self, Saying};
+use super::thing::{self, Saying, Step};
 use crate::api::issues::{Issue, IssuePage, IssuePatch, Issues, NewIssue};
 
 fn statuses() -> PossibleValuesParser {
@@ -91,6 +91,18 @@ pub(super) enum Verb {
         words: String,
         /// The file, or - to read it from standard input.
         file: String,
+    },
+    /// Take back what this device did last here, as far as nobody else has changed it since.
+    #[command(after_help = "Example:\n  fourword issue undo ocean-forest-moon-star")]
+    Undo {
+        /// The group's four words.
+        words: String,
+    },
+    /// Do again what was taken back last.
+    #[command(after_help = "Example:\n  fourword issue redo ocean-forest-moon-star")]
+    Redo {
+        /// The group's four words.
+        words: String,
     },
 }
 
@@ -258,6 +270,8 @@ pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
     let one = |words: &str, issue: &str| path(["groups", words, "issues", issue]);
     let status = |status: &str| IssuePatch { status: Some(status.to_owned()), ..IssuePatch::default() };
     let issue: Issue = match verb {
+        Verb::Undo { words } => return thing::revert(Step::Undo, &words, "issues", context).await,
+        Verb::Redo { words } => return thing::revert(Step::Redo, &words, "issues", context).await,
         Verb::List(args) => return list(args, context).await,
         Verb::Show { words, issue } => {
             let page: IssuePage = client.get(&one(&words, &issue)).await?;

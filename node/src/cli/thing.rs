@@ -11,6 +11,7 @@ use super::client::{Client, path};
 use super::failure::{Exit, Failure};
 use super::output::{plain, plain_lines, time};
 use crate::api::things::{self, Finished, Made, NewComment, Person, Spot};
+use crate::api::undo::{Left, Reverted};
 
 /// Where something is put among its like.
 #[derive(Debug, clap::Args)]
@@ -86,6 +87,43 @@ pub(super) fn made_is_told(made: &Made, context: &Context) -> Result<Exit, Failu
 pub(super) fn finished(finished: &Finished, context: &Context) -> Result<Exit, Failure> {
     context.output.answer(finished, |_| "done".to_owned())?;
     Ok(Exit::Done)
+}
+
+/// The step that `undo` and `redo` of a group's document take.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    /// The last one is taken back.
+    Undo,
+    /// The one that was taken back last is done again.
+    Redo,
+}
+
+/// Takes back what was done last to a document, or does it again.
+pub(super) async fn revert(
+    step: Step,
+    words: &str,
+    document: &str,
+    context: &Context,
+) -> Result<Exit, Failure> {
+    let step = match step {
+        Step::Undo => "undo",
+        Step::Redo => "redo",
+    };
+    let place = path(["groups", words, step, document]);
+    let reverted: Reverted = context.client().act(Method::POST, &place).await?;
+    context.output.answer(&reverted, reverted_text)?;
+    Ok(Exit::Done)
+}
+
+fn reverted_text(reverted: &Reverted) -> String {
+    let Reverted { things, left, undo, redo } = reverted;
+    let changed = things.iter().map(|id| format!("changed  {}", short(id)));
+    let stays = left.iter().map(|Left { thing, field, why }| {
+        let thing = thing.as_deref().map(short).unwrap_or_default().to_owned();
+        line(["stays".to_owned(), thing, plain(field), plain(why)])
+    });
+    let more = format!("{undo} more to undo, {redo} to redo");
+    changed.chain(stays).chain([more]).collect::<Vec<_>>().join("\n")
 }
 
 /// Deletes what stands at a path.

@@ -19,4 +19,5 @@ mod script;
 mod terminal;
 mod things;
 mod things_cli;
+mod together;
 mod trust;

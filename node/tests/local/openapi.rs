@@ -6,9 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use fourword_protocol::command::{Command, RefusalCode, Reply};
 use serde_json::{Map, Value, json};
 
-use crate::cli;
 use crate::script::{Node, WORDS, done, refused, value};
-use crate::things;
+use crate::{cli, things, together};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -197,6 +196,7 @@ fn misfit_of(method: &str, path: &str, answer: &Value) -> Option<String> {
 fn answer(command: &Command) -> Reply {
     match command {
         Command::Board(..) | Command::Issue(..) | Command::Canvas(..) => things::answer(command),
+        Command::Undo(..) | Command::Redo(..) | Command::Present(_) => together::answer(command),
         command => cli::answer(command),
     }
 }

@@ -158,7 +158,7 @@ fn comment_json() -> Value {
     })
 }
 
-fn of(path: &str) -> String {
+pub(crate) fn of(path: &str) -> String {
     format!("/api/v1/groups/{WORDS}/{path}")
 }
 
