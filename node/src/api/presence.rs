@@ -81,7 +81,10 @@ impl TryFrom<Doing> for Presence {
             return Err(Problem::new(Code::Usage, detail, "show fewer"));
         }
         let number = |number| Number::new(number).ok_or_else(|| Problem::usage("a number must be finite"));
-        let at = at.map(|[across, down]| Ok((number(across)?, number(down)?))).transpose()?;
+        let at = match at {
+            Some([across, down]) => Some((number(across)?, number(down)?)),
+            None => None,
+        };
         let named = |id: &String| {
             id.parse::<ThingId>().map_err(|_| Problem::usage("elements are selected by their whole ids"))
         };

@@ -104,7 +104,7 @@ async fn a_step_back_says_what_changed_and_what_stays() {
         }
         let ran = run(&node, &[noun, "redo", WORDS, "--json"]).await;
         assert_eq!(ran.json()["left"][0]["field"], "place");
-        let expected = [Command::Undo(words(), concern.clone()), Command::Redo(words(), concern)];
+        let expected = [Command::Undo(words(), concern), Command::Redo(words(), concern)];
         let asked: Vec<Command> = node.script.asked().into_iter().map(|(command, _)| command).collect();
         assert_eq!(asked, expected);
     }
