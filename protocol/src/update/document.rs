@@ -330,10 +330,12 @@ impl Document {
         self.is_poisoned
     }
 
-    /// The whole state, to be opened again together with `index`. Equal documents may differ in it.
+    /// The whole state, to be opened again together with `index`. Documents that took in the same
+    /// may differ in it, by how they cut it into blocks.
     pub fn encode_state(&mut self) -> Result<Vec<u8>, DocumentError> {
         self.guarded(|document| {
-            Ok(document.doc.transact().encode_state_as_update_v1(&StateVector::default()))
+            let state = document.doc.transact().encode_state_as_update_v1(&StateVector::default());
+            write::in_order(&state).map_err(|_| DocumentError::Unfit)
         })
     }
 

@@ -1,7 +1,7 @@
-//! Makes updates out of updates: without deletions, joined, or standing for a rejected one.
+//! Makes updates out of updates: without deletions, in order, joined, or standing for a rejected one.
 //!
-//! `document` strips what it writes into maps; `replica` joins what goes into one envelope and
-//! asks for void clocks. Everything here takes updates that our own side made, so a failure to
+//! `document` strips what it writes into maps and puts its state in order; `replica` joins what goes
+//! into one envelope and asks for void clocks. Everything here takes updates that our own side made, so a failure to
 //! read one is a fault of ours and is reported as [`Unmade`].
 
 use std::collections::BTreeMap;
@@ -25,6 +25,25 @@ pub fn strip_deletes(update: &[u8]) -> Result<Vec<u8>, Unmade> {
     let mut out = update.get(..parts.blocks.end).ok_or(Unmade)?.to_vec();
     write_number(&mut out, 0);
     Ok(out)
+}
+
+/// The same state with what is deleted in order, which the CRDT library names in any.
+pub fn in_order(state: &[u8]) -> Result<Vec<u8>, Unmade> {
+    let mut update = Update::new(state);
+    for _ in 0..update.clients().map_err(|_| Unmade)? {
+        let Section { blocks, client, mut clock } = update.section().map_err(|_| Unmade)?;
+        for _ in 0..blocks {
+            let block = update.block(client, clock).map_err(|_| Unmade)?;
+            clock = clock.saturating_add(block.length);
+        }
+    }
+    let mut out = state.get(..update.at()).ok_or(Unmade)?.to_vec();
+    let mut deleted: BTreeMap<u64, Vec<Range<u32>>> = BTreeMap::new();
+    for (client, start, length) in update.deletions().map_err(|_| Unmade)? {
+        deleted.entry(client).or_default().push(start..start.saturating_add(length));
+    }
+    write_deletions(&mut out, deleted);
+    if update.is_at_end() { Ok(out) } else { Err(Unmade) }
 }
 
 /// Joins as many updates from the front as one envelope may carry, and says how many.
@@ -80,17 +99,22 @@ fn join(head: Option<Section>, body: &[u8], deleted: BTreeMap<u64, Vec<Range<u32
         write_number(&mut out, u64::from(head.clock));
         out.extend_from_slice(body);
     }
-    write_number(&mut out, deleted.len().try_into().unwrap_or(u64::MAX));
+    write_deletions(&mut out, deleted);
+    out
+}
+
+/// Writes what is deleted, in the order of clients and clocks.
+fn write_deletions(out: &mut Vec<u8>, deleted: BTreeMap<u64, Vec<Range<u32>>>) {
+    write_number(out, deleted.len().try_into().unwrap_or(u64::MAX));
     for (client, ranges) in deleted {
         let ranges = united(ranges);
-        write_number(&mut out, client);
-        write_number(&mut out, ranges.len().try_into().unwrap_or(u64::MAX));
+        write_number(out, client);
+        write_number(out, ranges.len().try_into().unwrap_or(u64::MAX));
         for range in ranges {
-            write_number(&mut out, u64::from(range.start));
-            write_number(&mut out, u64::from(range.end.saturating_sub(range.start)));
+            write_number(out, u64::from(range.start));
+            write_number(out, u64::from(range.end.saturating_sub(range.start)));
         }
     }
-    out
 }
 
 /// The same clocks as ranges in order that neither touch nor overlap.
@@ -170,5 +194,18 @@ mod tests {
     #[test]
     fn deletions_of_joined_updates_are_united() {
         assert_eq!(united(vec![5..9, 1..3, 2..4, 9..11]), vec![1..4, 5..11]);
+    }
+
+    #[test]
+    fn a_state_names_what_is_deleted_in_the_order_of_clients_and_clocks() {
+        let blocks = gc_update(5, 0..4);
+        let blocks = &blocks[..blocks.len() - 1];
+        let with = |deletions: &[u8]| [blocks, deletions].concat();
+        // Two clients: each with its ranges, as start and length.
+        let ordered = with(&[2, 3, 1, 0, 1, 9, 2, 0, 1, 4, 2]);
+        let mixed = with(&[2, 9, 2, 4, 2, 0, 1, 3, 1, 0, 1]);
+        assert_eq!(in_order(&mixed), Ok(ordered.clone()));
+        assert_eq!(in_order(&ordered), Ok(ordered));
+        assert_eq!(in_order(&mixed[..mixed.len() - 1]), Err(Unmade));
     }
 }
