@@ -14,6 +14,7 @@ use fourword_protocol::effect::Effect;
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::event::Event;
 use fourword_protocol::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogHead, LogId};
+use fourword_protocol::limits::LATE_TEXT_BYTES_MAX;
 use fourword_protocol::record::Record;
 use fourword_protocol::roster::{Body, Role, Roster, Statement};
 use fourword_protocol::schema::chat::MessageId;
@@ -408,7 +409,11 @@ impl Schedule {
         }
         let words = self.world.groups[self.world.root_of(at)].words;
         let told = match self.ask(node, Command::Unaccepted(words))? {
-            Outcome::Done(Reply::Unaccepted(views)) => views.iter().any(|view| view.text == text),
+            // Of what was folded the beginning is kept.
+            Outcome::Done(Reply::Unaccepted(views)) => views.iter().any(|view| {
+                let is_cut = view.text.len() == LATE_TEXT_BYTES_MAX;
+                view.text == text || (is_cut && text.starts_with(&view.text))
+            }),
             _ => false,
         };
         demand(told, Rule::SavedIsShown, || {
