@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::read::{Section, Update};
+use super::read::{Content, Section, Update};
 use super::varint::write_number;
 use crate::limits;
 
@@ -27,23 +27,50 @@ pub fn strip_deletes(update: &[u8]) -> Result<Vec<u8>, Unmade> {
     Ok(out)
 }
 
-/// The same state with what is deleted in order, which the CRDT library names in any.
+/// The same state as the CRDT library might have written it, but always in one way: void clocks that
+/// follow one another are one block, and what is deleted is in order.
 pub fn in_order(state: &[u8]) -> Result<Vec<u8>, Unmade> {
     let mut update = Update::new(state);
-    for _ in 0..update.clients().map_err(|_| Unmade)? {
-        let Section { blocks, client, mut clock } = update.section().map_err(|_| Unmade)?;
+    let mut out = Vec::with_capacity(state.len());
+    let clients = update.clients().map_err(|_| Unmade)?;
+    write_number(&mut out, u64::from(clients));
+    for _ in 0..clients {
+        let Section { blocks, client, clock } = update.section().map_err(|_| Unmade)?;
+        let (mut body, mut count, mut void, mut at) = (Vec::new(), 0u64, 0u32, clock);
         for _ in 0..blocks {
-            let block = update.block(client, clock).map_err(|_| Unmade)?;
-            clock = clock.saturating_add(block.length);
+            let from = update.at();
+            let block = update.block(client, at).map_err(|_| Unmade)?;
+            at = at.saturating_add(block.length);
+            match block.content {
+                Content::Gone(length) => void = void.saturating_add(length),
+                _ => {
+                    count = count.saturating_add(u64::from(end_void(&mut body, &mut void))).saturating_add(1);
+                    body.extend_from_slice(state.get(from..update.at()).ok_or(Unmade)?);
+                }
+            }
         }
+        count = count.saturating_add(u64::from(end_void(&mut body, &mut void)));
+        write_number(&mut out, count);
+        write_number(&mut out, client);
+        write_number(&mut out, u64::from(clock));
+        out.append(&mut body);
     }
-    let mut out = state.get(..update.at()).ok_or(Unmade)?.to_vec();
     let mut deleted: BTreeMap<u64, Vec<Range<u32>>> = BTreeMap::new();
     for (client, start, length) in update.deletions().map_err(|_| Unmade)? {
         deleted.entry(client).or_default().push(start..start.saturating_add(length));
     }
     write_deletions(&mut out, deleted);
     if update.is_at_end() { Ok(out) } else { Err(Unmade) }
+}
+
+/// Writes the void clocks that were counted, if any were, as one block.
+fn end_void(body: &mut Vec<u8>, void: &mut u32) -> bool {
+    let length = std::mem::take(void);
+    if length > 0 {
+        body.push(0);
+        write_number(body, u64::from(length));
+    }
+    length > 0
 }
 
 /// Joins as many updates from the front as one envelope may carry, and says how many.
@@ -207,5 +234,14 @@ mod tests {
         assert_eq!(in_order(&mixed), Ok(ordered.clone()));
         assert_eq!(in_order(&ordered), Ok(ordered));
         assert_eq!(in_order(&mixed[..mixed.len() - 1]), Err(Unmade));
+    }
+
+    #[test]
+    fn void_clocks_that_follow_one_another_are_one_block_of_a_state() {
+        let deleted = [0x21, 1, 1, b'r', 1, b'k', 3];
+        let cut = [&[1, 4, 9, 0, 0, 2, 0, 3][..], &deleted, &[0, 1, 0]].concat();
+        let whole = [&[1, 3, 9, 0, 0, 5][..], &deleted, &[0, 1, 0]].concat();
+        assert_eq!(in_order(&cut), Ok(whole.clone()));
+        assert_eq!(in_order(&whole), Ok(whole));
     }
 }

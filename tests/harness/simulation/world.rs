@@ -2,7 +2,7 @@
 //!
 //! Kept from commands and their answers alone. The checkers hold what machines show against it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use fourword_protocol::command::{CommandId, JoinState, Outcome, Reply};
 use fourword_protocol::ids::{DeviceKey, EntityId, LogId, PersonId, StatementId};
@@ -98,7 +98,7 @@ pub(super) struct World {
     /// Whose each node is.
     pub(super) nodes: BTreeMap<String, usize>,
     pub(super) asked: BTreeMap<(String, CommandId), Intent>,
-    pub(super) texts: HashMap<String, Text>,
+    pub(super) texts: BTreeMap<String, Text>,
     pub(super) saved: BTreeMap<MessageId, Saved>,
     /// Messages of which somebody was told that they are deleted.
     pub(super) deleted: BTreeMap<MessageId, Vec<Promise>>,
