@@ -259,20 +259,17 @@ impl From<LineView> for Line {
 impl ColumnPatch {
     fn changes(self) -> Result<Vec<Change>, Problem> {
         let limit = self.limit.map(|limit| Change::Field("limit".to_owned(), Value::Whole(limit.into())));
-        things::some(things::text_field("title", self.title).into_iter().chain(limit).collect())
+        things::some(things::texts([("title", self.title)]).into_iter().chain(limit).collect())
     }
 }
 
 impl NewCard {
     fn command(self) -> Result<BoardCommand, Problem> {
-        let mut changes: Vec<Change> = [
-            things::text_field("description", self.description),
-            things::text_field("priority", self.priority),
-            things::text_field("due", self.due),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let mut changes = things::texts([
+            ("description", self.description),
+            ("priority", self.priority),
+            ("due", self.due),
+        ]);
         for who in &self.assignees {
             changes.push(Change::Assign(text::who(who)?, true));
         }
@@ -285,15 +282,12 @@ impl NewCard {
 
 impl CardPatch {
     fn changes(self) -> Result<Vec<Change>, Problem> {
-        let mut changes: Vec<Change> = [
-            things::text_field("title", self.title),
-            things::text_field("description", self.description),
-            things::text_field("priority", self.priority),
-            things::text_field("due", self.due),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let mut changes = things::texts([
+            ("title", self.title),
+            ("description", self.description),
+            ("priority", self.priority),
+            ("due", self.due),
+        ]);
         for (who, on) in self.assignees {
             changes.push(Change::Assign(text::who(&who)?, on));
         }
@@ -331,7 +325,7 @@ pub async fn add_column(
     Body(new): Body<NewColumn>,
 ) -> Result<Json<Made>, Problem> {
     let command = BoardCommand::AddColumn { title: new.title, limit: new.limit, at: new.at.try_into()? };
-    make(&api, text::words(&words)?, command).await
+    make(&api, &words, command).await
 }
 
 /// `PATCH /api/v1/groups/{words}/board/columns/{column}`
@@ -366,7 +360,7 @@ pub async fn add_card(
     Path(words): Path<String>,
     Body(new): Body<NewCard>,
 ) -> Result<Json<Made>, Problem> {
-    make(&api, text::words(&words)?, new.command()?).await
+    make(&api, &words, new.command()?).await
 }
 
 /// `GET /api/v1/groups/{words}/board/cards/{card}`
@@ -440,7 +434,7 @@ pub async fn comment(
     Path((words, card)): Path<(String, String)>,
     Body(new): Body<NewComment>,
 ) -> Result<Json<Made>, Problem> {
-    make(&api, text::words(&words)?, BoardCommand::Comment(new.about(card)?)).await
+    make(&api, &words, BoardCommand::Comment(new.about(card)?)).await
 }
 
 /// `PATCH /api/v1/groups/{words}/card-comments/{comment}`
@@ -467,20 +461,6 @@ async fn page(api: &Api, words: FourWords, card: String) -> Result<CardPage, Pro
     Ok(CardPage { card: (*card).into(), comments: comments.into_iter().map(Comment::from).collect() })
 }
 
-async fn make(api: &Api, words: FourWords, command: BoardCommand) -> Result<Json<Made>, Problem> {
-    let Reply::Thing(id) = api.ask(Command::Board(words, command)).await? else {
-        return Err(Problem::mismatch());
-    };
-    Ok(Json(id.into()))
-}
-
-async fn act(api: &Api, words: &str, command: BoardCommand) -> Result<Json<Finished>, Problem> {
-    let Reply::Ok = api.ask(Command::Board(text::words(words)?, command)).await? else {
-        return Err(Problem::mismatch());
-    };
-    Ok(Json(Finished::YES))
-}
-
 /// Does something to a card, and shows it as it then is.
 async fn changed(
     api: &Api,
@@ -488,6 +468,15 @@ async fn changed(
     card: String,
     command: BoardCommand,
 ) -> Result<Json<Card>, Problem> {
-    let Reply::Ok = api.ask(Command::Board(words, command)).await? else { return Err(Problem::mismatch()) };
+    api.act(Command::Board(words, command)).await?;
     Ok(Json(page(api, words, card).await?.card))
+}
+
+async fn make(api: &Api, words: &str, command: BoardCommand) -> Result<Json<Made>, Problem> {
+    Ok(Json(api.make(Command::Board(text::words(words)?, command)).await?.into()))
+}
+
+async fn act(api: &Api, words: &str, command: BoardCommand) -> Result<Json<Finished>, Problem> {
+    api.act(Command::Board(text::words(words)?, command)).await?;
+    Ok(Json(Finished::YES))
 }

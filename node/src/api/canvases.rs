@@ -189,16 +189,15 @@ impl ElementPatch {
         ];
         let others =
             others.into_iter().filter_map(|(name, value)| Some(Change::Field(name.to_owned(), value?)));
-        let texts = [
+        let texts = things::texts([
             ("element_type", self.element_type),
             ("text", self.text),
             ("shape", self.shape),
             ("chart", self.chart),
             ("fill", self.fill),
             ("stroke", self.stroke),
-        ];
-        let texts = texts.into_iter().filter_map(|(name, text)| things::text_field(name, text));
-        things::some(texts.chain(others).collect())
+        ]);
+        things::some(texts.into_iter().chain(others).collect())
     }
 }
 
@@ -238,7 +237,7 @@ pub async fn configure(
 ) -> Result<Json<Finished>, Problem> {
     let words = text::words(&words)?;
     for (name, value) in patch.values()? {
-        act(&api, words, CanvasCommand::Metadata(name.to_owned(), value)).await?;
+        api.act(Command::Canvas(words, CanvasCommand::Metadata(name.to_owned(), value))).await?;
     }
     Ok(Json(Finished::YES))
 }
@@ -250,8 +249,7 @@ pub async fn add(
     Body(new): Body<ElementPatch>,
 ) -> Result<Json<Made>, Problem> {
     let command = Command::Canvas(text::words(&words)?, CanvasCommand::Add(new.changes()?));
-    let Reply::Thing(id) = api.ask(command).await? else { return Err(Problem::mismatch()) };
-    Ok(Json(id.into()))
+    Ok(Json(api.make(command).await?.into()))
 }
 
 /// `PATCH /api/v1/groups/{words}/canvas/elements/{element}`, perhaps with `If-Match`
@@ -266,7 +264,7 @@ pub async fn change(
         let present = one(&api, words, &element).await?;
         seen.check(&present.revision, &present)?;
     }
-    act(&api, words, CanvasCommand::Set(element.clone(), changes)).await?;
+    api.act(Command::Canvas(words, CanvasCommand::Set(element.clone(), changes))).await?;
     Ok(Json(one(&api, words, &element).await?))
 }
 
@@ -275,7 +273,7 @@ pub async fn remove(
     State(api): State<Api>,
     Path((words, element)): Path<(String, String)>,
 ) -> Result<Json<Finished>, Problem> {
-    act(&api, text::words(&words)?, CanvasCommand::Delete(named(element)?)).await?;
+    api.act(Command::Canvas(text::words(&words)?, CanvasCommand::Delete(named(element)?))).await?;
     Ok(Json(Finished::YES))
 }
 
@@ -298,11 +296,4 @@ async fn one(api: &Api, words: FourWords, name: &str) -> Result<Element, Problem
         let hint = "it may have been erased; see what is there now";
         Problem::new(Code::NotFound, format!("no element is named \"{name}\""), hint)
     })
-}
-
-async fn act(api: &Api, words: FourWords, command: CanvasCommand) -> Result<(), Problem> {
-    match api.ask(Command::Canvas(words, command)).await? {
-        Reply::Ok => Ok(()),
-        _ => Err(Problem::mismatch()),
-    }
 }

@@ -203,7 +203,7 @@ async fn change(
 ) -> Result<Json<Saved>, Problem> {
     let id = named(api, words, &id).await?;
     let command = Command::Chat(text::words(words)?, command(id));
-    let Reply::Ok = api.ask(command).await? else { return Err(Problem::mismatch()) };
+    api.act(command).await?;
     Ok(Json(Saved { id: id.to_string() }))
 }
 

@@ -162,9 +162,7 @@ pub async fn configure(
         return Err(Problem::usage("no setting is given"));
     }
     for setting in settings.into_iter().flatten() {
-        let Reply::Ok = api.ask(Command::Configure(words, setting)).await? else {
-            return Err(Problem::mismatch());
-        };
+        api.act(Command::Configure(words, setting)).await?;
     }
     let Reply::Entity(entity) = api.ask(Command::Show(words)).await? else { return Err(Problem::mismatch()) };
     Ok(Json(entity.into()))
@@ -173,6 +171,6 @@ pub async fn configure(
 /// `DELETE /api/v1/groups/{words}`: leaves for good.
 pub async fn leave(State(api): State<Api>, Path(words): Path<String>) -> Result<Json<Left>, Problem> {
     let words = text::words(&words)?;
-    let Reply::Ok = api.ask(Command::Leave(words)).await? else { return Err(Problem::mismatch()) };
+    api.act(Command::Leave(words)).await?;
     Ok(Json(Left { words: words.to_string(), left: true }))
 }

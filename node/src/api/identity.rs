@@ -95,7 +95,7 @@ pub async fn phrase(State(api): State<Api>) -> Result<Unkept<Phrase>, Problem> {
 
 /// `DELETE /api/v1/identity/phrase`
 pub async fn forget(State(api): State<Api>) -> Result<Json<Forgotten>, Problem> {
-    let Reply::Ok = api.ask(Command::ForgetRoot).await? else { return Err(Problem::mismatch()) };
+    api.act(Command::ForgetRoot).await?;
     Ok(Json(Forgotten { forgotten: true }))
 }
 

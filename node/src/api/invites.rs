@@ -114,7 +114,7 @@ pub async fn close(
 ) -> Result<Json<Closed>, Problem> {
     let invite = text::digits(&key, "an invite", "`fourword invite list` shows them")?;
     let command = Command::Member(text::words(&words)?, MemberCommand::CloseInvite { invite });
-    let Reply::Ok = api.ask(command).await? else { return Err(Problem::mismatch()) };
+    api.act(command).await?;
     Ok(Json(Closed { key, closed: true }))
 }
 

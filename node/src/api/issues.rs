@@ -196,14 +196,11 @@ impl From<IssueView> for Issue {
 
 impl NewIssue {
     fn command(self) -> Result<IssueCommand, Problem> {
-        let mut changes: Vec<Change> = [
-            things::text_field("description", self.description),
-            things::text_field("status", self.status),
-            things::text_field("priority", self.priority),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let mut changes = things::texts([
+            ("description", self.description),
+            ("status", self.status),
+            ("priority", self.priority),
+        ]);
         if let Some(who) = self.assignee {
             changes.push(Change::Assign(text::who(&who)?, true));
         }
@@ -214,15 +211,12 @@ impl NewIssue {
 
 impl IssuePatch {
     fn changes(self) -> Result<Vec<Change>, Problem> {
-        let mut changes: Vec<Change> = [
-            things::text_field("title", self.title),
-            things::text_field("description", self.description),
-            things::text_field("status", self.status),
-            things::text_field("priority", self.priority),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let mut changes = things::texts([
+            ("title", self.title),
+            ("description", self.description),
+            ("status", self.status),
+            ("priority", self.priority),
+        ]);
         if let Some(who) = self.assignee {
             changes.push(match who.is_empty() {
                 true => Change::Field("assignee".to_owned(), Value::Person(None)),
@@ -277,7 +271,7 @@ pub async fn change(
         seen.check(&present.revision, &present)?;
     }
     let command = Command::Issue(words, IssueCommand::Set(issue.clone(), changes));
-    let Reply::Ok = api.ask(command).await? else { return Err(Problem::mismatch()) };
+    api.act(command).await?;
     Ok(Json(page(&api, words, issue).await?.issue))
 }
 
@@ -322,15 +316,10 @@ async fn page(api: &Api, words: FourWords, issue: String) -> Result<IssuePage, P
 }
 
 async fn make(api: &Api, words: &str, command: IssueCommand) -> Result<Json<Made>, Problem> {
-    let Reply::Thing(id) = api.ask(Command::Issue(text::words(words)?, command)).await? else {
-        return Err(Problem::mismatch());
-    };
-    Ok(Json(id.into()))
+    Ok(Json(api.make(Command::Issue(text::words(words)?, command)).await?.into()))
 }
 
 async fn act(api: &Api, words: &str, command: IssueCommand) -> Result<Json<Finished>, Problem> {
-    let Reply::Ok = api.ask(Command::Issue(text::words(words)?, command)).await? else {
-        return Err(Problem::mismatch());
-    };
+    api.act(Command::Issue(text::words(words)?, command)).await?;
     Ok(Json(Finished::YES))
 }

@@ -138,7 +138,7 @@ pub async fn list(State(api): State<Api>) -> Result<Json<Joins>, Problem> {
 /// `DELETE /api/v1/joins/{words}`: gives it up.
 pub async fn cancel(State(api): State<Api>, Path(words): Path<String>) -> Result<Json<Cancelled>, Problem> {
     let words = text::words(&words)?;
-    let Reply::Ok = api.ask(Command::CancelJoin(words)).await? else { return Err(Problem::mismatch()) };
+    api.act(Command::CancelJoin(words)).await?;
     Ok(Json(Cancelled { words: words.to_string(), cancelled: true }))
 }
 

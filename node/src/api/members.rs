@@ -92,9 +92,7 @@ pub async fn set_role(
 ) -> Result<Json<RoleSet>, Problem> {
     let role = text::read_role(&new.role)?;
     let command = MemberCommand::SetRole { who: text::who(&who)?, role };
-    let Reply::Ok = api.ask(Command::Member(text::words(&words)?, command)).await? else {
-        return Err(Problem::mismatch());
-    };
+    api.act(Command::Member(text::words(&words)?, command)).await?;
     Ok(Json(RoleSet { who, role: text::role(role).into() }))
 }
 
@@ -104,8 +102,6 @@ pub async fn remove(
     Path((words, who)): Path<(String, String)>,
 ) -> Result<Json<Removed>, Problem> {
     let command = MemberCommand::Remove { who: text::who(&who)? };
-    let Reply::Ok = api.ask(Command::Member(text::words(&words)?, command)).await? else {
-        return Err(Problem::mismatch());
-    };
+    api.act(Command::Member(text::words(&words)?, command)).await?;
     Ok(Json(Removed { who, removed: true }))
 }

@@ -48,6 +48,7 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use fourword_protocol::command::{Command, Notice, Outcome, Progress, Reply};
 use fourword_protocol::limits;
+use fourword_protocol::schema::thing::ThingId;
 use futures::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc, watch};
 
@@ -201,6 +202,22 @@ impl Api {
     async fn ask(&self, command: Command) -> Result<Reply, Problem> {
         let outcome = tokio::time::timeout(ASK_TIME_MAX, self.node.ask(command)).await;
         done(outcome.map_err(|_| too_long(ASK_TIME_MAX))?)
+    }
+
+    /// Has something done of which there is nothing to show.
+    async fn act(&self, command: Command) -> Result<(), Problem> {
+        match self.ask(command).await? {
+            Reply::Ok => Ok(()),
+            _ => Err(Problem::mismatch()),
+        }
+    }
+
+    /// Has a thing made, and names it.
+    async fn make(&self, command: Command) -> Result<ThingId, Problem> {
+        match self.ask(command).await? {
+            Reply::Thing(id) => Ok(id),
+            _ => Err(Problem::mismatch()),
+        }
     }
 
     async fn ask_for(&self, command: Command, wait: Duration) -> Result<Reply, Problem> {

@@ -186,7 +186,7 @@ impl Api {
     /// Sets the name shown to others.
     pub async fn rename(&self, name: String) -> Result<(), Problem> {
         check_name(&name)?;
-        let Reply::Ok = self.ask(Command::SetName(name)).await? else { return Err(Problem::mismatch()) };
+        self.act(Command::SetName(name)).await?;
         Ok(())
     }
 }
@@ -288,9 +288,7 @@ pub async fn peers(State(api): State<Api>) -> Result<Json<Peers>, Problem> {
 /// `POST /api/v1/peers`
 pub async fn dial(State(api): State<Api>, Body(dial): Body<Dial>) -> Result<Json<Dial>, Problem> {
     check_address(&dial.address)?;
-    let Reply::Ok = api.ask(Command::Dial(dial.address.clone())).await? else {
-        return Err(Problem::mismatch());
-    };
+    api.act(Command::Dial(dial.address.clone())).await?;
     Ok(Json(dial))
 }
 

@@ -106,7 +106,7 @@ pub async fn show(
     Path(words): Path<String>,
     Body(doing): Body<Doing>,
 ) -> Result<Json<Finished>, Problem> {
-    api.ask(Command::Point(text::words(&words)?, doing.try_into()?)).await?;
+    api.act(Command::Point(text::words(&words)?, doing.try_into()?)).await?;
     Ok(Json(Finished::YES))
 }
 
@@ -123,6 +123,6 @@ pub async fn leave(
             return Err(Problem::new(Code::NotFound, detail, "give canvas or chat"));
         }
     };
-    api.ask(Command::Unpoint(text::words(&words)?, scene)).await?;
+    api.act(Command::Unpoint(text::words(&words)?, scene)).await?;
     Ok(Json(Finished::YES))
 }

@@ -90,9 +90,7 @@ pub async fn approve(
 ) -> Result<Json<Approved>, Problem> {
     let role = text::read_role(approval.role.as_deref().unwrap_or("member"))?;
     let command = MemberCommand::Approve { who: text::who(&who)?, role };
-    let Reply::Ok = api.ask(Command::Member(text::words(&words)?, command)).await? else {
-        return Err(Problem::mismatch());
-    };
+    api.act(Command::Member(text::words(&words)?, command)).await?;
     Ok(Json(Approved { who, role: text::role(role).into(), approved: true }))
 }
 
@@ -102,8 +100,6 @@ pub async fn deny(
     Path((words, who)): Path<(String, String)>,
 ) -> Result<Json<Denied>, Problem> {
     let command = MemberCommand::Deny { who: text::who(&who)? };
-    let Reply::Ok = api.ask(Command::Member(text::words(&words)?, command)).await? else {
-        return Err(Problem::mismatch());
-    };
+    api.act(Command::Member(text::words(&words)?, command)).await?;
     Ok(Json(Denied { who, denied: true }))
 }

@@ -238,9 +238,10 @@ pub(super) fn named(name: String) -> Result<String, Problem> {
     Ok(name)
 }
 
-/// A change of a field that is text, if it is given.
-pub(super) fn text_field(name: &str, text: Option<String>) -> Option<Change> {
-    text.map(|text| Change::Field(name.to_owned(), Value::Text(text)))
+/// Changes of those fields that are given, all of which are text.
+pub(super) fn texts<const N: usize>(fields: [(&str, Option<String>); N]) -> Vec<Change> {
+    let given = fields.into_iter().filter_map(|(name, text)| Some((name, text?)));
+    given.map(|(name, text)| Change::Field(name.to_owned(), Value::Text(text))).collect()
 }
 
 /// What a request changes: at least something.

@@ -20,7 +20,7 @@ pub struct Reverted {
     /// The ids of what changed. What was deleted and is made again has another one than before.
     pub things: Vec<String>,
     /// What stays as it is.
-    pub left: Vec<Stays>,
+    pub left: Vec<Untouched>,
     /// How many steps can be taken back after this one.
     pub undo: usize,
     /// How many can be done again.
@@ -29,7 +29,7 @@ pub struct Reverted {
 
 /// Something that stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Stays {
+pub struct Untouched {
     /// Which thing; null for what is said of the whole.
     pub thing: Option<String>,
     /// Which field of it; empty for all of it.
@@ -42,16 +42,16 @@ impl From<RevertedView> for Reverted {
     fn from(view: RevertedView) -> Reverted {
         Reverted {
             things: view.things.iter().map(ToString::to_string).collect(),
-            left: view.left.into_iter().map(Stays::from).collect(),
+            left: view.left.into_iter().map(Untouched::from).collect(),
             undo: view.undo,
             redo: view.redo,
         }
     }
 }
 
-impl From<LeftView> for Stays {
-    fn from(LeftView { thing, field, why }: LeftView) -> Stays {
-        Stays { thing: thing.map(|thing| thing.to_string()), field, why: why.to_string() }
+impl From<LeftView> for Untouched {
+    fn from(LeftView { thing, field, why }: LeftView) -> Untouched {
+        Untouched { thing: thing.map(|thing| thing.to_string()), field, why: why.to_string() }
     }
 }
 

@@ -11,7 +11,7 @@ use super::client::{Client, path};
 use super::failure::{Exit, Failure};
 use super::output::{plain, plain_lines, time};
 use crate::api::things::{self, Finished, Made, NewComment, Person, Spot};
-use crate::api::undo::{Reverted, Stays};
+use crate::api::undo::{Reverted, Untouched};
 
 /// Where something is put among its like.
 #[derive(Debug, clap::Args)]
@@ -118,7 +118,7 @@ pub(super) async fn revert(
 fn reverted_text(reverted: &Reverted) -> String {
     let Reverted { things, left, undo, redo } = reverted;
     let changed = things.iter().map(|id| format!("changed  {}", short(id)));
-    let stays = left.iter().map(|Stays { thing, field, why }| {
+    let stays = left.iter().map(|Untouched { thing, field, why }| {
         let thing = thing.as_deref().map(short).unwrap_or_default().to_owned();
         line(["stays".to_owned(), thing, plain(field), plain(why)])
     });
