@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use fourword_protocol::command::{Command, JoinBy, Kind};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::Event;
+use fourword_protocol::limits::SNAPSHOT_PART_BYTES_MAX;
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::core::Setting;
 use fourword_protocol::schema::{self, Concern};
@@ -12,6 +13,7 @@ use fourword_protocol::wire::Frame;
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
 use fourword_tests::insider::Insider;
+use fourword_tests::network::LinkProfile;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
@@ -21,10 +23,10 @@ use crate::standing::run_seen;
 const MESSAGES: usize = 400;
 
 /// Ada writes much, which does not pack well, so that there are several pages.
-fn write_much(c: &mut Cluster, group: FourWords) {
+fn write_much(c: &mut Cluster, group: FourWords, letters: usize) {
     let mut random = ChaCha20Rng::seed_from_u64(1);
     for number in 0..MESSAGES {
-        let noise: String = (0..1_000).map(|_| char::from(b' ' + random.next_u32() as u8 % 90)).collect();
+        let noise: String = (0..letters).map(|_| char::from(b' ' + random.next_u32() as u8 % 90)).collect();
         c.send_message("ada", group, &format!("{number} {noise}"));
     }
     c.settle();
@@ -32,9 +34,14 @@ fn write_much(c: &mut Cluster, group: FourWords) {
 
 /// Three of whom one has written much, and dan, who is connected with all of them and joins now.
 fn long_talk(seed: u64) -> (Cluster, FourWords) {
-    let mut c = Cluster::new(seed);
+    talk(Cluster::new(seed), 1_000)
+}
+
+/// The same with messages of so many letters, and what they want to fold folded.
+fn talk(mut c: Cluster, letters: usize) -> (Cluster, FourWords) {
     let group = c.group_of(&["ada", "ben", "cem"]);
-    write_much(&mut c, group);
+    write_much(&mut c, group, letters);
+    c.run_for(60_000);
     let code = c.invite("ada", group, Role::Member, 5);
     c.add("dan");
     c.connect_all();
@@ -44,15 +51,23 @@ fn long_talk(seed: u64) -> (Cluster, FourWords) {
 
 /// How many envelopes are sent to dan in so much time, by each.
 fn sent_to_dan(c: &mut Cluster, ms: u64) -> BTreeMap<String, usize> {
+    counted_to_dan(c, ms, |frame| match frame {
+        Frame::Envelopes { envelopes, .. } => envelopes.len(),
+        _ => 0,
+    })
+}
+
+/// How much of something is sent to dan in so much time, by each.
+fn counted_to_dan(c: &mut Cluster, ms: u64, count: impl Fn(Frame) -> usize) -> BTreeMap<String, usize> {
     let dan = c.device("dan").unwrap();
     let mut sent: BTreeMap<String, usize> = BTreeMap::new();
     run_seen(c, ms, &mut |happened| {
         for effect in &happened.effects {
             if let Effect::Send(to, bytes) = effect
                 && *to == dan
-                && let Ok(Frame::Envelopes { envelopes, .. }) = Frame::decode(bytes)
+                && let Ok(counted @ 1..) = Frame::decode(bytes).map(&count)
             {
-                *sent.entry(happened.name.clone()).or_default() += envelopes.len();
+                *sent.entry(happened.name.clone()).or_default() += counted;
             }
         }
     });
@@ -66,6 +81,23 @@ fn a_newcomer_is_given_what_there_is_by_one_and_not_by_everybody() {
     assert_eq!(c.read_chat("dan", group).len(), MESSAGES);
     let all: usize = sent.values().sum();
     assert!(all < MESSAGES * 3 / 2, "of {MESSAGES} messages it was sent {sent:?}");
+}
+
+#[test]
+fn a_newcomer_is_given_a_snapshot_by_one_and_not_by_everybody() {
+    let mut c = Cluster::new(814);
+    c.fold_after = 12;
+    let (mut c, group) = talk(c, 4_000);
+    // It takes longer than a peer is waited for that brings nothing.
+    c.set_links(LinkProfile { stream_ms: (400, 500), ..LinkProfile::CALM });
+    let sent = counted_to_dan(&mut c, 60_000, |frame| match frame {
+        Frame::SnapshotPart { bytes, .. } => bytes.len(),
+        _ => 0,
+    });
+    assert_eq!(c.read_chat("dan", group).len(), MESSAGES);
+    let (all, most) = (sent.values().sum::<usize>(), sent.values().copied().max().unwrap());
+    assert!(most > 3 * SNAPSHOT_PART_BYTES_MAX, "the snapshot has many parts: {sent:?}");
+    assert_eq!(all, most, "one gives it: {sent:?}");
 }
 
 #[test]
@@ -95,7 +127,7 @@ fn a_member_that_brings_a_little_now_and_then_holds_others_up_for_a_bounded_time
     let ben = Insider::take_over(&mut c, "ben");
     let (entity, document) = (ben.entity, ben.document(&Concern::Chat));
     c.disconnect("ada", "dan");
-    write_much(&mut c, group);
+    write_much(&mut c, group, 1_000);
     let bring = |c: &mut Cluster, number: u64| {
         let envelopes = vec![ben.log(Concern::Chat, number).say("one more").bytes().to_vec()];
         assert!(c.inject(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fourword_protocol::checkpoint::{self, Checkpoint, Vector};
-use fourword_protocol::command::{ChatCommand, Command, DocumentSync, Reply, SyncState};
+use fourword_protocol::command::{At, BoardCommand, ChatCommand, Command, DocumentSync, Reply, SyncState};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::ids::{DocumentKey, EntityId, LogHead, LogId};
@@ -189,6 +189,28 @@ fn a_newcomer_is_given_the_snapshot_and_what_lies_beyond_and_shows_the_same() {
     c.run_for(120_000);
     assert_same(&mut c, &names, group, document);
     assert_eq!(c.read_chat("dia", group).len(), 60);
+}
+
+#[test]
+fn a_newcomer_is_given_the_snapshot_of_a_board_at_which_it_never_looks() {
+    let mut c = cluster(77);
+    let group = c.group_of(&THREE);
+    for n in 0..20 {
+        let add = BoardCommand::AddColumn { title: format!("column {n}"), limit: 0, at: At::Last };
+        c.must(THREE[n % 3], Command::Board(group, add));
+        c.run_for(500);
+    }
+    c.run_for(60_000);
+    let (_, board) = document(&c, "ada", &THREE);
+    assert!(reach(&folded(&c, "ada", board)) > FOLD_AFTER, "the board is folded");
+    c.add("dia");
+    let code = c.invite("ada", group, Role::Member, 1);
+    c.join("dia", group, &code);
+    c.run_for(30_000);
+    let of = |name: &str| chat(&c, name, board).heads().clone();
+    assert_eq!(of("dia"), of("ada"));
+    let Reply::Board(columns) = c.must("dia", Command::Board(group, BoardCommand::Show)) else { panic!() };
+    assert_eq!(columns.len(), 20);
 }
 
 #[test]

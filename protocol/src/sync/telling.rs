@@ -172,6 +172,8 @@ impl Replicator {
         }
         for document in fetched {
             self.fetch(id, document, from);
+            // A snapshot is taken into memory, whether anybody has looked at the document or not.
+            self.load_document(id, document);
         }
     }
 
