@@ -55,7 +55,7 @@ const FAULTS: [&str; 35] = [
 ];
 
 /// What people must have done in a run, each many times.
-const DONE: [&str; 12] = [
+const DONE: [&str; 13] = [
     "joins",
     "removals",
     "leavings",
@@ -65,9 +65,22 @@ const DONE: [&str; 12] = [
     "devices revoked",
     "groups made",
     "children made",
+    "messages written",
     "messages deleted",
     "chats folded",
     "requests decided",
+];
+
+/// What they must have done besides where they work on boards, issues and canvases.
+const WORKED: [&str; 8] = [
+    "columns made",
+    "cards made",
+    "issues made",
+    "elements made",
+    "comments made",
+    "things changed",
+    "things deleted",
+    "steps taken back",
 ];
 
 fn show(totals: &Totals) {
@@ -115,14 +128,29 @@ fn without_comparing_by_the_clock_connects_and_gaps_bring_everything_to_everybod
 }
 
 #[test]
+fn boards_issues_and_canvases_agree_whatever_happens() {
+    if let Some(seeds) = std::env::var_os("FOURWORD_SIM_SEEDS") {
+        return work(seeds.to_str().unwrap());
+    }
+    let name = "boards_issues_and_canvases_agree_whatever_happens";
+    let totals = run(name, Profile::Busy, 300_000, setting("FOURWORD_OTHER_SCHEDULES").unwrap_or(100));
+    show(&totals);
+    totals.assert_no_failures();
+    totals.assert_counted(&[], &WORKED);
+}
+
+#[test]
 fn one_seed_gives_the_same_events_and_effects_in_any_process() {
     if let Some(seeds) = std::env::var_os("FOURWORD_SIM_SEEDS") {
         return work(seeds.to_str().unwrap());
     }
     let name = "one_seed_gives_the_same_events_and_effects_in_any_process";
-    let traces: Vec<_> = (0..2).map(|_| run(name, Profile::Harsh, 7, 2).trace).collect();
-    assert_eq!(traces[0], traces[1]);
-    assert_ne!(traces[0], run(name, Profile::Harsh, 8, 2).trace, "another seed is another world");
+    for profile in [Profile::Harsh, Profile::Busy] {
+        let traces: Vec<_> = (0..2).map(|_| run(name, profile, 7, 2).trace).collect();
+        assert_eq!(traces[0], traces[1], "{profile}");
+    }
+    let trace = run(name, Profile::Harsh, 7, 2).trace;
+    assert_ne!(trace, run(name, Profile::Harsh, 8, 2).trace, "another seed is another world");
 }
 
 #[test]

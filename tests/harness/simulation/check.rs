@@ -22,10 +22,10 @@ use fourword_storage::Store;
 use super::claims::Claims;
 use super::forgotten::Forgotten;
 use super::rosters::Rosters;
-use super::shown::{Chats, Shown};
+use super::shown::{Documents, Shown};
 use super::verdict::{Rule, Violation, demand};
 use super::wanted::{self, Wanted};
-use super::world::{Intent, Promise, Saved, World};
+use super::world::{Intent, Promise, Saved, What, World};
 use crate::cluster::{Cluster, Happened};
 
 /// What the checkers have seen.
@@ -111,7 +111,12 @@ impl Checker {
                         self.shown.note_chat(&h.name, group);
                     }
                 }
-                Effect::Notify(Notice::AcceptanceChanged(_)) => self.shown.note_chats(&h.name, world),
+                Effect::Notify(Notice::ThingsChanged { entity, .. }) => {
+                    if let Some(group) = world.group_of(*entity) {
+                        self.shown.note_things(&h.name, group);
+                    }
+                }
+                Effect::Notify(Notice::AcceptanceChanged(_)) => self.shown.note_documents(&h.name, world),
                 _ => {}
             }
         }
@@ -120,9 +125,12 @@ impl Checker {
         self.look_at_pruned(c, world, h)
     }
 
-    /// What is pruned is told as a change of its chat.
+    /// What is pruned is told as a change of its document.
     fn look_at_pruned(&mut self, c: &Cluster, world: &World, h: &Happened) -> Result<(), Violation> {
-        let tells = |effect: &Effect| matches!(effect, Effect::Notify(Notice::ChatChanged { .. }));
+        let tells = |effect: &Effect| {
+            let Effect::Notify(notice) = effect else { return false };
+            matches!(notice, Notice::ChatChanged { .. } | Notice::ThingsChanged { .. })
+        };
         if !h.effects.iter().any(tells) {
             return Ok(());
         }
@@ -260,27 +268,30 @@ impl Checker {
     ) -> Result<(), Violation> {
         let Some(intent) = world.asked.remove(&(h.name.clone(), id)) else { return Ok(()) };
         let is_done = matches!(outcome, Outcome::Done(_));
-        let message = match (&intent, outcome) {
-            (Intent::Send { .. }, Outcome::Done(Reply::Message(message))) => Some(*message),
-            (Intent::Delete { message }, Outcome::Done(_)) => Some(*message),
+        let thing = match (&intent, outcome) {
+            (Intent::Make { .. }, Outcome::Done(Reply::Message(id) | Reply::Thing(id))) => Some(*id),
+            (Intent::Delete { thing }, Outcome::Done(_)) => Some(*thing),
             _ => None,
         };
         let writes =
-            message.is_some() || (is_done && matches!(intent, Intent::Remove { .. } | Intent::Leave { .. }));
+            thing.is_some() || (is_done && matches!(intent, Intent::Remove { .. } | Intent::Leave { .. }));
         demand(!(writes && c.node(&h.name).disk.failed), Rule::ReadOnlyAfterFailure, || {
             format!("{} calls something saved although its disk has failed", h.name)
         })?;
-        if let Some(message) = message {
+        if let Some(thing) = thing {
             let promise = self.promise(c, h)?;
             match &intent {
-                Intent::Send { group, text } => {
+                Intent::Make { group, what, text } => {
                     let author = world.owner(&h.name).unwrap_or(0);
-                    let (text, group) = (text.clone(), *group);
-                    world.saved.insert(message, Saved { text, group, author, promise });
+                    let (text, group, what) = (text.clone(), *group, *what);
+                    world.saved.insert(thing, Saved { text, group, what, author, promise });
+                    world.done.count(what.made());
                 }
                 _ => {
-                    world.deleted.entry(message).or_default().push(promise);
-                    world.done.count("messages deleted");
+                    world.deleted.entry(thing).or_default().push(promise);
+                    let of_chat = |saved: &Saved| saved.what == What::Message;
+                    let is_message = world.saved.get(&thing).is_none_or(of_chat);
+                    world.done.count(if is_message { "messages deleted" } else { "things deleted" });
                 }
             }
             if self.crash_at_answer.as_ref() == Some(&h.name) {
@@ -331,9 +342,7 @@ impl Checker {
 
     /// A node is about to be started again: all it promised is in its home.
     pub(super) fn restarts(&self, c: &Cluster, world: &World, name: &str) -> Result<(), Violation> {
-        let deleted = world.deleted.values().flatten();
-        let promises = world.saved.values().map(|saved| &saved.promise).chain(deleted);
-        for promise in promises.filter(|promise| promise.node == name && !promise.given_up) {
+        for promise in world.promises().filter(|promise| promise.node == name && !promise.given_up) {
             demand(is_stored(c, name, &promise.log, promise.sequence), Rule::SavedIsDurable, || {
                 format!("{name} called saved what its disk does not hold after a crash")
             })?;
@@ -345,10 +354,7 @@ impl Checker {
     pub(super) fn loses_home(&self, c: &Cluster, world: &mut World, name: &str) {
         let others: Vec<String> =
             world.nodes.keys().filter(|of| *of != name && world.is_honest(of)).cloned().collect();
-        let World { saved, deleted, .. } = world;
-        let promises =
-            saved.values_mut().map(|saved| &mut saved.promise).chain(deleted.values_mut().flatten());
-        for promise in promises {
+        for promise in world.promises_mut() {
             let held = others.iter().find(|of| is_stored(c, of, &promise.log, promise.sequence));
             match held {
                 // From now on it is whoever else has it that must keep it.
@@ -363,12 +369,12 @@ impl Checker {
 
     /// Looks at what changed in what machines show, once effects are carried out.
     pub(super) fn look_after(&mut self, c: &mut Cluster, world: &World) -> Result<(), Violation> {
-        let mut chats = Chats::default();
-        self.shown.look(c, world, &self.rosters, &mut chats)?;
+        let mut documents = Documents::default();
+        self.shown.look(c, world, &self.rosters, &mut documents)?;
         for (name, wanted) in std::mem::take(&mut self.wanted) {
             wanted::judge(c, &name, &wanted)?;
         }
-        self.claims.look(c, world, &mut chats)
+        self.claims.look(c, world, &mut documents)
     }
 
     /// What is looked at between two steps: queues, and evidence against the honest.

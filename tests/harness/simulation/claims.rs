@@ -17,7 +17,8 @@ use fourword_protocol::record::Record;
 use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::wire::{Frame, kind_of};
 
-use super::shown::Chats;
+use super::shown::Documents;
+use super::things::{self, ThingShown};
 use super::verdict::{Rule, Violation, demand};
 use super::world::World;
 use crate::cluster::{Cluster, Happened};
@@ -72,6 +73,15 @@ struct Stood {
     heads: BTreeMap<DocumentKey, BTreeMap<LogId, LogHead>>,
     /// Each chat of the entity and its children as a person sees it.
     shown: BTreeMap<usize, Vec<Line>>,
+    /// Likewise each of their boards, issue trackers and canvases.
+    things: BTreeMap<usize, Rc<Vec<ThingShown>>>,
+}
+
+impl Stood {
+    /// The logs of a document; a board in which nobody wrote is as good as none.
+    fn heads_of(&self, document: &DocumentKey) -> Option<&BTreeMap<LogId, LogHead>> {
+        self.heads.get(document).filter(|heads| !heads.is_empty())
+    }
 }
 
 /// One message as shown, but for what depends on who looks.
@@ -166,7 +176,7 @@ impl Claims {
         &mut self,
         c: &mut Cluster,
         world: &World,
-        chats: &mut Chats,
+        documents: &mut Documents,
     ) -> Result<(), Violation> {
         for (name, changed) in std::mem::take(&mut self.changed) {
             if !c.is_up(&name) || c.node(&name).taken_over {
@@ -175,7 +185,7 @@ impl Claims {
             let everything = changed.everything || !self.stood.contains_key(&name);
             if everything || !changed.content.is_empty() {
                 let of = |entity: &EntityId| everything || changed.content.contains(entity);
-                let now = how_it_stands(c, world, (&name, chats), of);
+                let now = how_it_stands(c, world, (&name, documents), of);
                 let stood = self.stood.entry(name.clone()).or_default();
                 stood.retain(|entity, _| !of(entity));
                 for (entity, now) in now {
@@ -238,11 +248,13 @@ impl Claims {
             of_names.flat_map(|(name, said)| said.iter().map(move |(d, p)| (name, d, p)))
         {
             for (peer, whole) in peers.iter().filter(|(peer, _)| names.contains(peer)) {
-                let of = |who: &String| {
-                    let stood = self.stood.get(who)?.values();
-                    stood.into_iter().find(|stood| stood.heads.contains_key(document))
-                };
-                if let (true, Some(ours), Some(theirs)) = (c.are_connected(name, peer), of(name), of(peer)) {
+                let (ours, theirs) = (self.stood.get(name), self.stood.get(peer));
+                let both = ours.into_iter().flatten().filter_map(|(entity, ours)| {
+                    let theirs = theirs?.get(entity)?;
+                    let is_there = |stood: &Stood| stood.heads.contains_key(document);
+                    (is_there(ours) || is_there(theirs)).then_some((ours, theirs))
+                });
+                for (ours, theirs) in both.filter(|_| c.are_connected(name, peer)) {
                     let pair = Pair { name, peer, document: *document, whole: *whole };
                     pair.equal(ours, theirs, "and nothing is under way")?;
                 }
@@ -275,13 +287,15 @@ impl Pair<'_> {
             return Ok(());
         }
         let what = || format!("{} says that it is in sync with {}, {when}, but", self.name, self.peer);
-        let same = ours.heads.get(&self.document) == theirs.heads.get(&self.document);
+        let same = ours.heads_of(&self.document) == theirs.heads_of(&self.document);
         demand(same, Rule::InSyncIsEqual, || {
-            let heads = |stood: &Stood| stood.heads.get(&self.document).cloned().unwrap_or_default();
-            let (ours, theirs) = (heads(ours), heads(theirs));
-            let differ = ours.iter().find(|(log, head)| theirs.get(log) != Some(head));
-            let differ = differ.or_else(|| theirs.iter().find(|(log, head)| ours.get(log) != Some(head)));
-            let place = differ.map(|(log, _)| (log.device, log.incarnation, ours.get(log), theirs.get(log)));
+            let (ours, theirs) = (ours.heads_of(&self.document), theirs.heads_of(&self.document));
+            let head =
+                |of: Option<&BTreeMap<LogId, LogHead>>, log| of.and_then(|heads| heads.get(log)).copied();
+            let logs = ours.into_iter().chain(theirs).flat_map(BTreeMap::keys);
+            let mut places =
+                logs.map(|log| (log.device, log.incarnation, head(ours, log), head(theirs, log)));
+            let place = places.find(|(_, _, ours, theirs)| ours != theirs);
             format!("{} they hold other logs of {}: {place:?}", what(), self.document)
         })?;
         for (at, shown) in ours.shown.iter().filter(|_| self.whole) {
@@ -293,6 +307,12 @@ impl Pair<'_> {
                 format!("{} they show another chat of group {at} from {logs} logs: {differ:?}", what())
             })?;
         }
+        for (at, shown) in ours.things.iter().filter(|_| self.whole) {
+            let differ = theirs.things.get(at).and_then(|other| things::differing(shown, other));
+            demand(differ.is_none(), Rule::InSyncIsEqual, || {
+                format!("{} they show other things in group {at}: {}", what(), differ.unwrap_or_default())
+            })?;
+        }
         Ok(())
     }
 }
@@ -301,7 +321,7 @@ impl Pair<'_> {
 fn how_it_stands(
     c: &mut Cluster,
     world: &World,
-    (name, chats): (&str, &mut Chats),
+    (name, documents): (&str, &mut Documents),
     of: impl Fn(&EntityId) -> bool,
 ) -> BTreeMap<EntityId, Stood> {
     let mut stood: BTreeMap<EntityId, Stood> = BTreeMap::new();
@@ -316,10 +336,11 @@ fn how_it_stands(
         if whole.get(&root) != Some(&true) {
             continue;
         }
-        if let (Some(of), Some(shown)) = (stood.get_mut(&root), chats.of(c, world, name, at)) {
+        if let (Some(of), Some(shown)) = (stood.get_mut(&root), documents.chat(c, world, name, at)) {
             // Who knows first that all know of a deletion forgets first.
             let shown = shown.iter().filter(|view| !view.message.deleted);
             of.shown.insert(at, shown.map(line).collect());
+            of.things.insert(at, documents.things(c, world, name, at));
         }
     }
     // What is being read shows nothing that could be compared.

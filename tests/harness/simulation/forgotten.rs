@@ -10,7 +10,7 @@ use fourword_protocol::acknowledgement::{Acknowledgement, Positions};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogId};
 use fourword_protocol::roster::Roster;
-use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::schema::thing::ThingId;
 use fourword_protocol::wire::{Frame, kind_of};
 
 use super::check::{Checker, is_stored};
@@ -27,9 +27,9 @@ pub(super) struct Forgotten {
     /// Acknowledgements that were found true.
     found: BTreeSet<Vec<u8>>,
     /// What each home has pruned.
-    pruned: BTreeMap<String, BTreeSet<MessageId>>,
+    pruned: BTreeMap<String, BTreeSet<ThingId>>,
     /// The envelopes that flagged what was pruned: who has folded them knows no more which they were.
-    flags: BTreeMap<MessageId, BTreeSet<(LogId, u64)>>,
+    flags: BTreeMap<ThingId, BTreeSet<(LogId, u64)>>,
     /// The frontiers of each run.
     frontiers: BTreeMap<(String, u64, DocumentKey), Positions>,
 }
@@ -147,18 +147,15 @@ impl Checker {
         world: &World,
         name: &str,
         roster: &Roster,
-        id: &MessageId,
+        id: &ThingId,
     ) -> bool {
         let Some(flags) = c.holdings(name).find_map(|holding| holding.pruned().remove(id)) else {
             return false;
         };
-        let author = world.saved.get(id).map(|saved| saved.author);
         let known = self.forgotten.flags.get(id).into_iter().flatten();
         known.chain(&flags).any(|(log, sequence)| {
-            let nodes = world.devices.get(&log.device).into_iter().flatten();
-            let own = nodes.clone().any(|node| world.owner(node).is_some() && world.owner(node) == author);
             let envelope = truth::envelope_at(c, &self.promised, name, (log, *sequence));
-            envelope.is_some_and(|envelope| truth::deletes(roster, &envelope, own))
+            envelope.is_some_and(|envelope| truth::deletes(world, roster, &envelope, id))
         })
     }
 }

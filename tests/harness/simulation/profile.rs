@@ -19,17 +19,20 @@ pub enum Profile {
     Silent,
     /// Nodes never compare by the clock, and streams lose nothing while they stand.
     Untimed,
+    /// All faults, and people work on boards, issues and canvases most of the time.
+    Busy,
 }
 
 impl Profile {
     /// All of them.
-    pub const ALL: [Profile; 3] = [Profile::Harsh, Profile::Silent, Profile::Untimed];
+    pub const ALL: [Profile; 4] = [Profile::Harsh, Profile::Silent, Profile::Untimed, Profile::Busy];
 
     fn word(self) -> &'static str {
         match self {
             Profile::Harsh => "harsh",
             Profile::Silent => "silent",
             Profile::Untimed => "untimed",
+            Profile::Busy => "busy",
         }
     }
 
@@ -72,6 +75,6 @@ impl FromStr for Profile {
 
     fn from_str(text: &str) -> Result<Profile, String> {
         let found = Profile::ALL.into_iter().find(|profile| profile.word() == text);
-        found.ok_or_else(|| format!("{text:?} is no profile: harsh, silent or untimed"))
+        found.ok_or_else(|| format!("{text:?} is no profile: harsh, silent, untimed or busy"))
     }
 }

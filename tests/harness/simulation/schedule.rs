@@ -61,7 +61,7 @@ impl Schedule {
             profile,
             c,
             random,
-            world: World::default(),
+            world: World::new(profile == Profile::Busy),
             checker: Checker::default(),
             renegades: Renegades::new(seed),
             faults: Tally::default(),
@@ -277,7 +277,7 @@ impl Schedule {
         self.c.disks = self.profile.disks(&mut self.random);
         self.c.gossip_loss = match self.profile {
             Profile::Silent => 100,
-            Profile::Harsh | Profile::Untimed => self.random.next_u64() % 40,
+            Profile::Harsh | Profile::Untimed | Profile::Busy => self.random.next_u64() % 40,
         };
         for name in self.world.nodes.keys().cloned().collect::<Vec<_>>() {
             if draw::once_in(&mut self.random, 3) {

@@ -1,4 +1,4 @@
-//! What machines show: chats and members, read from them as a person would.
+//! What machines show: chats, members and things, read from them as a person would.
 //!
 //! What changed is noted as events come, and looked at once their effects are carried out.
 
@@ -7,10 +7,11 @@ use std::rc::Rc;
 
 use fourword_protocol::command::{ChatCommand, Command, MessageView, Reply};
 use fourword_protocol::ids::StatementId;
-use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::schema::thing::ThingId;
 
 use super::check::vectors;
 use super::rosters::{Rosters, Run};
+use super::things::{self, ThingShown};
 use super::truth;
 use super::verdict::{Rule, Violation, demand};
 use super::world::World;
@@ -19,9 +20,10 @@ use crate::cluster::Cluster;
 /// What was shown, and what must be looked at.
 #[derive(Debug, Default)]
 pub(super) struct Shown {
-    /// Messages that a run of a node has shown as deleted.
-    deleted: BTreeMap<Run, BTreeSet<MessageId>>,
+    /// What a run of a node has shown as deleted.
+    deleted: BTreeMap<Run, BTreeSet<ThingId>>,
     chats: BTreeSet<(String, usize)>,
+    things: BTreeSet<(String, usize)>,
     members: BTreeSet<(String, usize)>,
 }
 
@@ -31,9 +33,16 @@ impl Shown {
         self.chats.insert((name.to_owned(), group));
     }
 
-    /// Any chat may be another one at a node.
-    pub(super) fn note_chats(&mut self, name: &str, world: &World) {
-        self.chats.extend((0..world.groups.len()).map(|group| (name.to_owned(), group)));
+    /// The boards, issues or canvas of a group may be others at a node.
+    pub(super) fn note_things(&mut self, name: &str, group: usize) {
+        self.things.insert((name.to_owned(), group));
+    }
+
+    /// Any document may be another one at a node.
+    pub(super) fn note_documents(&mut self, name: &str, world: &World) {
+        let all = || (0..world.groups.len()).map(|group| (name.to_owned(), group));
+        self.chats.extend(all());
+        self.things.extend(all());
     }
 
     /// The members of a group may be others at a node.
@@ -43,7 +52,7 @@ impl Shown {
 
     /// All that a node shows may be otherwise.
     pub(super) fn note_all(&mut self, name: &str, world: &World) {
-        self.note_chats(name, world);
+        self.note_documents(name, world);
         let roots = world.groups.iter().enumerate().filter(|(_, group)| group.parent.is_none());
         self.members.extend(roots.map(|(at, _)| (name.to_owned(), at)));
     }
@@ -54,12 +63,17 @@ impl Shown {
         c: &mut Cluster,
         world: &World,
         rosters: &Rosters,
-        chats: &mut Chats,
+        documents: &mut Documents,
     ) -> Result<(), Violation> {
         for (name, group) in std::mem::take(&mut self.chats) {
             if c.is_up(&name) && !c.node(&name).taken_over {
-                let Some(shown) = chats.of(c, world, &name, group) else { continue };
+                let Some(shown) = documents.chat(c, world, &name, group) else { continue };
                 self.look_at_chat((c, world, rosters), (&name, group), &shown)?;
+            }
+        }
+        for (name, group) in std::mem::take(&mut self.things) {
+            if world.works && c.is_up(&name) && !c.node(&name).taken_over {
+                self.look_at_things((c, world, rosters), (&name, group), documents)?;
             }
         }
         for (name, group) in std::mem::take(&mut self.members) {
@@ -84,16 +98,8 @@ impl Shown {
                 seen.insert(message.id);
                 continue;
             }
-            // What a disk did not take is forgotten, and was never said to be done.
-            if seen.contains(&message.id) && !c.node(name).disk.failed {
-                let root = world.groups.get(world.root_of(group)).map(|root| root.id);
-                let roster = root.and_then(|root| rosters.now(&run, root));
-                let void = roster
-                    .is_some_and(|roster| truth::deletion_is_void(c, world, name, &roster, &message.id));
-                demand(void, Rule::DeletedStaysDeleted, || {
-                    format!("{name} showed {:?} as deleted, and now shows it again", message.text)
-                })?;
-                seen.remove(&message.id);
+            if seen.remove(&message.id) {
+                judge_again((c, world, rosters), (&run, group), &message.id, &message.text)?;
             }
             judge_author(world, name, group, view)?;
             judge_beyond(world, rosters, &run, &message.text)?;
@@ -101,6 +107,47 @@ impl Shown {
         self.deleted.insert(run, seen);
         Ok(())
     }
+
+    fn look_at_things(
+        &mut self,
+        (c, world, rosters): (&mut Cluster, &World, &Rosters),
+        (name, group): (&str, usize),
+        documents: &mut Documents,
+    ) -> Result<(), Violation> {
+        let shown = documents.things(c, world, name, group);
+        let gone = things::deleted(c, world, name, group);
+        things::judge(world, name, group, &shown)?;
+        let run = (name.to_owned(), c.node(name).run);
+        let mut seen = self.deleted.remove(&run).unwrap_or_default();
+        for thing in shown.iter() {
+            if seen.remove(&thing.id) {
+                judge_again((c, world, rosters), (&run, group), &thing.id, &thing.title)?;
+            }
+            judge_beyond(world, rosters, &run, &thing.title)?;
+        }
+        seen.extend(gone);
+        self.deleted.insert(run, seen);
+        Ok(())
+    }
+}
+
+/// What a run of a node has shown as deleted is shown again: that deletion counts no more.
+fn judge_again(
+    (c, world, rosters): (&Cluster, &World, &Rosters),
+    (run, group): (&Run, usize),
+    id: &ThingId,
+    text: &str,
+) -> Result<(), Violation> {
+    // What a disk did not take is forgotten, and was never said to be done.
+    if c.node(&run.0).disk.failed {
+        return Ok(());
+    }
+    let root = world.groups.get(world.root_of(group)).map(|root| root.id);
+    let roster = root.and_then(|root| rosters.now(run, root));
+    let void = roster.is_some_and(|roster| truth::deletion_is_void(c, world, &run.0, &roster, id));
+    demand(void, Rule::DeletedStaysDeleted, || {
+        format!("{} showed {text:?} as deleted, and now shows it again", run.0)
+    })
 }
 
 /// What was written beyond a removal is not shown to who knows of that removal.
@@ -136,13 +183,16 @@ fn look_at_members(c: &mut Cluster, world: &World, name: &str, at: usize) -> Res
     Ok(())
 }
 
-/// Chats as nodes show them at one moment, each read once.
+/// Documents as nodes show them at one moment, each read once.
 #[derive(Debug, Default)]
-pub(super) struct Chats(BTreeMap<(String, usize), Option<Rc<Vec<MessageView>>>>);
+pub(super) struct Documents {
+    chats: BTreeMap<(String, usize), Option<Rc<Vec<MessageView>>>>,
+    things: BTreeMap<(String, usize), Rc<Vec<ThingShown>>>,
+}
 
-impl Chats {
+impl Documents {
     /// A chat as a node shows it, if it is in memory there.
-    pub(super) fn of(
+    pub(super) fn chat(
         &mut self,
         c: &mut Cluster,
         world: &World,
@@ -150,7 +200,19 @@ impl Chats {
         group: usize,
     ) -> Option<Rc<Vec<MessageView>>> {
         let read = || chat(c, world, name, group).map(Rc::new);
-        self.0.entry((name.to_owned(), group)).or_insert_with(read).clone()
+        self.chats.entry((name.to_owned(), group)).or_insert_with(read).clone()
+    }
+
+    /// The boards, issues and canvas of a group as a node shows them, as far as they are in memory.
+    pub(super) fn things(
+        &mut self,
+        c: &mut Cluster,
+        world: &World,
+        name: &str,
+        group: usize,
+    ) -> Rc<Vec<ThingShown>> {
+        let read = || Rc::new(things::things(c, world, name, group));
+        Rc::clone(self.things.entry((name.to_owned(), group)).or_insert_with(read))
     }
 }
 

@@ -3,15 +3,16 @@
 //! Those that only a wrong machine breaks have their bugs in `tests/planted`. Here the machines are
 //! right and what the schedule believes of its world is not, which to a checker looks the same.
 
-use fourword_protocol::command::{ChatCommand, Command};
+use fourword_protocol::command::{At, BoardCommand, ChatCommand, Command, IssueCommand};
 use fourword_protocol::ids::EnvelopeHash;
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::chat::MessageId;
 
 use super::profile::Profile;
 use super::schedule::Schedule;
+use super::things;
 use super::verdict::{Rule, Violation};
-use super::world::Intent;
+use super::world::{Intent, What};
 
 /// A group in which a message was written that all have.
 fn calm() -> Schedule {
@@ -26,7 +27,7 @@ fn calm() -> Schedule {
 fn message(schedule: &mut Schedule) -> (Command, Intent) {
     let text = schedule.world.new_text(0, 0, 0);
     let send = ChatCommand::Send { text: text.clone(), parent: None };
-    (Command::Chat(schedule.world.groups[0].words, send), Intent::Send { group: 0, text })
+    (Command::Chat(schedule.world.groups[0].words, send), Intent::send(0, text))
 }
 
 /// Ada writes a message, which is saved.
@@ -156,6 +157,46 @@ fn something_called_saved_on_a_disk_that_failed_is_found() {
     schedule.begin("ada", command, intent);
     schedule.c.node_mut("ada").disk.failed = true;
     assert_eq!(rule(schedule.run_for(5_000)), Some(Rule::ReadOnlyAfterFailure));
+}
+
+#[test]
+fn a_card_that_shows_twice_and_one_of_another_maker_are_found() {
+    let mut schedule = Schedule::new(6, Profile::Busy);
+    schedule.found().unwrap();
+    let words = schedule.world.groups[0].words;
+    let title = schedule.world.new_text(0, 0, 0);
+    let add = BoardCommand::AddColumn { title: title.clone(), limit: 0, at: At::Last };
+    let intent = Intent::Make { group: 0, what: What::Column, text: title };
+    schedule.must("ada", Command::Board(words, add), intent).unwrap();
+    let title = schedule.world.new_text(0, 0, 0);
+    let column = schedule.world.saved.keys().next().unwrap().to_string();
+    let (at, changes) = (At::Last, Vec::new());
+    let add = BoardCommand::AddCard { title: title.clone(), column, at, changes, over: false };
+    let intent = Intent::Make { group: 0, what: What::Card, text: title };
+    schedule.must("ada", Command::Board(words, add), intent).unwrap();
+    schedule.run_for(5_000).unwrap();
+    let shown = things::things(&mut schedule.c, &schedule.world, "ben", 0);
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    assert_eq!(things::judge(&schedule.world, "ben", 0, &shown), Ok(()));
+    let twice = [shown.clone(), shown.clone()].concat();
+    assert_eq!(rule(things::judge(&schedule.world, "ben", 0, &twice)), Some(Rule::CardIsOnce));
+    schedule.world.saved.values_mut().for_each(|saved| saved.author = 1);
+    assert_eq!(rule(things::judge(&schedule.world, "ben", 0, &shown)), Some(Rule::AuthorIsTrue));
+}
+
+#[test]
+fn a_card_that_was_deleted_and_is_shown_again_is_found() {
+    let mut schedule = Schedule::new(6, Profile::Busy);
+    schedule.found().unwrap();
+    let words = schedule.world.groups[0].words;
+    let text = schedule.world.new_text(0, 0, 0);
+    let add = IssueCommand::Add { title: text.clone(), changes: Vec::new() };
+    let intent = Intent::Make { group: 0, what: What::Issue, text };
+    schedule.must("ada", Command::Issue(words, add), intent).unwrap();
+    schedule.run_for(5_000).unwrap();
+    let (id, saved) = schedule.world.saved.iter().next().map(|(id, saved)| (*id, saved.clone())).unwrap();
+    schedule.world.deleted.insert(id, vec![saved.promise]);
+    assert_eq!(rule(schedule.finish()), Some(Rule::DeletedStaysDeleted));
 }
 
 #[test]

@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fourword_protocol::envelope::Envelope;
-use fourword_protocol::ids::{DeviceKey, LogId, StatementId};
+use fourword_protocol::ids::{DeviceKey, LogId, PersonId, StatementId};
 use fourword_protocol::record::{Page, Query};
 use fourword_protocol::roster::{Body, Role, Roster, Statement};
-use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::schema::key;
+use fourword_protocol::schema::thing::ThingId;
 use fourword_storage::Store;
 
 use super::rosters::Rosters;
@@ -18,25 +18,26 @@ use super::world::World;
 use crate::cluster::Cluster;
 use crate::insider::envelopes;
 
-/// The role under which an envelope was written, for who knows this roster.
-fn role_of(roster: &Roster, envelope: &Envelope) -> Option<Role> {
+/// Who wrote an envelope, and under which role, for who knows this roster.
+fn author_of(roster: &Roster, envelope: &Envelope) -> Option<(PersonId, Role)> {
     let header = &envelope.header;
-    roster.role_at(&header.log.device, &header.heads, Some((&header.log, header.sequence)))
+    roster.author_at(&header.log.device, &header.heads, Some((&header.log, header.sequence)))
 }
 
-/// Whether a message that an envelope writes counts for nobody who knows this roster: its author
+/// Whether a message or a thing that an envelope writes counts for nobody who knows this roster: its author
 /// had no right to write, or was somebody else than it took itself for. A device that was linked is
 /// another person's from then on, where what had let it in before no longer counts.
-pub(super) fn is_void(roster: &Roster, envelope: &Envelope, message: &MessageId) -> bool {
-    let header = &envelope.header;
-    let author = roster.author_at(&header.log.device, &header.heads, Some((&header.log, header.sequence)));
-    author.is_none_or(|(person, role)| role < Role::Member || key::owner(&person) != message.owner)
+pub(super) fn is_void(roster: &Roster, envelope: &Envelope, thing: &ThingId) -> bool {
+    author_of(roster, envelope)
+        .is_none_or(|(person, role)| role < Role::Member || key::owner(&person) != thing.owner)
 }
 
-/// Whether an envelope that deletes a message counts: one's own, or anybody's for an admin.
-pub(super) fn deletes(roster: &Roster, envelope: &Envelope, own: bool) -> bool {
-    let least = if own { Role::Member } else { Role::Admin };
-    role_of(roster, envelope).is_some_and(|role| role >= least)
+/// Whether an envelope that deletes something counts: one's own, or anybody's for an admin.
+pub(super) fn deletes(world: &World, roster: &Roster, envelope: &Envelope, thing: &ThingId) -> bool {
+    author_of(roster, envelope).is_some_and(|(person, role)| {
+        let is_own = key::owner(&person) == thing.owner || world.is_anybodys(thing);
+        role >= if is_own { Role::Member } else { Role::Admin }
+    })
 }
 
 /// Whether somebody who knew that a device had been put out sealed an epoch to it all the same,
@@ -101,16 +102,16 @@ pub(super) fn envelope_at(
     (first.header.sequence == sequence).then_some(first)
 }
 
-/// Whether a message that was deleted may be shown again: whoever asked for that was put out
+/// Whether what was deleted may be shown again: whoever asked for that was put out
 /// before it was known, so that nothing it wrote then counts.
 pub(super) fn deletion_is_void(
     c: &Cluster,
     world: &World,
     name: &str,
     roster: &Roster,
-    message: &MessageId,
+    thing: &ThingId,
 ) -> bool {
-    let Some(doomers) = world.doomed.get(message) else { return true };
+    let Some(doomers) = world.doomed.get(thing) else { return true };
     let is_doomers = |device: &DeviceKey| {
         let nodes = world.devices.get(device).into_iter().flatten();
         let owners: BTreeSet<usize> = nodes.filter_map(|node| world.owner(node)).collect();
@@ -120,6 +121,5 @@ pub(super) fn deletion_is_void(
         .into_iter()
         .filter(|e| is_doomers(&e.header.log.device))
         .collect();
-    let own = world.saved.get(message).is_some_and(|saved| doomers.contains(&saved.author));
-    theirs.is_empty() || theirs.iter().any(|envelope| !deletes(roster, envelope, own))
+    theirs.is_empty() || theirs.iter().any(|envelope| !deletes(world, roster, envelope, thing))
 }

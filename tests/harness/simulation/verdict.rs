@@ -20,6 +20,8 @@ pub enum Rule {
     AuthorIsTrue,
     /// What was seen deleted stays deleted.
     DeletedStaysDeleted,
+    /// Each card shows in one place of its board.
+    CardIsOnce,
     /// No honest device contradicts itself, and none is accused of it.
     NoHonestFork,
     /// An incarnation is begun once, and gone on with after a clean stop alone.

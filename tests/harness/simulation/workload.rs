@@ -5,13 +5,13 @@
 
 use fourword_protocol::command::{ChatCommand, Command, DeviceCommand, JoinBy, MemberCommand};
 use fourword_protocol::roster::Role;
-use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::schema::thing::ThingId;
 use fourword_protocol::time::WallTime;
 use rand::Rng;
 
 use super::schedule::Schedule;
 use super::verdict::Violation;
-use super::world::Intent;
+use super::world::{Intent, Saved, What};
 use crate::clock::WALL_START_MS;
 use crate::draw;
 
@@ -25,6 +25,7 @@ impl Schedule {
     /// One step: somebody does something, or something breaks.
     pub(super) fn act(&mut self) -> Result<(), Violation> {
         match self.random.next_u64() % 100 {
+            0..=33 if self.world.works && !draw::once_in(&mut self.random, 4) => self.work(),
             0..=33 => self.write(),
             34..=44 => self.change(),
             45..=53 => self.let_in()?,
@@ -50,7 +51,7 @@ impl Schedule {
     }
 
     /// A node that runs, of an honest person.
-    fn someone(&mut self) -> Option<(String, usize)> {
+    pub(super) fn someone(&mut self) -> Option<(String, usize)> {
         let up = self.world.nodes.iter().filter(|(name, person)| {
             let honest = self.world.people.get(**person).is_some_and(|person| person.honest);
             honest && self.c.is_up(name) && self.c.device(name).is_some()
@@ -60,7 +61,7 @@ impl Schedule {
     }
 
     /// A group, mostly one that this person is thought to be in, children among them.
-    fn group_for(&mut self, person: usize) -> Option<usize> {
+    pub(super) fn group_for(&mut self, person: usize) -> Option<usize> {
         let groups = self.world.groups.iter().enumerate();
         let within = groups.filter(|(at, _)| {
             let root = self.world.groups.get(self.world.root_of(*at));
@@ -114,17 +115,19 @@ impl Schedule {
         let Some(words) = self.world.groups.get(group).map(|group| group.words) else { return };
         let text = self.world.new_text(person, group, padding);
         let parent = match draw::once_in(&mut self.random, 5) {
-            true => self.message_in(group, None),
+            true => self.saved_in(group, What::Message, None),
             false => None,
         };
         let send = ChatCommand::Send { text: text.clone(), parent };
-        self.begin(name, Command::Chat(words, send), Intent::Send { group, text });
+        self.begin(name, Command::Chat(words, send), Intent::send(group, text));
     }
 
-    fn message_in(&mut self, group: usize, of: Option<usize>) -> Option<MessageId> {
-        let saved = self.world.saved.iter();
-        let fitting = saved.filter(|(_, m)| m.group == group && of.is_none_or(|person| m.author == person));
-        let fitting: Vec<MessageId> = fitting.map(|(id, _)| *id).collect();
+    /// Something that was made in a group, by anybody or by one person.
+    pub(super) fn saved_in(&mut self, group: usize, what: What, by: Option<usize>) -> Option<ThingId> {
+        let is_there = |saved: &Saved| saved.group == group && saved.what == what;
+        let fitting = self.world.saved.iter().filter(|(_, saved)| is_there(saved));
+        let fitting = fitting.filter(|(_, saved)| by.is_none_or(|person| saved.author == person));
+        let fitting: Vec<ThingId> = fitting.map(|(id, _)| *id).collect();
         draw::one_of(&mut self.random, &fitting).copied()
     }
 
@@ -134,7 +137,7 @@ impl Schedule {
         let Some(group) = self.group_for(person) else { return };
         let Some(words) = self.world.groups.get(group).map(|group| group.words) else { return };
         let own = (!draw::once_in(&mut self.random, 4)).then_some(person);
-        let Some(message) = self.message_in(group, own) else { return };
+        let Some(message) = self.saved_in(group, What::Message, own) else { return };
         let (command, intent) = match self.random.next_u64() % 3 {
             0 => {
                 let text = self.world.new_text(person, group, 0);
@@ -142,7 +145,7 @@ impl Schedule {
             }
             1 => {
                 self.world.doomed.entry(message).or_default().insert(person);
-                (ChatCommand::Delete(message), Intent::Delete { message })
+                (ChatCommand::Delete(message), Intent::Delete { thing: message })
             }
             _ => {
                 let emoji = draw::one_of(&mut self.random, &EMOJI).copied().unwrap_or("ok").to_owned();

@@ -9,7 +9,7 @@ use fourword_protocol::ids::{DeviceKey, EntityId, LogId, PersonId, StatementId};
 use fourword_protocol::link::LinkCode;
 use fourword_protocol::roster::Role;
 use fourword_protocol::roster::invite::InviteCode;
-use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::schema::thing::ThingId;
 use fourword_protocol::words::FourWords;
 use fourword_storage::MemoryStore;
 
@@ -45,18 +45,74 @@ pub(super) struct Group {
 /// What somebody asked for and was not answered yet.
 #[derive(Clone, Debug)]
 pub(super) enum Intent {
-    Send { group: usize, text: String },
+    /// Makes a message or a thing, or says something about a thing.
+    Make {
+        group: usize,
+        what: What,
+        text: String,
+    },
     Edit,
-    Delete { message: MessageId },
-    Create { parent: Option<usize> },
-    Invite { group: usize, role: Role },
-    Join { group: usize },
-    Leave { group: usize },
-    Remove { group: usize, whom: usize },
-    Requests { group: usize },
+    Delete {
+        thing: ThingId,
+    },
+    Create {
+        parent: Option<usize>,
+    },
+    Invite {
+        group: usize,
+        role: Role,
+    },
+    Join {
+        group: usize,
+    },
+    Leave {
+        group: usize,
+    },
+    Remove {
+        group: usize,
+        whom: usize,
+    },
+    Requests {
+        group: usize,
+    },
     LinkCode,
-    Link { person: usize },
+    Link {
+        person: usize,
+    },
     Other(&'static str),
+}
+
+/// What people make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Message,
+    Column,
+    Card,
+    Issue,
+    Element,
+    /// Something said about a card or an issue.
+    Comment(ThingId),
+}
+
+impl What {
+    /// What it is called in tallies.
+    pub(super) fn made(self) -> &'static str {
+        match self {
+            What::Message => "messages written",
+            What::Column => "columns made",
+            What::Card => "cards made",
+            What::Issue => "issues made",
+            What::Element => "elements made",
+            What::Comment(_) => "comments made",
+        }
+    }
+}
+
+impl Intent {
+    /// To write a message.
+    pub(super) fn send(group: usize, text: String) -> Intent {
+        Intent::Make { group, what: What::Message, text }
+    }
 }
 
 /// A text that somebody wrote, by which a message that shows it is known.
@@ -81,11 +137,13 @@ pub(super) struct Promise {
     pub(super) given_up: bool,
 }
 
-/// A message of which its author was told that it is saved.
+/// A message or a thing of which its author was told that it is saved.
 #[derive(Clone, Debug)]
 pub(super) struct Saved {
+    /// What it said then: others may have given a thing another title since.
     pub(super) text: String,
     pub(super) group: usize,
+    pub(super) what: What,
     pub(super) author: usize,
     pub(super) promise: Promise,
 }
@@ -99,11 +157,11 @@ pub(super) struct World {
     pub(super) nodes: BTreeMap<String, usize>,
     pub(super) asked: BTreeMap<(String, CommandId), Intent>,
     pub(super) texts: BTreeMap<String, Text>,
-    pub(super) saved: BTreeMap<MessageId, Saved>,
-    /// Messages of which somebody was told that they are deleted.
-    pub(super) deleted: BTreeMap<MessageId, Vec<Promise>>,
-    /// Messages that somebody asked to have deleted, answered or not, and who.
-    pub(super) doomed: BTreeMap<MessageId, BTreeSet<usize>>,
+    pub(super) saved: BTreeMap<ThingId, Saved>,
+    /// Of what somebody was told that it is deleted.
+    pub(super) deleted: BTreeMap<ThingId, Vec<Promise>>,
+    /// What somebody asked to have deleted, answered or not, and who.
+    pub(super) doomed: BTreeMap<ThingId, BTreeSet<usize>>,
     pub(super) link_codes: Vec<(LinkCode, usize)>,
     /// The nodes of each device: several where a home was copied.
     pub(super) devices: BTreeMap<DeviceKey, BTreeSet<String>>,
@@ -115,10 +173,17 @@ pub(super) struct World {
     pub(super) done: Tally,
     /// Months in which nothing happened but that clocks went on.
     pub(super) months: i64,
+    /// People work on boards, issues and canvases too.
+    pub(super) works: bool,
     numbers: u64,
 }
 
 impl World {
+    /// An empty world, in which people work on boards, issues and canvases or do not.
+    pub(super) fn new(works: bool) -> World {
+        World { works, ..World::default() }
+    }
+
     /// A text that nobody wrote before.
     pub(super) fn new_text(&mut self, author: usize, group: usize, padding: usize) -> String {
         self.numbers += 1;
@@ -152,6 +217,22 @@ impl World {
     /// Whether all nodes of a device are honest people's.
     pub(super) fn is_device_honest(&self, device: &DeviceKey) -> bool {
         self.devices.get(device).is_some_and(|nodes| nodes.iter().all(|node| self.is_honest(node)))
+    }
+
+    /// Whether any member deletes it, whoever made it: so are elements of canvases.
+    pub(super) fn is_anybodys(&self, thing: &ThingId) -> bool {
+        self.saved.get(thing).is_some_and(|saved| saved.what == What::Element)
+    }
+
+    /// All that somebody was told is saved or deleted.
+    pub(super) fn promises(&self) -> impl Iterator<Item = &Promise> {
+        self.saved.values().map(|saved| &saved.promise).chain(self.deleted.values().flatten())
+    }
+
+    /// The same, to be changed.
+    pub(super) fn promises_mut(&mut self) -> impl Iterator<Item = &mut Promise> {
+        let saved = self.saved.values_mut().map(|saved| &mut saved.promise);
+        saved.chain(self.deleted.values_mut().flatten())
     }
 
     pub(super) fn person_of(&self, id: &PersonId) -> Option<usize> {
