@@ -3,9 +3,9 @@
 //! [`run`] plays one schedule: `workload` draws what people do, `working` what they do on boards,
 //! issues and canvases, `faults` what breaks, `renegades` what members try that turn hostile. `check`
 //! looks at every event and says at once what must never be, `shown` and `things` at what people
-//! see, `claims` and `wanted` at what nodes say of being in sync and of what is missing, and `ending`
-//! heals the world, and `agreement` demands that all agree. A failure is a value with its seed, and the same seed
-//! replays it, in any process. Invariant: the machines see nothing but events.
+//! see, `claims` and `wanted` at what nodes say of being in sync and of what is missing; `ending`
+//! heals the world, and `agreement` demands that all agree. A failure is a value with its seed, and
+//! the same seed replays it, in any process. Invariant: the machines see nothing but events.
 
 mod agreement;
 mod check;
