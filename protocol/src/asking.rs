@@ -369,6 +369,7 @@ fn chat_put(
         ChatCommand::Edit(message, text) => chat.edit(actor, message, &text, now)?,
         ChatCommand::Delete(message) => Some(chat.delete(actor, message, now)?),
         ChatCommand::React { message, emoji, on } => chat.react(actor, message, &emoji, on)?,
+        ChatCommand::Pin { message, on } => chat.pin(actor, message, on)?,
         ChatCommand::Read { .. } | ChatCommand::Copy(_) | ChatCommand::MarkRead(_) => None,
     };
     Ok((put, Reply::Ok))

@@ -18,7 +18,7 @@ use crate::replicator::Replicator;
 use crate::schema::Concern;
 use crate::schema::chat::{Chat, MessageId};
 use crate::schema::home::{self, ReadMarker};
-use crate::schema::key;
+use crate::schema::key::{self, Owner};
 use crate::time::WallTime;
 use crate::views::Faces;
 use crate::words::FourWords;
@@ -235,10 +235,9 @@ impl Showing {
     /// A message as people see it; `None` if it is not here or its author is not known.
     pub(crate) fn message(&self, chat: &Chat<'_>, message: MessageId) -> Option<MessageView> {
         let author = self.people.get(&message.owner)?.clone();
-        let reactions = chat.reactions(message).into_iter().map(|(emoji, by)| {
-            let people = by.iter().filter_map(|owner| self.people.get(owner).cloned());
-            (emoji, people.collect())
-        });
-        Some(MessageView { author, reactions: reactions.collect(), message: chat.message(message)? })
+        let people = |by: Vec<Owner>| by.iter().filter_map(|owner| self.people.get(owner).cloned()).collect();
+        let reactions = chat.reactions(message).into_iter().map(|(emoji, by)| (emoji, people(by)));
+        let (reactions, pinned_by) = (reactions.collect(), people(chat.pins(message)));
+        Some(MessageView { author, reactions, pinned_by, message: chat.message(message)? })
     }
 }

@@ -42,7 +42,7 @@ fn message(n: u64) -> MessageView {
         (WallTime(1_700_000_000_000 + n * 30_000), PersonView { person, words: None, name: "A".into() });
     let message =
         Message { id, text, time, parent: None, attachments: Vec::new(), edited: false, deleted: false };
-    MessageView { message, author, reactions: Vec::new() }
+    MessageView { message, author, reactions: Vec::new(), pinned_by: Vec::new() }
 }
 
 fn fill(model: &mut ReadModel, count: u64) {

@@ -19,7 +19,7 @@ use fourword_protocol::schema::home::ReadMarker;
 use fourword_protocol::schema::key;
 use fourword_protocol::time::WallTime;
 use fourword_storage::DiskStore;
-use fourword_storage::read_model::{Known, Missing, Piece, ReadModel, Search, UNREAD_MAX};
+use fourword_storage::read_model::{Known, Missing, Piece, ReadModel, Search, Shown, UNREAD_MAX};
 
 const CHAT: EntityId = EntityId([7; 32]);
 const OTHER: EntityId = EntityId([8; 32]);
@@ -42,7 +42,7 @@ fn message(author: u8, n: u64, text: &str) -> MessageView {
         edited: false,
         deleted: false,
     };
-    MessageView { message, author: person(author), reactions: Vec::new() }
+    MessageView { message, author: person(author), reactions: Vec::new(), pinned_by: Vec::new() }
 }
 
 fn people() -> Option<(Digest, Vec<PersonView>)> {
@@ -67,13 +67,17 @@ fn open(home: &Path) -> (ReadModel, Option<String>) {
     ReadModel::open(home, key).unwrap()
 }
 
-fn texts(messages: &[MessageView]) -> Vec<&str> {
-    messages.iter().map(|view| view.message.text.as_str()).collect()
+fn texts(messages: &[Shown]) -> Vec<&str> {
+    messages.iter().map(|shown| shown.view.message.text.as_str()).collect()
+}
+
+fn views(messages: Vec<Shown>) -> Vec<MessageView> {
+    messages.into_iter().map(|shown| shown.view).collect()
 }
 
 fn found(model: &ReadModel, text: &str, chats: &[EntityId]) -> Vec<String> {
     let hits = model.search(&Search::new(text).unwrap(), chats, None, 50).unwrap().unwrap();
-    hits.into_iter().map(|hit| hit.message.message.text).collect()
+    hits.into_iter().map(|hit| hit.message.view.message.text).collect()
 }
 
 #[test]
@@ -85,8 +89,8 @@ fn pages_of_any_depth_go_back_in_the_order_of_the_chat_whatever_arrives_meanwhil
     let mut before = None;
     loop {
         let page = model.page(CHAT, before, 10).unwrap().unwrap();
-        before = page.messages.first().map(|view| view.message.id);
-        read.splice(0..0, page.messages);
+        before = page.messages.first().map(|shown| shown.view.message.id);
+        read.splice(0..0, views(page.messages));
         model
             .take(
                 CHAT,
@@ -111,14 +115,55 @@ fn all_that_a_message_has_comes_back_and_names_are_those_of_now() {
     view.message.edited = true;
     view.message.attachments = vec![Attachment { blob: [3; 32], size_bytes: 9, name: "a.txt".into() }];
     view.reactions = vec![("👍".into(), vec![person(1), person(2)]), ("no".into(), vec![person(2)])];
+    view.pinned_by = vec![person(2)];
     model.take(CHAT, Known::default(), &some(vec![view.clone()], Vec::new(), 1)).unwrap();
-    assert_eq!(model.page(CHAT, None, 5).unwrap().unwrap().messages, [view.clone()]);
+    assert_eq!(views(model.page(CHAT, None, 5).unwrap().unwrap().messages), [view.clone()]);
     let renamed = PersonView { name: "Ada".into(), ..person(1) };
     let people = Some((Digest([2; 32]), vec![renamed, person(2)]));
     model.take(CHAT, Known::default(), &ChatCopy { people, ..some(Vec::new(), Vec::new(), 1) }).unwrap();
     let page = model.page(CHAT, None, 5).unwrap().unwrap();
-    assert_eq!(page.messages[0].author.name, "Ada");
-    assert_eq!(page.messages[0].reactions[0].1[0].name, "Ada");
+    assert_eq!(page.messages[0].view.author.name, "Ada");
+    assert_eq!(page.messages[0].view.reactions[0].1[0].name, "Ada");
+}
+
+#[test]
+fn what_is_pinned_is_paged_by_itself_while_somebodys_pin_stands() {
+    let mut model = ReadModel::in_memory().unwrap();
+    let pinned =
+        |n: u64, by: Vec<PersonView>| MessageView { pinned_by: by, ..message(1, n, &format!("m{n}")) };
+    let messages = (0..20).map(|n| pinned(n, if n % 3 == 0 { vec![person(2)] } else { Vec::new() }));
+    model.take(CHAT, Known::default(), &some(messages.collect(), Vec::new(), 1)).unwrap();
+    let page = model.pinned(CHAT, None, 4).unwrap().unwrap();
+    assert_eq!((texts(&page.messages), page.has_older), (vec!["m9", "m12", "m15", "m18"], true));
+    let older = model.pinned(CHAT, Some(id(1, 9)), 4).unwrap().unwrap();
+    assert_eq!((texts(&older.messages), older.has_older), (vec!["m0", "m3", "m6"], false));
+    model.take(CHAT, Known::default(), &some(vec![pinned(9, Vec::new())], Vec::new(), 2)).unwrap();
+    assert_eq!(texts(&model.pinned(CHAT, None, 2).unwrap().unwrap().messages), ["m15", "m18"]);
+    assert_eq!(model.pinned(CHAT, None, 50).unwrap().unwrap().messages.len(), 6);
+}
+
+#[test]
+fn replies_are_counted_and_who_is_mentioned_is_named_and_told_how_often() {
+    let mut model = ReadModel::in_memory().unwrap();
+    let reply = |n: u64, deleted: bool| {
+        let mut reply = message(2, n, "yes, @person 1");
+        (reply.message.parent, reply.message.deleted) = (Some(id(1, 1)), deleted);
+        if deleted {
+            reply.message.text.clear();
+        }
+        reply
+    };
+    let first = vec![message(1, 1, "@Person 2, come"), reply(2, false), reply(3, false), reply(4, true)];
+    model.take(CHAT, Known::default(), &some(first, Vec::new(), 1)).unwrap();
+    let page = model.page(CHAT, None, 5).unwrap().unwrap().messages;
+    assert_eq!(page.iter().map(|shown| shown.replies).collect::<Vec<_>>(), [2, 0, 0, 0]);
+    assert_eq!(page[0].mentions, [person(2)]);
+    assert_eq!(page[1].mentions, [person(1)]);
+    let unread = |n: u8| {
+        let unread = model.unread(CHAT, key::owner(&person(n).person), None, WallTime(u64::MAX)).unwrap();
+        (unread.count, unread.mentions)
+    };
+    assert_eq!((unread(1), unread(2)), ((2, 2), (1, 1)));
 }
 
 #[test]
@@ -178,9 +223,9 @@ fn hits_are_given_latest_first_page_by_page_with_what_was_found_marked() {
     loop {
         let hits = model.search(&search, &[CHAT], before, 7).unwrap().unwrap();
         let Some(last) = hits.last() else { break };
-        before = Some((CHAT, last.message.message.id));
-        times.extend(hits.iter().map(|hit| hit.message.message.time));
-        names.extend(hits.iter().map(|hit| hit.message.message.id));
+        before = Some((CHAT, last.message.view.message.id));
+        times.extend(hits.iter().map(|hit| hit.message.view.message.time));
+        names.extend(hits.iter().map(|hit| hit.message.view.message.id));
         assert!(hits[0].snippet.contains(&Piece { text: "needle".into(), is_hit: true }));
     }
     assert_eq!((times.len(), names.len()), (30, 30));
@@ -219,7 +264,7 @@ fn unread_is_what_others_wrote_after_the_marker_and_no_time_from_far_ahead() {
     let latest = WallTime(2_000_000);
     let unread = model.unread(CHAT, me, None, latest).unwrap();
     assert_eq!((unread.count, unread.name.as_str()), (8, "Tea"));
-    assert_eq!(unread.last.unwrap().message.time, WallTime(5_000_000));
+    assert_eq!(unread.last.unwrap().view.message.time, WallTime(5_000_000));
     let read = model.marker(CHAT, id(2, 9)).unwrap();
     assert_eq!(read, Some(ReadMarker { time: WallTime(1_000_009), message: id(2, 9) }));
     assert_eq!(model.unread(CHAT, me, read, latest).unwrap().count, 4);
@@ -261,7 +306,7 @@ fn a_whole_copy_sweeps_out_what_is_no_more_and_counts_at_its_end_only() {
     assert_eq!(model.copied(CHAT).unwrap().digest, None);
     let known = model.take(CHAT, Known::default(), &whole(new[..4].to_vec(), false, None)).unwrap();
     model.take(CHAT, known, &whole(new[4..].to_vec(), true, Some(2))).unwrap();
-    assert_eq!(model.page(CHAT, None, 50).unwrap().unwrap().messages, new);
+    assert_eq!(views(model.page(CHAT, None, 50).unwrap().unwrap().messages), new);
     assert_eq!(found(&model, "old", &[CHAT]), Vec::<String>::new());
     model.keep_only(&[OTHER]).unwrap();
     assert_eq!(model.held().unwrap().messages, 0);

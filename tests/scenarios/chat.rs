@@ -91,6 +91,32 @@ fn replies_and_reactions_reach_the_other() {
 }
 
 #[test]
+fn a_message_that_two_pinned_shows_as_pinned_until_both_took_that_back() {
+    let mut c = Cluster::new(11);
+    let group = c.group_of(&["ada", "ben", "eve"]);
+    let message = c.send_message("ada", group, "rules");
+    c.settle();
+    let pinned_by = |c: &mut Cluster| {
+        let Reply::Messages(shown) = c.must("eve", Command::Chat(group, ChatCommand::Read { last: 1 }))
+        else {
+            panic!("messages")
+        };
+        shown[0].pinned_by.len()
+    };
+    for (by, on, left) in
+        [("ada", true, 1), ("ben", true, 2), ("ben", true, 2), ("ada", false, 1), ("ben", false, 0)]
+    {
+        c.must(by, Command::Chat(group, ChatCommand::Pin { message, on }));
+        c.settle();
+        assert_eq!(pinned_by(&mut c), left, "{by} {on}");
+    }
+    c.must("ada", Command::Chat(group, ChatCommand::Delete(message)));
+    let pin = Command::Chat(group, ChatCommand::Pin { message, on: true });
+    let Outcome::Refused(refusal) = c.ask("ada", pin) else { panic!("what is deleted is pinned") };
+    assert_eq!(refusal.code, RefusalCode::NotFound);
+}
+
+#[test]
 fn everything_arrives_although_all_gossip_is_lost() {
     let mut c = Cluster::new(6);
     let group = c.group_of(&["ada", "ben", "eve"]);

@@ -63,7 +63,8 @@ impl Copier {
                 let is_same = matches!(&again.changes, Changes::Some { changed, gone, .. } if changed.is_empty() && gone.is_empty());
                 if is_same && again.people.is_none() {
                     let page = self.model.page(chat.id, None, 10_000).unwrap().unwrap();
-                    assert_eq!(page.messages, shown, "{name}");
+                    let copied: Vec<MessageView> = page.messages.into_iter().map(|row| row.view).collect();
+                    assert_eq!(copied, shown, "{name}");
                     break;
                 }
             }
@@ -102,7 +103,8 @@ fn act(c: &mut Cluster, random: &mut ChaCha20Rng, group: FourWords, number: usiz
         }
         (6..=7, Some(id)) => say(ChatCommand::Edit(id, text)),
         (8, Some(id)) => say(ChatCommand::Delete(id)),
-        (9..=10, Some(message)) => {
+        (10, Some(message)) => say(ChatCommand::Pin { message, on: random.random_bool(0.7) }),
+        (9, Some(message)) => {
             let on = random.random_bool(0.7);
             say(ChatCommand::React { message, emoji: "👍".into(), on })
         }

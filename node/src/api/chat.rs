@@ -2,11 +2,11 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use fourword_protocol::command::{ChatCommand, Command, MessageView, Reply};
+use fourword_protocol::command::{ChatCommand, Command, PersonView, Reply};
 use fourword_protocol::limits;
 use fourword_protocol::schema::chat::{Lookup, MessageId};
 use fourword_protocol::words::FourWords;
-use fourword_storage::read_model::PAGE_MESSAGES_MAX;
+use fourword_storage::read_model::{PAGE_MESSAGES_MAX, Shown};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,9 @@ pub struct ReadQuery {
     before: Option<String>,
     /// This message, and those that reply to it or to one that does.
     thread: Option<String>,
+    /// Only those that somebody pinned.
+    #[serde(default)]
+    pinned: bool,
 }
 
 /// A message of a chat, after which a list goes on.
@@ -93,6 +96,16 @@ pub struct Message {
     pub deleted: bool,
     /// Who reacted with what.
     pub reactions: Vec<Reaction>,
+    /// Who pinned it: four words if they are known, else the first digits of the id.
+    #[serde(default)]
+    pub pinned_by: Vec<String>,
+    /// How many reply to it.
+    #[serde(default)]
+    pub replies: u32,
+    /// Whom it mentions by `@` and four words or a name: four words if they are known, else the first
+    /// digits of the id.
+    #[serde(default)]
+    pub mentions: Vec<String>,
 }
 
 /// Those who reacted alike.
@@ -104,9 +117,10 @@ pub struct Reaction {
     pub by: Vec<String>,
 }
 
-impl From<MessageView> for Message {
-    fn from(view: MessageView) -> Message {
+impl From<Shown> for Message {
+    fn from(Shown { view, replies, mentions }: Shown) -> Message {
         let reactions = view.reactions.into_iter();
+        let people = |people: &[PersonView]| people.iter().map(text::identity).collect();
         Message {
             id: view.message.id.to_string(),
             author: text::identity(&view.author),
@@ -116,14 +130,15 @@ impl From<MessageView> for Message {
             parent: view.message.parent.map(|parent| parent.to_string()),
             edited: view.message.edited,
             deleted: view.message.deleted,
-            reactions: reactions
-                .map(|(emoji, people)| Reaction { emoji, by: people.iter().map(text::identity).collect() })
-                .collect(),
+            reactions: reactions.map(|(emoji, by)| Reaction { emoji, by: people(&by) }).collect(),
+            pinned_by: people(&view.pinned_by),
+            replies,
+            mentions: people(&mentions),
         }
     }
 }
 
-/// `GET /api/v1/groups/{words}/chat/messages?limit=N&before=ID&thread=ID`
+/// `GET /api/v1/groups/{words}/chat/messages?limit=N&before=ID&thread=ID&pinned=true`
 pub async fn read(
     State(api): State<Api>,
     Path(words): Path<String>,
@@ -136,8 +151,12 @@ pub async fn read(
     let group = text::words(&words)?;
     let before = found(&api, group, query.before).await?;
     let thread = found(&api, group, query.thread).await?;
+    if query.pinned && thread.is_some() {
+        return Err(Problem::usage("what is pinned is read of a whole chat, not of a thread"));
+    }
     let page = api.reading.chat(group, move |model, chat| match thread {
         Some(root) => model.thread(chat, root, before, limit),
+        None if query.pinned => model.pinned(chat, before, limit),
         None => model.page(chat, before, limit),
     });
     let page = page.await?.map_err(gone)?;
@@ -193,6 +212,22 @@ pub async fn unreact(
     Path((words, id, emoji)): Path<(String, String, String)>,
 ) -> Result<Json<Saved>, Problem> {
     change(&api, &words, id, |message| ChatCommand::React { message, emoji, on: false }).await
+}
+
+/// `PUT /api/v1/groups/{words}/chat/messages/{id}/pin`
+pub async fn pin(
+    State(api): State<Api>,
+    Path((words, id)): Path<(String, String)>,
+) -> Result<Json<Saved>, Problem> {
+    change(&api, &words, id, |message| ChatCommand::Pin { message, on: true }).await
+}
+
+/// `DELETE /api/v1/groups/{words}/chat/messages/{id}/pin`
+pub async fn unpin(
+    State(api): State<Api>,
+    Path((words, id)): Path<(String, String)>,
+) -> Result<Json<Saved>, Problem> {
+    change(&api, &words, id, |message| ChatCommand::Pin { message, on: false }).await
 }
 
 async fn change(

@@ -32,6 +32,9 @@ pub struct Inbound {
     pub unread: u32,
     /// Whether there are more than that.
     pub or_more: bool,
+    /// How many of them mention this person.
+    #[serde(default)]
+    pub mentions: u32,
     /// The last message.
     pub last: Option<Message>,
 }
@@ -70,6 +73,7 @@ pub async fn show(State(api): State<Api>) -> Result<Json<Inbox>, Problem> {
         name: chat.unread.name,
         unread: chat.unread.count,
         or_more: chat.unread.count >= UNREAD_MAX,
+        mentions: chat.unread.mentions,
         last: chat.unread.last.map(Message::from),
     });
     Ok(Json(Inbox { groups: groups.collect() }))

@@ -89,6 +89,8 @@ fn talk() -> Table {
         .delete("/groups/{words}/chat/messages/{id}", "Delete a message", chat::remove)
         .put(REACTION, "React to a message", chat::react)
         .delete(REACTION, "Take a reaction back", chat::unreact)
+        .put("/groups/{words}/chat/messages/{id}/pin", "Pin a message", chat::pin)
+        .delete("/groups/{words}/chat/messages/{id}/pin", "Take one's pin back", chat::unpin)
         .put("/groups/{words}/chat/read", "Note up to where a chat was read", inbox::mark)
         .get("/inbox", "All chats, and what of them is unread", inbox::show)
         .get("/search", "Search what was written", search::search)

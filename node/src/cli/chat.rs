@@ -76,9 +76,22 @@ pub(super) enum Verb {
         #[arg(long)]
         remove: bool,
     },
+    /// Pin a message, or take your pin back; it shows as pinned while anybody's stands.
+    #[command(
+        after_help = "Examples:\n  fourword chat pin ocean-forest-moon-star ID\n  fourword chat read ocean-forest-moon-star --pinned"
+    )]
+    Pin {
+        /// The group's four words.
+        words: String,
+        /// The message.
+        id: String,
+        /// Take the pin back.
+        #[arg(long)]
+        remove: bool,
+    },
     /// Show the last messages, oldest first, and note on all your devices that you have read them.
     #[command(
-        after_help = "Examples:\n  fourword chat read ocean-forest-moon-star --last 20\n  fourword chat read ocean-forest-moon-star --before ID\n  fourword chat read ocean-forest-moon-star --thread ID\n\nOlder pages, threads and --json note nothing; nor does --keep-unread."
+        after_help = "Examples:\n  fourword chat read ocean-forest-moon-star --last 20\n  fourword chat read ocean-forest-moon-star --before ID\n  fourword chat read ocean-forest-moon-star --thread ID\n  fourword chat read ocean-forest-moon-star --pinned\n\nOlder pages, threads, pinned messages and --json note nothing; nor does --keep-unread."
     )]
     Read {
         /// The group's four words.
@@ -92,6 +105,9 @@ pub(super) enum Verb {
         /// This message, and those that reply to it or to one that does.
         #[arg(long, value_name = "ID")]
         thread: Option<String>,
+        /// Only messages that somebody pinned.
+        #[arg(long, conflicts_with = "thread")]
+        pinned: bool,
         /// Do not note that they were read.
         #[arg(long)]
         keep_unread: bool,
@@ -132,9 +148,14 @@ pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
             let path = path(["groups", &words, "chat", "messages", &id, "reactions", &emoji]);
             client.act(method, &path).await?
         }
-        Verb::Read { words, limit, before, thread, keep_unread } => {
-            let marks = !keep_unread && before.is_none() && thread.is_none() && !context.output.is_json();
-            let messages = page(&client, &words, limit, before, thread).await?;
+        Verb::Pin { words, id, remove } => {
+            let method = if remove { Method::DELETE } else { Method::PUT };
+            client.act(method, &path(["groups", &words, "chat", "messages", &id, "pin"])).await?
+        }
+        Verb::Read { words, limit, before, thread, pinned, keep_unread } => {
+            let is_part = before.is_some() || thread.is_some() || pinned;
+            let marks = !keep_unread && !is_part && !context.output.is_json();
+            let messages = page(&client, &words, limit, &Part { before, thread, pinned }).await?;
             context.output.answer(&messages, listed)?;
             if let Some(last) = messages.messages.last().filter(|_| marks) {
                 // What was shown was shown: that it cannot be noted is no failure of reading.
@@ -159,21 +180,26 @@ async fn send(client: &Client, words: &str, text: String, parent: Option<String>
 }
 
 async fn read(client: &Client, words: &str, last: usize) -> Result<Messages, Failure> {
-    page(client, words, last, None, None).await
+    page(client, words, last, &Part::default()).await
 }
 
-async fn page(
-    client: &Client,
-    words: &str,
-    limit: usize,
+/// Which part of a chat is read.
+#[derive(Clone, Debug, Default)]
+struct Part {
     before: Option<String>,
     thread: Option<String>,
-) -> Result<Messages, Failure> {
+    pinned: bool,
+}
+
+async fn page(client: &Client, words: &str, limit: usize, part: &Part) -> Result<Messages, Failure> {
     let mut place = format!("{}?limit={limit}", path(["groups", words, "chat", "messages"]));
-    for (name, id) in [("before", before), ("thread", thread)] {
+    for (name, id) in [("before", &part.before), ("thread", &part.thread)] {
         if let Some(id) = id {
-            place.push_str(&format!("&{name}={}", escaped(&id)));
+            place.push_str(&format!("&{name}={}", escaped(id)));
         }
+    }
+    if part.pinned {
+        place.push_str("&pinned=true");
     }
     client.get(&place).await
 }
@@ -289,13 +315,19 @@ pub(super) fn message_line(message: &Message) -> String {
     }
     let reply = if message.parent.is_some() { " (reply)" } else { "" };
     let edited = if message.edited { " (edited)" } else { "" };
+    let pinned = if message.pinned_by.is_empty() { "" } else { " (pinned)" };
+    let replies = match message.replies {
+        0 => String::new(),
+        1 => "  1 reply".to_owned(),
+        several => format!("  {several} replies"),
+    };
     let reactions: String = message
         .reactions
         .iter()
         .map(|reaction| format!("  {} {}", plain(&reaction.emoji), reaction.by.len()))
         .collect();
     format!(
-        "{head}{reply}: {}{edited}{reactions}  {}",
+        "{head}{reply}: {}{edited}{pinned}{reactions}{replies}  {}",
         plain_lines(&message.text, "    "),
         short(&message.id)
     )
@@ -318,10 +350,13 @@ mod tests {
             edited: true,
             deleted: false,
             reactions: vec![Reaction { emoji: "👍".into(), by: vec!["a".into(), "b".into()] }],
+            pinned_by: vec!["a".into()],
+            replies: 2,
+            mentions: Vec::new(),
         };
         assert_eq!(
             message_line(&message),
-            "[1970-01-01 00:00] ocean-forest-moon-star (reply): one\n    two\u{fffd}[2J (edited)  👍 2  ID"
+            "[1970-01-01 00:00] ocean-forest-moon-star (reply): one\n    two\u{fffd}[2J (edited) (pinned)  👍 2  2 replies  ID"
         );
         message.deleted = true;
         message.author_name = "Ada".into();

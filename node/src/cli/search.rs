@@ -107,7 +107,12 @@ fn line(chat: &Inbound) -> String {
     let more = if chat.or_more { "+" } else { "" };
     let last = chat.last.as_ref().map(message_line).unwrap_or_default();
     let last = last.lines().next().unwrap_or_default();
-    format!("{:>5}  {}  {}  {last}", format!("{}{more}", chat.unread), chat.words, plain(&chat.name))
+    let unread = format!("{}{more}", chat.unread);
+    let mentions = match chat.mentions {
+        0 => String::new(),
+        some => format!("  (mentions you: {some})"),
+    };
+    format!("{unread:>5}  {}  {}{mentions}  {last}", chat.words, plain(&chat.name))
 }
 
 #[cfg(test)]
@@ -127,6 +132,9 @@ mod tests {
             edited: false,
             deleted: false,
             reactions: Vec::new(),
+            pinned_by: Vec::new(),
+            replies: 0,
+            mentions: Vec::new(),
         }
     }
 
@@ -149,11 +157,14 @@ mod tests {
             name: "Team".into(),
             unread: 1000,
             or_more: true,
+            mentions: 2,
             last: Some(message()),
         };
         let shown = line(&chat);
         assert!(
-            shown.starts_with("1000+  a-b-c-d  Team  [1970-01-01 00:00] Ada: see you on friday"),
+            shown.starts_with(
+                "1000+  a-b-c-d  Team  (mentions you: 2)  [1970-01-01 00:00] Ada: see you on friday"
+            ),
             "{shown}"
         );
         assert!(!shown.contains('\n'));

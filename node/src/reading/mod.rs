@@ -153,7 +153,7 @@ impl Reading {
                     chats.iter().map(unread).collect::<Result<Vec<Inbound>, StoreError>>()
                 })
                 .await?;
-            let time = |one: &Inbound| one.unread.last.as_ref().map(|last| last.message.time);
+            let time = |one: &Inbound| one.unread.last.as_ref().map(|last| last.view.message.time);
             inbox.sort_by_key(|one| std::cmp::Reverse(time(one)));
             Ok(inbox)
         })
@@ -166,7 +166,7 @@ impl Reading {
             Some(message) => Ok((model.marker(chat, message)?, Some(Missing(message)))),
             None => {
                 let last = model.page(chat, None, 1)?.unwrap_or_default().messages.pop();
-                Ok((last.map(|last| model.marker(chat, last.message.id)).transpose()?.flatten(), None))
+                Ok((last.map(|last| model.marker(chat, last.view.message.id)).transpose()?.flatten(), None))
             }
         });
         match found.await? {

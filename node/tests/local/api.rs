@@ -175,6 +175,7 @@ fn requests() -> Vec<(&'static str, String, Value, Command)> {
     let one = format!("{chat}/{}", message_id());
     let say = |command| Command::Chat(words(), command);
     let react = |on| say(ChatCommand::React { message: message_id(), emoji: "👍".into(), on });
+    let pin = |on| say(ChatCommand::Pin { message: message_id(), on });
     let address = "/ip4/192.0.2.7/tcp/1";
     vec![
         ("GET", "/api/v1/groups".into(), Value::Null, Command::Entities),
@@ -207,6 +208,8 @@ fn requests() -> Vec<(&'static str, String, Value, Command)> {
         ("DELETE", one.clone(), Value::Null, say(ChatCommand::Delete(message_id()))),
         ("PUT", format!("{one}/reactions/%F0%9F%91%8D"), Value::Null, react(true)),
         ("DELETE", format!("{one}/reactions/%F0%9F%91%8D"), Value::Null, react(false)),
+        ("PUT", format!("{one}/pin"), Value::Null, pin(true)),
+        ("DELETE", format!("{one}/pin"), Value::Null, pin(false)),
     ]
 }
 

@@ -29,6 +29,7 @@ fn message() -> MessageView {
         },
         author: person(),
         reactions: vec![("👍".into(), vec![person(), stranger()])],
+        pinned_by: vec![stranger()],
     }
 }
 
@@ -56,6 +57,7 @@ fn message_json() -> Value {
         "id": message_id().to_string(), "author": WORDS, "author_name": "Ada", "text": "Hello\u{1b}[2J",
         "time": 1000, "parent": null, "edited": true, "deleted": false,
         "reactions": [{"emoji": "👍", "by": [WORDS, "abababab"]}],
+        "pinned_by": ["abababab"], "replies": 0, "mentions": [],
     })
 }
 
@@ -137,7 +139,9 @@ async fn every_verb_prints_one_json_value_of_the_promised_shape() {
         (vec!["chat", "edit", WORDS, id, "Ho"], saved.clone()),
         (vec!["chat", "delete", WORDS, id], saved.clone()),
         (vec!["chat", "react", WORDS, id, "👍"], saved.clone()),
-        (vec!["chat", "react", WORDS, id, "👍", "--remove"], saved),
+        (vec!["chat", "react", WORDS, id, "👍", "--remove"], saved.clone()),
+        (vec!["chat", "pin", WORDS, id], saved.clone()),
+        (vec!["chat", "pin", WORDS, id, "--remove"], saved),
         (
             vec!["chat", "read", WORDS, "--last", "5"],
             json!({"messages": [message_json()], "has_older": false}),
@@ -153,7 +157,7 @@ async fn every_verb_prints_one_json_value_of_the_promised_shape() {
         (
             vec!["inbox"],
             json!({"groups": [
-                {"words": WORDS, "name": "Team", "unread": 1, "or_more": false, "last": message_json()},
+                {"words": WORDS, "name": "Team", "unread": 1, "or_more": false, "mentions": 0, "last": message_json()},
             ]}),
         ),
         (vec!["index", "status"], json!({"messages": 1, "bytes": 0})),
@@ -201,7 +205,7 @@ async fn an_invite_has_code_and_link_and_asks_for_what_the_flags_say() {
 async fn text_for_people_cannot_steer_their_terminal() {
     let node = Node::start(|command| done(answer(command))).await;
     let ran = run(&node, &["chat", "read", WORDS]).await;
-    assert!(ran.out.contains("Ada: Hello\u{fffd}[2J (edited)  👍 2"), "{ran:?}");
+    assert!(ran.out.contains("Ada: Hello\u{fffd}[2J (edited) (pinned)  👍 2"), "{ran:?}");
     assert!(!ran.out.contains('\x1b'));
 }
 

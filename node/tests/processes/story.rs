@@ -71,7 +71,7 @@ fn members_show_names_roles_and_who_is_here() {
 }
 
 #[test]
-fn replies_and_reactions_are_shown_with_their_authors() {
+fn replies_reactions_pins_and_mentions_are_shown_with_their_authors() {
     let (a, b, group, of_a, of_b) = two_in_a_group();
     let id = a.must(&["chat", "send", &group, "tea?"])["id"].as_str().expect("an id").to_owned();
     b.wait_for_chat(&group, &["tea?"]);
@@ -88,5 +88,19 @@ fn replies_and_reactions_are_shown_with_their_authors() {
             && first["author"] == of_a.identity().as_str()
             && !first["reactions"].is_null()
             && first["reactions"].to_string().contains("👍")
+            && first["replies"] == 1
+    });
+    b.must(&["chat", "pin", &group, short]);
+    b.must(&["chat", "send", &group, &format!("@{} look above", of_a.identity())]);
+    eventually("the pin and the mention", || {
+        let pinned = a.must(&["chat", "read", &group, "--pinned"]);
+        let inbox = a.must(&["inbox"]);
+        pinned["messages"].as_array().is_some_and(|all| all.len() == 1)
+            && pinned["messages"][0]["pinned_by"][0] == of_b.identity().as_str()
+            && inbox["groups"][0]["mentions"] == 1
+    });
+    b.must(&["chat", "pin", &group, short, "--remove"]);
+    eventually("the pin to be gone", || {
+        a.must(&["chat", "read", &group, "--pinned"])["messages"].as_array().is_some_and(Vec::is_empty)
     });
 }

@@ -200,6 +200,13 @@ pub enum ChatCommand {
         /// Whether the reaction shall stand.
         on: bool,
     },
+    /// Set or take back one's own pin. A message shows as pinned while anybody's stands.
+    Pin {
+        /// Which message.
+        message: MessageId,
+        /// Whether the pin shall stand.
+        on: bool,
+    },
     /// What a copy of the chat lacks. Answered by `Reply::Copy`.
     Copy(Copied),
     /// Note for all of this person's devices that it has read so far. Only ever forward.

@@ -205,6 +205,8 @@ pub struct MessageView {
     pub author: PersonView,
     /// Who reacted with what, by emoji.
     pub reactions: Vec<(String, Vec<PersonView>)>,
+    /// Who pinned it.
+    pub pinned_by: Vec<PersonView>,
 }
 
 /// How one document stands.

@@ -204,15 +204,10 @@ impl<'a> Chat<'a> {
         reactions
     }
 
-    /// Messages that somebody has pinned, by name; deleted ones are left out.
-    pub fn pinned(&self) -> Vec<MessageId> {
-        let pinned = self.index.pinned().into_iter();
-        pinned.filter(|id| self.index.contains(*id) && !self.index.is_deleted(*id)).collect()
-    }
-
-    /// Whether somebody has pinned a message that is not deleted.
-    pub fn is_pinned(&self, id: MessageId) -> bool {
-        self.index.is_pinned(id) && !self.index.is_deleted(id)
+    /// Who pinned a message; nobody if it is deleted or has not come.
+    pub fn pins(&self, id: MessageId) -> Vec<Owner> {
+        let is_here = self.index.contains(id) && !self.index.is_deleted(id);
+        if is_here { self.index.pins(id).collect() } else { Vec::new() }
     }
 
     /// Finds the message that a person names, by its full name or the first digits of its random

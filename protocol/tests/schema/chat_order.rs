@@ -60,7 +60,7 @@ fn deletion_wins_in_every_order() {
                 assert!(shown.deleted && shown.text.is_empty(), "{shown:?} after {}", put.root);
             }
             assert!(!deleted || room.chat().reactions(id).is_empty());
-            assert!(!deleted || room.chat().pinned().is_empty());
+            assert!(!deleted || room.chat().pins(id).is_empty());
         }
         assert_eq!(room.chat().messages(10).len(), 1);
     }
@@ -88,12 +88,12 @@ fn overlays_that_come_before_their_message_take_effect_when_it_comes() {
     let mut room = Room::default();
     puts[1..4].iter().for_each(|put| room.apply(put));
     assert_eq!(room.chat().message(id), None);
-    assert!(room.chat().pinned().is_empty());
+    assert!(room.chat().pins(id).is_empty());
     room.apply(&puts[0]);
     let shown = room.chat().message(id).unwrap();
     assert_eq!((shown.text.as_str(), shown.edited), ("late edit", true));
     assert_eq!(room.chat().reactions(id).len(), 1);
-    assert_eq!(room.chat().pinned(), [id]);
+    assert_eq!(room.chat().pins(id).len(), 1);
 }
 
 #[test]

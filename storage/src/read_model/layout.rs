@@ -7,7 +7,7 @@
 use rusqlite::Connection;
 
 /// Names the layout; files of any other are dropped.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// Messages that claim one millisecond and have numbers of their own within it.
 pub(super) const NUMBERS_PER_MS: i64 = 1024;
@@ -40,12 +40,14 @@ CREATE TABLE messages (
     parent_random BLOB,
     edited INTEGER NOT NULL,
     deleted INTEGER NOT NULL,
+    pinned INTEGER NOT NULL,
     more BLOB,
     sweep INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX by_time ON messages (chat, time, owner, random, deleted);
 CREATE UNIQUE INDEX by_name ON messages (chat, random, owner);
 CREATE INDEX by_parent ON messages (chat, parent_random, parent_owner) WHERE parent_random IS NOT NULL;
+CREATE INDEX by_pin ON messages (chat, time, owner, random) WHERE pinned = 1;
 CREATE VIEW searchable AS SELECT number, 'c' || chat AS place, text FROM messages;
 CREATE VIRTUAL TABLE texts USING fts5 (
     place, text,

@@ -8,6 +8,7 @@
 
 mod copying;
 mod layout;
+mod mention;
 mod read;
 mod row;
 mod search;
@@ -23,6 +24,7 @@ use zeroize::Zeroizing;
 
 pub use copying::Known;
 pub use read::{Missing, Page, Unread};
+pub use row::Shown;
 pub use search::{Hit, Piece, Search};
 
 use crate::StoreError;

@@ -3,7 +3,6 @@
 //! The order is that of the chat itself: by time, then by name. A page ends before a message that
 //! the reader names, so what arrives meanwhile moves nothing.
 
-use fourword_protocol::command::MessageView;
 use fourword_protocol::ids::EntityId;
 use fourword_protocol::schema::chat::{self, Lookup, MessageId};
 use fourword_protocol::schema::home::ReadMarker;
@@ -11,6 +10,8 @@ use fourword_protocol::schema::key::Owner;
 use fourword_protocol::time::WallTime;
 use rusqlite::{OptionalExtension, params};
 
+use super::mention::mentioned;
+use super::row::Shown;
 use super::{PAGE_MESSAGES_MAX, ReadModel, THREAD_MESSAGES_MAX, UNREAD_MAX, failed, row};
 use crate::StoreError;
 
@@ -25,7 +26,7 @@ pub struct Missing(pub MessageId);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// Oldest first.
-    pub messages: Vec<MessageView>,
+    pub messages: Vec<Shown>,
     /// Whether there are older ones.
     pub has_older: bool,
 }
@@ -35,10 +36,12 @@ pub struct Page {
 pub struct Unread {
     /// How many, at most [`UNREAD_MAX`].
     pub count: u32,
+    /// How many of these mention this person.
+    pub mentions: u32,
     /// The chat's name; empty if it is not known.
     pub name: String,
     /// The last message.
-    pub last: Option<MessageView>,
+    pub last: Option<Shown>,
 }
 
 impl ReadModel {
@@ -49,6 +52,26 @@ impl ReadModel {
         before: Option<MessageId>,
         limit: usize,
     ) -> Result<Result<Page, Missing>, StoreError> {
+        self.page_where(chat, before, limit, "")
+    }
+
+    /// The same of those that somebody pinned.
+    pub fn pinned(
+        &self,
+        chat: EntityId,
+        before: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Result<Page, Missing>, StoreError> {
+        self.page_where(chat, before, limit, "AND m.pinned = 1")
+    }
+
+    fn page_where(
+        &self,
+        chat: EntityId,
+        before: Option<MessageId>,
+        limit: usize,
+        condition: &'static str,
+    ) -> Result<Result<Page, Missing>, StoreError> {
         let limit = limit.min(PAGE_MESSAGES_MAX);
         let Some(number) = self.number(chat)? else { return Ok(empty(before)) };
         let (time, until) = match self.end(number, before)? {
@@ -57,7 +80,7 @@ impl ReadModel {
         };
         let sql = format!(
             "SELECT {} FROM messages m WHERE m.chat = ?1 AND (m.time, m.owner, m.random) < (?2, ?3, ?4)
-             ORDER BY m.time DESC, m.owner DESC, m.random DESC LIMIT ?5",
+             {condition} ORDER BY m.time DESC, m.owner DESC, m.random DESC LIMIT ?5",
             row::COLUMNS
         );
         self.gather(number, limit, &sql, params![number, time, until.owner, until.random, wanted(limit)])
@@ -135,18 +158,24 @@ impl ReadModel {
         let name = name.and_then(|mut name| name.query_row([number], |row| row.get(0)));
         let after = read.map(|marker| (marker.time.0, marker.message));
         let (time, id) = after.unwrap_or((0, MessageId { owner: [0; 16], random: [0; 8] }));
-        let sql = "SELECT count(*) FROM (SELECT 1 FROM messages WHERE chat = ?1
+        // Of a text that names nobody nothing is read.
+        let sql = "SELECT CASE WHEN instr(text, '@') THEN text END FROM messages WHERE chat = ?1
                    AND (time, owner, random) > (?2, ?3, ?4) AND time <= ?5 AND owner <> ?6 AND deleted = 0
-                   LIMIT ?7)";
+                   LIMIT ?7";
         let (time, latest) = (i64::try_from(time).unwrap_or(i64::MAX), i64::try_from(latest.0));
-        let count = self.db.prepare_cached(sql).and_then(|mut count| {
+        let texts = self.db.prepare_cached(sql).and_then(|mut texts| {
             let latest = latest.unwrap_or(i64::MAX);
-            count.query_row(params![number, time, id.owner, id.random, latest, me, UNREAD_MAX], |row| {
-                row.get(0)
-            })
+            let limits = params![number, time, id.owner, id.random, latest, me, UNREAD_MAX];
+            texts.query_map(limits, |row| row.get(0))?.collect::<rusqlite::Result<Vec<Option<String>>>>()
         });
+        let texts = texts.map_err(failed("read"))?;
+        let mut people = row::people(&self.db, number).map_err(failed("read"))?;
+        people.retain(|owner, _| *owner == me);
+        let number_of = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let mentions = texts.iter().flatten().filter(|text| mentioned(text, &people).next().is_some());
+        let (count, mentions) = (number_of(texts.len()), number_of(mentions.count()));
         let last = self.page(chat, None, 1)?.unwrap_or_default().messages.pop();
-        Ok(Unread { count: count.map_err(failed("read"))?, name: name.map_err(failed("read"))?, last })
+        Ok(Unread { count, mentions, name: name.map_err(failed("read"))?, last })
     }
 
     /// Of which time a message is.

@@ -16,9 +16,27 @@ use fourword_protocol::words::FourWords;
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row};
 
+use super::mention::mentioned;
+
 /// What the columns of a message are, in the order in which [`read`] takes them.
 pub(super) const COLUMNS: &str =
-    "m.time, m.owner, m.random, m.text, m.parent_owner, m.parent_random, m.edited, m.deleted, m.more";
+    "m.time, m.owner, m.random, m.text, m.parent_owner, m.parent_random, m.edited, m.deleted, m.more,
+     (SELECT count(*) FROM messages r WHERE r.chat = m.chat AND r.parent_random = m.random
+      AND r.parent_owner = m.owner AND r.deleted = 0)";
+
+/// How many they are.
+pub(super) const COLUMNS_COUNT: usize = 10;
+
+/// A message, and what follows from others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The message.
+    pub view: MessageView,
+    /// How many reply to it and are not deleted.
+    pub replies: u32,
+    /// Whom it mentions, by four words or a name.
+    pub mentions: Vec<PersonView>,
+}
 
 /// Different reactions of one message, and people of one: beyond what any honest group has.
 const REACTIONS_MAX: usize = 65_536;
@@ -38,24 +56,26 @@ pub(super) fn people(db: &Connection, chat: i64) -> rusqlite::Result<People> {
     rows.collect()
 }
 
-/// Attachments and reactions; `None` if there are none.
+/// Attachments, reactions and pins; `None` if there are none.
 pub(super) fn more(view: &MessageView) -> Option<Vec<u8>> {
-    if view.message.attachments.is_empty() && view.reactions.is_empty() {
+    if view.message.attachments.is_empty() && view.reactions.is_empty() && view.pinned_by.is_empty() {
         return None;
     }
+    let put_person = |writer: &mut Writer, person: &PersonView| {
+        writer.raw(&key::owner(&person.person));
+    };
     let mut writer = Writer::new();
     writer.list(&view.message.attachments, |writer, file| {
         writer.raw(&file.blob).u64(file.size_bytes).text(&file.name);
     });
     writer.list(&view.reactions, |writer, (emoji, people)| {
-        writer.text(emoji).list(people, |writer, person| {
-            writer.raw(&key::owner(&person.person));
-        });
+        writer.text(emoji).list(people, put_person);
     });
+    writer.list(&view.pinned_by, put_person);
     Some(writer.into_bytes())
 }
 
-type More = (Vec<Attachment>, Vec<(String, Vec<Owner>)>);
+type More = (Vec<Attachment>, Vec<(String, Vec<Owner>)>, Vec<Owner>);
 
 fn read_more(bytes: &[u8]) -> Result<More, Malformed> {
     let mut reader = Reader::new(bytes);
@@ -67,24 +87,23 @@ fn read_more(bytes: &[u8]) -> Result<More, Malformed> {
         let emoji = reader.text(EMOJI_BYTES_MAX)?.to_owned();
         Ok((emoji, reader.list(REACTIONS_MAX, Reader::array)?))
     })?;
+    let pins = reader.list(REACTIONS_MAX, Reader::array)?;
     reader.finish()?;
-    Ok((attachments, reactions))
+    Ok((attachments, reactions, pins))
 }
 
 /// A message from a row that begins with [`COLUMNS`]; `None` if its author is not known.
-pub(super) fn read(row: &Row<'_>, people: &People) -> rusqlite::Result<Option<MessageView>> {
+pub(super) fn read(row: &Row<'_>, people: &People) -> rusqlite::Result<Option<Shown>> {
     let id = MessageId { owner: row.get(1)?, random: row.get(2)? };
     let Some(author) = people.get(&id.owner).cloned() else { return Ok(None) };
     let time: i64 = row.get(0)?;
     let parent: (Option<Owner>, Option<[u8; 8]>) = (row.get(4)?, row.get(5)?);
     let more: Option<Vec<u8>> = row.get(8)?;
     let more = more.map(|more| read_more(&more)).transpose();
-    let (attachments, reactions) = more
+    let (attachments, reactions, pins) = more
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(8, Type::Blob, Box::new(error)))?
         .unwrap_or_default();
-    let shown = |(emoji, by): (String, Vec<Owner>)| {
-        (emoji, by.iter().filter_map(|owner| people.get(owner).cloned()).collect())
-    };
+    let known = |by: Vec<Owner>| by.iter().filter_map(|owner| people.get(owner).cloned()).collect();
     let message = Message {
         id,
         text: row.get(3)?,
@@ -94,5 +113,8 @@ pub(super) fn read(row: &Row<'_>, people: &People) -> rusqlite::Result<Option<Me
         edited: row.get(6)?,
         deleted: row.get(7)?,
     };
-    Ok(Some(MessageView { author, reactions: reactions.into_iter().map(shown).collect(), message }))
+    let mentions = mentioned(&message.text, people).cloned().collect();
+    let reactions = reactions.into_iter().map(|(emoji, by)| (emoji, known(by))).collect();
+    let view = MessageView { author, reactions, pinned_by: known(pins), message };
+    Ok(Some(Shown { view, replies: row.get(9)?, mentions }))
 }

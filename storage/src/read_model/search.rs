@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use fourword_protocol::command::MessageView;
 use fourword_protocol::ids::EntityId;
 use fourword_protocol::schema::chat::MessageId;
 use rusqlite::{OptionalExtension, params};
 
+use super::row::Shown;
 use super::{HITS_MAX, Missing, ReadModel, SEARCH_WORDS_MAX, SNIPPET_WORDS, failed, row};
 use crate::StoreError;
 
@@ -31,7 +31,7 @@ pub struct Hit {
     /// In which chat.
     pub chat: EntityId,
     /// The message.
-    pub message: MessageView,
+    pub message: Shown,
     /// A part of its text, around what was found.
     pub snippet: Vec<Piece>,
 }
@@ -125,13 +125,13 @@ impl ReadModel {
         let mut people = BTreeMap::new();
         let mut hits = Vec::new();
         while let Some(found) = rows.next()? {
-            let number: i64 = found.get(9)?;
+            let number: i64 = found.get(row::COLUMNS_COUNT)?;
             let Some((_, chat)) = places.iter().find(|(of, _)| *of == number) else { continue };
             let people = match people.entry(number) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(unknown) => unknown.insert(row::people(&self.db, number)?),
             };
-            let snippet: String = found.get(10)?;
+            let snippet: String = found.get(row::COLUMNS_COUNT + 1)?;
             if let Some(message) = row::read(found, people)? {
                 hits.push(Hit { chat: *chat, message, snippet: pieces(&snippet) });
             }

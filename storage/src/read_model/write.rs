@@ -156,12 +156,15 @@ fn put(db: &Connection, chat: i64, sweep: i64, view: &MessageView) -> rusqlite::
     let (parent_owner, parent_random) = message.parent.map(|parent| (parent.owner, parent.random)).unzip();
     let mut insert = db.prepare_cached(
         "INSERT INTO messages (number, chat, time, owner, random, text, parent_owner, parent_random,
-         edited, deleted, more, sweep) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+         edited, deleted, pinned, more, sweep)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
          ON CONFLICT (number) DO UPDATE SET text = excluded.text, edited = excluded.edited,
-         deleted = excluded.deleted, more = excluded.more, sweep = excluded.sweep",
+         deleted = excluded.deleted, pinned = excluded.pinned, more = excluded.more,
+         sweep = excluded.sweep",
     )?;
     let (owner, random) = (message.id.owner, message.id.random);
     let (edited, deleted, more) = (message.edited, message.deleted, row::more(view));
+    let pinned = !view.pinned_by.is_empty();
     insert
         .execute(params![
             number,
@@ -174,6 +177,7 @@ fn put(db: &Connection, chat: i64, sweep: i64, view: &MessageView) -> rusqlite::
             parent_random,
             edited,
             deleted,
+            pinned,
             more,
             sweep
         ])

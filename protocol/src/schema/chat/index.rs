@@ -111,18 +111,13 @@ impl ChatIndex {
         any(&self.deleted, id)
     }
 
-    /// Whether at least one member has pinned the message.
-    pub(super) fn is_pinned(&self, id: MessageId) -> bool {
-        any(&self.pins, id)
-    }
-
     pub(super) fn has_pin(&self, id: MessageId, member: Owner) -> bool {
         self.pins.contains(&(id, member))
     }
 
-    /// Messages that at least one member has pinned, each once.
-    pub(super) fn pinned(&self) -> BTreeSet<MessageId> {
-        self.pins.iter().map(|(id, _)| *id).collect()
+    /// The members who have pinned the message.
+    pub(super) fn pins(&self, id: MessageId) -> impl Iterator<Item = Owner> {
+        self.pins.range((id, [0; 16])..=(id, [0xff; 16])).map(|(_, member)| *member)
     }
 
     pub(super) fn has_reaction(&self, id: MessageId, emoji: &str, member: Owner) -> bool {
