@@ -154,8 +154,7 @@ const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// Lower-case base32 of RFC 4648 without padding: safe in shells, links and map keys.
 pub fn to_base32(bytes: &[u8]) -> String {
-    let digits = (bytes.len() * 8).div_ceil(5);
-    let mut text = String::with_capacity(digits);
+    let mut digits = Vec::with_capacity((bytes.len() * 8).div_ceil(5));
     // Five bytes are eight digits; what lacks at the end is zero.
     for chunk in bytes.chunks(5) {
         let mut five = [0; 8];
@@ -163,10 +162,11 @@ pub fn to_base32(bytes: &[u8]) -> String {
             part.copy_from_slice(chunk);
         }
         let value = u64::from_be_bytes(five);
-        let digit = |at: usize| BASE32.get((value >> (35 - 5 * at) & 31) as usize).copied().map(char::from);
-        text.extend((0..(chunk.len() * 8).div_ceil(5)).filter_map(digit));
+        let digit = |at: usize| BASE32.get((value >> (35 - 5 * at) & 31) as usize).copied().unwrap_or(b'a');
+        digits.extend((0..(chunk.len() * 8).div_ceil(5)).map(digit));
     }
-    text
+    // All digits are ASCII.
+    String::from_utf8(digits).unwrap_or_default()
 }
 
 /// Reads base32 in either case; `None` for other characters or bits left over that are not zero.

@@ -19,8 +19,8 @@ use super::{Api, routes};
 const SCHEMAS: &str = "/components/schemas";
 
 /// `GET /api/v1/openapi.json`
-pub async fn show(State(_): State<Api>) -> Json<Value> {
-    Json(document().clone())
+pub async fn show(State(_): State<Api>) -> Json<Map<String, Value>> {
+    Json(document().as_object().cloned().unwrap_or_default())
 }
 
 /// The document.

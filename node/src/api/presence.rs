@@ -41,15 +41,20 @@ pub struct Seen {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Doing {
     /// It looks at the canvas.
-    Pointing {
-        /// Where its cursor is, across and down; null while it is not over the canvas.
-        at: Option<[f64; 2]>,
-        /// The ids of the elements that it has selected.
-        #[serde(default)]
-        selected: Vec<String>,
-    },
+    Pointing(Pointing),
     /// It writes a message.
     Typing,
+}
+
+/// Where somebody is on a canvas.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pointing {
+    /// Where its cursor is, across and down; null while it is not over the canvas.
+    pub at: Option<[f64; 2]>,
+    /// The ids of the elements that it has selected.
+    #[serde(default)]
+    pub selected: Vec<String>,
 }
 
 impl From<PresentView> for Seen {
@@ -63,10 +68,10 @@ impl From<Presence> for Doing {
     fn from(presence: Presence) -> Doing {
         match presence {
             Presence::Typing => Doing::Typing,
-            Presence::Pointing { at, selected } => Doing::Pointing {
+            Presence::Pointing { at, selected } => Doing::Pointing(Pointing {
                 at: at.map(|(across, down)| [across.get(), down.get()]),
                 selected: selected.iter().map(ToString::to_string).collect(),
-            },
+            }),
         }
     }
 }
@@ -75,7 +80,7 @@ impl TryFrom<Doing> for Presence {
     type Error = Problem;
 
     fn try_from(doing: Doing) -> Result<Presence, Problem> {
-        let Doing::Pointing { at, selected } = doing else { return Ok(Presence::Typing) };
+        let Doing::Pointing(Pointing { at, selected }) = doing else { return Ok(Presence::Typing) };
         if selected.len() > PRESENCE_SELECTED_MAX {
             let detail = format!("at most {PRESENCE_SELECTED_MAX} elements are shown as selected");
             return Err(Problem::new(Code::Usage, detail, "show fewer"));

@@ -62,6 +62,11 @@ impl Base {
         self.checkpoint.is_some() && self.signed.0 == *name
     }
 
+    /// The signatures that are kept, if it is the one of this name.
+    pub(crate) fn signatures_of(&self, name: &Digest) -> Option<&Signatures> {
+        (self.signed.0 == *name).then_some(&self.signed.1)
+    }
+
     /// Takes further signatures of it, which were checked. True if any was not known.
     pub(crate) fn join(&mut self, signatures: &Signatures) -> bool {
         checkpoint::join(&mut self.signed.1, signatures)

@@ -5,7 +5,7 @@
 //! nobody can displace what others propose. Invariant: a signature counts for nothing before it was
 //! checked, and nothing is sent twice in a connection.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checkpoint::{self, Checkpoint, Signatures, Signed, covers};
 use crate::entity::Entity;
@@ -14,7 +14,7 @@ use crate::limits::{CHECKPOINT_SIGNATURES_MAX, WANTED_LOGS_MAX};
 use crate::outbox::local;
 use crate::replica::Replica;
 use crate::replicator::Replicator;
-use crate::session::AcksKnown;
+use crate::session::{AcksKnown, Session};
 use crate::stability::COUNTERSIGNED;
 use crate::time::Duration;
 use crate::wire::Frame;
@@ -85,8 +85,7 @@ impl Replicator {
             return self.drop_counted("checkpoint of a stranger");
         };
         let Some(replica) = entity.replicas.get(&document) else { return };
-        let Some(shared) = shared(&mut self.sessions, from, id) else { return };
-        let known = shared.acks.entry(document).or_default();
+        let Some(known) = acks_known(&mut self.sessions, from, (id, document)) else { return };
         if !known.showings.take(now, SHOWINGS_BURST, SHOWINGS_EVERY) {
             return self.drop_counted("checkpoint shown too often");
         }
@@ -99,17 +98,60 @@ impl Replicator {
         }
         let mut signed = Signed::new(found);
         known.heard_checkpoint = Some(said(&signed.name, signatures.iter().map(|(device, _)| device)));
-        let Some(checked) = check(entity, replica, known, &signed, signatures) else {
+        let is_told = replica.known_checkpoint().is_some_and(|known| known.name == signed.name);
+        let Some(checked) = self.check((id, document), &signed, signatures) else {
             return self.blame(from, "checkpoint signature");
         };
         if checked.is_empty() {
             return self.drop_counted("checkpoint that nobody signed");
         }
         signed.signatures = checked;
-        if replica.known_checkpoint().is_some_and(|known| known.name == signed.name) {
+        if let Some(known) = acks_known(&mut self.sessions, from, (id, document)).filter(|_| is_told) {
             known.notes(signed.name, &signed.signatures);
         }
         self.take_checkpoint(from, (id, document), signed);
+    }
+
+    /// The signatures that devices of people made who are or were members; nothing if one is not what
+    /// it says. What was checked once is not checked again, whoever shows it: in a group of n each
+    /// device is shown the signatures of n by n.
+    fn check(
+        &self,
+        (id, document): (EntityId, DocumentKey),
+        signed: &Signed,
+        signatures: &[(DeviceKey, Vec<u8>)],
+    ) -> Option<Signatures> {
+        let entity = self.entities.get(&id)?;
+        let proven = self.proven(entity, document, &signed.name);
+        let mut checked = Signatures::new();
+        for (device, signature) in signatures {
+            let signature = <[u8; 64]>::try_from(signature.as_slice()).ok()?;
+            // What somebody found who has left since was found; but a stolen device finds anything.
+            if entity.roster.person_of(device).is_none() || entity.roster.was_revoked(device) {
+                continue;
+            }
+            let is_known = proven.iter().any(|proven| proven.get(device) == Some(&signature));
+            if !is_known && !checkpoint::is_signed(&signed.name, device, &signature) {
+                return None;
+            }
+            checked.insert(*device, signature);
+        }
+        Some(checked)
+    }
+
+    /// The signatures of a checkpoint that were checked already.
+    fn proven<'a>(&'a self, entity: &'a Entity, document: DocumentKey, name: &Digest) -> Vec<&'a Signatures> {
+        let replica = entity.replicas.get(&document);
+        let base = replica.and_then(|replica| replica.base.as_ref()?.signatures_of(name));
+        let open = replica.and_then(|replica| Some(&replica.checkpoints.open.as_ref()?.signed));
+        let unconfirmed = replica.and_then(|replica| Some(&replica.unconfirmed.as_ref()?.signed));
+        let shown = self
+            .sessions
+            .values()
+            .filter_map(|session| session.shared.get(&entity.id)?.acks.get(&document)?.shown.as_ref());
+        let vouched = open.into_iter().chain(unconfirmed).chain(shown);
+        let named = vouched.filter(|signed| signed.name == *name).map(|signed| &signed.signatures);
+        base.into_iter().chain(named).collect()
     }
 
     /// Takes a checkpoint whose signatures were checked.
@@ -168,6 +210,15 @@ impl AcksKnown {
     }
 }
 
+/// What is known of a peer's acknowledgements and checkpoints of a document.
+fn acks_known(
+    sessions: &mut BTreeMap<DeviceKey, Session>,
+    peer: DeviceKey,
+    (id, document): (EntityId, DocumentKey),
+) -> Option<&mut AcksKnown> {
+    Some(shared(sessions, peer, id)?.acks.entry(document).or_default())
+}
+
 /// Names what a Checkpoint says, for both sides to compare.
 fn said<'a>(name: &Digest, devices: impl Iterator<Item = &'a DeviceKey>) -> Digest {
     let mut hasher = blake3::Hasher::new_derive_key(SAID);
@@ -182,32 +233,4 @@ fn frame(entity: EntityId, document: DocumentKey, signed: &Signed) -> Frame {
     let signatures = signed.signatures.iter().map(|(device, signature)| (*device, signature.to_vec()));
     let signatures = signatures.collect();
     Frame::Checkpoint { entity, document, checkpoint: signed.checkpoint.encode(), signatures }
-}
-
-/// The signatures that devices of people made who are or were members; nothing if one is not what it
-/// says. What was checked once is not checked again.
-fn check(
-    entity: &Entity,
-    replica: &Replica,
-    known: &AcksKnown,
-    signed: &Signed,
-    signatures: &[(DeviceKey, Vec<u8>)],
-) -> Option<Signatures> {
-    let open = replica.checkpoints.open.as_ref().map(|open| &open.signed);
-    let before: Vec<&Signed> =
-        open.into_iter().chain(&known.shown).filter(|before| before.name == signed.name).collect();
-    let mut checked = Signatures::new();
-    for (device, signature) in signatures {
-        let signature = <[u8; 64]>::try_from(signature.as_slice()).ok()?;
-        // What somebody found who has left since was found; but a stolen device finds anything.
-        if entity.roster.person_of(device).is_none() || entity.roster.was_revoked(device) {
-            continue;
-        }
-        let is_known = before.iter().any(|before| before.signatures.get(device) == Some(&signature));
-        if !is_known && !checkpoint::is_signed(&signed.name, device, &signature) {
-            return None;
-        }
-        checked.insert(*device, signature);
-    }
-    Some(checked)
 }
