@@ -152,18 +152,19 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
 
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
+/// Where each of eight digits stands in 40 bits.
+const SHIFTS: &[u32; 8] = &[35, 30, 25, 20, 15, 10, 5, 0];
+
 /// Lower-case base32 of RFC 4648 without padding: safe in shells, links and map keys.
 pub fn to_base32(bytes: &[u8]) -> String {
     let mut digits = Vec::with_capacity((bytes.len() * 8).div_ceil(5));
     // Five bytes are eight digits; what lacks at the end is zero.
     for chunk in bytes.chunks(5) {
         let mut five = [0; 8];
-        if let Some(part) = five.get_mut(3..3 + chunk.len()) {
-            part.copy_from_slice(chunk);
-        }
+        five.iter_mut().skip(3).zip(chunk).for_each(|(place, byte)| *place = *byte);
         let value = u64::from_be_bytes(five);
-        let digit = |at: usize| BASE32.get((value >> (35 - 5 * at) & 31) as usize).copied().unwrap_or(b'a');
-        digits.extend((0..(chunk.len() * 8).div_ceil(5)).map(digit));
+        let digit = |shift: &u32| BASE32.get((value >> shift & 31) as usize).copied().unwrap_or(b'a');
+        digits.extend(SHIFTS.iter().take((chunk.len() * 8).div_ceil(5)).map(digit));
     }
     // All digits are ASCII.
     String::from_utf8(digits).unwrap_or_default()

@@ -10,6 +10,7 @@
     reason = "a test that goes wrong shall stop"
 )]
 
+mod deleting;
 mod runner;
 
 use fourword_tests::simulation::Profile;
