@@ -86,7 +86,7 @@ impl Schedule {
     }
 
     fn once_in(&mut self, n: u64) -> bool {
-        self.random.next_u64() % n == 0
+        self.random.next_u64().is_multiple_of(n)
     }
 
     fn anyone(&mut self) -> &'static str {
@@ -149,7 +149,7 @@ impl Schedule {
                 Command::Chat(group, ChatCommand::React { message: self.thing, emoji, on: true })
             }
             (Kind::Comment, _) => board(BoardCommand::Comment(CommentCommand::Edit { comment: named, text })),
-            (Kind::Card, 0) => board(BoardCommand::Archive(named, self.said % 2 == 0)),
+            (Kind::Card, 0) => board(BoardCommand::Archive(named, self.said.is_multiple_of(2))),
             (Kind::Card, _) => board(BoardCommand::SetCard(named, title)),
             (Kind::Column, 0) => board(BoardCommand::MoveColumn(named, At::First)),
             (Kind::Column, _) => board(BoardCommand::SetColumn(named, title)),
