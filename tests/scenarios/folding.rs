@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fourword_protocol::checkpoint::{self, Checkpoint, Vector};
-use fourword_protocol::command::{ChatCommand, Command, DocumentSync, Reply, SyncState};
+use fourword_protocol::command::{At, BoardCommand, ChatCommand, Command, DocumentSync, Reply, SyncState};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::ids::{DocumentKey, EntityId, LogHead, LogId};
@@ -189,6 +189,33 @@ fn a_newcomer_is_given_the_snapshot_and_what_lies_beyond_and_shows_the_same() {
     c.run_for(120_000);
     assert_same(&mut c, &names, group, document);
     assert_eq!(c.read_chat("dia", group).len(), 60);
+}
+
+/// A board that nobody had opened there was not in memory and refused the snapshot; once it had it, it
+/// did not listen.
+#[test]
+fn a_newcomer_is_given_a_folded_board_into_which_it_never_looked_and_hears_what_follows() {
+    let mut c = cluster(82);
+    let group = c.group_of(&THREE);
+    let add = |title: &str| {
+        let (title, at) = (title.to_owned(), At::Last);
+        Command::Board(group, BoardCommand::AddColumn { title, limit: 0, at })
+    };
+    for number in 0..20 {
+        c.must(THREE[number % 3], add(&format!("column {number}")));
+    }
+    c.settle();
+    c.run_for(60_000);
+    c.add("dia");
+    let code = c.invite("ada", group, Role::Viewer, 1);
+    c.join("dia", group, &code);
+    c.run_for(60_000);
+    c.must("ada", add("later"));
+    c.settle();
+    match c.must("dia", Command::Board(group, BoardCommand::Show)) {
+        Reply::Board(columns) => assert_eq!(columns.len(), 21),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

@@ -280,6 +280,7 @@ impl Replica {
     fn rebase(&mut self, base: Base) {
         self.snapshots = base.number;
         self.base = Some(base);
+        self.is_begun = true;
         (self.folding, self.unconfirmed) = (None, None);
         self.checkpoints.begin_anew();
         self.distrust();

@@ -141,6 +141,8 @@ impl Replicator {
         if let Some(shared) = shared(&mut self.sessions, from, id) {
             shared.acks.entry(document).or_default().shown = Some(signed);
         }
+        // What nobody wrote in here was never read, and could take no snapshot.
+        self.load_document(id, document);
         self.confirm(id, document);
         self.look_to(id, document);
     }
