@@ -11,6 +11,7 @@ pub mod cli;
 mod clock;
 pub mod config;
 pub mod daemon;
+pub mod difference;
 pub mod doctor;
 pub mod driver;
 pub mod limits;

@@ -3,12 +3,14 @@
 //! A command about a document waits until the document is in memory. What a command writes is
 //! answered when it is durable; what is wrong with it is said at once, with what to do about it.
 
+mod history;
 mod things;
 
 use rand::Rng;
 
 use crate::command::{
-    ChatCommand, Command, CommandId, DeviceCommand, Kind, MemberCommand, Outcome, Refusal, RefusalCode, Reply,
+    ChatCommand, Command, CommandId, DeviceCommand, HistoryCommand, Kind, MemberCommand, Outcome, Refusal,
+    RefusalCode, Reply,
 };
 use crate::effect::Effect;
 use crate::entity::Entity;
@@ -26,6 +28,7 @@ use crate::time::WallTime;
 use crate::undoing::Way;
 use crate::words::FourWords;
 
+pub(crate) use history::Histories;
 use things::Request;
 
 impl Replicator {
@@ -70,11 +73,7 @@ impl Replicator {
             },
             Command::Device(command) => self.ask_devices(id, command),
             Command::Unaccepted(words) => self.unaccepted(id, words),
-            Command::StopWaiting(asker) => {
-                self.stop_waiting(asker);
-                self.stop_linking(asker);
-                self.say(id, Reply::Ok)
-            }
+            Command::StopWaiting(asker) => self.stop_asking(id, asker),
             Command::Chats => self.chats(id),
             Command::Chat(words, ChatCommand::Copy(known)) => self.copy(id, words, known),
             Command::Chat(words, ChatCommand::MarkRead(marker)) => self.mark_read(id, words, marker),
@@ -84,6 +83,7 @@ impl Replicator {
             Command::Canvas(words, command) => self.ask_things(id, words, Request::Canvas(command)),
             Command::Undo(words, concern) => self.ask_revert(id, Way::Undo, words, concern),
             Command::Redo(words, concern) => self.ask_revert(id, Way::Redo, words, concern),
+            Command::History(words, concern, command) => self.ask_history(id, words, concern, command),
             Command::SyncStatus(words) => self.sync_status(id, words),
             Command::Tombstones(words) => self.tombstones(id, words),
             Command::Point(words, presence) => self.ask_show(id, words, presence.scene(), Some(presence)),
@@ -113,6 +113,7 @@ impl Replicator {
             | Command::Present(words)
             | Command::Undo(words, _)
             | Command::Redo(words, _)
+            | Command::History(words, ..)
             | Command::Configure(words, _) => {
                 entity.places().any(|place| self.names.entity(place) == Some(*words))
             }
@@ -127,6 +128,12 @@ impl Replicator {
     fn say(&mut self, id: CommandId, reply: Reply) -> Result<(), Refusal> {
         self.out.answer(id, Outcome::Done(reply));
         Ok(())
+    }
+
+    fn stop_asking(&mut self, id: CommandId, asker: CommandId) -> Result<(), Refusal> {
+        self.stop_waiting(asker);
+        self.stop_linking(asker);
+        self.say(id, Reply::Ok)
     }
 
     // -- this node ----------------------------------------------------------------------------
@@ -397,6 +404,7 @@ fn writes(command: &Command) -> bool {
         Command::Board(_, command) => command.writes(),
         Command::Issue(_, command) => command.writes(),
         Command::Canvas(_, command) => command.writes(),
+        Command::History(_, _, command) => matches!(command, HistoryCommand::Restore { .. }),
         _ => false,
     }
 }

@@ -22,6 +22,7 @@ mod evidence;
 mod forks;
 mod gossip;
 mod governing;
+pub mod history;
 pub mod identity;
 pub mod ids;
 pub mod inspect;

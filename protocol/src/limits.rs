@@ -205,6 +205,39 @@ pub const FOLD_AFTER_ENVELOPES: u64 = 512;
 /// Bytes of such envelopes with which it wants that too: what a start reads besides the snapshot.
 pub const FOLD_AFTER_BYTES: u64 = 4 * 1024 * 1024;
 
+// -- what a document was ----------------------------------------------------------------------
+
+/// Versions of one document that are kept from before its snapshot; older ones are joined.
+pub const PAST_VERSIONS_MAX: usize = 4096;
+
+/// Bytes of all that is kept of these, unpacked: what a fold writes besides the snapshot.
+pub const PAST_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Parts in which it lies on disk: full ones hold the most, packed as badly as can be.
+pub const PAST_PARTS_MAX: usize = 32;
+
+/// People named as authors of one version of which several were joined.
+pub const VERSION_PEOPLE_MAX: usize = 16;
+
+/// Versions told at once.
+pub const TOLD_VERSIONS_MAX: usize = 200;
+
+/// Changes of one version told one by one; all are counted.
+pub const TOLD_CHANGES_MAX: usize = 16;
+
+/// Bytes of a text in a sentence that tells a change.
+pub const TOLD_TEXT_BYTES_MAX: usize = 120;
+
+/// Things of which one answer says how they differ.
+pub const DIFFERING_THINGS_MAX: usize = 500;
+
+/// Bytes of values after which such an answer takes no further thing.
+pub const DIFFERENCE_BYTES: usize = 1024 * 1024;
+
+/// Requests about what documents were that wait to be read, of all documents: each reads one from
+/// its snapshot on.
+pub const HISTORIES_WAITING_MAX: usize = 64;
+
 // -- what one node keeps ----------------------------------------------------------------------
 
 /// Documents of one entity and its children whose state a peer may have remembered before they

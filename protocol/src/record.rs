@@ -49,7 +49,8 @@ pub enum Record {
         /// At most `limits::ENVELOPE_BYTES_MAX`.
         bytes: Vec<u8>,
     },
-    /// A piece of the state of a document, written before the `Snapshot` that makes it count.
+    /// A piece of the state of a document, written before the `Snapshot` that makes it count. Behind
+    /// those of the state lie those of its past, with the next places.
     SnapshotPart {
         /// Of which document.
         document: DocumentKey,
@@ -69,7 +70,7 @@ pub enum Record {
         document: DocumentKey,
         /// Greater than that of any snapshot of it before.
         number: u64,
-        /// How many parts it has.
+        /// How many parts its state has.
         parts: u32,
         /// How much of each log it covers: at least what the one before did. At most
         /// `limits::FRAME_LOGS_MAX`.
@@ -124,7 +125,7 @@ pub enum Query {
         /// first written is given.
         except: Vec<EnvelopeHash>,
     },
-    /// A part of the snapshot of a document that counts. Answered by `Page::SnapshotPart`.
+    /// A part of the snapshot of a document that counts, or of the past behind it. Answered by `Page::SnapshotPart`.
     SnapshotPart {
         /// Of which document.
         document: DocumentKey,

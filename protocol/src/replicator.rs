@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
+use crate::asking::Histories;
 use crate::command::{Command, CommandId, JoinView, Notice, RefusalCode};
 use crate::devices::Devices;
 use crate::effect::{Effect, Reason};
@@ -87,6 +88,8 @@ pub struct Replicator {
     pub(crate) loads: BTreeMap<LoadId, Load>,
     /// Commands that wait for a document to be in memory.
     pub(crate) deferred: BTreeMap<DocumentKey, Vec<(CommandId, Command)>>,
+    /// Who waits to be told about versions of documents.
+    pub(crate) histories: Histories,
     /// What this device shows of its person at the moment.
     pub(crate) presence: presence::Own,
     /// What this device did, to be undone.
@@ -149,6 +152,7 @@ impl Replicator {
             vain: BTreeMap::new(),
             loads: BTreeMap::new(),
             deferred: BTreeMap::new(),
+            histories: Histories::default(),
             presence: presence::Own::default(),
             undoing: Undoing::default(),
             changed: BTreeMap::new(),
@@ -237,6 +241,7 @@ impl Replicator {
         self.search();
         self.ask_for_all_keys();
         self.tend_stability();
+        self.recall_all();
         self.tend_presence();
     }
 
@@ -292,6 +297,9 @@ impl Replicator {
     fn stop(&mut self) {
         self.stopping = true;
         for (command, _) in std::mem::take(&mut self.deferred).into_values().flatten() {
+            self.out.refuse(command, refusal(RefusalCode::Pending, "the node is stopping", ""));
+        }
+        for command in self.histories.take() {
             self.out.refuse(command, refusal(RefusalCode::Pending, "the node is stopping", ""));
         }
         // Only a log that this run could go on with may be gone on with after this clean stop: one

@@ -3,10 +3,12 @@
 //! Only reads. Words are shown where this node has stretched them itself, else the id stands in.
 //! `standing` says how each document stands, `tombstones` what waits to be forgotten.
 
+mod history;
 mod standing;
 mod things;
 mod tombstones;
 
+pub(crate) use history::{Comparing, version};
 pub(crate) use standing::Said;
 pub(crate) use things::{Faces, Shown};
 

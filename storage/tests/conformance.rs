@@ -55,6 +55,7 @@ on_every_store!(
     a_snapshot_stands_for_the_beginnings_of_logs,
     a_later_snapshot_takes_the_place_of_the_one_before,
     parts_without_their_snapshot_change_nothing,
+    the_past_lies_behind_the_parts_of_a_snapshot_and_goes_with_it,
     what_a_snapshot_covers_is_not_kept_again,
     a_head_goes_on_behind_what_a_snapshot_covers,
 );
@@ -287,6 +288,16 @@ fn parts_without_their_snapshot_change_nothing(store: &mut dyn Store) {
     assert_eq!(opening(store).snapshots, []);
     put(store, [part(1, 1, 0, b"begun anew"), snapshot(1, 1, 1, &[(log(1, 1), head(1, b"kept"))])]);
     assert_eq!(snapshot_parts(store, 1)[0], b"begun anew", "the last one written at a place holds");
+}
+
+fn the_past_lies_behind_the_parts_of_a_snapshot_and_goes_with_it(store: &mut dyn Store) {
+    let covers = [(log(1, 1), head(1, b"one"))];
+    put(store, [part(1, 1, 0, b"state"), part(1, 1, 1, b"past"), part(1, 1, 2, b"and more")]);
+    put(store, [snapshot(1, 1, 1, &covers)]);
+    assert_eq!(opening(store).snapshots[0].parts, 1);
+    assert_eq!(snapshot_parts(store, 1), [&b"state"[..], b"past", b"and more"]);
+    put(store, [part(1, 2, 0, b"new state"), part(1, 2, 1, b"new past"), snapshot(1, 2, 1, &covers)]);
+    assert_eq!(snapshot_parts(store, 1), [&b"new state"[..], b"new past"]);
 }
 
 fn what_a_snapshot_covers_is_not_kept_again(store: &mut dyn Store) {

@@ -73,13 +73,17 @@ impl Cluster {
         }
     }
 
-    /// The parts of the snapshot of a document, as they lie on a node's disk.
+    /// The parts of the snapshot of a document, as they lie on a node's disk, without the past behind it.
     pub fn stored_snapshot(&self, name: &str, document: DocumentKey) -> Vec<Vec<u8>> {
+        let Ok(Page::Opening { snapshots, .. }) = self.node(name).disk.store.read(&Query::Opening) else {
+            panic!("what is read at a start");
+        };
+        let count = snapshots.iter().find(|snapshot| snapshot.document == document).map_or(0, |s| s.parts);
         let part = |part| match self.node(name).disk.store.read(&Query::SnapshotPart { document, part }) {
             Ok(Page::SnapshotPart(part)) => part,
             other => panic!("{other:?}"),
         };
-        (0..).map_while(part).collect()
+        (0..count).map_while(part).collect()
     }
 
     /// How many envelopes of a log a node has stored, on all branches of it.

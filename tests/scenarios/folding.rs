@@ -192,12 +192,13 @@ fn a_newcomer_is_given_the_snapshot_and_what_lies_beyond_and_shows_the_same() {
 }
 
 #[test]
-fn a_newcomer_is_given_the_snapshot_of_a_board_at_which_it_never_looks() {
+fn a_newcomer_is_given_a_folded_board_at_which_it_never_looked_and_hears_what_follows() {
     let mut c = cluster(77);
     let group = c.group_of(&THREE);
+    let add =
+        |title: String| Command::Board(group, BoardCommand::AddColumn { title, limit: 0, at: At::Last });
     for n in 0..20 {
-        let add = BoardCommand::AddColumn { title: format!("column {n}"), limit: 0, at: At::Last };
-        c.must(THREE[n % 3], Command::Board(group, add));
+        c.must(THREE[n % 3], add(format!("column {n}")));
         c.run_for(500);
     }
     c.run_for(60_000);
@@ -209,8 +210,11 @@ fn a_newcomer_is_given_the_snapshot_of_a_board_at_which_it_never_looks() {
     c.run_for(30_000);
     let of = |name: &str| chat(&c, name, board).heads().clone();
     assert_eq!(of("dia"), of("ada"));
+    c.must("ada", add("later".into()));
+    // By gossip alone: that takes less than a comparison.
+    c.run_for(200);
     let Reply::Board(columns) = c.must("dia", Command::Board(group, BoardCommand::Show)) else { panic!() };
-    assert_eq!(columns.len(), 20);
+    assert_eq!(columns.len(), 21);
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub mod error;
 pub mod events;
 pub mod groups;
 pub mod guard;
+pub mod history;
 pub mod identity;
 pub mod inbox;
 pub mod invites;

@@ -2,8 +2,8 @@
 
 use super::operation::{Operation, Table};
 use super::{
-    boards, canvases, chat, devices, events, groups, identity, inbox, invites, issues, joins, log, members,
-    metrics, node, openapi, pictures, presence, requests, search, sync, tombstones, undo,
+    boards, canvases, chat, devices, events, groups, history, identity, inbox, invites, issues, joins, log,
+    members, metrics, node, openapi, pictures, presence, requests, search, sync, tombstones, undo,
 };
 
 /// Where the API begins.
@@ -143,6 +143,9 @@ fn together() -> Table {
     Table::below(GROUP)
         .post("/undo/{document}", "Take back what this device did last", undo::undo)
         .post("/redo/{document}", "Do again what was taken back last", undo::redo)
+        .get("/history/{document}", "The versions of a document, the newest first", history::list)
+        .get("/diff/{document}", "How two versions of a document differ", history::compare)
+        .post("/restore/{document}", "Bring a document, or one thing, back to a version", history::restore)
         .get("/presence", "Who of those connected does what at the moment", presence::list)
         .put("/presence", "Show what this person does at the moment", presence::show)
         .delete("/presence/{scene}", "Show that this person is there no more", presence::leave)

@@ -13,6 +13,7 @@ mod device;
 mod doctor;
 mod failure;
 mod group;
+mod history;
 mod identity;
 mod invite;
 mod issue;
@@ -169,6 +170,12 @@ enum Verb {
     /// Show a group's canvas, and draw on it.
     #[command(subcommand)]
     Canvas(canvas::Verb),
+    /// Show who did what to a document and when, or what was there at one of its versions.
+    History(history::HistoryArgs),
+    /// Show how two versions of a document differ, in texts by characters.
+    Diff(history::DiffArgs),
+    /// Bring a document, or one thing in it, back to how it was at a version.
+    Restore(history::RestoreArgs),
     /// Search what was written, in all groups or in one.
     Search(search::SearchArgs),
     /// Show all chats, and how much of each you have not read on any of your devices.
@@ -334,6 +341,9 @@ async fn act(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Card(verb) => card::run(verb, context).await,
         Verb::Issue(verb) => issue::run(verb, context).await,
         Verb::Canvas(verb) => canvas::run(verb, context).await,
+        Verb::History(args) => history::history(args, context).await,
+        Verb::Diff(args) => history::diff(args, context).await,
+        Verb::Restore(args) => history::restore(args, context).await,
         Verb::Search(args) => search::search(args, context).await,
         Verb::Inbox => search::inbox(context).await,
         Verb::Index(verb) => search::index(verb, context).await,

@@ -115,7 +115,8 @@ pub(super) async fn revert(
     Ok(Exit::Done)
 }
 
-fn reverted_text(reverted: &Reverted) -> String {
+/// What became of taking something back, or of bringing it back.
+pub(super) fn reverted_text(reverted: &Reverted) -> String {
     let Reverted { things, left, undo, redo } = reverted;
     let changed = things.iter().map(|id| format!("changed  {}", short(id)));
     let stays = left.iter().map(|Untouched { thing, field, why }| {

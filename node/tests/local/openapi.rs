@@ -7,7 +7,7 @@ use fourword_protocol::command::{Command, RefusalCode, Reply};
 use serde_json::{Map, Value, json};
 
 use crate::script::{Node, WORDS, done, refused, value};
-use crate::{cli, things, together};
+use crate::{cli, history, things, together};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -31,6 +31,7 @@ fn filled(path: &str) -> String {
     let parts = path.split('/').map(|part| match part {
         "{words}" => WORDS,
         "{device}" | "{key}" => "ab",
+        "{document}" => "board",
         part if part.starts_with('{') => "abcd",
         part => part,
     });
@@ -197,6 +198,7 @@ fn answer(command: &Command) -> Reply {
     match command {
         Command::Board(..) | Command::Issue(..) | Command::Canvas(..) => things::answer(command),
         Command::Undo(..) | Command::Redo(..) | Command::Present(_) => together::answer(command),
+        Command::History(..) => history::answer(command),
         command => cli::answer(command),
     }
 }
@@ -215,6 +217,7 @@ async fn answers_are_as_the_document_says() {
         (("post", "/api/v1/groups/{words}/issues"), json!({"title": "a"})),
         (("patch", "/api/v1/groups/{words}/issues/{issue}"), json!({"title": "a"})),
         (("patch", "/api/v1/groups/{words}/canvas"), json!({"width": 1})),
+        (("post", "/api/v1/groups/{words}/restore/{document}"), json!({"version": "aaaa"})),
         (("post", "/api/v1/groups"), json!({"name": "a"})),
         (("post", "/api/v1/groups/{words}/chat/messages"), json!({"text": "a"})),
         (("put", "/api/v1/name"), json!({"name": "a"})),

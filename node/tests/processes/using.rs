@@ -51,6 +51,15 @@ fn words(command: &str) -> Vec<String> {
     words.collect()
 }
 
+/// A text without the times in it, which are others in each story.
+fn without_times(text: &str) -> String {
+    let is_time = |word: &str| {
+        let shape: String = word.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        ["0000-00-00", "00:00"].contains(&&*shape)
+    };
+    text.split(' ').map(|word| if is_time(word) { "TIME" } else { word }).collect::<Vec<_>>().join(" ")
+}
+
 /// One of the two, and its node while that runs.
 struct Person {
     home: Home,
@@ -77,6 +86,14 @@ impl Names {
     /// The text of the page as it is to be here.
     fn here(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, (page, here)| text.replace(page, here))
+    }
+
+    /// Learns what the versions that the page names are called here: each begins a line.
+    fn learn_versions(&mut self, page: &str, here: &str) {
+        let first = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+        for (page, here) in page.lines().zip(here.lines()) {
+            self.learn(&first(page), &first(here));
+        }
     }
 
     /// Learns what a thing that the page names is called here, if that is all that was printed.
@@ -116,6 +133,11 @@ fn two_people_do_what_the_page_tells_and_see_what_it_shows() {
                 if let Some(node) = &other.node {
                     person.home.must(&["dial", &node.address()]);
                 }
+            }
+            ["history", ..] => {
+                let printed = person.home.read(&arguments);
+                names.learn_versions(&step.prints, &printed);
+                assert_eq!(without_times(&printed), without_times(&names.here(&step.prints)), "{step:?}");
             }
             // What is shown may have to come from the other first.
             [_, "show" | "list", ..] => {

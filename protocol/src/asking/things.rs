@@ -27,6 +27,7 @@ use crate::words::FourWords;
 
 use super::unknown;
 use changes::{Named, Writing};
+pub(super) use changes::{bounded, refused};
 
 /// A request about one of an entity's documents of things.
 #[derive(Clone, Debug)]
@@ -140,7 +141,7 @@ impl Replicator {
     }
 
     /// As whom this device changes a document now, and what is drawn at random for that.
-    fn ready_to_change(
+    pub(super) fn ready_to_change(
         &mut self,
         id: EntityId,
         document: DocumentKey,
@@ -157,7 +158,7 @@ impl Replicator {
         Ok((actor, drawn))
     }
 
-    fn live_document(&self, id: EntityId, document: DocumentKey) -> Option<(&Entity, &Live)> {
+    pub(super) fn live_document(&self, id: EntityId, document: DocumentKey) -> Option<(&Entity, &Live)> {
         let entity = self.entities.get(&id)?;
         Some((entity, entity.replicas.get(&document)?.live()?))
     }

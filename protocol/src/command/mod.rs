@@ -5,6 +5,7 @@
 
 mod copying;
 mod device;
+mod history;
 mod member;
 mod presence;
 mod thing;
@@ -26,6 +27,9 @@ use crate::words::FourWords;
 
 pub use copying::{Changes, ChatCopy, ChatView, Copied, Place, Revision};
 pub use device::DeviceCommand;
+pub use history::{
+    ChangeView, DifferenceView, DifferencesView, FieldView, HistoryCommand, VersionView, VersionsView,
+};
 pub use member::MemberCommand;
 pub use presence::{Presence, PresentView, Scene};
 pub use thing::{At, BoardCommand, CanvasCommand, Change, CommentCommand, IssueCommand, IssueFilter, Named};
@@ -146,6 +150,8 @@ pub enum Command {
     Undo(FourWords, Concern),
     /// Do again what was taken back last.
     Redo(FourWords, Concern),
+    /// Something about the versions of a chat, board, issue tracker or canvas.
+    History(FourWords, Concern, HistoryCommand),
     /// What was deleted in an entity and waits to be forgotten, and for whom.
     Tombstones(FourWords),
     /// How far each document is in sync with each peer; of one entity or of all.
@@ -280,7 +286,11 @@ pub enum Reply {
     Canvas(CanvasView),
     /// Answers `Present`.
     Present(Vec<PresentView>),
-    /// Answers `Undo` and `Redo`.
+    /// Answers `HistoryCommand::List`.
+    Versions(VersionsView),
+    /// Answers `HistoryCommand::Compare`.
+    Differences(DifferencesView),
+    /// Answers `Undo`, `Redo` and `HistoryCommand::Restore`.
     Reverted(RevertedView),
     /// Answers `Tombstones`, by document.
     Tombstones(Vec<DocumentTombstones>),

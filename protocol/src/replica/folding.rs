@@ -1,19 +1,22 @@
 //! Reads a document from disk as far as a vector and no further, beside the one in memory.
 //!
 //! `stability` has this done where a checkpoint is proposed: what comes out is compared with what
-//! others say, and becomes the snapshot. Which branch of a log counts was settled when the document
+//! others say, and becomes the snapshot. `asking::history` has it done to see what versions there
+//! were: both watch it envelope by envelope, from the past that is kept behind the snapshot on. Which branch of a log counts was settled when the document
 //! in memory was read; this follows it. Invariant: the outcome depends on envelopes at or below the
 //! vector alone, and on the snapshot that stands for their beginnings, however much more is on disk.
 
 use std::collections::BTreeMap;
 
 use super::live::{Judged, Live, Rules, Void};
-use super::{Author, Base, Replica, Vouched};
+use super::{Author, Replica, Vouched};
 use crate::checkpoint::{Checkpoint, Reached, Vector};
 use crate::envelope::Envelope;
-use crate::ids::{Digest, DocumentKey, EntityId, LogId, StatementId};
+use crate::history::{Past, Step, Watch, is_of};
+use crate::ids::{Digest, DocumentKey, EntityId, LogHead, LogId, StatementId};
 use crate::limits::WAITING_ENVELOPES_MAX;
 use crate::record::LoadId;
+use crate::schema::{self, Concern};
 use crate::waiting::Want;
 
 /// A document on the way to a vector.
@@ -23,13 +26,22 @@ pub(crate) struct Folding {
     upto: Vector,
     /// The page that is being read.
     pub(crate) reading: Option<LoadId>,
-    /// The parts of the snapshot that were read, until that was all.
-    parts: Vec<Vec<u8>>,
+    stage: Stage,
     /// From the snapshot on.
     live: Option<Box<Live>>,
+    watch: Watch,
     /// What stands on disk before what it builds on.
     early: Vec<Envelope>,
     failed: bool,
+}
+
+/// What is being read of it, and which parts of that were read.
+#[derive(Debug)]
+enum Stage {
+    Snapshot(Vec<Vec<u8>>),
+    /// What is kept from before the snapshot.
+    Past(Vec<Vec<u8>>),
+    Envelopes,
 }
 
 /// A document as it is at a vector.
@@ -41,14 +53,37 @@ pub(crate) struct Folded {
     pub(crate) logs: BTreeMap<LogId, Reached>,
     /// The bytes of the snapshot.
     pub(crate) bytes: Vec<u8>,
+    /// What is kept from before it.
+    pub(crate) past: Past,
+}
+
+impl Folding {
+    /// Begins with the state that the snapshot has.
+    fn begin_at(&mut self, live: Live) {
+        self.live = Some(Box::new(live.watched()));
+        self.stage = Stage::Past(Vec::new());
+    }
+
+    /// Begins with the envelopes, behind that state and what is kept from before it.
+    fn begin_behind(&mut self, concern: &Concern, past: Past) {
+        self.stage = Stage::Envelopes;
+        if let Some(live) = &self.live {
+            self.watch.begin(concern, live, past);
+        }
+    }
 }
 
 impl Replica {
     /// Begins to read as far as `upto`, which covers the snapshot on disk.
-    pub(crate) fn begin_folding(&mut self, upto: Vector) {
-        let live = self.base.is_none().then(|| Box::new(Live::new(self.key, &self.concern)));
-        let (reading, parts, early) = (None, Vec::new(), Vec::new());
-        self.folding = Some(Box::new(Folding { upto, reading, parts, live, early, failed: false }));
+    pub(crate) fn begin_folding(&mut self, upto: Vector, watch: Watch) {
+        let (reading, live, early, failed) = Default::default();
+        let stage = Stage::Snapshot(Vec::new());
+        let mut folding = Folding { upto, reading, stage, live, watch, early, failed };
+        if self.base.is_none() {
+            folding.begin_at(Live::new(self.key, &self.concern));
+            folding.begin_behind(&self.concern, Past::default());
+        }
+        self.folding = Some(Box::new(folding));
     }
 
     /// Up to where the document is being folded.
@@ -56,26 +91,45 @@ impl Replica {
         self.folding.as_ref().map(|folding| &folding.upto)
     }
 
-    /// The part of the snapshot that is to be read next, before any envelope.
+    /// The part of the snapshot, or of the past behind it, that is to be read next before any envelope.
     pub(crate) fn next_part_to_fold(&self) -> Option<u32> {
-        let folding = self.folding.as_ref().filter(|folding| folding.live.is_none())?;
-        u32::try_from(folding.parts.len()).ok()
+        let (first, parts) = match &self.folding.as_ref()?.stage {
+            Stage::Snapshot(parts) => (0, parts),
+            Stage::Past(parts) => (self.base.as_ref()?.parts, parts),
+            Stage::Envelopes => return None,
+        };
+        first.checked_add(u32::try_from(parts.len()).ok()?)
     }
 
-    /// Takes a part of the snapshot. False if there is none to begin with, and so no folding.
+    /// Takes that part. False if there is no snapshot to begin with, and so no folding.
     pub(crate) fn fold_part(&mut self, part: Option<Vec<u8>>) -> bool {
-        let (Some(folding), Some(Base { parts, .. })) = (&mut self.folding, &self.base) else { return false };
-        folding.parts.extend(part);
-        if folding.parts.len() < usize::try_from(*parts).unwrap_or(usize::MAX) {
-            return true;
-        }
-        let parts = std::mem::take(&mut folding.parts);
-        let live = Vouched::read(&parts).ok().and_then(|snapshot| self.open(&snapshot).ok());
-        let is_open = live.is_some();
-        if let Some(folding) = &mut self.folding {
-            folding.live = live.map(Box::new);
-        }
-        is_open
+        let (Some(mut folding), Some(base)) = (self.folding.take(), &self.base) else { return false };
+        let is_read = match &mut folding.stage {
+            Stage::Envelopes => true,
+            Stage::Snapshot(parts) => {
+                let is_there = part.is_some();
+                parts.extend(part);
+                if parts.len() >= usize::try_from(base.parts).unwrap_or(usize::MAX) {
+                    let opened = Vouched::read(parts).ok().and_then(|snapshot| self.open(&snapshot).ok());
+                    opened.map(|live| folding.begin_at(live)).is_some()
+                } else {
+                    is_there
+                }
+            }
+            Stage::Past(parts) => {
+                let is_there = part.is_some();
+                parts.extend(part);
+                let count = parts.first().and_then(|first| Past::count_parts(first).ok());
+                if !is_there || count.is_none_or(|count| parts.len() >= count) {
+                    // Versions from before the snapshot are lost if they cannot be read, and nothing else.
+                    let past = Past::read(parts, schema::roots(&self.concern)).unwrap_or_default();
+                    folding.begin_behind(&self.concern, past);
+                }
+                true
+            }
+        };
+        self.folding = Some(folding);
+        is_read
     }
 
     /// Whether a stored envelope is to be folded: it lies within the vector, on the branch that
@@ -105,6 +159,7 @@ impl Replica {
         let Some(folding) = &mut self.folding else { return };
         let Some(live) = &mut folding.live else { return };
         let log = envelope.header.log;
+        let by = author.map(|author| author.actor.owner());
         let is_next = live.branches.length(&log).checked_add(1) == Some(envelope.header.sequence);
         let judged = match author.filter(|_| is_next) {
             Some(author) => live.judge(rules, &envelope, author),
@@ -116,7 +171,14 @@ impl Replica {
             judged => judged,
         };
         match judged {
-            Judged::Applied(_) | Judged::Rejected(_) => live.advance(&envelope),
+            Judged::Applied(_) | Judged::Rejected(_) => {
+                live.advance(&envelope);
+                let changes = live.watched.as_mut().map(std::mem::take).unwrap_or_default();
+                let step = by.and_then(|by| Step::of(&self.concern, live, (&envelope, by), changes));
+                if let Some(step) = step {
+                    folding.watch.step(&self.concern, live, step);
+                }
+            }
             Judged::Waits(_) if folding.early.len() < WAITING_ENVELOPES_MAX => folding.early.push(envelope),
             // What was taken once and is not now was judged by another roster: not now, then.
             Judged::Waits(_) | Judged::Contested(_) | Judged::Poisoned => folding.failed = true,
@@ -128,22 +190,74 @@ impl Replica {
         self.folding.as_mut().map(|folding| std::mem::take(&mut folding.early)).unwrap_or_default()
     }
 
-    /// Ends the reading: the document at the vector, if all of it could be read.
+    /// Ends the reading for a snapshot: the document at the vector, if all of it could be read.
     pub(crate) fn end_folding(&mut self) -> Option<Folded> {
-        let Folding { live, upto, early, failed, .. } = *self.folding.take()?;
+        let Folding { live, upto, early, failed, watch, .. } = *self.folding.take()?;
         let mut live = live.filter(|live| !failed && early.is_empty() && live.branches.heads() == upto)?;
+        let Watch::Past(mut past, now) = watch else { return None };
         // All that is flagged within a vector that all awaited have is stable.
         live.prune_flagged(&self.concern).ok()?;
+        let gone = live.gone();
+        past.forget(|root, key| is_of(&self.concern, &gone, root, key));
+        past.thin(now);
         let logs = live.reached(&upto, self.client_of);
         let bytes = live.write_snapshot(&upto, self.client_of).ok()?;
-        Some(Folded { content: live.content_digest(), logs, bytes })
+        Some(Folded { content: live.content_digest(), logs, bytes, past })
+    }
+
+    /// Ends a reading that somebody only watched: what was seen, if all of it could be read.
+    pub(crate) fn end_watching(&mut self) -> Option<Watch> {
+        let Folding { live, upto, early, failed, watch, .. } = *self.folding.take()?;
+        let is_whole = live.is_some_and(|live| live.branches.heads() == upto);
+        (is_whole && !failed && early.is_empty()).then_some(watch)
+    }
+
+    /// Ends a reading after which a peer's snapshot takes the place of what was read: what is to be
+    /// kept from before it. Of what could not be read nothing is.
+    pub(crate) fn end_taking(&mut self) -> Option<Past> {
+        let Folding { live, upto, early, failed, watch, .. } = *self.folding.take()?;
+        let (Watch::Taking(past, now), Some(unconfirmed)) = (watch, &self.unconfirmed) else { return None };
+        let live = live.filter(|live| !failed && early.is_empty() && live.branches.heads() == upto);
+        let (past, was) = if live.is_some() { (past, live.as_deref()) } else { (Past::default(), None) };
+        Some(past.taken(&self.concern, (was, &unconfirmed.live), &unconfirmed.signed.name, now))
+    }
+
+    /// Notes that what is being read cannot be.
+    pub(crate) fn fail_folding(&mut self) {
+        self.folding.iter_mut().for_each(|folding| folding.failed = true);
+    }
+
+    /// How far what is held here goes within a peer's snapshot, on the same branches.
+    pub(crate) fn within(&self, vector: &Vector) -> Vector {
+        let Some(live) = self.live() else { return self.covered() };
+        let held = vector.iter().filter_map(|(log, head)| {
+            let sequence = self.heads.length(log).min(head.sequence);
+            let hash = live.branches.at(log, sequence)?;
+            Some((*log, LogHead { sequence, hash }))
+        });
+        held.filter(|(_, head)| head.sequence > 0).collect()
+    }
+
+    /// For whom the document is being read.
+    fn watch(&self) -> Option<&Watch> {
+        self.folding.as_ref().map(|folding| &folding.watch)
+    }
+
+    /// Whether a peer's snapshot waits for what is being read.
+    pub(crate) fn is_giving_way(&self) -> bool {
+        matches!(self.watch(), Some(Watch::Taking(..)))
+    }
+
+    /// Whether the document is being read for who asked about its versions.
+    pub(crate) fn is_watched(&self) -> bool {
+        matches!(self.watch(), Some(Watch::Versions(_) | Watch::Pictures(_)))
     }
 }
 
 impl Folded {
-    /// The snapshot with what it is.
-    pub(crate) fn into_vouched(self, (entity, document): (EntityId, DocumentKey)) -> Vouched {
-        let Folded { content, logs, bytes } = self;
-        Vouched { checkpoint: Checkpoint { entity, document, content, logs }, packed: bytes }
+    /// The snapshot with what it is, and what is kept from before it.
+    pub(crate) fn into_vouched(self, (entity, document): (EntityId, DocumentKey)) -> (Vouched, Past) {
+        let Folded { content, logs, bytes, past } = self;
+        (Vouched { checkpoint: Checkpoint { entity, document, content, logs }, packed: bytes }, past)
     }
 }

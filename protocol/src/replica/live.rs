@@ -47,6 +47,8 @@ pub(crate) struct Live {
     pub(crate) branches: Branches,
     /// What this device wrote in vain.
     pub(super) mine: Mine,
+    /// What the last envelope changed, kept where somebody watches.
+    pub(super) watched: Option<Changes>,
     /// Whose log each client id is.
     clients: BTreeMap<u64, LogId>,
     /// What lies behind the snapshot that it was read from.
@@ -160,11 +162,18 @@ impl Live {
             feed: Feed::default(),
             branches: Branches::default(),
             mine: Mine::default(),
+            watched: None,
             clients: BTreeMap::new(),
             beyond: Beyond::default(),
             ended: BTreeMap::new(),
             known: BTreeMap::new(),
         }
+    }
+
+    /// Keeps from now on what each envelope changes, for who watches.
+    pub(super) fn watched(mut self) -> Live {
+        self.watched = Some(Changes::default());
+        self
     }
 
     /// A hash of the visible content. What is flagged as deleted is not part of it, pruned or not.
@@ -178,18 +187,33 @@ impl Live {
 
     /// What people see of it, if it is a chat.
     pub(crate) fn chat(&self) -> Option<Chat<'_>> {
+        self.chat_over(&self.document)
+    }
+
+    /// The same as if the document held these records.
+    pub(crate) fn chat_over<'a>(&'a self, maps: &'a dyn schema::Maps) -> Option<Chat<'a>> {
         match &self.index {
-            Index::Chat(index) => Some(Chat::new(&self.document, index)),
+            Index::Chat(index) => Some(Chat::new(maps, index)),
             Index::Plain | Index::Things(..) => None,
         }
     }
 
     /// What people see of it, if it holds things.
     pub(crate) fn things(&self) -> Option<Things<'_>> {
+        self.things_over(&self.document)
+    }
+
+    /// The same as if the document held these records.
+    pub(crate) fn things_over<'a>(&'a self, maps: &'a dyn schema::Maps) -> Option<Things<'a>> {
         match &self.index {
-            Index::Things(_, index) => Things::new(&self.concern, &self.document, index),
+            Index::Things(_, index) => Things::new(&self.concern, maps, index),
             Index::Plain | Index::Chat(_) => None,
         }
+    }
+
+    /// What was pruned: nobody is shown it any more.
+    pub(crate) fn gone(&self) -> BTreeSet<MessageId> {
+        self.forgetting.tombstones.pruned().map(|(id, _)| id).collect()
     }
 
     /// Whether a log may write under a client id: no other does.
@@ -251,7 +275,11 @@ impl Live {
                 self.forgetting.wrote(about, by, rules.is_mine);
             }
         }
-        self.take_in(&changes).map_or(Judged::Poisoned, Judged::Applied)
+        let judged = self.take_in(&changes).map_or(Judged::Poisoned, Judged::Applied);
+        if let Some(watched) = &mut self.watched {
+            *watched = changes;
+        }
+        judged
     }
 
     /// Takes changes into the order of messages and drops at once what came for a message that was

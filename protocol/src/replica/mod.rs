@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checkpoint::Signed;
 use crate::envelope::Envelope;
+use crate::history::Past;
 use crate::ids::{Digest, DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
 use crate::record::LoadId;
 use crate::schema::Concern;
@@ -120,6 +121,8 @@ pub(crate) struct Unconfirmed {
     pub(crate) signed: Signed,
     /// What it shows.
     pub(crate) live: Live,
+    /// What is to be kept from before it, once that was read.
+    pub(crate) past: Option<Past>,
 }
 
 /// Whether the content is in memory.

@@ -207,6 +207,7 @@ mod tests {
     use super::*;
     use crate::envelope::Envelope;
     use crate::epoch::EpochKey;
+    use crate::history::{Past, Watch};
     use crate::identity::DeviceSecret;
     use crate::ids::{Digest, EntityId, PersonId};
     use crate::roster::Role;
@@ -349,7 +350,7 @@ mod tests {
     /// Reads `stored` as far as a vector at a replica that holds all of it.
     fn fold(replica: &mut Replica, upto: &BTreeMap<LogId, LogHead>, stored: &[Envelope]) -> Option<Folded> {
         let key = EpochKey::new([9; 32]);
-        replica.begin_folding(upto.clone());
+        replica.begin_folding(upto.clone(), Watch::Past(Past::default(), WallTime(0)));
         let mut next = stored.to_vec();
         while !next.is_empty() {
             let before = next.len();

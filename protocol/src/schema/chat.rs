@@ -7,6 +7,7 @@
 
 mod index;
 mod layout;
+mod telling;
 
 pub use index::ChatIndex;
 pub use layout::ROOTS;
@@ -64,6 +65,16 @@ pub struct Message {
     pub edited: bool,
     /// Whether it was deleted.
     pub deleted: bool,
+}
+
+/// When the author of a record says that it was written; `None` if it does not say.
+pub(super) fn time_of(root: &str, value: &[u8]) -> Option<WallTime> {
+    match root {
+        layout::MESSAGES => MessageRecord::read(value).map(|record| record.time),
+        layout::EDITS | layout::DELETED => super::record::begins_with_time(value),
+        _ => return None,
+    }
+    .ok()
 }
 
 /// What a key of a chat is about; `None` if it is no key of a chat.

@@ -219,6 +219,13 @@ impl Value {
         };
     }
 
+    /// Bytes that it takes, written.
+    pub fn size(&self) -> usize {
+        let mut writer = Writer::new();
+        self.write(&mut writer);
+        writer.as_slice().len()
+    }
+
     /// What it says to people, as far as it is text.
     pub fn text(&self) -> &str {
         match self {
@@ -320,6 +327,11 @@ pub(super) fn is_part(text: &str) -> bool {
 /// How keys spell a person as a part.
 pub fn person_part(person: &Owner) -> String {
     spell(person)
+}
+
+/// The person that a part names, if it names one.
+pub fn part_person(part: &str) -> Option<Owner> {
+    name(part)
 }
 
 /// One field: its name, what it holds, and whether it has parts.

@@ -18,11 +18,13 @@ mod record;
 pub mod rights;
 pub mod thing;
 pub mod things;
+pub mod told;
 
 use std::fmt;
 
 use crate::command::Kind;
 use crate::ids::{DocumentKey, to_base32};
+use crate::time::WallTime;
 pub use crate::update::document::Put;
 pub use about::{About, Index, Part, about, writer};
 pub(crate) use record::is_one_line;
@@ -139,6 +141,15 @@ pub fn text_of(concern: &Concern, root: &str, key: &str, value: &[u8]) -> String
         (Concern::Core, _) => core::text_of(value),
         (_, Some(layout)) => things::text_of(layout, root, key, value),
         (_, None) => String::new(),
+    }
+}
+
+/// When the author of a value says that it was written, where things or messages are written;
+/// `None` if it does not say.
+pub fn time_of(concern: &Concern, root: &str, value: &[u8]) -> Option<WallTime> {
+    match concern {
+        Concern::Chat => chat::time_of(root, value),
+        _ => layout(concern).and_then(|_| things::time_of(root, value)),
     }
 }
 

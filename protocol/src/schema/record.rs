@@ -54,6 +54,15 @@ pub(super) fn time(reader: &mut Reader<'_>) -> Result<WallTime, Malformed> {
     }
 }
 
+/// The time with which a record begins, whatever follows it.
+pub(super) fn begins_with_time(bytes: &[u8]) -> Result<WallTime, Malformed> {
+    read(bytes, |reader, _| {
+        let time = time(reader)?;
+        reader.take(reader.left())?;
+        Ok(time)
+    })
+}
+
 /// Takes a byte that is 0 or 1.
 pub(super) fn flag(reader: &mut Reader<'_>) -> Result<bool, Malformed> {
     match reader.u8()? {

@@ -7,13 +7,16 @@
 
 mod index;
 mod layout;
+mod restoring;
 mod reverting;
+mod telling;
 
 use std::collections::BTreeMap;
 
 pub use index::ThingIndex;
 use layout::{COMMENTS, FIELDS, FieldRecord, Key, Slot, ThingRecord};
 pub use layout::{Layout, Table};
+pub use restoring::{Left, Restored};
 pub use reverting::{Deed, Mark, Print, Reversal, Stays, print};
 
 use super::chat::{EditRecord, MessageRecord, write_deletion};
@@ -181,6 +184,11 @@ impl<'a> Things<'a> {
             return None;
         }
         let record = ThingRecord::read(self.layout, self.value(Key::Thing(table, id))?).ok()?;
+        Some(self.with_overlay(table, id, record))
+    }
+
+    /// A thing as it was made, with what was set on it since.
+    fn with_overlay(&self, table: &'static str, id: ThingId, record: ThingRecord) -> Thing {
         let (created, mut updated) = (record.time, record.time);
         let mut values: BTreeMap<Slot, Value> = record.fields.into_iter().collect();
         for (key, value) in self.overlay(id) {
@@ -197,7 +205,7 @@ impl<'a> Things<'a> {
                 updated = updated.max(record.time);
             }
         }
-        Some(Thing { id, table, created, updated, values })
+        Thing { id, table, created, updated, values }
     }
 
     /// The things of a table that are not deleted, by time, then by name.
@@ -460,6 +468,15 @@ pub(super) fn about(layout: &Layout, root: &str, key: &str) -> Option<About> {
 /// The one person who may write a key; `None` if several may.
 pub(super) fn writer(layout: &Layout, root: &str, key: &str) -> Option<Owner> {
     Key::parse(layout, root, key).ok()?.right(layout).owner
+}
+
+/// When the author of a record says that it was written; `None` if it does not say.
+pub(super) fn time_of(root: &str, value: &[u8]) -> Option<WallTime> {
+    match root {
+        COMMENTS => MessageRecord::read(value).map(|record| record.time),
+        _ => super::record::begins_with_time(value),
+    }
+    .ok()
 }
 
 /// What a value says to people.

@@ -7,6 +7,7 @@
 
 use crate::acknowledgement::Positions;
 use crate::checkpoint::{Signed, Vector};
+use crate::history::Past;
 use crate::limits::{ACK_LOGS_MAX, FOLD_AFTER_BYTES};
 use crate::replica::{Beyond, Heads, Vouched};
 use crate::session::Allowance;
@@ -38,6 +39,8 @@ pub(crate) struct Checkpoints {
 pub(crate) struct Open {
     pub(crate) signed: Signed,
     pub(crate) snapshot: Vouched,
+    /// What is kept from before it.
+    pub(crate) past: Past,
 }
 
 impl Checkpoints {

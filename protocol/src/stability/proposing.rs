@@ -14,6 +14,7 @@ use super::checkpoints::Open;
 use super::kept::COUNTERSIGNED;
 use crate::checkpoint::{self, Signatures, Signed, Vector, beyond, covers};
 use crate::entity::Entity;
+use crate::history::{Past, Watch};
 use crate::ids::{DeviceKey, DocumentKey, EntityId, LogHead};
 use crate::limits::FRAME_LOGS_MAX;
 use crate::outbox::local;
@@ -48,7 +49,7 @@ pub(crate) fn is_confirmed(
 impl Replicator {
     /// Does what can be done now to have a document in memory folded.
     pub(super) fn fold_on(&mut self, id: EntityId, document: DocumentKey) {
-        let now = self.now.instant;
+        let (now, wall) = (self.now.instant, self.now.wall);
         let Some(replica) = self.replica_mut(id, document) else { return };
         let is_open = replica.checkpoints.open.is_some();
         if replica.folding.is_some() {
@@ -65,7 +66,7 @@ impl Replicator {
             return self.out.wake_at(at);
         }
         replica.checkpoints.propose_at = None;
-        replica.begin_folding(vector);
+        replica.begin_folding(vector, Watch::Past(Past::default(), wall));
         self.fold_next(id, document, 0);
     }
 
@@ -119,7 +120,8 @@ impl Replicator {
 
     // -- reading ------------------------------------------------------------------------------
 
-    fn fold_next(&mut self, id: EntityId, document: DocumentKey, after: u64) {
+    /// Reads on in a document that is being read beside the one in memory.
+    pub(crate) fn fold_next(&mut self, id: EntityId, document: DocumentKey, after: u64) {
         let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) else {
             return;
         };
@@ -156,7 +158,7 @@ impl Replicator {
                 entity.fold(document, &envelopes, me);
                 match next {
                     Some(after) => self.fold_next(id, document, after),
-                    None => self.folded(id, document),
+                    None => self.end_folding(id, document, me),
                 }
             }
             Ok(_) | Err(_) => self.give_up_folding(id, document),
@@ -164,18 +166,54 @@ impl Replicator {
     }
 
     fn give_up_folding(&mut self, id: EntityId, document: DocumentKey) {
-        self.replica_mut(id, document).into_iter().for_each(|replica| replica.folding = None);
         self.drop_counted("unreadable page to be folded");
+        let Some(replica) = self.replica_mut(id, document) else { return };
+        if replica.is_giving_way() {
+            replica.fail_folding();
+            self.gave_way(id, document);
+        } else if replica.is_watched() {
+            replica.folding = None;
+            self.recalled(id, document, None);
+        } else {
+            replica.folding = None;
+        }
+        self.recall(id, document);
     }
 
-    /// All was read: what was found is signed and told, or not tried again.
+    /// What is to be kept of the past was read, as far as it could be: a peer's snapshot may take the
+    /// place of what is here.
+    fn gave_way(&mut self, id: EntityId, document: DocumentKey) {
+        let Some(replica) = self.replica_mut(id, document) else { return };
+        let past = replica.end_taking();
+        if let Some(unconfirmed) = &mut replica.unconfirmed {
+            unconfirmed.past = Some(past.unwrap_or_default());
+        }
+        self.confirm(id, document);
+    }
+
+    /// All was read: whoever it was read for has it, and the next who waits has it read.
+    fn end_folding(&mut self, id: EntityId, document: DocumentKey, me: DeviceKey) {
+        let Some(entity) = self.entities.get_mut(&id) else { return };
+        entity.fold_early(document, me);
+        let Some(replica) = entity.replicas.get_mut(&document) else { return };
+        if replica.is_giving_way() {
+            self.gave_way(id, document);
+        } else if replica.is_watched() {
+            let watch = replica.end_watching();
+            self.recalled(id, document, watch);
+        } else {
+            self.folded(id, document);
+        }
+        self.recall(id, document);
+    }
+
+    /// What was found is signed and told, or not tried again.
     fn folded(&mut self, id: EntityId, document: DocumentKey) {
         let (Some(me), Some(entity)) = (&self.me, self.entities.get_mut(&id)) else { return };
-        entity.fold_early(document, me.key());
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
         let upto = replica.folds_to().cloned();
-        let snapshot = replica.end_folding().map(|folded| folded.into_vouched((id, document)));
-        let Some(snapshot) = snapshot.filter(Vouched::fits) else {
+        let folded = replica.end_folding().map(|folded| folded.into_vouched((id, document)));
+        let Some((snapshot, past)) = folded.filter(|(snapshot, _)| snapshot.fits()) else {
             replica.checkpoints.failed = upto;
             return self.drop_counted("folding that came to nothing");
         };
@@ -187,7 +225,7 @@ impl Replicator {
                 signed.join(&shown.signatures);
             }
         }
-        replica.checkpoints.open = Some(Open { signed, snapshot });
+        replica.checkpoints.open = Some(Open { signed, snapshot, past });
         self.tell_checkpoint_to_all(id, document);
         self.look_to(id, document);
     }
@@ -200,7 +238,7 @@ impl Replicator {
         let Some(Replica { checkpoints, .. }) = entity.replicas.get_mut(&document) else { return };
         let Some(open) = checkpoints.open.take() else { return };
         if is_confirmed(entity, &open.signed.signatures, |_| true) {
-            self.write_snapshot(id, &open.snapshot, open.signed);
+            self.write_snapshot(id, (&open.snapshot, &open.past), open.signed);
         } else if let Some(replica) = entity.replicas.get_mut(&document) {
             replica.checkpoints.open = Some(open);
         }
@@ -208,7 +246,12 @@ impl Replicator {
 
     /// Writes a confirmed snapshot: from now on it stands for what it covers, and the document is
     /// read anew from it. Who took it from a peer vouches for it like who found it.
-    pub(crate) fn write_snapshot(&mut self, id: EntityId, snapshot: &Vouched, mut signed: Signed) {
+    pub(crate) fn write_snapshot(
+        &mut self,
+        id: EntityId,
+        (snapshot, past): (&Vouched, &Past),
+        mut signed: Signed,
+    ) {
         let document = snapshot.checkpoint.document;
         let (Some(me), Some(entity)) = (&self.me, self.entities.get_mut(&id)) else { return };
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
@@ -218,7 +261,7 @@ impl Replicator {
         let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
         let base = Base::new(replica.snapshots.saturating_add(1), count, &signed);
         let number = base.number;
-        for (part, bytes) in (0..).zip(parts) {
+        for (part, bytes) in (0..).zip(parts.into_iter().chain(past.write())) {
             self.out.write(vec![Record::SnapshotPart { document, number, part, bytes }], Vec::new());
         }
         let covers = base.covers.iter().map(|(log, head)| (*log, *head)).collect();
@@ -280,6 +323,7 @@ impl Replica {
     fn rebase(&mut self, base: Base) {
         self.snapshots = base.number;
         self.base = Some(base);
+        self.is_begun = true;
         (self.folding, self.unconfirmed) = (None, None);
         self.checkpoints.begin_anew();
         self.distrust();

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::checkpoint::{Signed, covers};
+use crate::history::{Past, Watch};
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogId};
 use crate::limits::{SNAPSHOT_PART_BYTES_MAX, SNAPSHOT_PARTS_MAX};
 use crate::record::{LoadId, Query};
@@ -167,26 +168,43 @@ impl Replicator {
         let snapshot = Vouched::read(parts).ok().filter(|snapshot| snapshot.checkpoint == *signed.checkpoint);
         let opened = snapshot.and_then(|snapshot| Some((replica.open(&snapshot).ok()?, snapshot)));
         let Some((live, snapshot)) = opened else { return self.blame(from, "snapshot of other content") };
-        replica.unconfirmed = Some(Box::new(Unconfirmed { snapshot, signed, live }));
+        replica.unconfirmed = Some(Box::new(Unconfirmed { snapshot, signed, live, past: None }));
         self.confirm(id, document);
         self.touch(id);
     }
 
-    /// Makes the snapshot that was waiting for more people to vouch for it count, if enough do.
+    /// Makes the snapshot that was waiting for more people to vouch for it count, if enough do. What is
+    /// kept of the past here is read first.
     pub(crate) fn confirm(&mut self, id: EntityId, document: DocumentKey) {
+        let wall = self.now.wall;
         let others = self.begun_elsewhere(id, document);
         let Some(entity) = self.entities.get_mut(&id).filter(|_| self.read_only.is_none()) else { return };
         let replica = entity.replicas.get_mut(&document);
         let Some(replica) = replica.filter(|r| r.live().is_some() && !r.is_stale()) else { return };
-        let Some(unconfirmed) = replica.unconfirmed.take() else { return };
+        let Some(mut unconfirmed) = replica.unconfirmed.take() else { return };
         if !replica.lacks_snapshot(&unconfirmed.signed) {
             return;
         }
-        if is_confirmed(entity, &unconfirmed.signed.signatures, |device| others.contains(device)) {
-            let Unconfirmed { snapshot, signed, .. } = *unconfirmed;
-            self.write_snapshot(id, &snapshot, signed);
-        } else if let Some(replica) = entity.replicas.get_mut(&document) {
-            replica.unconfirmed = Some(unconfirmed);
+        let is_confirmed =
+            is_confirmed(entity, &unconfirmed.signed.signatures, |device| others.contains(device));
+        let Some(replica) = entity.replicas.get_mut(&document) else { return };
+        if replica.base.is_none() {
+            let past = Past::default();
+            let (is, name) = (&unconfirmed.live, &unconfirmed.signed.name);
+            unconfirmed.past = Some(past.taken(&replica.concern, (None, is), name, wall));
+        }
+        match &unconfirmed.past {
+            Some(past) if is_confirmed => {
+                let (past, signed) = (past.clone(), unconfirmed.signed);
+                self.write_snapshot(id, (&unconfirmed.snapshot, &past), signed);
+            }
+            None if is_confirmed && replica.folding.is_none() => {
+                let vector = replica.within(&unconfirmed.signed.checkpoint.vector());
+                replica.unconfirmed = Some(unconfirmed);
+                replica.begin_folding(vector, Watch::Taking(Past::default(), wall));
+                self.fold_next(id, document, 0);
+            }
+            Some(_) | None => replica.unconfirmed = Some(unconfirmed),
         }
     }
 }

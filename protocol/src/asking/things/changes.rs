@@ -341,7 +341,7 @@ fn done(puts: Vec<Put>) -> Written {
     Ok((puts, Reply::Ok))
 }
 
-fn bounded(puts: Vec<Put>, reply: Reply) -> Written {
+pub(in crate::asking) fn bounded(puts: Vec<Put>, reply: Reply) -> Written {
     let bytes: usize = puts.iter().map(|put| put.key.len() + put.value.len()).sum();
     if bytes > REQUEST_BYTES_MAX {
         let message = format!("this would write {bytes} bytes, and at most {REQUEST_BYTES_MAX} go at once");
@@ -354,7 +354,7 @@ fn no_room() -> Refusal {
     refusal(RefusalCode::TooMuch, "the checklist takes no more lines", "make another card")
 }
 
-pub(super) fn refused(error: &ThingError) -> Refusal {
+pub(in crate::asking) fn refused(error: &ThingError) -> Refusal {
     let hint = match error {
         ThingError::Unknown(..) => "it may have been deleted; see what is there now",
         ThingError::Deleted(..) => "what is deleted stays so; make a new one",

@@ -14,7 +14,7 @@ use crate::time::WallTime;
 
 pub(super) const MESSAGES: &str = "messages";
 pub(super) const EDITS: &str = "edits";
-const DELETED: &str = "deleted";
+pub(super) const DELETED: &str = "deleted";
 const REACTIONS: &str = "reactions";
 const PINS: &str = "pins";
 

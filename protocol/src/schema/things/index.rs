@@ -98,6 +98,12 @@ impl ThingIndex {
         all.map(|(.., id)| *id).filter(|id| !self.is_deleted(*id))
     }
 
+    /// All comments that are not deleted.
+    pub(super) fn all_comments(&self) -> impl Iterator<Item = ThingId> {
+        let all = self.order.iter().filter(|(root, ..)| *root == COMMENTS);
+        all.map(|(.., id)| *id).filter(|id| !self.is_deleted(*id))
+    }
+
     /// Whether a map holds something of this name: it has come and is not pruned.
     pub(super) fn holds(&self, root: &'static str, id: ThingId) -> bool {
         self.stands.contains_key(&(id.random, id.owner, root))

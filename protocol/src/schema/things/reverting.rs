@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use super::layout::{COMMENTS, FieldRecord, Key};
 use super::{Table, ThingError, Things};
-use crate::bytes::Writer;
 use crate::schema::Put;
 use crate::schema::chat::{EditRecord, MessageRecord, write_deletion};
 use crate::schema::field::Value;
@@ -18,7 +17,7 @@ use crate::schema::thing::ThingId;
 use crate::time::WallTime;
 
 /// The field by which a thing is put away, in tables whose things can be.
-const ARCHIVED: &str = "archived";
+pub(super) const ARCHIVED: &str = "archived";
 
 /// One thing that was done to a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +94,9 @@ pub enum Stays {
     /// A deletion cannot be taken back.
     #[error("what is deleted stays so")]
     Final,
+    /// It would have to be deleted, which this person may not.
+    #[error("only who made it or an admin may delete it")]
+    NotAllowed,
 }
 
 /// What reverts a deed.
@@ -196,9 +198,7 @@ impl Deed {
     pub fn size(&self) -> usize {
         match self {
             Deed::Set { before, wrote, .. } => {
-                let mut writer = Writer::new();
-                before.iter().for_each(|value| value.write(&mut writer));
-                writer.as_slice().len().saturating_add(wrote.len())
+                before.as_ref().map_or(0, Value::size).saturating_add(wrote.len())
             }
             Deed::Made { wrote, .. } => wrote.len(),
             Deed::Withdrawn { made, away, .. } => {
@@ -375,7 +375,7 @@ impl Things<'_> {
 
     // -- what these need ----------------------------------------------------------------------
 
-    fn table(&self, root: &str) -> Option<&'static Table> {
+    pub(super) fn table(&self, root: &str) -> Option<&'static Table> {
         self.layout.tables.iter().find(|table| table.root == root).copied()
     }
 
