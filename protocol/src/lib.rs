@@ -46,6 +46,7 @@ pub mod request;
 mod requests;
 pub mod roster;
 pub mod schema;
+mod segments;
 mod session;
 mod stability;
 mod sync;

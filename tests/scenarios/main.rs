@@ -28,6 +28,7 @@ mod reaching;
 mod removed;
 mod returning;
 mod seeking;
+mod segments;
 mod standing;
 mod surviving;
 mod topics;

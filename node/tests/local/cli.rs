@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 
 use fourword_protocol::command::{
     Changes, ChatCommand, ChatCopy, ChatView, Command, DocumentSync, JoinState, MemberView, MessageView,
-    Notice, PeerSync, PeerView, RefusalCode, Reply, SyncState,
+    Notice, PeerSync, PeerView, RefusalCode, Reply, SegmentView, SyncState,
 };
 use fourword_protocol::ids::{DeviceKey, Digest};
 use fourword_protocol::roster::Role;
@@ -39,8 +39,7 @@ fn chat() -> ChatView {
         name: Some("Team".into()),
         is_member: true,
         me: [0xee; 16],
-        digest: None,
-        revision: None,
+        segments: vec![SegmentView { digest: None, revision: None }],
         read: None,
     }
 }
@@ -48,7 +47,7 @@ fn chat() -> ChatView {
 fn copy() -> ChatCopy {
     let changes = Changes::Some { changed: vec![message()], gone: Vec::new(), more: false };
     let people = Some((Digest([8; 32]), vec![person(), stranger()]));
-    ChatCopy { revision: None, digest: Some(Digest([9; 32])), changes, people }
+    ChatCopy { segments: 1, revision: None, digest: Some(Digest([9; 32])), changes, people }
 }
 
 fn message_json() -> Value {
@@ -82,7 +81,7 @@ pub(crate) fn answer(command: &Command) -> Reply {
         Command::Join { .. } => Reply::Joined(group(), JoinState::Joined),
         Command::Chat(_, ChatCommand::Send { .. }) => Reply::Message(message_id()),
         Command::Chats => Reply::Chats(vec![chat()]),
-        Command::Chat(_, ChatCommand::Copy(_)) => Reply::Copy(copy()),
+        Command::Chat(_, ChatCommand::Copy { .. }) => Reply::Copy(copy()),
         Command::SyncStatus(_) => Reply::Sync { documents: vec![document_sync(device)], joins: Vec::new() },
         Command::Peers => {
             Reply::Peers(vec![PeerView { device, person: Some(stranger()), shared: vec![words()] }])

@@ -121,6 +121,7 @@ impl Live {
         let mut live = Live::new(key, concern);
         live.document =
             Document::open(&name, schema::roots(concern), Shape::Maps, state, index).map_err(Unfit::State)?;
+        live.grow(state.len());
         for (log, head, standing, known) in logs {
             live.begin_log_at(client_of(&log), (log, head), standing, known);
         }

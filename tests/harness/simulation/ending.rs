@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use fourword_protocol::command::{
-    Command, JoinBy, MemberView, MessageView, Outcome, RefusalCode, Reply, SyncState,
+    ChatCommand, Command, JoinBy, MemberView, MessageView, Outcome, RefusalCode, Reply, SyncState,
 };
 use fourword_protocol::effect::Effect;
 use fourword_protocol::envelope::Envelope;
@@ -22,7 +22,6 @@ use fourword_protocol::wire::kind_of;
 
 use super::check::{is_stored, vectors};
 use super::schedule::Schedule;
-use super::shown::chat;
 use super::truth;
 use super::verdict::{Rule, Violation, demand};
 use super::world::{Group, Intent, Promise};
@@ -37,6 +36,9 @@ const LOOK_MS: u64 = 5_000;
 const COMPARE_MS: u64 = 65_000;
 /// How long a settled world must be quiet.
 const QUIET_MS: u64 = 600_000;
+
+/// Tenths of a second in which a node reads all of a chat from disk.
+const READINGS_MAX: u32 = 300;
 
 /// Which logs of which documents a node holds, and a digest of what they show.
 type Held = BTreeMap<DocumentKey, (BTreeMap<LogId, LogHead>, Option<Digest>)>;
@@ -234,10 +236,9 @@ impl Schedule {
         // What was not in memory is read when it is asked for.
         for name in self.honest() {
             for group in 0..self.world.groups.len() {
-                let _ = chat(&mut self.c, &self.world, &name, group);
+                self.read_whole(&name, group)?;
             }
         }
-        self.run_for(1_000)?;
         let roots = (0..self.world.groups.len()).filter(|group| self.world.root_of(*group) == *group);
         let rosters: BTreeMap<usize, Rc<Roster>> =
             roots.filter_map(|root| Some((root, self.roster_of(root)?))).collect();
@@ -276,6 +277,21 @@ impl Schedule {
         if at == root { self.look_at_keys(root, roster) } else { Ok(()) }
     }
 
+    /// All of a chat as a node shows it, read from disk where it is not in memory.
+    fn read_whole(&mut self, name: &str, at: usize) -> Result<Option<Vec<MessageView>>, Violation> {
+        let Some(group) = self.world.groups.get(at) else { return Ok(None) };
+        let asked = self.c.begin(name, Command::Chat(group.words, ChatCommand::Read { last: 10_000 }));
+        for _ in 0..READINGS_MAX {
+            self.run_for(100)?;
+            match self.c.answer(name, asked) {
+                Some(Outcome::Done(Reply::Messages(messages))) => return Ok(Some(messages.clone())),
+                Some(_) => return Ok(None),
+                None => {}
+            }
+        }
+        Err(Violation::new(Rule::EveryAskerIsAnswered, format!("{name} never reads the chat of group {at}")))
+    }
+
     /// All members' nodes show one chat and the same members, and hold the same logs.
     fn look_at_agreement(
         &mut self,
@@ -284,14 +300,15 @@ impl Schedule {
         nodes: &[String],
     ) -> Result<Vec<MessageView>, Violation> {
         let mut first: Option<(Vec<MessageView>, Vec<MemberView>, Held)> = None;
-        let shows: Vec<bool> =
-            nodes.iter().map(|name| chat(&mut self.c, &self.world, name, at).is_some()).collect();
-        if !shows.contains(&true) {
+        let mut chats = Vec::new();
+        for name in nodes {
+            chats.push(self.read_whole(name, at)?);
+        }
+        if chats.iter().all(Option::is_none) {
             // The one home that knew of a child was replaced by an older copy.
             return Ok(Vec::new());
         }
-        for name in nodes {
-            let chat = chat(&mut self.c, &self.world, name, at);
+        for (name, chat) in nodes.iter().zip(chats) {
             let Some(chat) = chat else {
                 return Err(Violation::new(
                     Rule::AllAgree,

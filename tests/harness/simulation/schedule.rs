@@ -29,6 +29,9 @@ const EVENTS_MAX: u64 = 200_000;
 /// How long a command of a node that runs may wait for its answer while nothing is wrong.
 const ANSWER_MS: u64 = 120_000;
 
+/// With how many bytes segments are full: few messages, or more than anybody writes.
+const SEGMENT_BYTES: (u64, u64) = (512, 16 * 1024);
+
 /// One schedule under way.
 #[derive(Debug)]
 pub struct Schedule {
@@ -56,6 +59,7 @@ impl Schedule {
         c.clocks_begin_anew = true;
         // Drawn apart, so that what people do is the same as ever.
         c.fold_after = draw::within(&mut ChaCha20Rng::seed_from_u64(seed ^ 0xf01d), FOLD_AFTER);
+        c.segment_bytes = draw::within(&mut ChaCha20Rng::seed_from_u64(seed ^ 0x5e6), SEGMENT_BYTES);
         let first = draw::within(&mut random, (NODES_MIN, NAMES.len() as u64));
         Schedule {
             profile,
