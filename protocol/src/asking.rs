@@ -3,6 +3,7 @@
 //! A command about a document waits until the document is in memory. What a command writes is
 //! answered when it is durable; what is wrong with it is said at once, with what to do about it.
 
+mod chats;
 mod history;
 mod things;
 
@@ -15,13 +16,12 @@ use crate::command::{
 use crate::effect::Effect;
 use crate::entity::Entity;
 use crate::ids::{DocumentKey, EntityId};
-use crate::limits::{INVITE_ADDRESSES_MAX, INVITE_USES_MAX, NAME_BYTES_MAX, READ_MESSAGES_MAX};
+use crate::limits::{INVITE_ADDRESSES_MAX, INVITE_USES_MAX, NAME_BYTES_MAX};
 use crate::outbox::{After, refusal};
-use crate::replica::{Answer, Live};
+use crate::replica::Answer;
 use crate::replicator::{Replicator, storage_refusal};
 use crate::roster::invite::InviteCode;
 use crate::roster::{Body, Role};
-use crate::schema::chat::{ChatError, NewMessage};
 use crate::schema::rights::Actor;
 use crate::schema::{Concern, Put, core, home};
 use crate::time::WallTime;
@@ -33,16 +33,8 @@ use things::Request;
 
 impl Replicator {
     pub(crate) fn ask(&mut self, id: CommandId, command: Command) {
-        if let Some(reason) = self.read_only.clone().filter(|_| !self.opening.done) {
-            let refused = refusal(RefusalCode::Storage, format!("the node does not serve: {reason}"), "");
+        if let Some(refused) = self.unready_for(&command) {
             return self.out.refuse(id, refused);
-        }
-        if !self.opening.done {
-            let refused = refusal(RefusalCode::Pending, "the node is starting", "try again in a few seconds");
-            return self.out.refuse(id, refused);
-        }
-        if let Some(reason) = self.read_only.clone().filter(|_| writes(&command)) {
-            return self.out.refuse(id, storage_refusal(&reason));
         }
         if let Some((entity, core)) = self.core_wanted(&command) {
             self.deferred.entry(core).or_default().push((id, command));
@@ -75,7 +67,9 @@ impl Replicator {
             Command::Unaccepted(words) => self.unaccepted(id, words),
             Command::StopWaiting(asker) => self.stop_asking(id, asker),
             Command::Chats => self.chats(id),
-            Command::Chat(words, ChatCommand::Copy(known)) => self.copy(id, words, known),
+            Command::Chat(words, ChatCommand::Copy { segment, known }) => {
+                self.copy(id, words, segment, known)
+            }
             Command::Chat(words, ChatCommand::MarkRead(marker)) => self.mark_read(id, words, marker),
             Command::Chat(words, command) => self.chat(id, words, command),
             Command::Board(words, command) => self.ask_things(id, words, Request::Board(command)),
@@ -86,6 +80,7 @@ impl Replicator {
             Command::History(words, concern, command) => self.ask_history(id, words, concern, command),
             Command::SyncStatus(words) => self.sync_status(id, words),
             Command::Tombstones(words) => self.tombstones(id, words),
+            Command::Documents(words) => self.sizes(id, words),
             Command::Point(words, presence) => self.ask_show(id, words, presence.scene(), Some(presence)),
             Command::Unpoint(words, scene) => self.ask_show(id, words, scene, None),
             Command::Present(words) => self.ask_present(id, words),
@@ -97,6 +92,20 @@ impl Replicator {
         };
         if let Err(refused) = refused {
             self.out.refuse(id, refused);
+        }
+    }
+
+    /// Why this node can do nothing of the kind now, if so.
+    fn unready_for(&self, command: &Command) -> Option<Refusal> {
+        match &self.read_only {
+            Some(reason) if !self.opening.done => {
+                Some(refusal(RefusalCode::Storage, format!("the node does not serve: {reason}"), ""))
+            }
+            None if !self.opening.done => {
+                Some(refusal(RefusalCode::Pending, "the node is starting", "try again in a few seconds"))
+            }
+            Some(reason) if writes(command) => Some(storage_refusal(reason)),
+            Some(_) | None => None,
         }
     }
 
@@ -256,43 +265,6 @@ impl Replicator {
         self.state(entity, body, after).map(|_| ()).ok_or_else(|| self.not_in(entity, words))
     }
 
-    // -- chats --------------------------------------------------------------------------------
-
-    fn chat(&mut self, id: CommandId, words: FourWords, command: ChatCommand) -> Result<(), Refusal> {
-        let (entity, place) = self.place(words).ok_or_else(|| unknown(words))?;
-        let entity_id = entity.id;
-        let Some(replica) = entity.document(place, &Concern::Chat) else {
-            return Err(refusal(RefusalCode::NotFound, format!("{words} has no chat"), ""));
-        };
-        let (key, room) = (replica.key, replica.has_room());
-        let Some(live) = replica.live() else {
-            self.deferred.entry(key).or_default().push((id, Command::Chat(words, command)));
-            self.load_documents(entity_id);
-            return Ok(());
-        };
-        if let ChatCommand::Read { last } = command {
-            let last = usize::try_from(last).unwrap_or(usize::MAX).min(READ_MESSAGES_MAX);
-            let messages = self.message_views(entity, replica.shown().unwrap_or(live), last);
-            return self.say(id, Reply::Messages(messages));
-        }
-        let actor = self.ready_to_write(entity_id, words)?;
-        if !room {
-            return Err(refusal(
-                RefusalCode::TooMuch,
-                "too many writes wait for the disk",
-                "try again in a moment",
-            ));
-        }
-        let random = self.random.next_u64().to_be_bytes();
-        let live = self.entities.get(&entity_id).and_then(|e| e.replicas.get(&key)?.live());
-        let Some(live) = live else { return Ok(()) };
-        match chat_put(live, &actor, random, self.now.wall, command).map_err(|e| chat_refusal(&e))? {
-            (Some(put), reply) => self.put(entity_id, key, vec![put], Some((id, Outcome::Done(reply)))),
-            (None, reply) => self.out.answer(id, Outcome::Done(reply)),
-        }
-        Ok(())
-    }
-
     // -- what the node writes by itself -------------------------------------------------------
 
     /// Writes an entity's name into its core document.
@@ -358,34 +330,6 @@ impl Replicator {
     }
 }
 
-/// What a chat command that writes puts, if it changes anything, and what it answers.
-fn chat_put(
-    live: &Live,
-    actor: &Actor,
-    random: [u8; 8],
-    now: WallTime,
-    command: ChatCommand,
-) -> Result<(Option<Put>, Reply), ChatError> {
-    let Some(chat) = live.chat() else { return Ok((None, Reply::Ok)) };
-    let put = match command {
-        ChatCommand::Send { text, parent } => {
-            let new = NewMessage { text, parent, attachments: Vec::new() };
-            let (message, put) = chat.send(actor, random, &new, now)?;
-            return Ok((Some(put), Reply::Message(message)));
-        }
-        ChatCommand::Edit(message, text) => chat.edit(actor, message, &text, now)?,
-        ChatCommand::Delete(message) => Some(chat.delete(actor, message, now)?),
-        ChatCommand::React { message, emoji, on } => chat.react(actor, message, &emoji, on)?,
-        ChatCommand::Pin { message, on } => chat.pin(actor, message, on)?,
-        ChatCommand::Read { .. } | ChatCommand::Copy(_) | ChatCommand::MarkRead(_) => None,
-    };
-    Ok((put, Reply::Ok))
-}
-
-fn chat_refusal(error: &ChatError) -> Refusal {
-    refusal(error.code(), error.to_string(), "")
-}
-
 fn writes(command: &Command) -> bool {
     match command {
         Command::SetName(_)
@@ -400,7 +344,7 @@ fn writes(command: &Command) -> bool {
         | Command::Redo(..) => true,
         Command::Member(_, command) => !matches!(command, MemberCommand::Requests | MemberCommand::Invites),
         Command::Device(command) => !matches!(command, DeviceCommand::List),
-        Command::Chat(_, command) => !matches!(command, ChatCommand::Read { .. } | ChatCommand::Copy(_)),
+        Command::Chat(_, command) => !matches!(command, ChatCommand::Read { .. } | ChatCommand::Copy { .. }),
         Command::Board(_, command) => command.writes(),
         Command::Issue(_, command) => command.writes(),
         Command::Canvas(_, command) => command.writes(),

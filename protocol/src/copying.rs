@@ -1,19 +1,19 @@
 //! Gives copies of chats what they lack, and moves this person's read markers.
 //!
-//! `asking` hands over what who keeps a copy asks. A copy that knows the digest of a chat lacks
-//! nothing, and the chat stays on disk. Invariant: equal digests mean equal messages, over
+//! `asking` hands over what who keeps a copy asks, segment by segment. A copy that knows the digest of
+//! a segment lacks nothing, and the segment stays on disk. Invariant: equal digests mean equal messages, over
 //! restarts too: what a chat shows follows from its envelopes, the roster and the frontier, which
 //! the digest names; it is told of no chat with edits that no envelope holds yet, or that is to be judged anew.
 
 use crate::command::{
     Changes, ChatCopy, ChatView, Command, CommandId, Copied, Kind, MessageView, Outcome, PersonView, Refusal,
-    RefusalCode, Reply,
+    RefusalCode, Reply, Revision, SegmentView,
 };
 use crate::entity::Entity;
 use crate::ids::{Digest, EntityId};
 use crate::limits::{COPY_BYTES, COPY_MESSAGES_MAX, MARKER_AHEAD_MS_MAX};
 use crate::outbox::refusal;
-use crate::replica::{Live, Replica};
+use crate::replica::{Live, Replica, Rested};
 use crate::replicator::Replicator;
 use crate::schema::Concern;
 use crate::schema::chat::{Chat, MessageId};
@@ -27,7 +27,7 @@ const DIGEST: &str = "fourword v1 copy of a chat";
 const PEOPLE_DIGEST: &str = "fourword v1 people of a chat";
 
 /// A page of what a copy lacks, and up to where it goes.
-type Page = (Changes, Option<crate::command::Revision>);
+type Page = (Changes, Option<Revision>);
 
 impl Replicator {
     /// Every chat with how it stands, for who keeps copies.
@@ -44,7 +44,8 @@ impl Replicator {
     }
 
     fn chat_view(&self, entity: &Entity, place: EntityId) -> Option<ChatView> {
-        let (me, replica) = (self.me.as_ref()?.person(), entity.document(place, &Concern::Chat)?);
+        let (me, series) = (self.me.as_ref()?.person(), entity.series(place, &Concern::Chat));
+        let first = series.first()?.key;
         let core = entity.document(place, &Concern::Core).and_then(Replica::live);
         let home = self.home_document();
         Some(ChatView {
@@ -53,41 +54,58 @@ impl Replicator {
             name: core.map(|_| entity.name_of(place)),
             is_member: entity.roster.reading().members.contains_key(&me),
             me: key::owner(&me),
-            digest: digest(entity, replica),
-            revision: replica.live().map(|live| live.feed.revision()),
-            read: home.and_then(|home| home::read_marker(&home.document, place, replica.key)),
+            segments: series.into_iter().map(|replica| segment_view(entity, replica)).collect(),
+            read: home.and_then(|home| home::read_marker(&home.document, place, first)),
         })
     }
 
-    /// Gives a copy of a chat a page of what it lacks.
-    pub(crate) fn copy(&mut self, id: CommandId, words: FourWords, known: Copied) -> Result<(), Refusal> {
+    /// Gives a copy of one segment of a chat a page of what it lacks.
+    pub(crate) fn copy(
+        &mut self,
+        id: CommandId,
+        words: FourWords,
+        segment: u32,
+        known: Copied,
+    ) -> Result<(), Refusal> {
         let (entity, place) = self.place(words).ok_or_else(|| crate::asking::unknown(words))?;
-        let Some(replica) = entity.document(place, &Concern::Chat) else {
-            return Err(refusal(RefusalCode::NotFound, format!("{words} has no chat"), ""));
+        let series = entity.series(place, &Concern::Chat);
+        let segments = u32::try_from(series.len()).unwrap_or(u32::MAX);
+        let Some(replica) = series.into_iter().find(|replica| replica.segment == segment) else {
+            let message = match segments {
+                0 => format!("{words} has no chat"),
+                _ => format!("the chat of {words} has no segment {segment}"),
+            };
+            return Err(refusal(RefusalCode::NotFound, message, ""));
         };
         let digest = digest(entity, replica);
+        let is_same = digest.is_some() && digest == known.digest;
+        // What rests is what it was when the copy had all of it, whoever has become a member since.
+        let is_at_rest = digest.is_some() && known.revision.is_some() && known.revision == revision(replica);
         let core = entity.document(entity.id, &Concern::Core).map(|core| (core.key, core.live().is_some()));
         let has_names = core.is_none_or(|(_, is_live)| is_live);
         let wanted = match (replica.live(), known.people) {
-            (None, _) if digest.is_none() || digest != known.digest => Some(replica.key),
+            (None, _) if !is_same && !is_at_rest => Some(replica.key),
             (_, None) if !has_names => core.map(|(key, _)| key),
             _ => None,
         };
         if let Some(document) = wanted {
-            let again = Command::Chat(words, crate::command::ChatCommand::Copy(known));
-            let entity = entity.id;
-            self.deferred.entry(document).or_default().push((id, again));
-            self.load_documents(entity);
+            let again = Command::Chat(words, crate::command::ChatCommand::Copy { segment, known });
+            let at = (entity.id, document);
+            self.ask_again(id, again, at);
             return Ok(());
         }
         let people = if has_names { self.people(entity, known.people) } else { None };
         let same = || (Changes::Some { changed: Vec::new(), gone: Vec::new(), more: false }, known.revision);
         let (changes, revision) = match replica.live() {
-            Some(live) => self.page(entity, live, known, digest.filter(|_| digest == known.digest)),
+            Some(live) => self.page(entity, live, known, digest.filter(|_| is_same)),
             None => same(),
         };
         let is_all = matches!(changes, Changes::Some { more: false, .. });
-        let copy = ChatCopy { revision, digest: digest.filter(|_| is_all), changes, people };
+        let used = (entity.id, replica.key);
+        let copy = ChatCopy { segments, revision, digest: digest.filter(|_| is_all), changes, people };
+        if !is_all {
+            self.use_document(used.0, used.1);
+        }
         self.out.answer(id, Outcome::Done(Reply::Copy(copy)));
         Ok(())
     }
@@ -150,7 +168,7 @@ impl Replicator {
         marker: ReadMarker,
     ) -> Result<(), Refusal> {
         let (entity, place) = self.place(words).ok_or_else(|| crate::asking::unknown(words))?;
-        let Some(document) = entity.document(place, &Concern::Chat).map(|replica| replica.key) else {
+        let Some(document) = entity.series(place, &Concern::Chat).first().map(|replica| replica.key) else {
             return Err(refusal(RefusalCode::NotFound, format!("{words} has no chat"), ""));
         };
         if self.await_home(id, Command::Chat(words, crate::command::ChatCommand::MarkRead(marker))) {
@@ -182,10 +200,19 @@ impl Replicator {
     }
 }
 
-/// What stands for what a chat shows now; `None` while that is not settled.
+fn segment_view(entity: &Entity, replica: &Replica) -> SegmentView {
+    SegmentView { digest: digest(entity, replica), revision: revision(replica) }
+}
+
+/// What a copy is at that has everything; `None` before the segment was read.
+fn revision(replica: &Replica) -> Option<Revision> {
+    replica.live().map(|live| live.feed.revision()).or_else(|| replica.rested().map(Rested::revision))
+}
+
+/// What stands for what a segment shows now; `None` while that is not settled.
 fn digest(entity: &Entity, replica: &Replica) -> Option<Digest> {
     // What was in memory and is not any more may have held what no envelope on disk does.
-    let is_told = replica.live().is_some() || replica.readings == 0;
+    let is_told = replica.live().is_some() || replica.rested().is_some() || replica.readings == 0;
     if !is_told || !replica.is_sealed() || replica.is_stale() || entity.rejudge || entity.kind == Kind::Home {
         return None;
     }

@@ -14,8 +14,9 @@ use crate::evidence::Faults;
 use crate::governing::{Asking, Rotation};
 use crate::identity::DeviceSecret;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogId, StatementId, Topic};
+use crate::limits::{SEGMENTS_MAX, STATE_DOCUMENTS_MAX};
 use crate::planted::{self, Planted};
-use crate::replica::{Author, Judged, Live, Replica, Stands, Stored};
+use crate::replica::{Author, Judged, Live, Replica, Rested, Stands, Stored};
 use crate::roster::{Body, Role, Roster, Statement};
 use crate::schema::rights::Actor;
 use crate::schema::{self, Concern};
@@ -183,6 +184,26 @@ impl Entity {
         }
     }
 
+    /// Makes the replica of the segment that follows a document, once somebody wrote in that. True if
+    /// it is new.
+    pub(crate) fn found_next(&mut self, document: DocumentKey) -> bool {
+        let begun = self.replicas.get(&document).filter(|r| r.is_begun || r.unconfirmed.is_some());
+        let Some(before) = begun.filter(|r| r.concern.goes_on()) else { return false };
+        let (of, concern, first, segment) = (before.of, before.concern, before.first, before.segment + 1);
+        let is_child = self.children.contains_key(&of);
+        let Some(own) = &self.secret else { return false };
+        let secret = if is_child { own.of_child(of) } else { own.clone() };
+        let key = schema::document_key(secret.bytes(), &concern, segment);
+        let has_room = segment <= SEGMENTS_MAX && self.replicas.len() < STATE_DOCUMENTS_MAX;
+        if !has_room || self.replicas.contains_key(&key) {
+            return false;
+        }
+        let mut next = Replica::new(of, key, concern, segment);
+        next.first = first;
+        self.replicas.insert(key, next);
+        true
+    }
+
     /// The epoch to write under: the greatest that nobody but members knows, among those whose
     /// key is held. A member that opens an epoch and gives others no key silences nobody.
     pub(crate) fn epoch(&self) -> Option<(StatementId, &EpochKey)> {
@@ -190,21 +211,22 @@ impl Entity {
         Some((epoch, self.keys.get(&epoch)?))
     }
 
-    /// The topics that should be listened to now.
+    /// The topics that should be listened to now: one for all segments of a series.
     pub(crate) fn topics_wanted(&self) -> BTreeMap<Topic, DocumentKey> {
         let recent = self.roster.epochs();
         let keys = recent.iter().filter_map(|epoch| self.keys.get(epoch)).take(TOPIC_EPOCHS_MAX);
         let begun = self.documents().filter(|replica| !replica.is_blank());
-        let documents: Vec<DocumentKey> = begun.map(|replica| replica.key).collect();
+        let documents: BTreeSet<DocumentKey> = begun.map(|replica| replica.first).collect();
         keys.flat_map(|key| documents.iter().map(|document| (key.topic(*document), *document))).collect()
     }
 
     // -- documents ----------------------------------------------------------------------------
 
-    /// The document of this entity or of a child in which new things of a concern are made.
+    /// The document of this entity or of a child in which new things of a concern are made: of a
+    /// series the first that is not full.
     pub(crate) fn document(&self, of: EntityId, concern: &Concern) -> Option<&Replica> {
         let documents = self.replicas.values().filter(|r| r.of == of && r.concern == *concern);
-        documents.max_by_key(|r| r.segment)
+        documents.min_by_key(|replica| (replica.is_full, replica.segment))
     }
 
     /// How this replica stands, for comparison with a peer.
@@ -222,7 +244,8 @@ impl Entity {
         if replica.is_blank() && replica.live().is_none() {
             return Some(replica.digest_of_nothing());
         }
-        self.readable(replica).map(Live::content_digest)
+        let rested = replica.rested().filter(|_| !self.rejudge).map(Rested::content);
+        self.readable(replica).map(Live::content_digest).or(rested)
     }
 
     /// A document as it is shown; `None` while it is not in memory, or what is there must be judged

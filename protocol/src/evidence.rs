@@ -254,13 +254,11 @@ impl Replicator {
     /// Shows what this person wrote here that does not count.
     pub(crate) fn unaccepted(&mut self, id: CommandId, words: FourWords) -> Result<(), Refusal> {
         let entity = self.by_words(words).ok_or_else(|| crate::asking::unknown(words))?;
-        if let Some(cold) =
-            entity.replicas.values().find(|replica| replica.live().is_none() && !replica.is_blank())
-        {
-            let (entity, document) = (entity.id, cold.key);
-            let command = crate::command::Command::Unaccepted(words);
-            self.deferred.entry(document).or_default().push((id, command));
-            self.load_documents(entity);
+        // One in which nothing of that kind was found when it was last read need not be read again.
+        let is_unknown = |r: &&Replica| r.live().is_none() && !r.is_blank() && r.rested().is_none();
+        if let Some(cold) = entity.replicas.values().find(is_unknown) {
+            let at = (entity.id, cold.key);
+            self.ask_again(id, crate::command::Command::Unaccepted(words), at);
             return Ok(());
         }
         let mut views = Vec::new();

@@ -26,7 +26,8 @@ impl Replicator {
     /// Whether a document of an entity is listened to.
     pub(crate) fn is_heard(&self, id: EntityId, document: DocumentKey) -> bool {
         let entity = self.entities.get(&id);
-        entity.is_some_and(|entity| entity.topics.values().any(|heard| *heard == document))
+        let first = entity.and_then(|entity| entity.replicas.get(&document)).map(|replica| replica.first);
+        entity.is_some_and(|entity| entity.topics.values().any(|heard| Some(*heard) == first))
     }
 
     /// Judges what came by gossip.

@@ -219,7 +219,9 @@ impl Replicator {
             let message = "too many writes wait for the disk";
             return Err(refusal(RefusalCode::TooMuch, message, "try again in a moment"));
         }
-        self.put(within, core, vec![put], Some((id, Outcome::Done(Reply::Ok))));
+        let puts = vec![put];
+        self.check_room(within, core, &puts)?;
+        self.put(within, core, puts, Some((id, Outcome::Done(Reply::Ok))));
         Ok(())
     }
 

@@ -12,8 +12,9 @@ use crate::entity::Entity;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogHead, LogId};
 use crate::replica::Replica;
 use crate::replicator::Replicator;
+use crate::schema::Concern;
 use crate::schema::chat::MessageId;
-use crate::stability::{Awaited, lapse};
+use crate::stability::{Awaited, Tombstones, lapse};
 use crate::time::WallTime;
 
 /// What a node holds of one document: each answer is found when it is asked for.
@@ -28,6 +29,11 @@ impl<'a> Holding<'a> {
     /// The entity whose roster counts for it.
     pub fn entity(&self) -> EntityId {
         self.entity.id
+    }
+
+    /// The entity it belongs to: that one, or a child of it.
+    pub fn place(&self) -> EntityId {
+        self.replica.of
     }
 
     /// Which document it is.
@@ -45,9 +51,24 @@ impl<'a> Holding<'a> {
         &self.replica.heads
     }
 
-    /// Whether it is in memory and not being read anew.
+    /// Whether what it shows is known: it is in memory and not being read anew, or it rests.
     pub fn is_read(&self) -> bool {
-        self.entity.readable(self.replica).is_some()
+        self.entity.readable(self.replica).is_some() || self.replica.rested().is_some()
+    }
+
+    /// Whether its content is in memory, or on its way there.
+    pub fn is_in_memory(&self) -> bool {
+        self.replica.is_in_memory()
+    }
+
+    /// Which one of its series it is, from 1, and of what.
+    pub fn segment(&self) -> (Concern, u32) {
+        (self.replica.concern, self.replica.segment)
+    }
+
+    /// Bytes of its content as far as it grew; `None` before it was read.
+    pub fn content_bytes(&self) -> Option<u64> {
+        self.replica.content_bytes()
     }
 
     /// A digest over the visible content; `None` unless it is read.
@@ -77,7 +98,7 @@ impl<'a> Holding<'a> {
 
     /// What was pruned here, and the envelopes that flagged it.
     pub fn pruned(&self) -> BTreeMap<MessageId, Vec<(LogId, u64)>> {
-        let pruned = self.replica.live().into_iter().flat_map(|live| live.forgetting.tombstones.pruned());
+        let pruned = self.replica.tombstones().into_iter().flat_map(Tombstones::pruned);
         pruned.map(|(id, flags)| (id, flags.iter().map(|flag| (flag.log, flag.sequence)).collect())).collect()
     }
 

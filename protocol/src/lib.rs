@@ -47,6 +47,7 @@ pub mod request;
 mod requests;
 pub mod roster;
 pub mod schema;
+mod segments;
 mod session;
 mod stability;
 mod sync;

@@ -139,6 +139,13 @@ pub const PAGE_BYTES: usize = 128 * 1024;
 /// Entities named in one greeting.
 pub const GREETING_ENTITIES_MAX: usize = 1024;
 
+/// Documents of one entity and its children: all that a frame can say the state of. Of so many a
+/// peer may have the state remembered before they are known here, and no segment is begun beyond.
+pub const STATE_DOCUMENTS_MAX: usize = 4096;
+
+/// Segments of one series: a chat of more than ten million messages.
+pub const SEGMENTS_MAX: u32 = 256;
+
 /// Statement ids in one frame: 32 bytes each, 256 KiB.
 pub const FRAME_STATEMENT_IDS_MAX: usize = 8192;
 
@@ -197,6 +204,28 @@ pub const SEALS_REPEATED_MAX: usize = 3;
 /// sign. Other members have as many.
 pub const SEALS_FOR_ONE_PERSON_MAX: usize = 1024;
 
+// -- how long documents grow ------------------------------------------------------------------
+
+/// Bytes of content with which a segment of a chat is full and the next one is begun: about 50,000
+/// messages. What is said about messages that are in it still goes there.
+pub const CHAT_BYTES_MAX: u64 = 10 * 1024 * 1024;
+
+/// Bytes of content with which a board takes nothing new: what deletes still goes there.
+pub const KANBAN_BYTES_MAX: u64 = 5 * 1024 * 1024;
+
+/// The same of an issue tracker.
+pub const ISSUES_BYTES_MAX: u64 = 10 * 1024 * 1024;
+
+/// The same of a canvas.
+pub const CANVAS_BYTES_MAX: u64 = 5 * 1024 * 1024;
+
+/// The same of the settings, names and children of an entity.
+pub const CORE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Segments of one series that are in memory at once: that in which new things are made, and one
+/// that is looked at.
+pub const LIVE_SEGMENTS_MAX: usize = 2;
+
 // -- when documents are folded ----------------------------------------------------------------
 
 /// Envelopes of a document behind its snapshot with which it wants to be folded.
@@ -239,10 +268,6 @@ pub const DIFFERENCE_BYTES: usize = 1024 * 1024;
 pub const HISTORIES_WAITING_MAX: usize = 64;
 
 // -- what one node keeps ----------------------------------------------------------------------
-
-/// Documents of one entity and its children whose state a peer may have remembered before they
-/// are known here.
-pub const STATE_DOCUMENTS_MAX: usize = 1285;
 
 /// Statements of one entity that wait for a parent: a gap is a sync away, more is abuse.
 pub const WAITING_STATEMENTS_MAX: usize = 1024;

@@ -66,6 +66,7 @@ impl Replicator {
         let children = locals.iter().filter(|(key, _)| key.kind == CHILD);
         self.restore_children(children.filter_map(|(key, value)| children::read(&key.of, value)).collect());
         self.restore_heads(&heads, &locals);
+        self.restore_full(&locals);
         for snapshot in snapshots {
             let replica = self.entities.get_mut(&snapshot.entity);
             let replica = replica.and_then(|entity| entity.replicas.get_mut(&snapshot.document));
@@ -135,11 +136,24 @@ impl Replicator {
     }
 
     fn restore_heads(&mut self, heads: &[(EntityId, LogId, LogHead)], locals: &[(LocalKey, Vec<u8>)]) {
-        for (entity, log, head) in heads {
-            let replica = self.entities.get_mut(entity).and_then(|e| e.replicas.get_mut(&log.document));
-            if let Some(replica) = replica {
+        let mut left: Vec<&(EntityId, LogId, LogHead)> = heads.iter().collect();
+        loop {
+            let mut begun = Vec::new();
+            left.retain(|(entity, log, head)| {
+                let replica = self.entities.get_mut(entity).and_then(|e| e.replicas.get_mut(&log.document));
+                let Some(replica) = replica else { return true };
                 replica.heads.set(*log, *head);
                 replica.is_begun = true;
+                begun.push((*entity, log.document));
+                false
+            });
+            // Of a series the next segment is known once the one before is.
+            let mut has_found = false;
+            for (id, document) in begun {
+                has_found |= self.entities.get_mut(&id).is_some_and(|entity| entity.found_next(document));
+            }
+            if !has_found {
+                break;
             }
         }
         let continues = self.opening.clean || planted::is(Planted::ReuseIncarnation);

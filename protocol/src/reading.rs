@@ -4,6 +4,7 @@
 //! that was given up changes nothing.
 
 use crate::command::RefusalCode;
+use crate::entity::Entity;
 use crate::ids::{DocumentKey, EntityId};
 use crate::outbox::refusal;
 use crate::record::{LoadId, Page, Query, StoreFailure};
@@ -14,17 +15,19 @@ use crate::replicator::{Load, Replicator};
 pub(crate) const LOAD_BYTES: usize = 1024 * 1024;
 
 impl Replicator {
-    /// Has all documents of an entity read into memory in which anybody wrote.
+    /// Has all documents of an entity read into memory that are to be there now.
     pub(crate) fn load_documents(&mut self, id: EntityId) {
-        let Some(entity) = self.entities.get(&id) else { return };
-        let begun = entity.replicas.values().filter(|replica| !replica.is_blank());
-        for document in begun.map(|replica| replica.key).collect::<Vec<_>>() {
+        let called = self.entities.get(&id).map(Entity::called).unwrap_or_default();
+        for document in called {
             self.load_document(id, document);
         }
     }
 
-    /// Has one document read into memory.
+    /// Has one document read into memory, if there is room for it.
     pub(crate) fn load_document(&mut self, id: EntityId, document: DocumentKey) {
+        if !self.make_room(id, document) {
+            return;
+        }
         let replica = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document));
         if replica.is_some_and(Replica::begin_loading) {
             self.read_on(id, document, 0);
@@ -93,6 +96,7 @@ impl Replicator {
         }
         let queued = entity.replicas.get_mut(&document).map(|r| r.end_loading()).unwrap_or_default();
         self.prune(id, document);
+        self.note_growth(id, document);
         self.retry_all(id);
         for Queued { puts, answer } in queued {
             self.put(id, document, puts, answer);
@@ -107,6 +111,7 @@ impl Replicator {
         for (command, what) in self.deferred.remove(&document).unwrap_or_default() {
             self.ask(command, what);
         }
+        self.load_documents(id);
     }
 
     /// Reads a document anew from its log: the CRDT library failed in it.

@@ -248,6 +248,7 @@ impl Replicator {
                 false => {}
             }
         }
+        self.call_unread(id);
         self.load_documents(id);
     }
 
@@ -323,6 +324,7 @@ impl Replicator {
             Received::Known => Ok(Vec::new()),
             Received::Waits(want) => {
                 if want == Want::Document {
+                    self.call(id, document);
                     self.load_documents(id);
                 } else {
                     self.note_vain(from);
@@ -380,6 +382,8 @@ impl Replicator {
             self.listen(entity);
         }
         for (document, messages) in changed {
+            self.use_document(entity, document);
+            self.note_growth(entity, document);
             self.notify_changed(entity, document, messages.into_iter().collect());
             self.core_changed(entity, document);
         }
@@ -424,6 +428,7 @@ impl Replicator {
         let heads = entity.roster.heads_to_write(&me.key(), previous);
         let Some((epoch, key)) = entity.epoch().map(|(epoch, key)| (epoch, key.clone())) else { return };
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
+        let topic = key.topic(replica.first);
         let mut sealed = match replica.seal(&me.device, heads, (epoch, &key), &mut self.random) {
             Ok(Some(sealed)) => sealed,
             Ok(None) => return,
@@ -446,7 +451,9 @@ impl Replicator {
             // The first to write in a document is the first to listen to it.
             self.listen(id);
         }
-        self.out.push(crate::effect::Effect::Publish(key.topic(document), bytes));
+        self.out.push(crate::effect::Effect::Publish(topic, bytes));
+        self.use_document(id, document);
+        self.note_growth(id, document);
         self.touch(id);
     }
 

@@ -28,6 +28,7 @@ use crate::presence;
 use crate::reaching::Reaching;
 use crate::record::{BatchId, LoadId, Record, StoreFailure};
 use crate::requests::Kept;
+use crate::segments::Walk;
 use crate::session::{Allowance, Session};
 use crate::sync::{Arriving, Fetching};
 use crate::time::{Duration, Instant, Now};
@@ -51,13 +52,16 @@ pub struct Settings {
     pub compare_every: Option<Duration>,
     /// With how many envelopes behind its snapshot a document wants to be folded.
     pub fold_after: u64,
+    /// With how many bytes of content a document of a series is full, where that is less than its
+    /// concern takes.
+    pub segment_bytes: u64,
 }
 
 impl Settings {
     /// What a node of people is started with.
     pub fn new(seed: [u8; 32], naming: Naming) -> Settings {
         let compare_every = Some(Duration::from_secs(60));
-        Settings { seed, naming, compare_every, fold_after: FOLD_AFTER_ENVELOPES }
+        Settings { seed, naming, compare_every, fold_after: FOLD_AFTER_ENVELOPES, segment_bytes: u64::MAX }
     }
 }
 
@@ -90,6 +94,8 @@ pub struct Replicator {
     pub(crate) deferred: BTreeMap<DocumentKey, Vec<(CommandId, Command)>>,
     /// Who waits to be told about versions of documents.
     pub(crate) histories: Histories,
+    /// How far commands have come that go through the segments of a series.
+    pub(crate) walks: BTreeMap<CommandId, Walk>,
     /// What this device shows of its person at the moment.
     pub(crate) presence: presence::Own,
     /// What this device did, to be undone.
@@ -108,6 +114,8 @@ pub struct Replicator {
     pub(crate) compare_every: Option<Duration>,
     /// See [`Settings::fold_after`].
     pub(crate) fold_after: u64,
+    /// See [`Settings::segment_bytes`].
+    pub(crate) segment_bytes: u64,
     /// The one snapshot that is being taken from a peer.
     pub(crate) arriving: Option<Arriving>,
     /// Why nothing is written any more.
@@ -162,6 +170,8 @@ impl Replicator {
             sync_changed: BTreeSet::new(),
             compare_every: settings.compare_every,
             fold_after: settings.fold_after,
+            segment_bytes: settings.segment_bytes,
+            walks: BTreeMap::new(),
             arriving: None,
             read_only: None,
             dropped: BTreeMap::new(),
@@ -241,6 +251,7 @@ impl Replicator {
         self.search();
         self.ask_for_all_keys();
         self.tend_stability();
+        self.tend_segments();
         self.recall_all();
         self.tend_presence();
     }
@@ -296,6 +307,7 @@ impl Replicator {
 
     fn stop(&mut self) {
         self.stopping = true;
+        self.walks.clear();
         for (command, _) in std::mem::take(&mut self.deferred).into_values().flatten() {
             self.out.refuse(command, refusal(RefusalCode::Pending, "the node is stopping", ""));
         }

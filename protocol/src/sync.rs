@@ -158,6 +158,7 @@ impl Replicator {
         }
         let shared: Vec<EntityId> = session.shared.keys().copied().collect();
         for entity in &shared {
+            self.call_unread(*entity);
             self.load_documents(*entity);
         }
         self.tell(device, false);

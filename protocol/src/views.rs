@@ -1,9 +1,10 @@
 //! Shows the machine's state to people: entities, members, messages and peers.
 //!
 //! Only reads. Words are shown where this node has stretched them itself, else the id stands in.
-//! `standing` says how each document stands, `tombstones` what waits to be forgotten.
+//! `standing` says how each document stands, `sizes` how large it is, `tombstones` what waits to be forgotten.
 
 mod history;
+mod sizes;
 mod standing;
 mod things;
 mod tombstones;

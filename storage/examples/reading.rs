@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement that fails shall stop")]
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use fourword_protocol::command::{Changes, ChatCopy, MessageView, PersonView};
@@ -17,6 +18,9 @@ use fourword_storage::read_model::{Known, ReadModel, Search};
 
 const CHAT: EntityId = EntityId([7; 32]);
 const PAGE: u64 = 512;
+
+/// Messages of one segment.
+const SEGMENT: u64 = 50_000;
 
 /// Words of the made-up language of the messages: the first are in most of them.
 const WORDS: u64 = 5000;
@@ -48,14 +52,26 @@ fn message(n: u64) -> MessageView {
 fn fill(model: &mut ReadModel, count: u64) {
     let people = (0..20).map(|n| message(n).author).collect();
     let mut people = Some((Digest([1; 32]), people));
+    for (segment, first) in (1..).zip((0..count).step_by(usize::try_from(SEGMENT).unwrap())) {
+        fill_segment(model, segment, first..count.min(first + SEGMENT), &mut people);
+    }
+}
+
+fn fill_segment(
+    model: &mut ReadModel,
+    segment: u32,
+    Range { start: first, end: count }: Range<u64>,
+    people: &mut Option<(Digest, Vec<PersonView>)>,
+) {
     let mut known = Known::default();
-    for start in (0..count).step_by(usize::try_from(PAGE).unwrap()) {
+    for start in (first..count).step_by(usize::try_from(PAGE).unwrap()) {
         let end = (start + PAGE).min(count);
         let messages: Vec<MessageView> = (start..end).map(message).collect();
         let last = messages.last().map(|view| (view.message.time, view.message.id));
         let changes = Changes::Whole { reading: 1, messages, next: last.filter(|_| end < count) };
-        let copy = ChatCopy { revision: None, digest: None, changes, people: people.take() };
-        known = model.take(CHAT, known, &copy).unwrap();
+        let copy =
+            ChatCopy { segments: segment, revision: None, digest: None, changes, people: people.take() };
+        known = model.take((CHAT, segment), known, &copy).unwrap();
     }
 }
 

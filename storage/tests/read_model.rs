@@ -12,16 +12,17 @@
 use std::fs;
 use std::path::Path;
 
-use fourword_protocol::command::{Changes, ChatCopy, Copied, MessageView, PersonView};
+use fourword_protocol::command::{Changes, ChatCopy, Copied, MessageView, PersonView, SegmentView};
 use fourword_protocol::ids::{Digest, EntityId, PersonId};
 use fourword_protocol::schema::chat::{Attachment, Lookup, Message, MessageId};
 use fourword_protocol::schema::home::ReadMarker;
 use fourword_protocol::schema::key;
 use fourword_protocol::time::WallTime;
 use fourword_storage::DiskStore;
-use fourword_storage::read_model::{Known, Missing, Piece, ReadModel, Search, Shown, UNREAD_MAX};
+use fourword_storage::read_model::{Known, Missing, Piece, Place, ReadModel, Search, Shown, UNREAD_MAX};
 
 const CHAT: EntityId = EntityId([7; 32]);
+const FIRST: Place = (CHAT, 1);
 const OTHER: EntityId = EntityId([8; 32]);
 
 fn person(n: u8) -> PersonView {
@@ -51,13 +52,19 @@ fn people() -> Option<(Digest, Vec<PersonView>)> {
 
 fn some(changed: Vec<MessageView>, gone: Vec<MessageId>, digest: u8) -> ChatCopy {
     let changes = Changes::Some { changed, gone, more: false };
-    ChatCopy { revision: None, digest: Some(Digest([digest; 32])), changes, people: people() }
+    ChatCopy { segments: 1, revision: None, digest: Some(Digest([digest; 32])), changes, people: people() }
 }
 
 fn whole(messages: Vec<MessageView>, is_last: bool, digest: Option<u8>) -> ChatCopy {
     let last = messages.last().map(|view| (view.message.time, view.message.id));
     let changes = Changes::Whole { reading: 1, messages, next: last.filter(|_| !is_last) };
-    ChatCopy { revision: None, digest: digest.map(|n| Digest([n; 32])), changes, people: people() }
+    ChatCopy {
+        segments: 1,
+        revision: None,
+        digest: digest.map(|n| Digest([n; 32])),
+        changes,
+        people: people(),
+    }
 }
 
 fn open(home: &Path) -> (ReadModel, Option<String>) {
@@ -84,7 +91,7 @@ fn found(model: &ReadModel, text: &str, chats: &[EntityId]) -> Vec<String> {
 fn pages_of_any_depth_go_back_in_the_order_of_the_chat_whatever_arrives_meanwhile() {
     let mut model = ReadModel::in_memory().unwrap();
     let messages: Vec<MessageView> = (0..95).map(|n| message(1, n, &format!("m{n}"))).collect();
-    model.take(CHAT, Known::default(), &whole(messages.clone(), true, Some(1))).unwrap();
+    model.take(FIRST, Known::default(), &whole(messages.clone(), true, Some(1))).unwrap();
     let mut read: Vec<MessageView> = Vec::new();
     let mut before = None;
     loop {
@@ -93,7 +100,7 @@ fn pages_of_any_depth_go_back_in_the_order_of_the_chat_whatever_arrives_meanwhil
         read.splice(0..0, views(page.messages));
         model
             .take(
-                CHAT,
+                FIRST,
                 Known::default(),
                 &some(vec![message(2, 1000 + read.len() as u64, "late")], Vec::new(), 2),
             )
@@ -116,11 +123,11 @@ fn all_that_a_message_has_comes_back_and_names_are_those_of_now() {
     view.message.attachments = vec![Attachment { blob: [3; 32], size_bytes: 9, name: "a.txt".into() }];
     view.reactions = vec![("👍".into(), vec![person(1), person(2)]), ("no".into(), vec![person(2)])];
     view.pinned_by = vec![person(2)];
-    model.take(CHAT, Known::default(), &some(vec![view.clone()], Vec::new(), 1)).unwrap();
+    model.take(FIRST, Known::default(), &some(vec![view.clone()], Vec::new(), 1)).unwrap();
     assert_eq!(views(model.page(CHAT, None, 5).unwrap().unwrap().messages), [view.clone()]);
     let renamed = PersonView { name: "Ada".into(), ..person(1) };
     let people = Some((Digest([2; 32]), vec![renamed, person(2)]));
-    model.take(CHAT, Known::default(), &ChatCopy { people, ..some(Vec::new(), Vec::new(), 1) }).unwrap();
+    model.take(FIRST, Known::default(), &ChatCopy { people, ..some(Vec::new(), Vec::new(), 1) }).unwrap();
     let page = model.page(CHAT, None, 5).unwrap().unwrap();
     assert_eq!(page.messages[0].view.author.name, "Ada");
     assert_eq!(page.messages[0].view.reactions[0].1[0].name, "Ada");
@@ -132,12 +139,12 @@ fn what_is_pinned_is_paged_by_itself_while_somebodys_pin_stands() {
     let pinned =
         |n: u64, by: Vec<PersonView>| MessageView { pinned_by: by, ..message(1, n, &format!("m{n}")) };
     let messages = (0..20).map(|n| pinned(n, if n % 3 == 0 { vec![person(2)] } else { Vec::new() }));
-    model.take(CHAT, Known::default(), &some(messages.collect(), Vec::new(), 1)).unwrap();
+    model.take(FIRST, Known::default(), &some(messages.collect(), Vec::new(), 1)).unwrap();
     let page = model.pinned(CHAT, None, 4).unwrap().unwrap();
     assert_eq!((texts(&page.messages), page.has_older), (vec!["m9", "m12", "m15", "m18"], true));
     let older = model.pinned(CHAT, Some(id(1, 9)), 4).unwrap().unwrap();
     assert_eq!((texts(&older.messages), older.has_older), (vec!["m0", "m3", "m6"], false));
-    model.take(CHAT, Known::default(), &some(vec![pinned(9, Vec::new())], Vec::new(), 2)).unwrap();
+    model.take(FIRST, Known::default(), &some(vec![pinned(9, Vec::new())], Vec::new(), 2)).unwrap();
     assert_eq!(texts(&model.pinned(CHAT, None, 2).unwrap().unwrap().messages), ["m15", "m18"]);
     assert_eq!(model.pinned(CHAT, None, 50).unwrap().unwrap().messages.len(), 6);
 }
@@ -154,7 +161,7 @@ fn replies_are_counted_and_who_is_mentioned_is_named_and_told_how_often() {
         reply
     };
     let first = vec![message(1, 1, "@Person 2, come"), reply(2, false), reply(3, false), reply(4, true)];
-    model.take(CHAT, Known::default(), &some(first, Vec::new(), 1)).unwrap();
+    model.take(FIRST, Known::default(), &some(first, Vec::new(), 1)).unwrap();
     let page = model.page(CHAT, None, 5).unwrap().unwrap().messages;
     assert_eq!(page.iter().map(|shown| shown.replies).collect::<Vec<_>>(), [2, 0, 0, 0]);
     assert_eq!(page[0].mentions, [person(2)]);
@@ -170,16 +177,16 @@ fn replies_are_counted_and_who_is_mentioned_is_named_and_told_how_often() {
 fn what_changes_or_goes_is_found_no_more() {
     let mut model = ReadModel::in_memory().unwrap();
     let first = vec![message(1, 1, "the harvest begins"), message(1, 2, "harvest of apples")];
-    model.take(CHAT, Known::default(), &some(first, Vec::new(), 1)).unwrap();
+    model.take(FIRST, Known::default(), &some(first, Vec::new(), 1)).unwrap();
     assert_eq!(found(&model, "harvest", &[CHAT]), ["harvest of apples", "the harvest begins"]);
     let mut deleted = message(1, 1, "");
     deleted.message.deleted = true;
     model
-        .take(CHAT, Known::default(), &some(vec![deleted, message(1, 2, "crop of apples")], Vec::new(), 2))
+        .take(FIRST, Known::default(), &some(vec![deleted, message(1, 2, "crop of apples")], Vec::new(), 2))
         .unwrap();
     assert_eq!(found(&model, "harvest", &[CHAT]), Vec::<String>::new());
     assert_eq!(found(&model, "crop", &[CHAT]), ["crop of apples"]);
-    model.take(CHAT, Known::default(), &some(Vec::new(), vec![id(1, 2)], 3)).unwrap();
+    model.take(FIRST, Known::default(), &some(Vec::new(), vec![id(1, 2)], 3)).unwrap();
     assert_eq!(found(&model, "crop", &[CHAT]), Vec::<String>::new());
     assert_eq!(texts(&model.page(CHAT, None, 5).unwrap().unwrap().messages), [""]);
 }
@@ -189,9 +196,9 @@ fn a_search_minds_neither_case_nor_accents_and_no_text_is_a_mistake() {
     let mut model = ReadModel::in_memory().unwrap();
     let messages = ["Ünïcode Café", "say \"good night\" now", "night good", "NEAR and far", "c++ (a*b)"];
     let messages = messages.iter().zip(0..).map(|(text, n)| message(1, n, text)).collect();
-    model.take(CHAT, Known::default(), &some(messages, Vec::new(), 1)).unwrap();
+    model.take(FIRST, Known::default(), &some(messages, Vec::new(), 1)).unwrap();
     model
-        .take(OTHER, Known::default(), &some(vec![message(2, 50, "a café elsewhere")], Vec::new(), 1))
+        .take((OTHER, 1), Known::default(), &some(vec![message(2, 50, "a café elsewhere")], Vec::new(), 1))
         .unwrap();
     assert_eq!(found(&model, "CAFE", &[CHAT, OTHER]), ["a café elsewhere", "Ünïcode Café"]);
     assert_eq!(found(&model, "cafe", &[CHAT]), ["Ünïcode Café"]);
@@ -217,7 +224,7 @@ fn hits_are_given_latest_first_page_by_page_with_what_was_found_marked() {
             view
         })
         .collect();
-    model.take(CHAT, Known::default(), &some(messages, Vec::new(), 1)).unwrap();
+    model.take(FIRST, Known::default(), &some(messages, Vec::new(), 1)).unwrap();
     let search = Search::new("needle").unwrap();
     let (mut times, mut before, mut names) = (Vec::new(), None, std::collections::BTreeSet::new());
     loop {
@@ -242,7 +249,7 @@ fn a_thread_is_a_message_and_all_that_reply_to_it_however_deep() {
     };
     let messages =
         vec![message(1, 1, "root"), reply(2, id(1, 1)), message(1, 3, "aside"), reply(4, id(2, 2))];
-    model.take(CHAT, Known::default(), &some(messages, Vec::new(), 1)).unwrap();
+    model.take(FIRST, Known::default(), &some(messages, Vec::new(), 1)).unwrap();
     let thread = model.thread(CHAT, id(1, 1), None, 10).unwrap().unwrap();
     assert_eq!(texts(&thread.messages), ["root", "m2", "m4"]);
     let last = model.thread(CHAT, id(1, 1), None, 1).unwrap().unwrap();
@@ -258,7 +265,7 @@ fn unread_is_what_others_wrote_after_the_marker_and_no_time_from_far_ahead() {
     let mut messages: Vec<MessageView> = (0..20).map(|n| message(1 + (n % 2) as u8, n, "m")).collect();
     messages[5].message.deleted = true;
     messages[19].message.time = WallTime(5_000_000);
-    model.take(CHAT, Known::default(), &some(messages, Vec::new(), 1)).unwrap();
+    model.take(FIRST, Known::default(), &some(messages, Vec::new(), 1)).unwrap();
     model.name(CHAT, "Tea").unwrap();
     let me = key::owner(&person(1).person);
     let latest = WallTime(2_000_000);
@@ -269,7 +276,7 @@ fn unread_is_what_others_wrote_after_the_marker_and_no_time_from_far_ahead() {
     assert_eq!(read, Some(ReadMarker { time: WallTime(1_000_009), message: id(2, 9) }));
     assert_eq!(model.unread(CHAT, me, read, latest).unwrap().count, 4);
     let many = (0..u64::from(UNREAD_MAX) + 100).map(|n| message(2, 100 + n, "m")).collect();
-    model.take(CHAT, Known::default(), &some(many, Vec::new(), 2)).unwrap();
+    model.take(FIRST, Known::default(), &some(many, Vec::new(), 2)).unwrap();
     assert_eq!(model.unread(CHAT, me, read, latest).unwrap().count, UNREAD_MAX);
 }
 
@@ -277,7 +284,7 @@ fn unread_is_what_others_wrote_after_the_marker_and_no_time_from_far_ahead() {
 fn a_message_is_found_by_the_beginning_of_its_name() {
     let mut model = ReadModel::in_memory().unwrap();
     model
-        .take(CHAT, Known::default(), &some(vec![message(1, 1, "a"), message(2, 2, "b")], Vec::new(), 1))
+        .take(FIRST, Known::default(), &some(vec![message(1, 1, "a"), message(2, 2, "b")], Vec::new(), 1))
         .unwrap();
     let short = id(1, u64::MAX).short();
     assert_eq!(model.find(CHAT, &short).unwrap(), Lookup::Missing);
@@ -294,18 +301,18 @@ fn a_whole_copy_sweeps_out_what_is_no_more_and_counts_at_its_end_only() {
     let home = tempfile::tempdir().unwrap();
     let (mut model, _) = open(home.path());
     let old: Vec<MessageView> = (0..10).map(|n| message(1, n, &format!("old {n}"))).collect();
-    model.take(CHAT, Known::default(), &whole(old, true, Some(1))).unwrap();
-    assert_eq!(model.copied(CHAT).unwrap().digest, Some(Digest([1; 32])));
+    model.take(FIRST, Known::default(), &whole(old, true, Some(1))).unwrap();
+    assert_eq!(model.copied(CHAT, 1).unwrap().digest, Some(Digest([1; 32])));
     let new: Vec<MessageView> = (5..15).map(|n| message(1, n, &format!("new {n}"))).collect();
-    model.take(CHAT, Known::default(), &whole(new[..4].to_vec(), false, None)).unwrap();
-    assert_eq!(model.copied(CHAT).unwrap().digest, None);
+    model.take(FIRST, Known::default(), &whole(new[..4].to_vec(), false, None)).unwrap();
+    assert_eq!(model.copied(CHAT, 1).unwrap().digest, None);
     // As after a crash in between.
     drop(model);
     let (mut model, dropped) = open(home.path());
     assert_eq!(dropped, None);
-    assert_eq!(model.copied(CHAT).unwrap().digest, None);
-    let known = model.take(CHAT, Known::default(), &whole(new[..4].to_vec(), false, None)).unwrap();
-    model.take(CHAT, known, &whole(new[4..].to_vec(), true, Some(2))).unwrap();
+    assert_eq!(model.copied(CHAT, 1).unwrap().digest, None);
+    let known = model.take(FIRST, Known::default(), &whole(new[..4].to_vec(), false, None)).unwrap();
+    model.take(FIRST, known, &whole(new[4..].to_vec(), true, Some(2))).unwrap();
     assert_eq!(views(model.page(CHAT, None, 50).unwrap().unwrap().messages), new);
     assert_eq!(found(&model, "old", &[CHAT]), Vec::<String>::new());
     model.keep_only(&[OTHER]).unwrap();
@@ -316,13 +323,13 @@ fn a_whole_copy_sweeps_out_what_is_no_more_and_counts_at_its_end_only() {
 #[test]
 fn what_was_asked_for_before_the_copy_was_emptied_is_not_taken() {
     let mut model = ReadModel::in_memory().unwrap();
-    let known = model.take(CHAT, Known::default(), &some(vec![message(1, 1, "a")], Vec::new(), 1)).unwrap();
+    let known = model.take(FIRST, Known::default(), &some(vec![message(1, 1, "a")], Vec::new(), 1)).unwrap();
     assert!(known.has_all() && !known.is_unsettled());
     model.clear().unwrap();
-    let mut known = model.take(CHAT, known, &some(vec![message(1, 2, "b")], Vec::new(), 2)).unwrap();
+    let mut known = model.take(FIRST, known, &some(vec![message(1, 2, "b")], Vec::new(), 2)).unwrap();
     assert!(!known.has_all(), "it lacks all that came before");
     assert_eq!(model.held().unwrap().messages, 0);
-    assert_eq!(model.lacking(CHAT, &mut known).unwrap(), Copied::default());
+    assert_eq!(model.lacking(FIRST, &mut known).unwrap(), Copied::default());
 }
 
 #[test]
@@ -332,8 +339,8 @@ fn the_file_shows_nothing_and_what_does_not_open_is_dropped() {
     let fill = |model: &mut ReadModel| {
         let messages = (0..500).map(|n| message(1, n, "a very particular sentence")).collect();
         let mut known = Known::default();
-        model.lacking(CHAT, &mut known).unwrap();
-        model.take(CHAT, known, &whole(messages, true, Some(1))).unwrap();
+        model.lacking(FIRST, &mut known).unwrap();
+        model.take(FIRST, known, &whole(messages, true, Some(1))).unwrap();
     };
     let (mut model, _) = open(home.path());
     fill(&mut model);
@@ -352,7 +359,7 @@ fn the_file_shows_nothing_and_what_does_not_open_is_dropped() {
         fs::write(&file, bytes).unwrap();
         let (model, dropped) = open(home.path());
         assert!(dropped.is_some());
-        assert_eq!(model.copied(CHAT).unwrap().digest, None);
+        assert_eq!(model.copied(CHAT, 1).unwrap().digest, None);
         assert_eq!(model.held().unwrap().messages, 0);
     }
     // Damage further on shows when it is read; what is cleared can be filled again.
@@ -372,4 +379,40 @@ fn the_file_shows_nothing_and_what_does_not_open_is_dropped() {
     drop(open(elsewhere.path()));
     fs::copy(&file, elsewhere.path().join("reading/model")).unwrap();
     assert!(open(elsewhere.path()).1.is_some());
+}
+
+#[test]
+fn segments_are_copied_each_by_itself_and_read_as_one() {
+    let mut model = ReadModel::in_memory().unwrap();
+    let second = (CHAT, 2);
+    // Clocks differ: what was written later may claim an earlier time.
+    let (early, late) = (vec![message(1, 10, "one"), message(1, 30, "three")], vec![message(2, 20, "two")]);
+    let first = model.take(FIRST, Known::default(), &whole(early, true, None)).unwrap();
+    model.take(FIRST, first, &some(Vec::new(), Vec::new(), 1)).unwrap();
+    model.take(second, Known::default(), &whole(late, true, None)).unwrap();
+    let texts = |model: &ReadModel| -> Vec<String> {
+        let page = model.page(CHAT, None, 10).unwrap().unwrap();
+        page.messages.into_iter().map(|shown| shown.view.message.text).collect()
+    };
+    assert_eq!(texts(&model), ["one", "two", "three"]);
+    assert_eq!(found(&model, "two", &[CHAT]), ["two"]);
+    // A segment that is copied anew drops what it had, and nothing of another.
+    let known =
+        model.take(second, Known::default(), &whole(vec![message(2, 40, "four")], true, None)).unwrap();
+    model.take(second, known, &some(Vec::new(), Vec::new(), 2)).unwrap();
+    assert_eq!(texts(&model), ["one", "three", "four"]);
+    let digest = |segment| model.copied(CHAT, segment).unwrap().digest;
+    assert_eq!([digest(1), digest(2), digest(3)], [Some(Digest([1; 32])), Some(Digest([2; 32])), None]);
+    let stands = |digest| SegmentView { digest: Some(Digest([digest; 32])), revision: None };
+    assert!(model.has(FIRST, &stands(1), &Known::default()).unwrap());
+    assert!(!model.has(second, &stands(1), &Known::default()).unwrap());
+    // Who writes one name in two segments shows both, and is named by the first.
+    model.take(second, Known::default(), &some(vec![message(1, 30, "again")], Vec::new(), 3)).unwrap();
+    assert_eq!(texts(&model).len(), 4);
+    assert_eq!(model.find(CHAT, &id(1, 30).to_string()).unwrap(), Lookup::Found(id(1, 30)));
+    model.take(FIRST, first, &some(Vec::new(), vec![id(1, 30)], 4)).unwrap();
+    assert!(texts(&model).contains(&"again".to_owned()), "what goes in one segment stays in the other");
+    model.keep_only(&[]).unwrap();
+    assert_eq!(model.held().unwrap().messages, 0);
+    assert_eq!(model.copied(CHAT, 1).unwrap(), Copied::default());
 }

@@ -5,15 +5,16 @@
 //! by `network` and `disk`; what is asked of the nodes is in `story`. Whoever wants to see every
 //! event with its effects runs the queue by [`Cluster::step_seen`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::{Event, GossipId};
-use fourword_protocol::ids::{DeviceKey, LogId, Topic};
-use fourword_protocol::record::{Page, Query};
+use fourword_protocol::ids::{DeviceKey, Topic};
+use fourword_protocol::replicator::Settings;
 use fourword_protocol::time::{Duration, Now};
 use fourword_protocol::wire::Frame;
-use fourword_storage::{Fault, MemoryStore, Store};
+use fourword_protocol::words::Naming;
+use fourword_storage::MemoryStore;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
@@ -49,6 +50,8 @@ pub struct Cluster {
     pub compare_every: Option<Duration>,
     /// With how many envelopes documents want to be folded, for nodes started from now on.
     pub fold_after: u64,
+    /// With how many bytes segments are full, for nodes started from now on.
+    pub segment_bytes: u64,
     /// Whether the steady clock of a node begins anew with each start, as it does in a process.
     pub clocks_begin_anew: bool,
     /// By how much wall clocks have been set on.
@@ -115,6 +118,7 @@ impl Cluster {
             gossip_loss: 0,
             compare_every: Some(Duration::from_secs(60)),
             fold_after: fourword_protocol::limits::FOLD_AFTER_ENVELOPES,
+            segment_bytes: u64::MAX,
             clocks_begin_anew: false,
             days_passed: 0,
             faults: Tally::default(),
@@ -150,7 +154,13 @@ impl Cluster {
         let skew_ms = self.nodes.get(name).map_or(passed_ms, |node| node.clock.skew_ms);
         let began = if self.clocks_begin_anew { self.now } else { 0 };
         let clock = Clock { began, skew_ms };
-        let mut node = Node::new(seed, store, run, clock, (self.compare_every, self.fold_after));
+        let settings = Settings {
+            compare_every: self.compare_every,
+            fold_after: self.fold_after,
+            segment_bytes: self.segment_bytes,
+            ..Settings::new(seed, Naming::Test)
+        };
+        let mut node = Node::new(settings, store, run, clock);
         let before = self.nodes.get(name).filter(|before| clean && before.run + 1 == run);
         node.clean_since = before.map_or(run, |before| before.clean_since);
         self.nodes.insert(name.to_owned(), node);
@@ -229,19 +239,6 @@ impl Cluster {
         let (store, clean) = (self.node(of).disk.store.clone(), self.node(of).stopped);
         self.start(name, store, 0, clean);
         self.run_until(|c| c.node(name).device.is_some());
-    }
-
-    /// Makes the next write of a node fail for want of room, and all after it until a restart.
-    pub fn fill_disk(&mut self, name: &str) {
-        self.node_mut(name).disk.fail_next(Fault::DiskFull);
-    }
-
-    /// All logs that a node holds on its disk.
-    pub fn logs(&self, name: &str) -> BTreeSet<LogId> {
-        match self.node(name).disk.store.read(&Query::Opening) {
-            Ok(Page::Opening { heads, .. }) => heads.into_iter().map(|(_, log, _)| log).collect(),
-            other => panic!("{other:?}"),
-        }
     }
 
     fn hang_up(&mut self, name: &str) {

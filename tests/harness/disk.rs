@@ -4,11 +4,14 @@
 //! a read sees every write asked for before it. Invariant: `Durable` is told only of what survives
 //! every crash from then on.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use fourword_protocol::event::Event;
-use fourword_protocol::record::{Batch, LoadId, Query};
+use fourword_protocol::ids::LogId;
+use fourword_protocol::record::{Batch, LoadId, Page, Query};
 use fourword_storage::{Fault, MemoryStore, Store};
+
+use crate::cluster::Cluster;
 
 /// How long a disk takes, from and to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +132,21 @@ impl Disk {
     /// The next flush does not fail, if it was to.
     pub(crate) fn spare(&mut self) {
         self.fault = None;
+    }
+}
+
+impl Cluster {
+    /// Makes the next write of a node fail for want of room, and all after it until a restart.
+    pub fn fill_disk(&mut self, name: &str) {
+        self.node_mut(name).disk.fail_next(Fault::DiskFull);
+    }
+
+    /// All logs that a node holds on its disk.
+    pub fn logs(&self, name: &str) -> BTreeSet<LogId> {
+        match self.node(name).disk.store.read(&Query::Opening) {
+            Ok(Page::Opening { heads, .. }) => heads.into_iter().map(|(_, log, _)| log).collect(),
+            other => panic!("{other:?}"),
+        }
     }
 }
 

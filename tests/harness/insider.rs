@@ -129,7 +129,12 @@ impl Insider {
 
     /// Begins a log.
     pub fn log(&self, concern: Concern, incarnation: u64) -> Log {
-        let document = self.document(&concern);
+        self.log_in(concern, 1, incarnation)
+    }
+
+    /// Begins a log in a segment of a series.
+    pub fn log_in(&self, concern: Concern, segment: u32, incarnation: u64) -> Log {
+        let document = schema::document_key(self.secret.bytes(), &concern, segment);
         let id = LogId { document, device: self.device.key(), incarnation: Incarnation(incarnation) };
         Log { insider: self.clone(), id, concern, content: content(concern, &id), written: Vec::new() }
     }

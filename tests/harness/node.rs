@@ -8,8 +8,6 @@ use fourword_protocol::event::GossipId;
 use fourword_protocol::identity::DeviceSecret;
 use fourword_protocol::ids::{DeviceKey, Topic};
 use fourword_protocol::replicator::{Replicator, Settings};
-use fourword_protocol::time::Duration;
-use fourword_protocol::words::Naming;
 use fourword_storage::MemoryStore;
 
 use crate::clock::Clock;
@@ -68,14 +66,7 @@ pub struct Cost {
 }
 
 impl Node {
-    pub(crate) fn new(
-        seed: [u8; 32],
-        store: MemoryStore,
-        run: u64,
-        clock: Clock,
-        (compare_every, fold_after): (Option<Duration>, u64),
-    ) -> Node {
-        let settings = Settings { compare_every, fold_after, ..Settings::new(seed, Naming::Test) };
+    pub(crate) fn new(settings: Settings, store: MemoryStore, run: u64, clock: Clock) -> Node {
         Node {
             machine: Replicator::new(settings),
             disk: Disk::new(store),

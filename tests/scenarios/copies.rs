@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use fourword_protocol::command::{
-    Changes, ChatCommand, ChatView, Command, Copied, Kind, MessageView, Notice, Outcome, Reply, Revision,
+    Changes, ChatCommand, ChatCopy, ChatView, Command, Copied, Kind, MessageView, Notice, Outcome, Reply,
+    Revision,
 };
 use fourword_protocol::ids::EntityId;
 use fourword_protocol::limits::{
@@ -28,7 +29,7 @@ const NAMES: [&str; 3] = ["ada", "ben", "eve"];
 /// One node's copy, and what it knows in this run of the node.
 struct Copier {
     model: ReadModel,
-    known: BTreeMap<EntityId, Known>,
+    known: BTreeMap<(EntityId, u32), Known>,
 }
 
 impl Copier {
@@ -36,15 +37,31 @@ impl Copier {
         Copier { model: ReadModel::in_memory().unwrap(), known: BTreeMap::new() }
     }
 
-    /// One question and its answer. True once the copy has everything.
+    /// One question about each segment and its answer. True once the copy has everything.
     fn step(&mut self, c: &mut Cluster, name: &str, chat: &ChatView) -> bool {
-        let known = self.known.entry(chat.id).or_default();
-        let copied = self.model.lacking(chat.id, known).unwrap();
-        let Reply::Copy(copy) = c.must(name, Command::Chat(chat.words, ChatCommand::Copy(copied))) else {
-            panic!("a copy")
-        };
-        *known = self.model.take(chat.id, *known, &copy).unwrap();
-        known.has_all()
+        let (mut has_all, mut segment, mut segments) = (true, 1, 1);
+        while segment <= segments {
+            let place = (chat.id, segment);
+            let known = self.known.entry(place).or_default();
+            let copied = self.model.lacking(place, known).unwrap();
+            let copy = copy(c, name, chat.words, segment, copied);
+            *known = self.model.take(place, *known, &copy).unwrap();
+            has_all &= known.has_all();
+            (segment, segments) = (segment + 1, copy.segments);
+        }
+        has_all
+    }
+
+    /// Whether the machine has nothing to tell that the copy lacks.
+    fn is_same(&mut self, c: &mut Cluster, name: &str, chat: &ChatView) -> bool {
+        let of_chat = self.known.iter().filter(|((of, _), _)| *of == chat.id);
+        let known: Vec<(u32, Known)> = of_chat.map(|((_, segment), known)| (*segment, *known)).collect();
+        known.into_iter().all(|(segment, mut known)| {
+            let copied = self.model.lacking((chat.id, segment), &mut known).unwrap();
+            let again = copy(c, name, chat.words, segment, copied);
+            let is_empty = matches!(&again.changes, Changes::Some { changed, gone, .. } if changed.is_empty() && gone.is_empty());
+            is_empty && again.people.is_none()
+        })
     }
 
     /// Compares the copy of each chat with what the chat shows.
@@ -56,12 +73,7 @@ impl Copier {
                 // Right after a start the chat itself shows no names; the copy kept them.
                 c.must(name, Command::Members(chat.words));
                 let shown = shown(c, name, chat.words);
-                let mut known = self.known[&chat.id];
-                let copied = self.model.lacking(chat.id, &mut known).unwrap();
-                let again = c.must(name, Command::Chat(chat.words, ChatCommand::Copy(copied)));
-                let Reply::Copy(again) = again else { panic!("a copy") };
-                let is_same = matches!(&again.changes, Changes::Some { changed, gone, .. } if changed.is_empty() && gone.is_empty());
-                if is_same && again.people.is_none() {
+                if self.is_same(c, name, &chat) {
                     let page = self.model.page(chat.id, None, 10_000).unwrap().unwrap();
                     let copied: Vec<MessageView> = page.messages.into_iter().map(|row| row.view).collect();
                     assert_eq!(copied, shown, "{name}");
@@ -69,6 +81,13 @@ impl Copier {
                 }
             }
         }
+    }
+}
+
+fn copy(c: &mut Cluster, name: &str, words: FourWords, segment: u32, known: Copied) -> ChatCopy {
+    match c.must(name, Command::Chat(words, ChatCommand::Copy { segment, known })) {
+        Reply::Copy(copy) => copy,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -126,6 +145,8 @@ fn a_copy_shows_what_the_chat_shows_after_whatever_happened() {
     for seed in 0..12 {
         let mut random = ChaCha20Rng::seed_from_u64(seed);
         let mut c = Cluster::new(seed);
+        // Every second chat goes through several segments.
+        c.segment_bytes = if seed % 2 == 1 { 1024 } else { u64::MAX };
         let group = c.group_of(&NAMES);
         let mut copiers: BTreeMap<&str, Copier> = NAMES.map(|name| (name, Copier::new())).into();
         for number in 0..90 {
@@ -204,7 +225,7 @@ fn a_copy_that_has_everything_keeps_the_chat_on_disk_after_a_restart() {
         copier.known.clear();
         let chat = &chats(&mut c, "ada")[0];
         assert!(copier.step(&mut c, "ada", chat), "it lacks nothing");
-        assert_eq!(chats(&mut c, "ada")[0].revision, None, "the chat is not in memory");
+        assert_eq!(chats(&mut c, "ada")[0].segments[0].revision, None, "the chat is not in memory");
     }
     assert_eq!(copier.model.page(chats(&mut c, "ada")[0].id, None, 10).unwrap().unwrap().messages.len(), 5);
 }
@@ -216,7 +237,7 @@ fn a_copy_that_lags_too_far_behind_is_made_anew_page_by_page() {
     let mut ids = vec![c.send_message("ada", group, "the first")];
     let mut copier = Copier::new();
     copier.compare(&mut c, "ada");
-    let before: Revision = chats(&mut c, "ada")[0].revision.unwrap();
+    let before: Revision = chats(&mut c, "ada")[0].segments[0].revision.unwrap();
     for number in 0..=FEED_MESSAGES_MAX {
         let parent = None;
         let id =
@@ -227,8 +248,7 @@ fn a_copy_that_lags_too_far_behind_is_made_anew_page_by_page() {
     }
     c.settle();
     let known = Copied { revision: Some(before), ..Copied::default() };
-    let reply = c.must("ada", Command::Chat(group, ChatCommand::Copy(known)));
-    let Reply::Copy(copy) = reply else { panic!("a copy") };
+    let copy = copy(&mut c, "ada", group, 1, known);
     let Changes::Whole { messages, next, .. } = copy.changes else { panic!("the whole chat") };
     assert!(messages.len() == COPY_MESSAGES_MAX && next.is_some() && copy.digest.is_none());
     copier.compare(&mut c, "ada");

@@ -30,6 +30,7 @@ mod removed;
 mod restoring;
 mod returning;
 mod seeking;
+mod segments;
 mod standing;
 mod surviving;
 mod topics;

@@ -11,6 +11,7 @@ pub mod bounded;
 pub mod canvases;
 pub mod chat;
 pub mod devices;
+pub mod documents;
 pub mod error;
 pub mod events;
 pub mod groups;

@@ -2,8 +2,9 @@
 
 use super::operation::{Operation, Table};
 use super::{
-    boards, canvases, chat, devices, events, groups, history, identity, inbox, invites, issues, joins, log,
-    members, metrics, node, openapi, pictures, presence, requests, search, sync, tombstones, undo,
+    boards, canvases, chat, devices, documents, events, groups, history, identity, inbox, invites, issues,
+    joins, log, members, metrics, node, openapi, pictures, presence, requests, search, sync, tombstones,
+    undo,
 };
 
 /// Where the API begins.
@@ -78,6 +79,7 @@ fn membership() -> Table {
         .delete("/invites/{key}", "Close an invite", invites::close)
         .get("/unaccepted", "What this person wrote that does not count", sync::unaccepted)
         .get("/tombstones", "What was deleted and waits to be forgotten", tombstones::list)
+        .get("/documents", "How large the documents of a group are", documents::list)
 }
 
 fn talk() -> Table {

@@ -11,6 +11,7 @@ mod client;
 mod config;
 mod device;
 mod doctor;
+mod document;
 mod failure;
 mod group;
 mod history;
@@ -187,6 +188,9 @@ enum Verb {
     /// Show how far everything is in sync.
     #[command(subcommand)]
     Sync(sync::Verb),
+    /// Show how large the documents of a group are.
+    #[command(subcommand)]
+    Document(document::Verb),
     /// Show what was deleted in a group and waits to be forgotten, and for whom.
     Tombstones(tombstones::Args),
     /// Run a relay, which leads nodes to each other, or show how it does.
@@ -348,6 +352,7 @@ async fn act(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Inbox => search::inbox(context).await,
         Verb::Index(verb) => search::index(verb, context).await,
         Verb::Sync(verb) => sync::run(verb, context).await,
+        Verb::Document(verb) => document::run(verb, context).await,
         Verb::Tombstones(args) => tombstones::run(args, context).await,
         Verb::Relay(args) => relay::run(args, context).await,
         Verb::Service(verb) => service::run(verb, context).await,

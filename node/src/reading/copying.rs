@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use fourword_protocol::command::{ChatCommand, ChatView, Command, Notice, Reply};
 use fourword_protocol::ids::EntityId;
+use fourword_protocol::limits::SEGMENTS_MAX;
 use fourword_protocol::words::FourWords;
-use fourword_storage::read_model::Known;
+use fourword_storage::read_model::{Known, ReadModel};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{Reading, Trouble};
@@ -85,7 +86,9 @@ impl Reading {
         let is_unsettled = |id: &EntityId| {
             let known = chats.known.get(id);
             // Whoever holds it brings it up to date and will see for itself.
-            known.is_some_and(|known| known.try_lock().is_ok_and(|known| known.is_unsettled()))
+            known.is_some_and(|known| {
+                known.try_lock().is_ok_and(|known| known.iter().any(Known::is_unsettled))
+            })
         };
         chats.ids.iter().filter(|(_, id)| is_unsettled(id)).map(|(words, _)| *words).collect()
     }
@@ -110,31 +113,53 @@ impl Reading {
     }
 
     async fn is_current(&self, chat: &ChatView) -> Result<bool, Trouble> {
-        let known = *self.known(chat.id).lock().await;
+        let known = self.known(chat.id).lock().await.clone();
         let chat = chat.clone();
-        self.shelf.ask(move |model| model.has(&chat, &known)).await
+        let has_all = move |model: &mut ReadModel| {
+            for ((segment, stands), at) in (1..).zip(&chat.segments).zip(0..) {
+                let known = known.get(at).copied().unwrap_or_default();
+                if !model.has((chat.id, segment), stands, &known)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        self.shelf.ask(has_all).await
     }
 
-    /// Brings the copy of one chat up to date.
+    /// Brings the copy of one chat up to date, segment by segment.
     pub(super) async fn bring_up(&self, words: FourWords, id: EntityId) -> Result<(), Trouble> {
         let known = self.known(id);
         let mut known = known.lock().await;
-        loop {
-            let mut before = *known;
-            let asked = self.shelf.ask(move |model| Ok((model.lacking(id, &mut before)?, before)));
-            let (copied, before) = asked.await?;
-            let Reply::Copy(copy) = self.ask(Command::Chat(words, ChatCommand::Copy(copied))).await? else {
-                return Err(Problem::mismatch().into());
-            };
-            // Whoever gives up waiting here leaves what is known as it was, and it is asked again.
-            *known = self.shelf.ask(move |model| model.take(id, before, &copy)).await?;
-            if known.has_all() {
-                return Ok(());
+        let mut segments = 1;
+        for (segment, at) in (1..=SEGMENTS_MAX).zip(0..) {
+            if segment > segments {
+                break;
+            }
+            loop {
+                let mut before = known.get(at).copied().unwrap_or_default();
+                let place = (id, segment);
+                let asked = self.shelf.ask(move |model| Ok((model.lacking(place, &mut before)?, before)));
+                let (copied, before) = asked.await?;
+                let command = ChatCommand::Copy { segment, known: copied };
+                let Reply::Copy(copy) = self.ask(Command::Chat(words, command)).await? else {
+                    return Err(Problem::mismatch().into());
+                };
+                segments = copy.segments;
+                // Whoever gives up waiting here leaves what is known as it was, and it is asked again.
+                let after = self.shelf.ask(move |model| model.take(place, before, &copy)).await?;
+                let length = known.len().max(at + 1);
+                known.resize(length, Known::default());
+                known.iter_mut().skip(at).take(1).for_each(|known| *known = after);
+                if after.has_all() {
+                    break;
+                }
             }
         }
+        Ok(())
     }
 
-    fn known(&self, id: EntityId) -> Arc<tokio::sync::Mutex<Known>> {
+    fn known(&self, id: EntityId) -> Arc<tokio::sync::Mutex<Vec<Known>>> {
         self.chats().known.entry(id).or_default().clone()
     }
 }

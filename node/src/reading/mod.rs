@@ -13,7 +13,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fourword_protocol::command::{ChatCommand, ChatView, Command, Outcome, Reply};
+use fourword_protocol::command::{ChatCommand, ChatView, Command, Copied, Outcome, Reply};
 use fourword_protocol::ids::EntityId;
 use fourword_protocol::limits::MARKER_AHEAD_MS_MAX;
 use fourword_protocol::schema::chat::MessageId;
@@ -45,8 +45,8 @@ pub struct Reading {
 #[derive(Default)]
 struct Chats {
     ids: BTreeMap<FourWords, EntityId>,
-    /// Whoever brings a copy up to date holds what is known of it meanwhile.
-    known: BTreeMap<EntityId, Arc<tokio::sync::Mutex<Known>>>,
+    /// Whoever brings a copy up to date holds what is known of its segments meanwhile.
+    known: BTreeMap<EntityId, Arc<tokio::sync::Mutex<Vec<Known>>>>,
 }
 
 /// One chat of an inbox.
@@ -118,7 +118,7 @@ impl Reading {
             let chats: Vec<ChatView> =
                 chats.into_iter().filter(|chat| within.is_none_or(|words| chat.words == words)).collect();
             if let Some(words) = within.filter(|_| chats.is_empty()) {
-                self.ask(Command::Chat(words, ChatCommand::Copy(Default::default()))).await?;
+                self.ask(Command::Chat(words, first_segment())).await?;
             }
             let up_to_date = tokio::time::timeout(patience, self.bring_up_all(&chats)).await;
             let is_complete = up_to_date.map_or(Ok(false), |done| done.map(|()| true))?;
@@ -259,7 +259,7 @@ impl Reading {
             return Ok(chat.id);
         }
         // The machine says why not.
-        self.ask(Command::Chat(words, ChatCommand::Copy(Default::default()))).await?;
+        self.ask(Command::Chat(words, first_segment())).await?;
         Err(Problem::mismatch().into())
     }
 
@@ -279,6 +279,11 @@ impl Reading {
         // Nothing that holds the lock can leave the maps half changed.
         self.chats.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Asks for all of a chat that has nothing copied yet.
+fn first_segment() -> ChatCommand {
+    ChatCommand::Copy { segment: 1, known: Copied::default() }
 }
 
 fn late() -> Problem {

@@ -4,12 +4,13 @@ use std::io::{BufRead, BufReader, Read};
 
 use fourword_protocol::command::{
     Changes, ChatCommand, ChatCopy, ChatView, Command, DocumentSync, JoinState, MemberView, MessageView,
-    Notice, PeerSync, PeerView, RefusalCode, Reply, SyncState,
+    Notice, PeerSync, PeerView, RefusalCode, Reply, SegmentView, SyncState,
 };
 use fourword_protocol::ids::{DeviceKey, Digest};
 use fourword_protocol::roster::Role;
 use fourword_protocol::roster::invite::InviteCode;
-use fourword_protocol::schema::chat::Message;
+use fourword_protocol::schema::chat::{Message, MessageId};
+use fourword_protocol::schema::key;
 use fourword_protocol::time::WallTime;
 use serde_json::{Value, json};
 
@@ -40,8 +41,7 @@ fn chat() -> ChatView {
         name: Some("Team".into()),
         is_member: true,
         me: [0xee; 16],
-        digest: None,
-        revision: None,
+        segments: vec![SegmentView { digest: None, revision: None }],
         read: None,
     }
 }
@@ -49,7 +49,7 @@ fn chat() -> ChatView {
 fn copy() -> ChatCopy {
     let changes = Changes::Some { changed: vec![message()], gone: Vec::new(), more: false };
     let people = Some((Digest([8; 32]), vec![person(), stranger()]));
-    ChatCopy { revision: None, digest: Some(Digest([9; 32])), changes, people }
+    ChatCopy { segments: 1, revision: None, digest: Some(Digest([9; 32])), changes, people }
 }
 
 fn message_json() -> Value {
@@ -84,7 +84,7 @@ pub(crate) fn answer(command: &Command) -> Reply {
         Command::Join { .. } => Reply::Joined(group(), JoinState::Joined),
         Command::Chat(_, ChatCommand::Send { .. }) => Reply::Message(message_id()),
         Command::Chats => Reply::Chats(vec![chat()]),
-        Command::Chat(_, ChatCommand::Copy(_)) => Reply::Copy(copy()),
+        Command::Chat(_, ChatCommand::Copy { .. }) => Reply::Copy(copy()),
         Command::SyncStatus(_) => Reply::Sync { documents: vec![document_sync(device)], joins: Vec::new() },
         Command::Peers => {
             Reply::Peers(vec![PeerView { device, person: Some(stranger()), shared: vec![words()] }])
@@ -199,6 +199,39 @@ async fn an_invite_has_code_and_link_and_asks_for_what_the_flags_say() {
     assert_eq!(invite["link"], format!("fourword://join/{WORDS}#{}", code()));
     let asked = node.script.asked();
     assert!(matches!(&asked[..], [(Command::Invite { role: Role::Viewer, uses: 10, .. }, _)]), "{asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_of_several_segments_is_read_searched_and_counted_as_one() {
+    let in_segment = |segment: u32| {
+        let mut view = message();
+        view.author = stranger();
+        // The clock of who wrote in the second segment was behind.
+        let (number, time) = if segment == 1 { (1, 2_000) } else { (2, 1_000) };
+        view.message.id = MessageId { owner: key::owner(&stranger().person), random: [number; 8] };
+        (view.message.text, view.message.time) = (format!("Hello from {segment}"), WallTime(time));
+        let changes = Changes::Some { changed: vec![view], gone: Vec::new(), more: false };
+        ChatCopy { segments: 2, changes, ..copy() }
+    };
+    let stands = SegmentView { digest: None, revision: None };
+    let node = Node::start(move |command| {
+        done(match command {
+            Command::Chats => Reply::Chats(vec![ChatView { segments: vec![stands; 2], ..chat() }]),
+            Command::Chat(_, ChatCommand::Copy { segment, .. }) => Reply::Copy(in_segment(*segment)),
+            other => answer(other),
+        })
+    });
+    let node = node.await;
+    let texts = |found: &Value, at: &str| -> Vec<String> {
+        let all = found.as_array().unwrap().iter();
+        all.map(|one| one.pointer(at).unwrap().as_str().unwrap().to_owned()).collect()
+    };
+    let read = run(&node, &["chat", "read", WORDS, "--json"]).await.json();
+    assert_eq!(texts(&read["messages"], "/text"), ["Hello from 2", "Hello from 1"]);
+    let found = run(&node, &["search", "hello", "--json"]).await.json();
+    assert_eq!(texts(&found["hits"], "/message/text"), ["Hello from 1", "Hello from 2"]);
+    let inbox = run(&node, &["inbox", "--json"]).await.json();
+    assert_eq!(inbox["groups"][0]["unread"], 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fourword_protocol::command::{
-    Command, DeviceCommand, DeviceView, DocumentTombstones, FaultKind, FaultView, InviteView, JoinBy,
-    JoinState, JoinView, KeeperView, Keeps, MemberCommand, PersonView, RefusalCode, Reply, RequestView,
-    Status, TombstoneView, UnacceptedView,
+    Command, DeviceCommand, DeviceView, DocumentTombstones, DocumentView, FaultKind, FaultView, InviteView,
+    JoinBy, JoinState, JoinView, KeeperView, Keeps, MemberCommand, PersonView, RefusalCode, Reply,
+    RequestView, Status, TombstoneView, UnacceptedView,
 };
 use fourword_protocol::ids::{DeviceKey, EntityId, PersonId, StatementId, VerifyingKey};
 use fourword_protocol::link::LinkCode;
@@ -117,6 +117,7 @@ fn asked_about_groups_and_devices() -> Vec<Asked> {
             Command::Unaccepted(words()),
         ),
         ("GET", path("tombstones"), Value::Null, vec!["tombstones", WORDS], Command::Tombstones(words())),
+        ("GET", path("documents"), Value::Null, vec!["document", "show", WORDS], Command::Documents(words())),
         ("GET", "/api/v1/joins".into(), Value::Null, vec!["joins"], Command::Joins),
         (
             "DELETE",
@@ -215,7 +216,24 @@ fn answer(command: &Command) -> Reply {
             reason: "you were removed before".into(),
         }]),
         Command::Tombstones(_) => Reply::Tombstones(vec![tombstones()]),
+        Command::Documents(_) => Reply::Documents(vec![size()]),
         _ => Reply::Ok,
+    }
+}
+
+/// A full segment that rests.
+fn size() -> DocumentView {
+    DocumentView {
+        id: format!("group:{WORDS}:chat"),
+        segment: 1,
+        is_in_memory: false,
+        is_full: true,
+        content_bytes: Some(4096),
+        full_bytes: Some(4096),
+        envelopes: 9,
+        log: Some((2, 512)),
+        snapshot_bytes: None,
+        flags: Some((1, 3)),
     }
 }
 
@@ -289,6 +307,14 @@ async fn every_verb_prints_one_json_value_of_the_promised_shape() {
             }]}),
         ),
         (
+            vec!["document", "show", WORDS],
+            json!({"documents": [{
+                "id": format!("group:{WORDS}:chat"), "segment": 1, "live": false, "full": true,
+                "content_bytes": 4096, "full_bytes": 4096, "envelopes": 9, "log_envelopes": 2, "log_bytes": 512,
+                "snapshot_bytes": null, "flags_waiting": 1, "flags_pruned": 3,
+            }]}),
+        ),
+        (
             vec!["tombstones", WORDS],
             json!({"documents": [{
                 "id": format!("group:{WORDS}:chat"), "waiting": 1, "pruned": 2,
@@ -337,6 +363,10 @@ async fn people_are_told_what_happened_and_what_to_do_next() {
         (vec!["device", "revoke", "02", "--yes"], "The device 02 is no longer yours."),
         (vec!["link", &link_code().to_string()], "This is now a device of ocean-forest-moon-star."),
         (vec!["sync", "unaccepted", WORDS], ":chat: \"Hi\"\n  you were removed before\n"),
+        (
+            vec!["document", "show", WORDS],
+            "on disk, full\n  content 4 KiB of 4 KiB, log 2 of 9 entries, 1 KiB",
+        ),
         (vec!["tombstones", WORDS], "  known to 1 of 2 devices; not to 03030303\n"),
     ] {
         let ran = run(&node, &arguments).await;

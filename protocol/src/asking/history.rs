@@ -28,8 +28,9 @@ use crate::schema::{self, Concern, Put};
 use crate::time::WallTime;
 use crate::words::FourWords;
 
+use super::chats::{Way, chat_refusal};
 use super::things::{bounded, refused};
-use super::{chat_refusal, unknown};
+use super::unknown;
 
 /// Requests about versions that wait for their reading, by document.
 #[derive(Debug, Default)]
@@ -83,10 +84,22 @@ impl Replicator {
                 "see `fourword group show`",
             )
         })?;
-        let (entity, document) = (entity.id, replica.key);
-        let Some(live) = replica.live() else {
-            self.deferred.entry(document).or_default().push((id, Command::History(words, concern, command)));
-            self.load_document(entity, document);
+        let (entity, current) = (entity.id, replica.key);
+        // A message stays in the segment in which it was written.
+        let message = command.of().and_then(|name| name.parse().ok()).filter(|_| concern == Concern::Chat);
+        let way = message.map(|message| self.way_to_message(id, (entity, place), message));
+        let document = match way {
+            Some(Ok(Way::Read(document))) => {
+                self.ask_again(id, Command::History(words, concern, command), (entity, document));
+                return Ok(());
+            }
+            Some(Ok(Way::To(document))) => document,
+            Some(Err(_)) | None => current,
+        };
+        self.walks.remove(&id);
+        let live = self.entities.get(&entity).and_then(|e| e.replicas.get(&document)?.live());
+        let Some(live) = live else {
+            self.ask_again(id, Command::History(words, concern, command), (entity, document));
             return Ok(());
         };
         if let HistoryCommand::List { limit, .. } = &command
@@ -95,10 +108,7 @@ impl Replicator {
             let message = format!("1 to {TOLD_VERSIONS_MAX} versions are told at once");
             return Err(refusal(RefusalCode::Usage, message, "ask for those before the last one"));
         }
-        let (HistoryCommand::List { of, .. }
-        | HistoryCommand::Compare { of, .. }
-        | HistoryCommand::Restore { of, .. }) = &command;
-        let of = of.as_ref().map(|name| meant(live, &concern, name)).transpose()?;
+        let of = command.of().map(|name| meant(live, &concern, name)).transpose()?;
         if self.histories.count() >= HISTORIES_WAITING_MAX {
             let message = "too many requests about versions wait";
             return Err(refusal(RefusalCode::TooMuch, message, "try again in a moment"));

@@ -90,6 +90,7 @@ impl Replicator {
             Request::Issue(command) => writing.issue(command)?,
             Request::Canvas(command) => writing.canvas(command)?,
         };
+        self.check_room(entity_id, document, &puts)?;
         let deeds = things.deeds(&puts);
         self.undoing.did(document, &concern, deeds, &puts);
         match puts.is_empty() {

@@ -23,7 +23,7 @@ pub struct Revision {
     pub change: u64,
 }
 
-/// What a copy of a chat knows.
+/// What a copy of one segment of a chat knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Copied {
     /// The digest under which it had everything; lasts over restarts.
@@ -32,13 +32,15 @@ pub struct Copied {
     pub revision: Option<Revision>,
     /// The digest of the people it knows.
     pub people: Option<Digest>,
-    /// It copies the whole chat in this reading, and has all up to this place.
+    /// It copies the whole segment in this reading, and has all up to this place.
     pub whole: Option<(u64, Option<Place>)>,
 }
 
-/// What a copy of a chat lacks.
+/// What a copy of one segment of a chat lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatCopy {
+    /// How many segments the chat has now, each of which is copied by itself.
+    pub segments: u32,
     /// What it says it knows from now on, as to messages. Equal to what it said: it lacks nothing.
     pub revision: Option<Revision>,
     /// The digest under which it has everything now; `None` if it has not, or if what it has is not
@@ -62,7 +64,7 @@ pub enum Changes {
         /// Whether there is more: ask again.
         more: bool,
     },
-    /// What the copy has is of no use: it is to copy the whole chat, of which this is a page.
+    /// What the copy has is of no use: it is to copy the whole segment, of which this is a page.
     Whole {
         /// The reading that all pages must have in common.
         reading: u64,
@@ -71,6 +73,15 @@ pub enum Changes {
         /// Where to go on; `None` at the end.
         next: Option<Place>,
     },
+}
+
+/// One segment of a chat, for who keeps copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentView {
+    /// How it stands, as in [`ChatCopy`].
+    pub digest: Option<Digest>,
+    /// How it stands, as in [`ChatCopy`]; `None` before it was read in this run.
+    pub revision: Option<Revision>,
 }
 
 /// One chat, for who keeps copies.
@@ -86,10 +97,8 @@ pub struct ChatView {
     pub is_member: bool,
     /// What stands for this person in its messages.
     pub me: Owner,
-    /// How it stands, as in [`ChatCopy`].
-    pub digest: Option<Digest>,
-    /// How it stands, as in [`ChatCopy`]; `None` while it is not in memory.
-    pub revision: Option<Revision>,
+    /// How its segments stand, from the first on.
+    pub segments: Vec<SegmentView>,
     /// How far this person has read it, on any of its devices.
     pub read: Option<ReadMarker>,
 }

@@ -42,6 +42,17 @@ pub enum HistoryCommand {
     },
 }
 
+impl HistoryCommand {
+    /// The one thing that it is about.
+    pub(crate) fn of(&self) -> Option<&Named> {
+        match self {
+            HistoryCommand::List { of, .. }
+            | HistoryCommand::Compare { of, .. }
+            | HistoryCommand::Restore { of, .. } => of.as_ref(),
+        }
+    }
+}
+
 /// A page of versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionsView {

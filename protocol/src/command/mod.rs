@@ -25,7 +25,7 @@ use crate::schema::thing::ThingId;
 use crate::time::WallTime;
 use crate::words::FourWords;
 
-pub use copying::{Changes, ChatCopy, ChatView, Copied, Place, Revision};
+pub use copying::{Changes, ChatCopy, ChatView, Copied, Place, Revision, SegmentView};
 pub use device::DeviceCommand;
 pub use history::{
     ChangeView, DifferenceView, DifferencesView, FieldView, HistoryCommand, VersionView, VersionsView,
@@ -154,6 +154,8 @@ pub enum Command {
     History(FourWords, Concern, HistoryCommand),
     /// What was deleted in an entity and waits to be forgotten, and for whom.
     Tombstones(FourWords),
+    /// How large the documents of an entity are, segment by segment.
+    Documents(FourWords),
     /// How far each document is in sync with each peer; of one entity or of all.
     SyncStatus(Option<FourWords>),
     /// Which devices are connected.
@@ -213,8 +215,13 @@ pub enum ChatCommand {
         /// Whether the pin shall stand.
         on: bool,
     },
-    /// What a copy of the chat lacks. Answered by `Reply::Copy`.
-    Copy(Copied),
+    /// What a copy of one segment of the chat lacks. Answered by `Reply::Copy`.
+    Copy {
+        /// Which, from 1.
+        segment: u32,
+        /// What the copy has of it.
+        known: Copied,
+    },
     /// Note for all of this person's devices that it has read so far. Only ever forward.
     MarkRead(ReadMarker),
     /// The last messages, oldest first.
@@ -294,6 +301,8 @@ pub enum Reply {
     Reverted(RevertedView),
     /// Answers `Tombstones`, by document.
     Tombstones(Vec<DocumentTombstones>),
+    /// Answers `Documents`, by document and segment; those alone in which somebody wrote.
+    Documents(Vec<DocumentView>),
     /// Answers `Chats`, by words.
     Chats(Vec<ChatView>),
     /// Answers `Copy`.

@@ -229,6 +229,31 @@ pub struct DocumentSync {
     pub tombstones: u64,
 }
 
+/// How large one document is. What is only known of a document that was read is `None` before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DocumentView {
+    /// `{kind}:{words}:{concern}`, and `/{segment}` of any but the first.
+    pub id: String,
+    /// Which one of its series, from 1.
+    pub segment: u32,
+    /// Its content is in memory.
+    pub is_in_memory: bool,
+    /// It takes no new things: they are made in a later segment.
+    pub is_full: bool,
+    /// Bytes of its content, at most: the state of the snapshot and all updates behind it.
+    pub content_bytes: Option<u64>,
+    /// Bytes with which it is full; `None` where no bound is set.
+    pub full_bytes: Option<u64>,
+    /// Envelopes of all its logs, those that the snapshot stands for among them.
+    pub envelopes: u64,
+    /// How many lie behind the snapshot, and their bytes.
+    pub log: Option<(u64, u64)>,
+    /// Bytes of the snapshot, as it is packed; 0 if there is none.
+    pub snapshot_bytes: Option<u64>,
+    /// How many deleted things wait to be forgotten, and how many are but for their flags.
+    pub flags: Option<(u64, u64)>,
+}
+
 /// What was deleted in one document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocumentTombstones {

@@ -19,6 +19,8 @@ pub(crate) struct Base {
     pub(crate) number: u64,
     /// How many parts it has.
     pub(crate) parts: u32,
+    /// Bytes of all parts, once they were read or written.
+    pub(crate) bytes: Option<u64>,
     /// How much of each log it covers.
     pub(crate) covers: Vector,
     /// What it is, once it was read.
@@ -31,7 +33,7 @@ impl From<Snapshot> for Base {
     fn from(snapshot: Snapshot) -> Base {
         let Snapshot { number, parts, covers, .. } = snapshot;
         let (checkpoint, signed) = (None, (Digest([0; 32]), Signatures::new()));
-        Base { number, parts, covers: covers.into_iter().collect(), checkpoint, signed }
+        Base { number, parts, bytes: None, covers: covers.into_iter().collect(), checkpoint, signed }
     }
 }
 
@@ -39,7 +41,14 @@ impl Base {
     /// The snapshot that is being written now.
     pub(crate) fn new(number: u64, parts: u32, signed: &Signed) -> Base {
         let (covers, checkpoint) = (signed.checkpoint.vector(), Some(Arc::clone(&signed.checkpoint)));
-        Base { number, parts, covers, checkpoint, signed: (signed.name, signed.signatures.clone()) }
+        Base {
+            number,
+            parts,
+            bytes: None,
+            covers,
+            checkpoint,
+            signed: (signed.name, signed.signatures.clone()),
+        }
     }
 
     /// Notes what it is, as was read from its parts.
@@ -49,6 +58,11 @@ impl Base {
             self.signed = (name, Signatures::new());
         }
         self.checkpoint = Some(Arc::new(checkpoint.clone()));
+    }
+
+    /// Notes of how many bytes its parts are.
+    pub(crate) fn weigh(&mut self, parts: &[Vec<u8>]) {
+        self.bytes = u64::try_from(parts.iter().map(Vec::len).sum::<usize>()).ok();
     }
 
     /// Its checkpoint with all signatures that are kept; none before it was read.

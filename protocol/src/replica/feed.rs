@@ -26,6 +26,11 @@ impl Feed {
         Feed { reading, ..Feed::default() }
     }
 
+    /// The feed of a chat that was read from disk again and is what it was at this revision.
+    pub(crate) fn going_on(at: Revision) -> Feed {
+        Feed { reading: at.reading, since: at.change, last: at.change, ..Feed::default() }
+    }
+
     /// Notes that messages changed.
     pub(crate) fn note(&mut self, messages: impl IntoIterator<Item = MessageId>) {
         for message in messages {

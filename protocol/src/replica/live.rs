@@ -51,6 +51,8 @@ pub(crate) struct Live {
     pub(super) watched: Option<Changes>,
     /// Whose log each client id is.
     clients: BTreeMap<u64, LogId>,
+    /// Bytes of the state that it was read from and of all updates since: what it takes at most.
+    pub(crate) bytes: u64,
     /// What lies behind the snapshot that it was read from.
     pub(crate) beyond: Beyond,
     /// Logs that ended, and why.
@@ -164,6 +166,7 @@ impl Live {
             mine: Mine::default(),
             watched: None,
             clients: BTreeMap::new(),
+            bytes: 0,
             beyond: Beyond::default(),
             ended: BTreeMap::new(),
             known: BTreeMap::new(),
@@ -269,6 +272,7 @@ impl Live {
             return self.void(log, client, parsed.clocks, void);
         }
         let Ok(changes) = self.document.apply(&parsed) else { return Judged::Poisoned };
+        self.grow(content.len());
         let by = Flag { log, sequence: envelope.header.sequence };
         for write in &parsed.writes {
             if let Some(about) = schema::about(&self.concern, write.place.root, &write.place.key) {
@@ -306,6 +310,11 @@ impl Live {
             dropped.keys.extend(self.document.prune(root, key)?);
         }
         Ok(self.note(&dropped))
+    }
+
+    /// Notes that so many bytes of an update were taken in.
+    pub(super) fn grow(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
     /// Notes that an envelope was judged for good: it is the head of its log now.

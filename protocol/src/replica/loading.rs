@@ -8,7 +8,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::feed::Feed;
 use super::live::{Judged, Live, Rules, Void};
 use super::mine::{Mine, Why, beginning};
 use super::own::Queued;
@@ -125,11 +124,12 @@ impl Replica {
     /// Takes a part of the snapshot. With the last one the reading begins at what it holds.
     pub(crate) fn take_part(&mut self, part: Option<Vec<u8>>) -> Result<(), Unfit> {
         let Content::Loading(loading) = &mut self.content else { return Ok(()) };
-        let Some(base) = &self.base else { return Ok(()) };
+        let Some(base) = &mut self.base else { return Ok(()) };
         loading.parts.push(part.ok_or(Unfit::Malformed)?);
         if loading.parts.len() < usize::try_from(base.parts).unwrap_or(usize::MAX) {
             return Ok(());
         }
+        base.weigh(&loading.parts);
         let snapshot = Arc::new(Vouched::read(&loading.parts)?);
         let live = self.open(&snapshot)?;
         self.base.iter_mut().for_each(|base| base.found(&snapshot.checkpoint));
@@ -284,9 +284,10 @@ impl Replica {
                 self.retire_log();
             }
             self.readings = self.readings.saturating_add(1);
-            live.feed = Feed::of_reading(self.readings);
             live.mine = mine;
             self.heads = heads.into();
+            live.feed = self.feed();
+            self.is_due = false;
             self.content = Content::Live(live);
             self.stability.look_anew();
             let heads = &self.heads;
@@ -298,6 +299,7 @@ impl Replica {
     /// Has the content read anew, so that all of it is judged by the roster as it is now.
     /// Only where nothing of ours waits to be sealed.
     pub(crate) fn judge_anew(&mut self) {
+        self.rested = None;
         self.choices.clear();
         self.owners.clear();
         self.read_anew();
@@ -305,6 +307,7 @@ impl Replica {
 
     /// Has the content read anew by the branches and owners that are known now.
     pub(crate) fn read_anew(&mut self) {
+        self.rested = None;
         if !matches!(self.content, Content::Cold) {
             self.content = Content::Cold;
             self.folding = None;
@@ -317,6 +320,7 @@ impl Replica {
     /// disk is what counts. Gives who waits for those writes.
     pub(crate) fn forget(&mut self) -> Vec<CommandId> {
         self.content = Content::Cold;
+        self.rested = None;
         self.folding = None;
         self.reading = None;
         self.retire_log();

@@ -15,6 +15,7 @@ mod loading;
 mod mine;
 mod own;
 mod pruning;
+mod resting;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use crate::ids::{Digest, DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, St
 use crate::record::LoadId;
 use crate::schema::Concern;
 use crate::stability::{Checkpoints, Stability};
+use crate::time::Instant;
 use crate::update::glean::{Earlier, glean};
 use crate::waiting::{Waiting, Want};
 use crate::wants::Wants;
@@ -42,6 +44,7 @@ pub(crate) use live::{Author, Beyond, Judged, Live, Void};
 pub(crate) use loading::Stored;
 pub(crate) use mine::Lost;
 pub(crate) use own::{Answer, Queued};
+pub(crate) use resting::{REST_AFTER, Rested};
 
 use branches::Choices;
 use live::{ClientOf, Rules};
@@ -59,6 +62,10 @@ pub(crate) struct Replica {
     pub(crate) concern: Concern,
     /// Which one of its series.
     pub(crate) segment: u32,
+    /// The first of its series, under whose name all of them are listened to.
+    pub(crate) first: DocumentKey,
+    /// It was seen to be full once: new things are made in a later one.
+    pub(crate) is_full: bool,
     /// The state vector.
     pub(crate) heads: Heads,
     /// Something of it is on disk here, or on its way there, whether it counts or not.
@@ -71,6 +78,12 @@ pub(crate) struct Replica {
     pub(crate) wants: Wants,
     /// The content, if it is in memory.
     pub(crate) content: Content,
+    /// What is known of the content that was in memory and now rests on disk.
+    pub(crate) rested: Option<Rested>,
+    /// Somebody needs it in memory.
+    pub(crate) is_due: bool,
+    /// When it was last read from or written to for others.
+    pub(crate) used_at: Instant,
     /// How often the content was read from disk in this run.
     pub(crate) readings: u64,
     /// The page of the content that is being read.
@@ -144,12 +157,17 @@ impl Replica {
             key,
             concern,
             segment,
+            first: key,
+            is_full: false,
             heads: Heads::default(),
             is_begun: false,
             stability: Stability::default(),
             waiting: Waiting::default(),
             wants: Wants::default(),
             content: Content::Cold,
+            rested: None,
+            is_due: false,
+            used_at: Instant::default(),
             readings: 0,
             reading: None,
             base: None,
@@ -178,7 +196,12 @@ impl Replica {
     /// Whether there is nothing to read or listen to: nobody wrote in it, as far as is known here.
     pub(crate) fn is_blank(&self) -> bool {
         let is_still = self.waiting.is_empty() && self.is_sealed();
-        !self.concern.opens_at_once() && !self.is_begun && is_still
+        !self.opens_at_once() && !self.is_begun && is_still
+    }
+
+    /// Whether it is read and listened to from the start: what is not a later segment, of some concerns.
+    pub(crate) fn opens_at_once(&self) -> bool {
+        self.segment == 1 && self.concern.opens_at_once()
     }
 
     /// What [`Live::content_digest`] gives of it while it holds nothing.
@@ -188,7 +211,7 @@ impl Replica {
 
     /// Whether peers are told how it stands; of others they know that it holds nothing.
     pub(crate) fn is_told(&self) -> bool {
-        self.concern.opens_at_once() || !self.heads.is_empty()
+        self.opens_at_once() || !self.heads.is_empty()
     }
 
     /// The document, if it is in memory.

@@ -152,6 +152,7 @@ impl Replica {
             self.own = Own { log: Some(log), begun: true, epoch: None };
         }
         let edit = live.document.edit(&puts)?;
+        live.grow(edit.update.len());
         let changed = live.take_in(&edit.changes)?;
         let is_late = |put: &&Put| {
             let id = schema::about(&self.concern, put.root, &put.key).and_then(About::content);

@@ -10,7 +10,7 @@ use super::{Content, Live, Replica};
 use crate::schema::chat::MessageId;
 use crate::schema::key::Owner;
 use crate::schema::{self, About, Concern, Part};
-use crate::stability::{Late, LateWhy};
+use crate::stability::{Late, LateWhy, Tombstones};
 use crate::update::document::DocumentError;
 
 /// What became of what was pruned.
@@ -71,7 +71,7 @@ impl Replica {
 
     /// How many messages were deleted and wait to be pruned.
     pub(crate) fn count_tombstones(&self) -> usize {
-        self.live().map_or(0, |live| live.forgetting.tombstones.count_waiting())
+        self.tombstones().map_or(0, Tombstones::count_waiting)
     }
 
     /// Sees whether the document wants to be folded now, as those do that forget.

@@ -121,6 +121,7 @@ impl Live {
         let mut live = Live::new(key, concern);
         live.document =
             Document::open(&name, schema::roots(concern), Shape::Maps, state, index).map_err(Unfit::State)?;
+        live.grow(state.len());
         for (log, head, standing, known) in logs {
             live.begin_log_at(client_of(&log), (log, head), standing, known);
         }
@@ -210,6 +211,7 @@ mod tests {
     use crate::history::{Past, Watch};
     use crate::identity::DeviceSecret;
     use crate::ids::{Digest, EntityId, PersonId};
+    use crate::limits::CHAT_BYTES_MAX;
     use crate::roster::Role;
     use crate::schema::Put;
     use crate::schema::chat::{MessageId, NewMessage};
@@ -445,5 +447,80 @@ mod tests {
         }
         assert_eq!(open(&pack(&vec![0; SNAPSHOT_BYTES_MAX + 1]), &checkpoint).err(), Some(Unfit::Packed));
         assert_eq!(open(b"not packed", &checkpoint).err(), Some(Unfit::Packed));
+    }
+
+    /// A chat of four people, of which every second message was deleted by its author and forgotten,
+    /// or was never written: the bytes of its state and of the packed snapshot, and how many were not.
+    fn chat_of_2000(deletes: bool) -> (usize, usize, usize) {
+        const WORDS: [&str; 12] = [
+            "harvest", "meeting", "tomorrow", "the", "of", "boat", "and", "we", "should", "at", "noon",
+            "river",
+        ];
+        let mut random = ChaCha20Rng::seed_from_u64(7);
+        let mut listener = replica();
+        let own = |number: u8, listener: &mut Replica, authors: &mut [Replica], put: Put| {
+            let mut log = ChaCha20Rng::seed_from_u64(u64::from(number));
+            let own = &mut authors[usize::from(number) - 1];
+            own.edit(device(number).key(), vec![put], None, &mut log).unwrap();
+            let epoch = (StatementId([2; 32]), &EpochKey::new([9; 32]));
+            let sealed =
+                own.seal(&device(number), vec![StatementId([3; 32])], epoch, &mut log).unwrap().unwrap();
+            own.sealed();
+            let author = Author { actor: author(number), key: epoch.1, backdated: false };
+            assert!(matches!(listener.take(&sealed.envelope, author, |_, _| false), Judged::Applied(_)));
+        };
+        fn author(number: u8) -> Actor {
+            Actor { person: PersonId(*blake3::hash(&[number]).as_bytes()), role: Role::Member }
+        }
+        let (mut authors, mut gone): (Vec<Replica>, usize) = ((0..4).map(|_| replica()).collect(), 0);
+        for number in 0u64..2000 {
+            let by = u8::try_from(number % 4).unwrap() + 1;
+            let words = (0..12).map(|_| WORDS[random.next_u32() as usize % WORDS.len()]);
+            let new = NewMessage { text: words.collect::<Vec<_>>().join(" "), ..NewMessage::default() };
+            let (name, goes) = (random.next_u64().to_be_bytes(), random.next_u32() % 2 == 0);
+            gone += usize::from(goes);
+            if goes && !deletes {
+                continue;
+            }
+            let time = WallTime(1_750_000_000_000 + number * 60_000);
+            let live = authors[usize::from(by) - 1].live().unwrap();
+            let (id, put) = live.chat().unwrap().send(&author(by), name, &new, time).unwrap();
+            own(by, &mut listener, &mut authors, put);
+            if goes {
+                let live = authors[usize::from(by) - 1].live().unwrap();
+                let put = live.chat().unwrap().delete(&author(by), id, WallTime(time.0 + 30_000)).unwrap();
+                own(by, &mut listener, &mut authors, put);
+            }
+        }
+        let (heads, client_of) = ((*listener.heads).clone(), listener.client_of);
+        let live = live(&mut listener);
+        live.prune_flagged(&Concern::Chat).unwrap();
+        let packed = live.write_snapshot(&heads, client_of).unwrap().len();
+        (live.document.encode_state().unwrap().len(), packed, gone)
+    }
+
+    #[test]
+    fn little_is_left_of_a_deleted_message() {
+        let ((state, packed, gone), (state_without, packed_without, _)) =
+            (chat_of_2000(true), chat_of_2000(false));
+        assert!((900..1100).contains(&gone));
+        let each = |with: usize, without: usize| with.saturating_sub(without * 115 / 100) / gone;
+        assert!(each(packed, packed_without) <= 40, "{packed} packed bytes, {packed_without} without {gone}");
+        // The flag itself, and its share of void clocks: nothing of what it flags.
+        assert!(each(state, state_without) <= 80, "{state} bytes of state, {state_without} without {gone}");
+    }
+
+    #[test]
+    fn fifty_thousand_messages_fit_one_segment() {
+        let mut random = ChaCha20Rng::seed_from_u64(8);
+        let mut own = replica();
+        for number in 0..500u64 {
+            let new = NewMessage { text: "a".repeat(60 + (number as usize % 80)), ..NewMessage::default() };
+            let chat = live(&mut own).chat().unwrap();
+            let name = random.next_u64().to_be_bytes();
+            let (_, put) = chat.send(&actor(1), name, &new, WallTime(1_750_000_000_000 + number)).unwrap();
+            own.edit(device(1).key(), vec![put], None, &mut random).unwrap();
+        }
+        assert!(live(&mut own).bytes * 100 < CHAT_BYTES_MAX, "{} bytes for 500", live(&mut own).bytes);
     }
 }

@@ -195,6 +195,11 @@ impl<'a> Chat<'a> {
         Some(Message { id, text, time, parent, attachments, edited, deleted: false })
     }
 
+    /// Whether a message was written or deleted here.
+    pub fn knows(&self, id: MessageId) -> bool {
+        self.index.contains(id) || self.index.is_deleted(id)
+    }
+
     /// When its author says that a message was last edited.
     pub fn edit_time(&self, id: MessageId) -> Option<WallTime> {
         EditRecord::read(self.value(Key::Edit(id))?).ok().map(|edit| edit.time)
@@ -239,13 +244,27 @@ impl<'a> Chat<'a> {
         new: &NewMessage,
         time: WallTime,
     ) -> Result<(MessageId, Put), ChatError> {
+        new.parent.map_or(Ok(()), |parent| self.check_parent(parent))?;
+        self.send_after(actor, random, new, time)
+    }
+
+    /// Whether a message is here that can be replied to.
+    pub fn check_parent(&self, parent: MessageId) -> Result<(), ChatError> {
+        self.living(parent).map(drop)
+    }
+
+    /// Writes a new message whose parent, if it has one, was found, be it in another segment.
+    pub fn send_after(
+        &self,
+        actor: &Actor,
+        random: [u8; 8],
+        new: &NewMessage,
+        time: WallTime,
+    ) -> Result<(MessageId, Put), ChatError> {
         let id = MessageId { owner: actor.owner(), random };
         check_new(new)?;
-        if let Some(parent) = new.parent {
-            self.living(parent)?;
-        }
         // A deletion that came first would swallow what is written under its name.
-        if self.index.contains(id) || self.index.is_deleted(id) {
+        if self.knows(id) {
             return Err(ChatError::Taken(id));
         }
         let (text, parent, attachments) = (new.text.as_str(), new.parent, new.attachments.clone());

@@ -24,6 +24,7 @@ use std::fmt;
 
 use crate::command::Kind;
 use crate::ids::{DocumentKey, to_base32};
+use crate::limits::{CANVAS_BYTES_MAX, CHAT_BYTES_MAX, CORE_BYTES_MAX, ISSUES_BYTES_MAX, KANBAN_BYTES_MAX};
 use crate::time::WallTime;
 pub use crate::update::document::Put;
 pub use about::{About, Index, Part, about, writer};
@@ -80,6 +81,23 @@ impl Concern {
     /// on the wire before somebody wrote in them.
     pub fn opens_at_once(&self) -> bool {
         matches!(self, Concern::Core | Concern::Chat | Concern::Home)
+    }
+
+    /// Whether a segment that is full is followed by the next; else it takes nothing new.
+    pub fn goes_on(&self) -> bool {
+        *self == Concern::Chat
+    }
+
+    /// Bytes of content with which a document is full; `None` where no bound is set.
+    pub fn bytes_max(&self) -> Option<u64> {
+        match self {
+            Concern::Core => Some(CORE_BYTES_MAX),
+            Concern::Chat => Some(CHAT_BYTES_MAX),
+            Concern::Kanban => Some(KANBAN_BYTES_MAX),
+            Concern::Issues => Some(ISSUES_BYTES_MAX),
+            Concern::Canvas => Some(CANVAS_BYTES_MAX),
+            Concern::Disk | Concern::File(_) | Concern::Home => None,
+        }
     }
 
     /// The name of one document: `chat/1`, `chat/2`, but `core`. Segments count from 1; a concern

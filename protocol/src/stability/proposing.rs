@@ -226,6 +226,7 @@ impl Replicator {
             }
         }
         replica.checkpoints.open = Some(Open { signed, snapshot, past });
+        self.use_document(id, document);
         self.tell_checkpoint_to_all(id, document);
         self.look_to(id, document);
     }
@@ -259,7 +260,8 @@ impl Replicator {
         signed.join(&Signatures::from([(me.key(), own)]));
         let parts = snapshot.parts();
         let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-        let base = Base::new(replica.snapshots.saturating_add(1), count, &signed);
+        let mut base = Base::new(replica.snapshots.saturating_add(1), count, &signed);
+        base.weigh(&parts);
         let number = base.number;
         for (part, bytes) in (0..).zip(parts.into_iter().chain(past.write())) {
             self.out.write(vec![Record::SnapshotPart { document, number, part, bytes }], Vec::new());

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use super::Wanted;
 use super::kept::ACK;
+use super::tombstones::Tombstones;
 use crate::command::Notice;
 use crate::entity::Entity;
 use crate::ids::{DeviceKey, DocumentKey, EntityId};
 use crate::outbox::{After, local};
-use crate::replica::{Content, Replica};
+use crate::replica::Replica;
 use crate::replicator::Replicator;
 use crate::schema::chat::MessageId;
 use crate::schema::key;
@@ -26,9 +26,9 @@ pub(crate) fn lapse(entity: &Entity) -> Duration {
 }
 
 impl Replicator {
-    /// Looks after all documents in memory.
+    /// Looks after all documents in memory, and those at rest in which something waits.
     pub(crate) fn tend_stability(&mut self) {
-        let live = |replica: &&Replica| replica.live().is_some();
+        let live = |r: &&Replica| r.live().is_some() || (r.rested().is_some() && r.waits());
         let all: Vec<(EntityId, DocumentKey)> = self
             .entities
             .iter()
@@ -51,7 +51,8 @@ impl Replicator {
             return;
         }
         let replica = entity.replicas.get_mut(&document);
-        let Some(replica) = replica.filter(|r| r.live().is_some() && !r.is_stale()) else { return };
+        let is_known = |r: &&mut Replica| r.rested().is_some() || (r.live().is_some() && !r.is_stale());
+        let Some(replica) = replica.filter(is_known) else { return };
         replica.measure(fold_after);
         let waits = replica.waits();
         if waits {
@@ -75,15 +76,11 @@ impl Replicator {
         let members: BTreeSet<DeviceKey> =
             entity.roster.reading().devices().map(|(device, _)| device).collect();
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
-        let Some(changes) = replica.live().map(|live| live.forgetting.tombstones.changes()) else { return };
+        let Some(changes) = replica.tombstones().map(Tombstones::changes) else { return };
         let waits = (changes, replica.checkpoints.changes());
         let has_changed = replica.stability.has_changed((roster, waits), lapse, wall);
-        if let (true, Replica { stability, checkpoints, content: Content::Live(live), .. }) =
-            (has_changed, &mut *replica)
-        {
-            stability.keep_members(&members);
-            let waits = (&live.forgetting.tombstones, checkpoints.goal());
-            stability.look((&me, &members), waits, lapse, wall);
+        if has_changed {
+            replica.look_for_stable((&me, &members), lapse, wall);
         }
         if let Some(left) = replica.stability.next_lapse(lapse, wall) {
             self.out.wake_at(now + left);
@@ -135,16 +132,11 @@ impl Replicator {
         let known = self.sessions.values().filter_map(|s| s.shared.get(&id)?.acks.get(&document));
         let is_asked = known.filter(|known| known.waits).count() > 0;
         let (Some(me), Some(entity)) = (&self.me, self.entities.get_mut(&id)) else { return };
-        let Some(Replica { stability, checkpoints, content: Content::Live(live), heads, waiting, .. }) =
-            entity.replicas.get_mut(&document)
-        else {
-            return;
-        };
+        let Some(replica) = entity.replicas.get_mut(&document) else { return };
         // A peer whose snapshot is another may want to fold somewhat before this device does.
-        let is_near = live.beyond.envelopes > fold_after / 2;
-        let all = checkpoints.wants() || (is_asked && is_near);
-        let wanted = Wanted { tombstones: &live.forgetting.tombstones, all };
-        match stability.make((id, document), &me.device, (&*heads, &*waiting), wanted, now) {
+        let is_near = replica.beyond().is_some_and(|beyond| beyond.envelopes > fold_after / 2);
+        let all = replica.checkpoints.wants() || (is_asked && is_near);
+        match replica.acknowledge((id, document), &me.device, all, now) {
             Ok(Some(ack)) => {
                 let of = [document.0, ack.device.0].concat();
                 let record = local(ACK, &of, Some(ack.bytes().to_vec()));

@@ -184,6 +184,8 @@ impl Replicator {
             shared.acks.entry(document).or_default().shown = Some(signed);
         }
         self.confirm(id, document);
+        // What it found can only be found again in memory.
+        self.call(id, document);
         self.look_to(id, document);
     }
 }

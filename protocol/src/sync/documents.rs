@@ -65,12 +65,22 @@ impl Replicator {
                 // The other side learns how much it lacks too, and not only what comes.
                 self.compare_documents(from, id);
                 self.stream(from, id, document);
+                self.call_if_it_differs(from, id, document);
             }
             (Ok(()), None) => {}
             (Err(Untaken::OutOfTurn), _) => self.drop_counted("frame of a vector out of turn"),
             (Err(Untaken::TooLong), _) => self.blame(from, "vector too long"),
         }
         self.load_documents(id);
+    }
+
+    /// Has a document that rests brought into memory for a peer whose vector is another than ours.
+    fn call_if_it_differs(&mut self, from: DeviceKey, id: EntityId, document: DocumentKey) {
+        let replica = self.entities.get(&id).and_then(|e| e.replicas.get(&document));
+        let theirs = shared(&mut self.sessions, from, id).and_then(|shared| shared.vectors.get(&document));
+        if replica.zip(theirs).is_some_and(|(replica, theirs)| *replica.heads != *theirs) {
+            self.call(id, document);
+        }
     }
 
     /// Streams to a peer what it lacks of a document, by the vector that it last showed.
@@ -200,12 +210,18 @@ impl Replicator {
             return;
         };
         let replica = self.entities.get(&entity).and_then(|e| e.replicas.get(&document));
+        if replica.is_some_and(|replica| replica.live().is_none()) {
+            // It begins anew once the document is in memory, by the vector that the peer showed.
+            shared.streams.remove(&document);
+            return self.call(entity, document);
+        }
         let aside =
             replica.and_then(Replica::live).map(|live| live.branches.aside(&log, after, PAGE_ENVELOPES_MAX));
         let except = aside.unwrap_or_default();
         let load = self.out.load(Query::Log { log, after, bytes_max: PAGE_BYTES, except });
         stream.page = Paging::Loading(load, log, after);
         self.loads.insert(load, Load::Page(to, entity, document));
+        self.use_document(entity, document);
     }
 
     /// A page was loaded: it is sent, and the stream goes on when the receiver asks.

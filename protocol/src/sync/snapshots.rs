@@ -169,6 +169,7 @@ impl Replicator {
         let opened = snapshot.and_then(|snapshot| Some((replica.open(&snapshot).ok()?, snapshot)));
         let Some((live, snapshot)) = opened else { return self.blame(from, "snapshot of other content") };
         replica.unconfirmed = Some(Box::new(Unconfirmed { snapshot, signed, live, past: None }));
+        self.note_growth(id, document);
         self.confirm(id, document);
         self.touch(id);
     }

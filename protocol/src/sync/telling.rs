@@ -159,7 +159,9 @@ impl Replicator {
                 continue;
             }
             let differs = (replica.heads.digest(), theirs.vector);
-            if differs.0 != differs.1 && shared.asked.get(&theirs.document) != Some(&differs) {
+            // What came of a segment for which there is no room in memory would find none.
+            let has_room = || replica.is_in_memory() || entity.has_room_for(theirs.document);
+            if differs.0 != differs.1 && shared.asked.get(&theirs.document) != Some(&differs) && has_room() {
                 shared.asked.insert(theirs.document, differs);
                 for frame in vector_frames(id, replica) {
                     self.out.send(from, &frame);

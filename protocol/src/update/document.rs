@@ -335,7 +335,11 @@ impl Document {
     pub fn encode_state(&mut self) -> Result<Vec<u8>, DocumentError> {
         self.guarded(|document| {
             let state = document.doc.transact().encode_state_as_update_v1(&StateVector::default());
-            write::in_order(&state).map_err(|_| DocumentError::Unfit)
+            let index = &document.index;
+            // Nothing that lies there is shown again, so nothing has to find its place among others.
+            let is_forgotten =
+                |client, clocks| index.over(client, clocks).all(|known| index.is_forgotten(known));
+            write::in_order(&state, is_forgotten).map_err(|_| DocumentError::Unfit)
         })
     }
 

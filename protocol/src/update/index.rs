@@ -138,6 +138,15 @@ impl BlockIndex {
         self.pruned.get(root).is_some_and(|keys| keys.contains(key))
     }
 
+    /// Whether a block is a value under a key of a root map that was pruned.
+    pub(super) fn is_forgotten(&self, known: &Known) -> bool {
+        let place = match known {
+            Known::Value(place) => place,
+            Known::Gone | Known::Map(_) => return false,
+        };
+        place.field.is_none() && self.is_pruned(place.root, &place.key)
+    }
+
     /// Remembers that a key of a root map was pruned.
     pub(super) fn prune(&mut self, root: &'static str, key: &Arc<str>) {
         self.pruned.entry(root).or_default().insert(Arc::clone(key));

@@ -29,7 +29,13 @@ pub fn strip_deletes(update: &[u8]) -> Result<Vec<u8>, Unmade> {
 
 /// The same state as the CRDT library might have written it, but always in one way: void clocks that
 /// follow one another are one block, and what is deleted is in order.
-pub fn in_order(state: &[u8]) -> Result<Vec<u8>, Unmade> {
+///
+/// What was deleted becomes void where `is_forgotten` says so of its clocks, and with that names its
+/// key no longer: what follows it later becomes void too.
+pub(super) fn in_order(
+    state: &[u8],
+    is_forgotten: impl Fn(u64, Range<u32>) -> bool,
+) -> Result<Vec<u8>, Unmade> {
     let mut update = Update::new(state);
     let mut out = Vec::with_capacity(state.len());
     let clients = update.clients().map_err(|_| Unmade)?;
@@ -40,9 +46,13 @@ pub fn in_order(state: &[u8]) -> Result<Vec<u8>, Unmade> {
         for _ in 0..blocks {
             let from = update.at();
             let block = update.block(client, at).map_err(|_| Unmade)?;
-            at = at.saturating_add(block.length);
+            let clocks = at..at.saturating_add(block.length);
+            at = clocks.end;
             match block.content {
                 Content::Gone(length) => void = void.saturating_add(length),
+                Content::Deleted(length) if is_forgotten(client, clocks) => {
+                    void = void.saturating_add(length)
+                }
                 _ => {
                     count = count.saturating_add(u64::from(end_void(&mut body, &mut void))).saturating_add(1);
                     body.extend_from_slice(state.get(from..update.at()).ok_or(Unmade)?);
@@ -231,9 +241,9 @@ mod tests {
         // Two clients: each with its ranges, as start and length.
         let ordered = with(&[2, 3, 1, 0, 1, 9, 2, 0, 1, 4, 2]);
         let mixed = with(&[2, 9, 2, 4, 2, 0, 1, 3, 1, 0, 1]);
-        assert_eq!(in_order(&mixed), Ok(ordered.clone()));
-        assert_eq!(in_order(&ordered), Ok(ordered));
-        assert_eq!(in_order(&mixed[..mixed.len() - 1]), Err(Unmade));
+        assert_eq!(in_order(&mixed, |_, _| false), Ok(ordered.clone()));
+        assert_eq!(in_order(&ordered, |_, _| false), Ok(ordered));
+        assert_eq!(in_order(&mixed[..mixed.len() - 1], |_, _| false), Err(Unmade));
     }
 
     #[test]
@@ -241,7 +251,10 @@ mod tests {
         let deleted = [0x21, 1, 1, b'r', 1, b'k', 3];
         let cut = [&[1, 4, 9, 0, 0, 2, 0, 3][..], &deleted, &[0, 1, 0]].concat();
         let whole = [&[1, 3, 9, 0, 0, 5][..], &deleted, &[0, 1, 0]].concat();
-        assert_eq!(in_order(&cut), Ok(whole.clone()));
-        assert_eq!(in_order(&whole), Ok(whole));
+        assert_eq!(in_order(&cut, |_, _| false), Ok(whole.clone()));
+        assert_eq!(in_order(&whole, |_, _| false), Ok(whole.clone()));
+        // What lay under a key that was pruned is void like its neighbours.
+        let forgotten = |client, clocks| (client, clocks) == (9, 5..8);
+        assert_eq!(in_order(&whole, forgotten), Ok(vec![1, 1, 9, 0, 0, 9, 0]));
     }
 }

@@ -189,7 +189,7 @@ impl Replicator {
         let keyless = replica.waiting.without_key(&device);
         let Some(there) = there.ok().and_then(|at| theirs.documents.get(at)) else {
             return match replica.is_told() {
-                true if replica.concern.opens_at_once() => (Behind, Why::Unopened),
+                true if replica.opens_at_once() => (Behind, Why::Unopened),
                 true => (Behind, lacking(replica, shared)),
                 // It holds nothing here, and nothing there.
                 false if ours.roster != theirs.roster => (Behind, Why::Rosters),

@@ -7,10 +7,10 @@ use crate::command::{
 use crate::entity::Entity;
 use crate::ids::DeviceKey;
 use crate::limits::SHOWN_TOMBSTONES_MAX;
-use crate::replica::{Live, Replica};
+use crate::replica::Replica;
 use crate::replicator::Replicator;
 use crate::schema;
-use crate::stability::{Awaited, lapse};
+use crate::stability::{Awaited, Tombstones, lapse};
 use crate::words::FourWords;
 
 use super::shown_names;
@@ -21,16 +21,15 @@ impl Replicator {
         let forget = |r: &&Replica| schema::forgets(&r.concern) && !r.is_blank();
         let documents = entity.replicas.values().filter(|r| r.of == place).filter(forget);
         let documents: Vec<&Replica> = documents.collect();
-        if let Some(cold) = documents.iter().find(|replica| replica.live().is_none()) {
-            let (entity, document) = (entity.id, cold.key);
-            self.deferred.entry(document).or_default().push((id, Command::Tombstones(words)));
-            self.load_documents(entity);
+        if let Some(cold) = documents.iter().find(|replica| replica.tombstones().is_none()) {
+            let at = (entity.id, cold.key);
+            self.ask_again(id, Command::Tombstones(words), at);
             return Ok(());
         }
         let views = documents.iter().filter_map(|replica| {
             let kind = entity.kind_of(place)?;
             let name = schema::document_id(kind, words, &replica.concern, replica.segment);
-            Some(self.document_tombstones(entity, replica, replica.live()?, name))
+            Some(self.document_tombstones(entity, replica, replica.tombstones()?, name))
         });
         let views = views.collect();
         self.out.answer(id, Outcome::Done(Reply::Tombstones(views)));
@@ -41,11 +40,11 @@ impl Replicator {
         &self,
         entity: &Entity,
         replica: &Replica,
-        live: &Live,
+        tombstones: &Tombstones,
         id: String,
     ) -> DocumentTombstones {
         let (names, lapse, now) = (shown_names(entity), lapse(entity), self.now.wall);
-        let (stability, tombstones) = (&replica.stability, &live.forgetting.tombstones);
+        let stability = &replica.stability;
         let keeper = |(device, person)| {
             let (keeps, since) = match stability.awaited(&device, lapse, now) {
                 _ if stability.has_stopped(&device) => (Keeps::Stopped, None),

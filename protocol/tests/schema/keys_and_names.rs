@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use fourword_protocol::command::Kind;
 use fourword_protocol::ids::PersonId;
+use fourword_protocol::limits::{
+    CANVAS_BYTES_MAX, CHAT_BYTES_MAX, CORE_BYTES_MAX, ISSUES_BYTES_MAX, KANBAN_BYTES_MAX, SNAPSHOT_BYTES_MAX,
+};
 use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::schema::thing::ThingIdError;
 use fourword_protocol::schema::{Concern, FileId, document_id, document_key, key, roots};
@@ -36,6 +39,22 @@ fn a_series_numbers_its_documents_and_others_have_one() {
     assert_eq!(Concern::Issues.segment_name(12), "issues/12");
     assert_eq!(Concern::Core.segment_name(3), "core");
     assert_eq!(document_key(&[1; 32], &Concern::Core, 1), document_key(&[1; 32], &Concern::Core, 2));
+}
+
+#[test]
+fn documents_are_bounded_and_chats_alone_go_on() {
+    for (concern, bytes) in [
+        (Concern::Core, CORE_BYTES_MAX),
+        (Concern::Chat, CHAT_BYTES_MAX),
+        (Concern::Kanban, KANBAN_BYTES_MAX),
+        (Concern::Issues, ISSUES_BYTES_MAX),
+        (Concern::Canvas, CANVAS_BYTES_MAX),
+    ] {
+        assert_eq!(concern.bytes_max(), Some(bytes));
+        assert_eq!(concern.goes_on(), concern == Concern::Chat);
+        // A snapshot holds the content and its index.
+        assert!(bytes * 4 <= u64::try_from(SNAPSHOT_BYTES_MAX).unwrap());
+    }
 }
 
 #[test]

@@ -1,16 +1,19 @@
-//! How far the copy of one chat is: says what to ask the machine for, and takes its answer.
+//! How far the copy of one segment of a chat is: says what to ask the machine for, and takes its answer.
 //!
 //! The node's `reading` carries questions and answers to and fro. A whole copy goes page by page
-//! through one reading of the chat; what changed meanwhile is asked for at its end, since the
+//! through one reading of the segment; what changed meanwhile is asked for at its end, since the
 //! revision at which it began.
 
-use fourword_protocol::command::{Changes, ChatCopy, ChatView, Copied, Place, Revision};
+use fourword_protocol::command::{self, Changes, ChatCopy, Copied, Revision, SegmentView};
 use fourword_protocol::ids::EntityId;
 
 use super::ReadModel;
 use crate::StoreError;
 
-/// What is known in one run of the node of the copy of one chat. Begins as nothing.
+/// A segment: whose chat, and which one of it, from 1.
+pub type Place = (EntityId, u32);
+
+/// What is known in one run of the node of the copy of one segment. Begins as nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// How often the copy had been emptied when it knew this.
@@ -24,9 +27,9 @@ pub struct Known {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Whole {
     reading: u64,
-    /// What the chat was at when it began.
+    /// What the segment was at when it began.
     since: Option<Revision>,
-    reached: Place,
+    reached: command::Place,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,11 +57,11 @@ impl Known {
 
 impl ReadModel {
     /// What to ask the machine with. Of a copy that was emptied since, nothing is known.
-    pub fn lacking(&self, chat: EntityId, known: &mut Known) -> Result<Copied, StoreError> {
+    pub fn lacking(&self, (chat, segment): Place, known: &mut Known) -> Result<Copied, StoreError> {
         if known.emptied != self.emptied {
             *known = Known { emptied: self.emptied, ..Known::default() };
         }
-        let kept = self.copied(chat)?;
+        let kept = self.copied(chat, segment)?;
         Ok(match known.whole {
             None => Copied { revision: known.revision, ..kept },
             Some(Whole { reading, reached, .. }) => {
@@ -67,17 +70,22 @@ impl ReadModel {
         })
     }
 
-    /// Whether the copy has all messages of a chat as that stands.
-    pub fn has(&self, chat: &ChatView, known: &Known) -> Result<bool, StoreError> {
-        let in_this_run = known.emptied == self.emptied && known.has_all() && chat.revision.is_some();
-        if in_this_run && known.revision == chat.revision {
+    /// Whether the copy has all messages of a segment as that stands.
+    pub fn has(
+        &self,
+        (chat, segment): Place,
+        stands: &SegmentView,
+        known: &Known,
+    ) -> Result<bool, StoreError> {
+        let in_this_run = known.emptied == self.emptied && known.has_all() && stands.revision.is_some();
+        if in_this_run && known.revision == stands.revision {
             return Ok(true);
         }
-        Ok(chat.digest.is_some() && self.copied(chat.id)?.digest == chat.digest)
+        Ok(stands.digest.is_some() && self.copied(chat, segment)?.digest == stands.digest)
     }
 
     /// Takes what the machine answered, and gives what is known from then on.
-    pub fn take(&mut self, chat: EntityId, known: Known, copy: &ChatCopy) -> Result<Known, StoreError> {
+    pub fn take(&mut self, place: Place, known: Known, copy: &ChatCopy) -> Result<Known, StoreError> {
         let emptied = self.emptied;
         if known.emptied != emptied {
             // It was asked for before the copy was emptied, which lacks more now.
@@ -100,15 +108,15 @@ impl ReadModel {
                 (Known { emptied, revision, whole, state: State::Lacking }, begun.is_none())
             }
         };
-        if self.is_news(chat, copy)? {
-            self.write(chat, copy, begins)?;
+        if self.is_news(place, copy)? {
+            self.write(place, copy, begins)?;
         }
         Ok(next)
     }
 
     /// Whether anything that is kept changes.
-    fn is_news(&self, chat: EntityId, copy: &ChatCopy) -> Result<bool, StoreError> {
+    fn is_news(&self, (chat, segment): Place, copy: &ChatCopy) -> Result<bool, StoreError> {
         let is_empty = matches!(&copy.changes, Changes::Some { changed, gone, .. } if changed.is_empty() && gone.is_empty());
-        Ok(!is_empty || copy.people.is_some() || self.copied(chat)?.digest != copy.digest)
+        Ok(!is_empty || copy.people.is_some() || self.copied(chat, segment)?.digest != copy.digest)
     }
 }

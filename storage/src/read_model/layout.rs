@@ -17,10 +17,15 @@ CREATE TABLE chats (
     chat INTEGER PRIMARY KEY,
     entity BLOB NOT NULL UNIQUE,
     name TEXT NOT NULL DEFAULT '',
-    digest BLOB,
-    people BLOB,
-    sweep INTEGER NOT NULL DEFAULT 0
+    people BLOB
 );
+CREATE TABLE segments (
+    chat INTEGER NOT NULL,
+    segment INTEGER NOT NULL,
+    digest BLOB,
+    sweep INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (chat, segment)
+) WITHOUT ROWID;
 CREATE TABLE people (
     chat INTEGER NOT NULL,
     owner BLOB NOT NULL,
@@ -32,6 +37,7 @@ CREATE TABLE people (
 CREATE TABLE messages (
     number INTEGER PRIMARY KEY,
     chat INTEGER NOT NULL,
+    segment INTEGER NOT NULL,
     time INTEGER NOT NULL,
     owner BLOB NOT NULL,
     random BLOB NOT NULL,
@@ -44,8 +50,9 @@ CREATE TABLE messages (
     more BLOB,
     sweep INTEGER NOT NULL
 );
-CREATE UNIQUE INDEX by_time ON messages (chat, time, owner, random, deleted);
-CREATE UNIQUE INDEX by_name ON messages (chat, random, owner);
+CREATE UNIQUE INDEX by_time ON messages (chat, time, owner, random, segment, deleted);
+CREATE UNIQUE INDEX by_name ON messages (chat, random, owner, segment);
+CREATE INDEX by_sweep ON messages (chat, segment, sweep);
 CREATE INDEX by_parent ON messages (chat, parent_random, parent_owner) WHERE parent_random IS NOT NULL;
 CREATE INDEX by_pin ON messages (chat, time, owner, random) WHERE pinned = 1;
 CREATE VIEW searchable AS SELECT number, 'c' || chat AS place, text FROM messages;

@@ -19,10 +19,10 @@ use std::path::{Path, PathBuf};
 
 use fourword_protocol::command::Copied;
 use fourword_protocol::ids::{Digest, EntityId};
-use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use zeroize::Zeroizing;
 
-pub use copying::Known;
+pub use copying::{Known, Place};
 pub use read::{Missing, Page, Unread};
 pub use row::Shown;
 pub use search::{Hit, Piece, Search};
@@ -121,11 +121,15 @@ impl ReadModel {
         Ok(())
     }
 
-    /// What is known of a chat, from this run or an earlier one.
-    pub fn copied(&self, chat: EntityId) -> Result<Copied, StoreError> {
-        let row = self.db.prepare_cached("SELECT digest, people FROM chats WHERE entity = ?1");
+    /// What is known of a segment of a chat, from this run or an earlier one.
+    pub fn copied(&self, chat: EntityId, segment: u32) -> Result<Copied, StoreError> {
+        let row = self.db.prepare_cached(
+            "SELECT s.digest, c.people FROM chats c LEFT JOIN segments s ON s.chat = c.chat AND s.segment = ?2
+             WHERE c.entity = ?1",
+        );
+        let params = params![chat.0, segment];
         let row =
-            row.and_then(|mut row| row.query_row([chat.0], |row| Ok((row.get(0)?, row.get(1)?))).optional());
+            row.and_then(|mut row| row.query_row(params, |row| Ok((row.get(0)?, row.get(1)?))).optional());
         let (digest, people): (Option<[u8; 32]>, Option<[u8; 32]>) =
             row.map_err(failed("read"))?.unwrap_or_default();
         Ok(Copied { digest: digest.map(Digest), people: people.map(Digest), ..Copied::default() })

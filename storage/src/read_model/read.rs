@@ -129,7 +129,7 @@ impl ReadModel {
             return Ok(if found.is_some() { Lookup::Found(id) } else { Lookup::Missing });
         }
         let Some((low, high)) = chat::named_between(text) else { return Ok(Lookup::Missing) };
-        let sql = "SELECT owner, random FROM messages WHERE chat = ?1 AND random BETWEEN ?2 AND ?3
+        let sql = "SELECT DISTINCT owner, random FROM messages WHERE chat = ?1 AND random BETWEEN ?2 AND ?3
                    ORDER BY random, owner LIMIT ?4";
         let fitting = self.db.prepare_cached(sql).and_then(|mut rows| {
             let rows = rows.query_map(params![number, low, high, CANDIDATES_MAX], |row| {
@@ -204,7 +204,9 @@ impl ReadModel {
     }
 
     fn time(&self, chat: i64, id: &MessageId) -> Result<Option<i64>, StoreError> {
-        let sql = "SELECT time FROM messages WHERE chat = ?1 AND random = ?2 AND owner = ?3";
+        // Whoever writes one name in two segments is found by the first.
+        let sql = "SELECT time FROM messages WHERE chat = ?1 AND random = ?2 AND owner = ?3
+                   ORDER BY segment LIMIT 1";
         let time = self.db.prepare_cached(sql).and_then(|mut time| {
             time.query_row(params![chat, id.random, id.owner], |row| row.get(0)).optional()
         });

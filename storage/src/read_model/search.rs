@@ -141,7 +141,8 @@ impl ReadModel {
 
     fn row_number(&self, chat: EntityId, id: &MessageId) -> Result<Option<i64>, StoreError> {
         let Some(number) = self.number(chat)? else { return Ok(None) };
-        let sql = "SELECT number FROM messages WHERE chat = ?1 AND random = ?2 AND owner = ?3";
+        let sql = "SELECT number FROM messages WHERE chat = ?1 AND random = ?2 AND owner = ?3
+                   ORDER BY segment LIMIT 1";
         let row = self.db.prepare_cached(sql).and_then(|mut row| {
             row.query_row(params![number, id.random, id.owner], |row| row.get(0)).optional()
         });

@@ -1,7 +1,7 @@
 //! Takes what a copy of a chat lacked: rows, people and digest, in one transaction.
 //!
 //! A whole copy is swept in: each page marks what it brings with a new sweep, and the end drops
-//! what bears an older one. Until then the chat has no digest, so a crash between begins anew.
+//! what bears an older one. Until then the segment has no digest, so a crash between begins anew.
 
 use fourword_protocol::command::{Changes, ChatCopy, MessageView, PersonView};
 use fourword_protocol::ids::{Digest, EntityId};
@@ -10,20 +10,29 @@ use fourword_protocol::schema::key;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::layout::NUMBERS_PER_MS;
-use super::{ReadModel, failed, row};
+use super::{Place, ReadModel, failed, row};
 use crate::StoreError;
 
 impl ReadModel {
-    /// Writes a page of what a chat lacked. `begins` says that it is the first of a whole copy.
-    pub(super) fn write(&mut self, chat: EntityId, copy: &ChatCopy, begins: bool) -> Result<(), StoreError> {
+    /// Writes a page of what a segment lacked. `begins` says that it is the first of a whole copy.
+    pub(super) fn write(
+        &mut self,
+        (chat, segment): Place,
+        copy: &ChatCopy,
+        begins: bool,
+    ) -> Result<(), StoreError> {
         self.change(|db| {
             let number = chat_number(db, chat)?;
+            db.prepare_cached("INSERT OR IGNORE INTO segments (chat, segment) VALUES (?1, ?2)")?
+                .execute(params![number, segment])?;
+            let at = Segment { chat: number, segment };
             if let Some((digest, people)) = &copy.people {
                 replace_people(db, number, *digest, people)?;
             }
-            take_changes(db, number, &copy.changes, begins)?;
-            let mut settle = db.prepare_cached("UPDATE chats SET digest = ?2 WHERE chat = ?1")?;
-            settle.execute(params![number, copy.digest.map(|digest| digest.0)]).map(drop)
+            take_changes(db, at, &copy.changes, begins)?;
+            let settle = "UPDATE segments SET digest = ?3 WHERE chat = ?1 AND segment = ?2";
+            let mut settle = db.prepare_cached(settle)?;
+            settle.execute(params![number, segment, copy.digest.map(|digest| digest.0)]).map(drop)
         })
     }
 
@@ -63,8 +72,20 @@ impl ReadModel {
     }
 }
 
+/// A segment by the number of its chat.
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    chat: i64,
+    segment: u32,
+}
+
 fn forget(db: &Connection, chat: i64, entity: [u8; 32]) -> rusqlite::Result<()> {
-    sweep_out(db, chat, i64::MAX)?;
+    let mut segments = db.prepare_cached("SELECT segment FROM segments WHERE chat = ?1")?;
+    let segments: Vec<u32> = segments.query_map([chat], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for segment in segments {
+        sweep_out(db, Segment { chat, segment }, i64::MAX)?;
+    }
+    db.execute("DELETE FROM segments WHERE chat = ?1", [chat])?;
     db.execute("DELETE FROM people WHERE chat = ?1", [chat])?;
     db.execute("DELETE FROM chats WHERE entity = ?1", [entity]).map(drop)
 }
@@ -87,46 +108,51 @@ fn replace_people(db: &Connection, chat: i64, digest: Digest, people: &[PersonVi
     db.execute("UPDATE chats SET people = ?2 WHERE chat = ?1", params![chat, digest.0]).map(drop)
 }
 
-fn take_changes(db: &Connection, chat: i64, changes: &Changes, begins: bool) -> rusqlite::Result<()> {
+fn take_changes(db: &Connection, at: Segment, changes: &Changes, begins: bool) -> rusqlite::Result<()> {
+    let of = params![at.chat, at.segment];
     if begins {
-        db.execute("UPDATE chats SET sweep = sweep + 1 WHERE chat = ?1", [chat])?;
+        db.execute("UPDATE segments SET sweep = sweep + 1 WHERE chat = ?1 AND segment = ?2", of)?;
     }
-    let mut sweep = db.prepare_cached("SELECT sweep FROM chats WHERE chat = ?1")?;
-    let sweep: i64 = sweep.query_row([chat], |row| row.get(0))?;
+    let mut sweep = db.prepare_cached("SELECT sweep FROM segments WHERE chat = ?1 AND segment = ?2")?;
+    let sweep: i64 = sweep.query_row(of, |row| row.get(0))?;
     match changes {
         Changes::Some { changed, gone, .. } => {
             for message in gone {
-                remove(db, chat, message)?;
+                remove(db, at, message)?;
             }
-            changed.iter().try_for_each(|view| put(db, chat, sweep, view))
+            changed.iter().try_for_each(|view| put(db, at, sweep, view))
         }
         Changes::Whole { messages, next, .. } => {
-            messages.iter().try_for_each(|view| put(db, chat, sweep, view))?;
-            if next.is_none() { sweep_out(db, chat, sweep) } else { Ok(()) }
+            messages.iter().try_for_each(|view| put(db, at, sweep, view))?;
+            if next.is_none() { sweep_out(db, at, sweep) } else { Ok(()) }
         }
     }
 }
 
 /// Removes what no page of a sweep brought.
-fn sweep_out(db: &Connection, chat: i64, sweep: i64) -> rusqlite::Result<()> {
-    let mut rows = db.prepare("SELECT number, text FROM messages WHERE chat = ?1 AND sweep <> ?2")?;
-    let left: Vec<(i64, String)> =
-        rows.query_map([chat, sweep], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
-    left.iter().try_for_each(|(number, text)| remove_row(db, chat, *number, text))
+fn sweep_out(db: &Connection, at: Segment, sweep: i64) -> rusqlite::Result<()> {
+    let mut rows = db.prepare_cached(
+        "SELECT number, text FROM messages WHERE chat = ?1 AND segment = ?2 AND sweep <> ?3",
+    )?;
+    let left = rows.query_map(params![at.chat, at.segment, sweep], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let left: Vec<(i64, String)> = left.collect::<Result<_, _>>()?;
+    left.iter().try_for_each(|(number, text)| remove_row(db, at.chat, *number, text))
 }
 
 /// The number and text under which a message is held.
-fn held(db: &Connection, chat: i64, id: &MessageId) -> rusqlite::Result<Option<(i64, i64, String)>> {
+fn held(db: &Connection, at: Segment, id: &MessageId) -> rusqlite::Result<Option<(i64, i64, String)>> {
     let mut row = db.prepare_cached(
-        "SELECT number, time, text FROM messages WHERE chat = ?1 AND random = ?2 AND owner = ?3",
+        "SELECT number, time, text FROM messages WHERE chat = ?1 AND random = ?2 AND owner = ?3 AND segment = ?4",
     )?;
-    row.query_row(params![chat, id.random, id.owner], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()
+    row.query_row(params![at.chat, id.random, id.owner, at.segment], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    })
+    .optional()
 }
 
-fn remove(db: &Connection, chat: i64, id: &MessageId) -> rusqlite::Result<()> {
-    match held(db, chat, id)? {
-        Some((number, _, text)) => remove_row(db, chat, number, &text),
+fn remove(db: &Connection, at: Segment, id: &MessageId) -> rusqlite::Result<()> {
+    match held(db, at, id)? {
+        Some((number, _, text)) => remove_row(db, at.chat, number, &text),
         None => Ok(()),
     }
 }
@@ -136,10 +162,10 @@ fn remove_row(db: &Connection, chat: i64, number: i64, text: &str) -> rusqlite::
     db.prepare_cached("DELETE FROM messages WHERE number = ?1")?.execute([number]).map(drop)
 }
 
-fn put(db: &Connection, chat: i64, sweep: i64, view: &MessageView) -> rusqlite::Result<()> {
-    let message = &view.message;
+fn put(db: &Connection, at: Segment, sweep: i64, view: &MessageView) -> rusqlite::Result<()> {
+    let (chat, message) = (at.chat, &view.message);
     let time = i64::try_from(message.time.0).unwrap_or(i64::MAX);
-    let number = match held(db, chat, &message.id)? {
+    let number = match held(db, at, &message.id)? {
         Some((number, before, text)) if before == time && text == message.text => number,
         Some((number, before, text)) => {
             unindex(db, chat, number, &text)?;
@@ -155,9 +181,9 @@ fn put(db: &Connection, chat: i64, sweep: i64, view: &MessageView) -> rusqlite::
     };
     let (parent_owner, parent_random) = message.parent.map(|parent| (parent.owner, parent.random)).unzip();
     let mut insert = db.prepare_cached(
-        "INSERT INTO messages (number, chat, time, owner, random, text, parent_owner, parent_random,
+        "INSERT INTO messages (number, chat, segment, time, owner, random, text, parent_owner, parent_random,
          edited, deleted, pinned, more, sweep)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
          ON CONFLICT (number) DO UPDATE SET text = excluded.text, edited = excluded.edited,
          deleted = excluded.deleted, pinned = excluded.pinned, more = excluded.more,
          sweep = excluded.sweep",
@@ -169,6 +195,7 @@ fn put(db: &Connection, chat: i64, sweep: i64, view: &MessageView) -> rusqlite::
         .execute(params![
             number,
             chat,
+            at.segment,
             time,
             owner,
             random,

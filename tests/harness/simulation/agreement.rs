@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use fourword_protocol::command::{Command, MemberView, MessageView, Outcome, Reply};
+use fourword_protocol::command::{ChatCommand, Command, MemberView, MessageView, Outcome, Reply};
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::ids::{DeviceKey, Digest, DocumentKey, LogHead, LogId};
 use fourword_protocol::limits::LATE_TEXT_BYTES_MAX;
@@ -15,12 +15,14 @@ use fourword_protocol::schema::thing::ThingId;
 
 use super::check::{is_stored, vectors};
 use super::schedule::Schedule;
-use super::shown::chat;
 use super::things::{self, ThingShown};
 use super::truth;
 use super::verdict::{Rule, Violation, demand};
 use super::world::{Intent, Promise, Saved, What};
 use crate::insider::keys_of;
+
+/// Tenths of a second in which a node reads all of a chat from disk.
+const READINGS_MAX: u32 = 300;
 
 /// Which logs of which documents a node holds, and a digest of what they show.
 type Held = BTreeMap<DocumentKey, (BTreeMap<LogId, LogHead>, Option<Digest>)>;
@@ -40,7 +42,7 @@ impl Schedule {
         // What was not in memory is read when it is asked for.
         for name in self.honest() {
             for group in 0..self.world.groups.len() {
-                let _ = chat(&mut self.c, &self.world, &name, group);
+                self.read_whole(&name, group)?;
                 let _ = things::things(&mut self.c, &self.world, &name, group);
             }
         }
@@ -84,6 +86,21 @@ impl Schedule {
         if at == root { self.look_at_keys(root, roster) } else { Ok(()) }
     }
 
+    /// All of a chat as a node shows it, read from disk where it is not in memory.
+    fn read_whole(&mut self, name: &str, at: usize) -> Result<Option<Vec<MessageView>>, Violation> {
+        let Some(group) = self.world.groups.get(at) else { return Ok(None) };
+        let asked = self.c.begin(name, Command::Chat(group.words, ChatCommand::Read { last: 10_000 }));
+        for _ in 0..READINGS_MAX {
+            self.run_for(100)?;
+            match self.c.answer(name, asked) {
+                Some(Outcome::Done(Reply::Messages(messages))) => return Ok(Some(messages.clone())),
+                Some(_) => return Ok(None),
+                None => {}
+            }
+        }
+        Err(Violation::new(Rule::EveryAskerIsAnswered, format!("{name} never reads the chat of group {at}")))
+    }
+
     /// All members' nodes show one chat and the same members, and hold the same logs.
     fn look_at_agreement(
         &mut self,
@@ -92,14 +109,15 @@ impl Schedule {
         nodes: &[String],
     ) -> Result<Option<Seen>, Violation> {
         let mut first: Option<Seen> = None;
-        let shows: Vec<bool> =
-            nodes.iter().map(|name| chat(&mut self.c, &self.world, name, at).is_some()).collect();
-        if !shows.contains(&true) {
+        let mut chats = Vec::new();
+        for name in nodes {
+            chats.push(self.read_whole(name, at)?);
+        }
+        if chats.iter().all(Option::is_none) {
             // The one home that knew of a child was replaced by an older copy.
             return Ok(None);
         }
-        for name in nodes {
-            let chat = chat(&mut self.c, &self.world, name, at);
+        for (name, chat) in nodes.iter().zip(chats) {
             let Some(chat) = chat else {
                 return Err(Violation::new(
                     Rule::AllAgree,

@@ -45,7 +45,7 @@ impl Schedule {
     fn end_faults(&mut self) -> Result<(), Violation> {
         self.c.gossip_loss = match self.profile {
             Profile::Silent => 100,
-            Profile::Harsh | Profile::Untimed | Profile::Busy => 0,
+            Profile::Harsh | Profile::Untimed | Profile::Busy | Profile::Grown => 0,
         };
         let profile = &mut self.c.network.profile;
         (profile.lost, profile.doubled, profile.overtaken) = (0, 0, 0);

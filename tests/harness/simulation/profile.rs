@@ -4,11 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use fourword_protocol::time::Duration;
+use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
 use crate::disk::DiskProfile;
 use crate::draw;
 use crate::network::LinkProfile;
+
+/// With how many bytes segments are full where they are: few messages, or more than anybody writes.
+const SEGMENT_BYTES: (u64, u64) = (512, 16 * 1024);
 
 /// A kind of schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +25,14 @@ pub enum Profile {
     Untimed,
     /// All faults, and people work on boards, issues and canvases most of the time.
     Busy,
+    /// All faults, and chats go on in further segments after a few messages.
+    Grown,
 }
 
 impl Profile {
     /// All of them.
-    pub const ALL: [Profile; 4] = [Profile::Harsh, Profile::Silent, Profile::Untimed, Profile::Busy];
+    pub const ALL: [Profile; 5] =
+        [Profile::Harsh, Profile::Silent, Profile::Untimed, Profile::Busy, Profile::Grown];
 
     fn word(self) -> &'static str {
         match self {
@@ -33,7 +40,14 @@ impl Profile {
             Profile::Silent => "silent",
             Profile::Untimed => "untimed",
             Profile::Busy => "busy",
+            Profile::Grown => "grown",
         }
+    }
+
+    /// Draws with how many bytes segments are full.
+    pub(super) fn segment_bytes(self, seed: u64) -> Option<u64> {
+        let drawn = draw::within(&mut ChaCha20Rng::seed_from_u64(seed ^ 0x5e6), SEGMENT_BYTES);
+        (self == Profile::Grown).then_some(drawn)
     }
 
     /// How long quiet peers wait before they compare again.
@@ -75,6 +89,6 @@ impl FromStr for Profile {
 
     fn from_str(text: &str) -> Result<Profile, String> {
         let found = Profile::ALL.into_iter().find(|profile| profile.word() == text);
-        found.ok_or_else(|| format!("{text:?} is no profile: harsh, silent, untimed or busy"))
+        found.ok_or_else(|| format!("{text:?} is no profile: harsh, silent, untimed, busy or grown"))
     }
 }

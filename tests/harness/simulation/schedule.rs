@@ -56,6 +56,7 @@ impl Schedule {
         c.clocks_begin_anew = true;
         // Drawn apart, so that what people do is the same as ever.
         c.fold_after = draw::within(&mut ChaCha20Rng::seed_from_u64(seed ^ 0xf01d), FOLD_AFTER);
+        c.segment_bytes = profile.segment_bytes(seed).unwrap_or(c.segment_bytes);
         let first = draw::within(&mut random, (NODES_MIN, NAMES.len() as u64));
         Schedule {
             profile,
@@ -277,7 +278,7 @@ impl Schedule {
         self.c.disks = self.profile.disks(&mut self.random);
         self.c.gossip_loss = match self.profile {
             Profile::Silent => 100,
-            Profile::Harsh | Profile::Untimed | Profile::Busy => self.random.next_u64() % 40,
+            Profile::Harsh | Profile::Untimed | Profile::Busy | Profile::Grown => self.random.next_u64() % 40,
         };
         for name in self.world.nodes.keys().cloned().collect::<Vec<_>>() {
             if draw::once_in(&mut self.random, 3) {

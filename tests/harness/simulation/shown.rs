@@ -7,6 +7,8 @@ use std::rc::Rc;
 
 use fourword_protocol::command::{ChatCommand, Command, MessageView, Reply};
 use fourword_protocol::ids::StatementId;
+use fourword_protocol::inspect::Holding;
+use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::thing::ThingId;
 
 use super::check::vectors;
@@ -218,7 +220,15 @@ impl Documents {
 
 /// A chat as a node shows it, if it is in memory there.
 pub(super) fn chat(c: &mut Cluster, world: &World, name: &str, group: usize) -> Option<Vec<MessageView>> {
-    let words = world.groups.get(group)?.words;
+    let place = world.groups.get(group)?;
+    // To look must not bring segments into memory: then something happened, and is looked at again.
+    let is_cold = |h: &Holding| {
+        h.place() == place.id && h.segment().0 == Concern::Chat && !h.heads().is_empty() && !h.is_in_memory()
+    };
+    if c.holdings(name).filter(is_cold).any(|holding| holding.segment().1 > 1 || holding.is_read()) {
+        return None;
+    }
+    let words = place.words;
     match c.peek(name, Command::Chat(words, ChatCommand::Read { last: 10_000 }))? {
         Reply::Messages(messages) => Some(messages),
         _ => None,

@@ -57,6 +57,11 @@ impl Schedule {
 
     /// Takes back what was done on a device last, or does it again.
     fn take_back(&mut self, desk: &Desk, of: Concern) {
+        // That may delete anything: what this device made, or deleted before.
+        let there = self.world.saved.iter().filter(|(_, saved)| saved.group == desk.group);
+        for thing in there.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.world.doomed.entry(thing).or_default().insert(desk.person);
+        }
         let command = match draw::once_in(&mut self.random, 3) {
             true => Command::Redo(desk.words, of),
             false => Command::Undo(desk.words, of),

@@ -1,0 +1,249 @@
+//! Series of documents: which segment new things go to, and which segments are in memory.
+//!
+//! A chat is `chat/1`, `chat/2` and so on, ordinary documents all of them. New things go to the first
+//! that is not full as this device sees it, so a segment that somebody begins early fills up in its
+//! turn. The next one is known here once the one before was begun, and its name follows from its
+//! number: whoever begins it begins the same. A thing stays in the segment in which it was made.
+//! Invariant: of one series `LIVE_SEGMENTS_MAX` are in memory at most, but for those in which
+//! something waits for people.
+
+use std::collections::BTreeMap;
+
+use crate::command::{Command, CommandId, MessageView, Refusal, RefusalCode};
+use crate::entity::Entity;
+use crate::ids::{DocumentKey, EntityId};
+use crate::limits::LIVE_SEGMENTS_MAX;
+use crate::outbox::{local, refusal};
+use crate::record::LocalKey;
+use crate::replica::{REST_AFTER, Replica};
+use crate::replicator::Replicator;
+use crate::schema::{self, Concern, Part, Put};
+use crate::session::Stream;
+use crate::time::Duration;
+
+/// The kind of the small values that mark full segments.
+const FULL: &str = "full";
+
+/// When it is tried again to bring into memory what found no room there.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How far a command has come that goes through the segments of a series, the last one first.
+#[derive(Debug)]
+pub(crate) struct Walk {
+    /// Segments from here on were looked at.
+    pub(crate) below: u32,
+    /// What was found in them.
+    pub(crate) found: Vec<MessageView>,
+}
+
+impl Default for Walk {
+    fn default() -> Walk {
+        Walk { below: u32::MAX, found: Vec::new() }
+    }
+}
+
+impl Entity {
+    /// The documents of one series in which anybody wrote, and the first in any case: in order.
+    pub(crate) fn series(&self, of: EntityId, concern: &Concern) -> Vec<&Replica> {
+        let of_it = self.replicas.values().filter(|r| r.of == of && r.concern == *concern);
+        let mut series: Vec<&Replica> = of_it.filter(|r| r.segment == 1 || r.is_begun).collect();
+        series.sort_by_key(|replica| replica.segment);
+        series
+    }
+
+    /// The segment of each series to which new things go.
+    fn current(&self) -> BTreeMap<(EntityId, Concern), u32> {
+        let mut current: BTreeMap<(EntityId, Concern), (bool, u32)> = BTreeMap::new();
+        for replica in self.replicas.values() {
+            let place = (replica.is_full, replica.segment);
+            let best = current.entry((replica.of, replica.concern)).or_insert(place);
+            *best = place.min(*best);
+        }
+        current.into_iter().map(|(series, (_, segment))| (series, segment)).collect()
+    }
+
+    /// The documents that are to be in memory now, where there is room: all that somebody wrote in,
+    /// but of a series only the current segment and those that are called for.
+    pub(crate) fn called(&self) -> Vec<DocumentKey> {
+        let current = self.current();
+        let is_current = |replica: &Replica| {
+            !replica.is_blank() && current.get(&(replica.of, replica.concern)) == Some(&replica.segment)
+        };
+        let cold = self.replicas.values().filter(|replica| !replica.is_in_memory());
+        let mut called: Vec<&Replica> = cold.filter(|r| r.is_called() || is_current(r)).collect();
+        // What people read and write before what is only compared.
+        called.sort_by_key(|replica| (!is_current(replica), !replica.is_due, replica.segment));
+        called.into_iter().map(|replica| replica.key).collect()
+    }
+
+    /// Whether a document may come into memory beside others of its series.
+    pub(crate) fn has_room_for(&self, document: DocumentKey) -> bool {
+        self.in_memory_beside(document).count() < LIVE_SEGMENTS_MAX
+    }
+
+    fn in_memory_beside(&self, document: DocumentKey) -> impl Iterator<Item = &Replica> {
+        let first = self.replicas.get(&document).map(|replica| replica.first);
+        let of_series = self.replicas.values().filter(move |r| Some(r.first) == first && r.key != document);
+        of_series.filter(|replica| replica.is_in_memory() && !replica.is_held())
+    }
+}
+
+impl Replicator {
+    /// Makes room in memory for one more segment of a series, if that can be done. What people wait
+    /// for displaces what peers use.
+    pub(crate) fn make_room(&mut self, id: EntityId, document: DocumentKey) -> bool {
+        let now = self.now.instant;
+        let Some(entity) = self.entities.get(&id) else { return false };
+        if entity.has_room_for(document) {
+            return true;
+        }
+        let Some(wanted) = entity.replicas.get(&document) else { return false };
+        let current = entity.document(wanted.of, &wanted.concern).map_or(1, |current| current.segment);
+        let is_urgent = wanted.segment == current || self.deferred.contains_key(&document);
+        let others =
+            entity.in_memory_beside(document).filter(|other| other.segment != current && other.may_rest());
+        let others = others.filter(|other| !self.deferred.contains_key(&other.key));
+        let displaced =
+            others.filter(|other| is_urgent || !other.is_busy(now)).min_by_key(|other| other.used_at);
+        let Some(displaced) = displaced.map(|other| other.key) else { return false };
+        let is_streamed = self.rest(id, displaced);
+        if let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&displaced)) {
+            replica.is_due = is_streamed;
+        }
+        true
+    }
+
+    /// Lets a segment rest. True if peers were being given it: that begins anew from the vectors that
+    /// they show.
+    fn rest(&mut self, id: EntityId, document: DocumentKey) -> bool {
+        let shared = self.sessions.values_mut().filter_map(|session| session.shared.get_mut(&id));
+        let streams = shared.filter_map(|shared| shared.streams.remove(&document));
+        let is_streamed = streams.filter(Stream::is_under_way).count() > 0;
+        if let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) {
+            replica.rest();
+        }
+        is_streamed
+    }
+
+    /// Lets those segments rest that nobody needs any more, and reads those that are called for.
+    pub(crate) fn tend_segments(&mut self) {
+        let now = self.now.instant;
+        for id in self.entities.keys().copied().collect::<Vec<EntityId>>() {
+            let Some(entity) = self.entities.get(&id).filter(|entity| !entity.rejudge) else { continue };
+            let current = entity.current();
+            let is_other = |r: &&Replica| current.get(&(r.of, r.concern)) != Some(&r.segment);
+            let others: Vec<&Replica> = entity.replicas.values().filter(is_other).collect();
+            if let Some(busy) =
+                others.iter().filter(|r| r.live().is_some() && r.is_busy(now)).map(|r| r.used_at).max()
+            {
+                self.out.wake_at((busy + REST_AFTER).max(now + AGAIN));
+            }
+            let idle = others
+                .iter()
+                .filter(|r| r.may_rest() && !r.is_busy(now) && !self.deferred.contains_key(&r.key));
+            let idle: Vec<DocumentKey> = idle.map(|replica| replica.key).collect();
+            let has_calls = others.iter().any(|replica| replica.is_called());
+            for document in &idle {
+                // A stream that stood still so long goes on when the peer asks for it.
+                self.rest(id, *document);
+            }
+            if has_calls {
+                self.out.wake_at(now + REST_AFTER);
+            }
+            if has_calls || !idle.is_empty() {
+                self.load_documents(id);
+                self.compare_all(id);
+            }
+        }
+    }
+
+    /// Has a document in which somebody wrote brought into memory as soon as there is room for it.
+    pub(crate) fn call(&mut self, id: EntityId, document: DocumentKey) {
+        let replica = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document));
+        if let Some(replica) = replica.filter(|replica| replica.is_begun && replica.live().is_none()) {
+            replica.is_due = true;
+            self.touch(id);
+        }
+    }
+
+    /// Has all segments brought into memory, one after the other, of which nothing is known in this run
+    /// and with which peers compare.
+    pub(crate) fn call_unread(&mut self, id: EntityId) {
+        if !self.sessions.values().any(|session| session.shared.contains_key(&id)) {
+            return;
+        }
+        let replicas = self.entities.get_mut(&id).into_iter().flat_map(|entity| entity.replicas.values_mut());
+        for replica in replicas.filter(|r| r.is_begun && !r.is_in_memory() && r.rested().is_none()) {
+            replica.is_due = true;
+        }
+    }
+
+    /// Has a command asked again once a document is in memory.
+    pub(crate) fn ask_again(
+        &mut self,
+        id: CommandId,
+        command: Command,
+        (entity, document): (EntityId, DocumentKey),
+    ) {
+        self.deferred.entry(document).or_default().push((id, command));
+        let replica = self.entities.get_mut(&entity).and_then(|e| e.replicas.get_mut(&document));
+        let cold = replica.filter(|replica| replica.live().is_none());
+        cold.into_iter().for_each(|replica| replica.is_due = true);
+        self.load_documents(entity);
+        self.out.wake_at(self.now.instant + AGAIN);
+    }
+
+    /// Notes that a document is used: it does not rest for a while.
+    pub(crate) fn use_document(&mut self, id: EntityId, document: DocumentKey) {
+        let now = self.now.instant;
+        if let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) {
+            replica.used_at = now;
+        }
+    }
+
+    /// A document grew or was read: notes whether it is full, and makes the one known that follows.
+    pub(crate) fn note_growth(&mut self, id: EntityId, document: DocumentKey) {
+        let segment_bytes = self.segment_bytes;
+        let Some(entity) = self.entities.get_mut(&id) else { return };
+        let Some(replica) = entity.replicas.get_mut(&document) else { return };
+        let is_full = replica.live().is_some() && replica.has_grown_to(segment_bytes);
+        if is_full && !replica.is_full && replica.concern.goes_on() {
+            replica.is_full = true;
+            self.out.write(vec![local(FULL, &document.0, Some(Vec::new()))], Vec::new());
+        }
+        if entity.found_next(document) {
+            self.compare_all(id);
+        }
+    }
+
+    /// Refuses what would let a document grow further that is full and that no other follows. What
+    /// deletes is taken: it makes room.
+    pub(crate) fn check_room(
+        &self,
+        id: EntityId,
+        document: DocumentKey,
+        puts: &[Put],
+    ) -> Result<(), Refusal> {
+        let replica = self.entities.get(&id).and_then(|e| e.replicas.get(&document));
+        let full = replica.filter(|r| !r.concern.goes_on() && r.has_grown_to(self.segment_bytes));
+        let Some(concern) = full.map(|replica| replica.concern) else { return Ok(()) };
+        let deletes = |put: &Put| {
+            schema::about(&concern, put.root, &put.key).is_some_and(|about| about.part == Part::Deleted)
+        };
+        if puts.iter().all(deletes) {
+            return Ok(());
+        }
+        let hint = "delete what is not needed: it makes room once everybody knows of it";
+        let message = format!("the document {} is full and takes nothing more", concern.name());
+        Err(refusal(RefusalCode::TooMuch, message, hint))
+    }
+
+    /// Takes which segments were full in an earlier run.
+    pub(crate) fn restore_full(&mut self, locals: &[(LocalKey, Vec<u8>)]) {
+        for (key, _) in locals.iter().filter(|(key, _)| key.kind == FULL) {
+            let Ok(document) = <[u8; 32]>::try_from(key.of.as_slice()).map(DocumentKey) else { continue };
+            let replicas = self.entities.values_mut().filter_map(|e| e.replicas.get_mut(&document));
+            replicas.for_each(|replica| replica.is_full = true);
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Chats that outgrow one document: what is full is followed by the next, and nobody can tell.
+
+use std::collections::BTreeMap;
+
+use fourword_protocol::command::{
+    At, BoardCommand, ChatCommand, Command, MessageView, Outcome, RefusalCode, Reply, SyncState,
+};
+use fourword_protocol::envelope::Envelope;
+use fourword_protocol::ids::DocumentKey;
+use fourword_protocol::inspect::Holding;
+use fourword_protocol::limits::{LIVE_SEGMENTS_MAX, SEGMENTS_MAX};
+use fourword_protocol::roster::Role;
+use fourword_protocol::schema::Concern;
+use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::wire::Frame;
+use fourword_protocol::words::FourWords;
+use fourword_tests::cluster::Cluster;
+use fourword_tests::insider::Insider;
+
+/// Bytes with which segments are full here: some 25 messages.
+const SEGMENT_BYTES: u64 = 4096;
+
+const THREE: [&str; 3] = ["ada", "ben", "eve"];
+
+fn cluster(seed: u64) -> Cluster {
+    let mut c = Cluster::new(seed);
+    c.segment_bytes = SEGMENT_BYTES;
+    c
+}
+
+/// What a node holds of the group's chat, by segment.
+fn segments<'a>(c: &'a Cluster, name: &str) -> BTreeMap<u32, Holding<'a>> {
+    let group = Insider::of(c, name).entity;
+    let chats = c.holdings(name).filter(|h| h.entity() == group && h.segment().0 == Concern::Chat);
+    chats.map(|holding| (holding.segment().1, holding)).collect()
+}
+
+/// How many segments somebody wrote in.
+fn begun(c: &Cluster, name: &str) -> usize {
+    segments(c, name).values().filter(|holding| !holding.heads().is_empty()).count()
+}
+
+/// Runs for a while, in which nobody ever has more segments in memory than may be.
+fn run_bounded(c: &mut Cluster, ms: u64, names: &[&str]) {
+    let end = c.now() + ms;
+    while c.now() < end {
+        assert!(c.step_seen(&mut |_, _| {}), "timers go on");
+        for name in names.iter().filter(|name| c.is_up(name)) {
+            let in_memory = c.holdings(name).filter(|h| h.segment().0 == Concern::Chat && h.is_in_memory());
+            let mut of_entity: BTreeMap<_, usize> = BTreeMap::new();
+            in_memory.for_each(|holding| *of_entity.entry(holding.entity()).or_default() += 1);
+            assert!(of_entity.values().all(|count| *count <= LIVE_SEGMENTS_MAX), "{name}: {of_entity:?}");
+        }
+    }
+}
+
+fn text(number: usize) -> String {
+    format!("message {number}, which is one of many and takes its place among all of them, as they all do")
+}
+
+/// Lets people write in turn, each of them knowing what was written before.
+fn write(c: &mut Cluster, by: &[&str], group: FourWords, numbers: std::ops::Range<usize>) -> Vec<MessageId> {
+    let mut write = |number: usize| {
+        let id = c.send_message(by[number % by.len()], group, &text(number));
+        c.run_for(100);
+        id
+    };
+    numbers.map(&mut write).collect()
+}
+
+/// An envelope as a peer gives it.
+fn page(by: &Insider, envelope: &Envelope, document: DocumentKey) -> Frame {
+    let envelopes = vec![envelope.bytes().to_vec()];
+    Frame::Envelopes { entity: by.entity, document, envelopes, more: false }
+}
+
+fn say(c: &mut Cluster, by: &str, group: FourWords, command: ChatCommand) -> Outcome {
+    c.ask(by, Command::Chat(group, command))
+}
+
+fn shown(c: &mut Cluster, name: &str, group: FourWords) -> Vec<MessageView> {
+    match c.must(name, Command::Chat(group, ChatCommand::Read { last: 10_000 })) {
+        Reply::Messages(messages) => messages,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn assert_same(c: &mut Cluster, names: &[&str], group: FourWords) {
+    let first = shown(c, names[0], group);
+    for name in &names[1..] {
+        assert_eq!(shown(c, name, group), first, "{name}");
+    }
+}
+
+/// Every segment is in sync with every device that is connected, as a node says.
+fn assert_in_sync(c: &mut Cluster, name: &str, group: FourWords, count: usize) {
+    let Reply::Sync { documents, .. } = c.must(name, Command::SyncStatus(Some(group))) else {
+        panic!("a status")
+    };
+    let chats: Vec<_> = documents.iter().filter(|document| document.id.contains(":chat")).collect();
+    assert_eq!(chats.len(), count, "{name}");
+    for chat in chats {
+        assert_eq!(chat.state, SyncState::InSync, "{name}: {chat:?}");
+    }
+}
+
+#[test]
+fn a_chat_that_outgrows_one_segment_goes_on_in_the_next_and_few_are_in_memory() {
+    let mut c = cluster(701);
+    let group = c.group_of(&THREE);
+    let ids = write(&mut c, &THREE, group, 0..120);
+    run_bounded(&mut c, 60_000, &THREE);
+    let count = begun(&c, "ada");
+    assert!(count >= 4, "{count} segments");
+    for name in THREE {
+        for (segment, holding) in segments(&c, name) {
+            let bytes = holding.content_bytes().unwrap_or(0);
+            // The message with which it is full lies across the bound.
+            assert!(bytes < SEGMENT_BYTES + 512, "{name}: {bytes} bytes in {segment}");
+            assert!(holding.is_read() || holding.heads().is_empty(), "{name} knows what {segment} shows");
+        }
+        let order: Vec<MessageId> = shown(&mut c, name, group).iter().map(|view| view.message.id).collect();
+        assert_eq!(order, ids, "{name}");
+        assert_in_sync(&mut c, name, group, count);
+    }
+}
+
+#[test]
+fn two_who_begin_the_next_segment_at_once_begin_the_same_one() {
+    let mut c = cluster(702);
+    let group = c.group_of(&["ada", "ben"]);
+    write(&mut c, &["ada", "ben"], group, 0..10);
+    c.settle();
+    c.isolate("ada");
+    c.isolate("ben");
+    write(&mut c, &["ada"], group, 10..40);
+    write(&mut c, &["ben"], group, 40..70);
+    assert!(begun(&c, "ada") >= 2 && begun(&c, "ben") >= 2, "each began the next by itself");
+    c.heal();
+    run_bounded(&mut c, 60_000, &["ada", "ben"]);
+    let devices = ["ada", "ben"].map(|name| c.device(name).unwrap());
+    let second = segments(&c, "ada")[&2];
+    for device in devices {
+        assert!(second.heads().keys().any(|log| log.device == device), "both wrote in the second");
+    }
+    assert_eq!(begun(&c, "ada"), begun(&c, "ben"));
+    assert_eq!(shown(&mut c, "ada", group).len(), 70);
+    assert_same(&mut c, &["ada", "ben"], group);
+}
+
+#[test]
+fn what_is_said_about_an_old_message_goes_where_that_was_written_and_what_replies_to_it_does_not() {
+    let mut c = cluster(703);
+    let group = c.group_of(&THREE);
+    let ids = write(&mut c, &THREE, group, 0..90);
+    c.run_for(60_000);
+    let before = begun(&c, "ada");
+    let done = Outcome::Done(Reply::Ok);
+    assert_eq!(say(&mut c, "ada", group, ChatCommand::Edit(ids[0], "edited".into())), done);
+    let react = ChatCommand::React { message: ids[1], emoji: "+".into(), on: true };
+    assert_eq!(say(&mut c, "eve", group, react), done);
+    assert_eq!(say(&mut c, "eve", group, ChatCommand::Delete(ids[2])), done);
+    let reply = ChatCommand::Send { text: "about the first".into(), parent: Some(ids[0]) };
+    assert!(matches!(say(&mut c, "ben", group, reply), Outcome::Done(Reply::Message(_))));
+    run_bounded(&mut c, 60_000, &THREE);
+    assert_eq!(begun(&c, "ada"), before);
+    for name in THREE {
+        let shown = shown(&mut c, name, group);
+        assert_eq!(shown[0].message.text, "edited", "{name}");
+        assert_eq!(shown[1].reactions.len(), 1, "{name}");
+        assert!(shown.iter().all(|view| view.message.id != ids[2]), "{name} has pruned it at rest");
+        let reply = shown.last().unwrap();
+        assert_eq!((reply.message.text.as_str(), reply.message.parent), ("about the first", Some(ids[0])));
+        // What was deleted stays deleted: it can neither be answered nor changed, whoever looks for it.
+        for command in
+            [ChatCommand::Delete(ids[2]), ChatCommand::Send { text: "?".into(), parent: Some(ids[2]) }]
+        {
+            let Outcome::Refused(refusal) = say(&mut c, name, group, command) else { panic!("it is gone") };
+            assert_eq!(refusal.code, RefusalCode::NotFound, "{refusal:?}");
+        }
+    }
+}
+
+#[test]
+fn a_message_that_nobody_wrote_is_looked_for_in_all_segments_and_then_refused() {
+    let mut c = cluster(704);
+    let group = c.group_of(&["ada", "ben"]);
+    let ids = write(&mut c, &["ada", "ben"], group, 0..90);
+    c.run_for(60_000);
+    let unknown = MessageId { random: [9; 8], ..ids[0] };
+    let Outcome::Refused(refusal) = say(&mut c, "ada", group, ChatCommand::Delete(unknown)) else {
+        panic!("nobody wrote it")
+    };
+    assert_eq!(refusal.code, RefusalCode::NotFound);
+    assert_same(&mut c, &["ada", "ben"], group);
+}
+
+#[test]
+fn a_newcomer_gets_all_segments_one_after_the_other() {
+    let mut c = cluster(705);
+    let group = c.group_of(&["ada", "ben"]);
+    let ids = write(&mut c, &["ada", "ben"], group, 0..120);
+    c.run_for(60_000);
+    let deleted = ids[3];
+    assert_eq!(say(&mut c, "ben", group, ChatCommand::Delete(deleted)), Outcome::Done(Reply::Ok));
+    c.add("eve");
+    let code = c.invite("ada", group, Role::Member, 1);
+    c.join("eve", group, &code);
+    c.connect_all();
+    run_bounded(&mut c, 120_000, &THREE);
+    assert_eq!(begun(&c, "eve"), begun(&c, "ada"));
+    assert_eq!(shown(&mut c, "eve", group).len(), ids.len() - 1);
+    assert_same(&mut c, &THREE, group);
+    for name in THREE {
+        let count = begun(&c, name);
+        assert_in_sync(&mut c, name, group, count);
+    }
+}
+
+#[test]
+fn after_a_restart_everybody_goes_on_in_the_segment_that_is_not_full_and_all_is_in_sync_again() {
+    let mut c = cluster(706);
+    let group = c.group_of(&THREE);
+    write(&mut c, &THREE, group, 0..90);
+    c.run_for(60_000);
+    let before = begun(&c, "ada");
+    for name in THREE {
+        c.stop(name);
+        c.restart(name);
+    }
+    c.connect_all();
+    c.send_message("ada", group, "back again");
+    run_bounded(&mut c, 60_000, &THREE);
+    for name in THREE {
+        assert!(begun(&c, name) <= before + 1);
+        assert_eq!(shown(&mut c, name, group).last().unwrap().message.text, "back again");
+        let count = begun(&c, name);
+        assert_in_sync(&mut c, name, group, count);
+    }
+    assert_same(&mut c, &THREE, group);
+}
+
+#[test]
+fn a_kill_at_the_moment_the_next_segment_is_begun_loses_nothing_that_was_saved() {
+    for steps in 0..12 {
+        let mut c = cluster(707);
+        let group = c.group_of(&["ada", "ben"]);
+        let (mut saved, mut number) = (Vec::new(), 0);
+        while segments(&c, "ada")[&1].content_bytes().unwrap() < SEGMENT_BYTES {
+            saved.push(c.send_message("ada", group, &text(number)));
+            number += 1;
+        }
+        let send = ChatCommand::Send { text: text(number), parent: None };
+        let asked = c.begin("ada", Command::Chat(group, send));
+        for _ in 0..steps {
+            c.step_seen(&mut |_, _| {});
+        }
+        if let Some(Outcome::Done(Reply::Message(id))) = c.answer("ada", asked) {
+            saved.push(*id);
+        }
+        c.crash("ada");
+        c.restart("ada");
+        c.connect_all();
+        saved.push(c.send_message("ada", group, "after the kill"));
+        c.settle();
+        let held: Vec<MessageId> = shown(&mut c, "ben", group).iter().map(|view| view.message.id).collect();
+        assert!(saved.iter().all(|id| held.contains(id)), "killed after {steps} steps");
+        assert_eq!(begun(&c, "ben"), 2, "killed after {steps} steps");
+        assert_same(&mut c, &["ada", "ben"], group);
+    }
+}
+
+#[test]
+fn who_begins_segments_early_moves_nobody_and_the_next_is_known_only_after_the_one_before() {
+    let mut c = cluster(708);
+    let group = c.group_of(&["ada", "ben", "mal"]);
+    c.send_message("ada", group, "first");
+    c.settle();
+    let mal = Insider::take_over(&mut c, "mal");
+    // The third comes while the second is not here: there is no such document yet.
+    for (segment, expected) in [(3, 1), (2, 2), (3, 3)] {
+        let mut log = mal.log_in(Concern::Chat, segment, 7);
+        let envelope = log.say(&format!("early in {segment}"));
+        let page = page(&mal, &envelope, log.id.document);
+        mal.send(&mut c, "ada", &page);
+        c.settle();
+        assert_eq!(begun(&c, "ada"), expected);
+    }
+    // What is new goes to the first that has room.
+    write(&mut c, &["ada", "ben"], group, 0..4);
+    c.settle();
+    let logs = |c: &Cluster, segment| segments(c, "ada")[&segment].heads().len();
+    assert_eq!((logs(&c, 2), logs(&c, 3)), (1, 1));
+    write(&mut c, &["ada", "ben"], group, 4..40);
+    run_bounded(&mut c, 60_000, &["ada", "ben"]);
+    assert!(logs(&c, 2) > 1, "what was begun early fills in its turn");
+    let shown = shown(&mut c, "ben", group);
+    assert!(["early in 2", "early in 3"].iter().all(|text| shown.iter().any(|v| v.message.text == *text)));
+    assert_same(&mut c, &["ada", "ben"], group);
+}
+
+#[test]
+fn no_more_segments_are_known_than_a_series_may_have() {
+    let mut c = cluster(709);
+    let group = c.group_of(&["ada", "mal"]);
+    c.send_message("ada", group, "first");
+    c.settle();
+    let mal = Insider::take_over(&mut c, "mal");
+    for segment in 2..=SEGMENTS_MAX + 1 {
+        let mut log = mal.log_in(Concern::Chat, segment, 7);
+        let page = page(&mal, &log.say("early"), log.id.document);
+        mal.send(&mut c, "ada", &page);
+        // The one before it is in use for a while, and there is no room for another meanwhile.
+        run_bounded(&mut c, 6_000, &["ada"]);
+    }
+    c.settle();
+    assert_eq!(begun(&c, "ada"), usize::try_from(SEGMENTS_MAX).unwrap());
+    assert_eq!(c.read_chat("ada", group).len(), usize::try_from(SEGMENTS_MAX).unwrap());
+}
+
+#[test]
+fn a_board_that_is_full_takes_nothing_new_but_lets_things_be_deleted() {
+    let mut c = cluster(710);
+    let group = c.group_of(&["ada", "ben"]);
+    let column = |number| BoardCommand::AddColumn { title: text(number), limit: 0, at: At::Last };
+    let mut made = Vec::new();
+    let refused = loop {
+        match c.ask("ada", Command::Board(group, column(made.len()))) {
+            Outcome::Done(Reply::Thing(id)) => made.push(id),
+            Outcome::Refused(refusal) => break refusal,
+            Outcome::Done(other) => panic!("{other:?}"),
+        }
+        assert!(made.len() < 200, "it never fills");
+    };
+    assert_eq!(refused.code, RefusalCode::TooMuch, "{refused:?}");
+    assert!(made.len() > 5);
+    c.settle();
+    let delete = BoardCommand::DeleteColumn(made[0].to_string());
+    assert_eq!(c.ask("ada", Command::Board(group, delete)), Outcome::Done(Reply::Ok));
+    let Reply::Board(columns) = c.must("ada", Command::Board(group, BoardCommand::Show)) else {
+        panic!("a board")
+    };
+    assert_eq!(columns.len(), made.len() - 1, "what was refused is not there");
+}
