@@ -67,6 +67,7 @@ impl Replicator {
         let load = self.out.load(Query::SnapshotPart { document, part });
         shared.streams.entry(document).or_default().page = Paging::LoadingPart(load, part);
         self.loads.insert(load, Load::Page(to, entity, document));
+        self.use_document(entity, document);
     }
 
     /// A part was loaded: it is sent, and the next one when the receiver asks.

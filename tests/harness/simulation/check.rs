@@ -385,7 +385,8 @@ impl Checker {
                 continue;
             }
             queues(&name, &c.queues(&name))?;
-            self.forgotten.look_around(c, &name)?;
+            let run = (name.clone(), c.node(&name).run);
+            self.forgotten.look_around(c, &name, |entity| self.rosters.now(&run, entity))?;
             let Some(Reply::Status(status)) = c.peek(&name, Command::Status) else { continue };
             for fault in status.faults {
                 let is_fork = fault.kind != FaultKind::UnknownVersion;

@@ -32,6 +32,8 @@ pub(super) struct Forgotten {
     flags: BTreeMap<ThingId, BTreeSet<(LogId, u64)>>,
     /// The frontiers of each run.
     frontiers: BTreeMap<(String, u64, DocumentKey), Positions>,
+    /// What was within a node's frontier when it first knew of a device.
+    met: BTreeMap<(String, DocumentKey, DeviceKey), Positions>,
 }
 
 impl Forgotten {
@@ -107,9 +109,18 @@ impl Forgotten {
                     let nodes = world.devices.get(&device).into_iter().flatten();
                     let nodes: Vec<&String> = nodes.filter(|node| c.nodes.contains_key(*node)).collect();
                     let said = self.said.get(&device);
+                    // A document that rests is pruned somewhat after that was found to be stable, and
+                    // whoever comes in between is given it as it is then.
+                    let of = (name.to_owned(), holding.document(), device);
+                    let now = self.frontiers.get(&(of.0.clone(), c.node(name).run, of.1));
+                    let met = self.met.get(&of).or(now);
                     let has = |(log, sequence): &(LogId, u64)| {
                         let stored = nodes.iter().any(|node| is_stored(c, node, log, *sequence));
-                        stored || said.and_then(|said| said.get(log)).is_some_and(|held| held >= sequence)
+                        let was_stable =
+                            met.and_then(|met| met.get(log)).is_some_and(|held| held >= sequence);
+                        stored
+                            || was_stable
+                            || said.and_then(|said| said.get(log)).is_some_and(|held| held >= sequence)
                     };
                     demand(flags.iter().any(has), Rule::PrunedIsStable, || {
                         let text = world.saved.get(id).map(|saved| saved.text.as_str());
@@ -122,10 +133,21 @@ impl Forgotten {
     }
 
     /// Looks at the frontiers of a machine, which never go back while it runs.
-    pub(super) fn look_around(&mut self, c: &Cluster, name: &str) -> Result<(), Violation> {
+    pub(super) fn look_around(
+        &mut self,
+        c: &Cluster,
+        name: &str,
+        roster_of: impl Fn(EntityId) -> Option<std::rc::Rc<Roster>>,
+    ) -> Result<(), Violation> {
         for holding in c.holdings(name) {
             let key = (name.to_owned(), c.node(name).run, holding.document());
             let (before, now) = (self.frontiers.entry(key).or_default(), holding.frontier());
+            for (device, _) in
+                roster_of(holding.entity()).iter().flat_map(|roster| roster.reading().devices())
+            {
+                let met = self.met.entry((name.to_owned(), holding.document(), device));
+                met.or_insert_with(|| before.clone());
+            }
             if before == now {
                 continue;
             }

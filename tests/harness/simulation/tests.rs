@@ -180,7 +180,9 @@ fn a_card_that_shows_twice_and_one_of_another_maker_are_found() {
     assert_eq!(things::judge(&schedule.world, "ben", 0, &shown), Ok(()));
     let twice = [shown.clone(), shown.clone()].concat();
     assert_eq!(rule(things::judge(&schedule.world, "ben", 0, &twice)), Some(Rule::CardIsOnce));
-    schedule.world.saved.values_mut().for_each(|saved| saved.author = 1);
+    for saved in schedule.world.saved.values_mut() {
+        (saved.author, saved.promise.node) = (1, "ben".into());
+    }
     assert_eq!(rule(things::judge(&schedule.world, "ben", 0, &shown)), Some(Rule::AuthorIsTrue));
 }
 
