@@ -1,7 +1,7 @@
 //! Watches a document being read from disk, to say what its versions were.
 //!
 //! `replica::folding` reads a document from its snapshot on, envelope by envelope, and shows each to a
-//! [`Watch`]: it gathers what is to be kept of the past, or a page of versions, or what the document
+//! `Watch`: it gathers what is to be kept of the past, or a page of versions, or what the document
 //! showed at some of them. Each envelope that counts and changes what people see makes a version; what
 //! lies before the snapshot is told by the past kept behind it. Invariants: of all versions no more is
 //! in memory than was asked for, and what was pruned in the present is in none of it.

@@ -95,7 +95,7 @@ fn whatever_happens_nothing_saved_is_lost_and_all_agree_in_the_end() {
     }
     let profile = setting("FOURWORD_PROFILE").unwrap_or(Profile::Harsh);
     let (first, count) =
-        (setting("FOURWORD_SEED").unwrap_or(1), setting("FOURWORD_SCHEDULES").unwrap_or(1_650));
+        (setting("FOURWORD_SEED").unwrap_or(1), setting("FOURWORD_SCHEDULES").unwrap_or(2_000));
     let totals =
         run("whatever_happens_nothing_saved_is_lost_and_all_agree_in_the_end", profile, first, count);
     show(&totals);
@@ -138,17 +138,6 @@ fn boards_issues_and_canvases_agree_whatever_happens() {
     show(&totals);
     totals.assert_no_failures();
     totals.assert_counted(&[], &WORKED);
-}
-
-#[test]
-fn chats_of_many_segments_agree_whatever_happens() {
-    if let Some(seeds) = std::env::var_os("FOURWORD_SIM_SEEDS") {
-        return work(seeds.to_str().unwrap());
-    }
-    let name = "chats_of_many_segments_agree_whatever_happens";
-    let totals = run(name, Profile::Grown, 400_000, setting("FOURWORD_OTHER_SCHEDULES").unwrap_or(350));
-    show(&totals);
-    totals.assert_no_failures();
 }
 
 #[test]
