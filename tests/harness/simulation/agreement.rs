@@ -19,6 +19,7 @@ use super::things::{self, ThingShown};
 use super::truth;
 use super::verdict::{Rule, Violation, demand};
 use super::world::{Intent, Promise, Saved, What};
+use crate::cluster::Cluster;
 use crate::insider::keys_of;
 
 /// Tenths of a second in which a node reads all of a chat from disk.
@@ -101,6 +102,21 @@ impl Schedule {
         Err(Violation::new(Rule::EveryAskerIsAnswered, format!("{name} never reads the chat of group {at}")))
     }
 
+    /// Waits until no document of an entity is being read, for what is shows nothing meanwhile.
+    fn let_all_be_read(&mut self, root: usize, nodes: &[String]) -> Result<(), Violation> {
+        let id = self.world.groups[root].id;
+        let is_read = |c: &Cluster, name: &String| {
+            c.holdings(name).filter(|held| held.entity() == id).all(|held| held.content().is_some())
+        };
+        for _ in 0..READINGS_MAX {
+            if nodes.iter().all(|name| is_read(&self.c, name)) {
+                break;
+            }
+            self.run_for(100)?;
+        }
+        Ok(())
+    }
+
     /// All members' nodes show one chat and the same members, and hold the same logs.
     fn look_at_agreement(
         &mut self,
@@ -113,6 +129,7 @@ impl Schedule {
         for name in nodes {
             chats.push(self.read_whole(name, at)?);
         }
+        self.let_all_be_read(root, nodes)?;
         if chats.iter().all(Option::is_none) {
             // The one home that knew of a child was replaced by an older copy.
             return Ok(None);
