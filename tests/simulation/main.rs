@@ -112,7 +112,7 @@ fn with_all_gossip_lost_comparing_alone_brings_everything_to_everybody() {
         return work(seeds.to_str().unwrap());
     }
     let name = "with_all_gossip_lost_comparing_alone_brings_everything_to_everybody";
-    let totals = run(name, Profile::Silent, 100_000, setting("FOURWORD_OTHER_SCHEDULES").unwrap_or(60));
+    let totals = run(name, Profile::Silent, 100_000, setting("FOURWORD_OTHER_SCHEDULES").unwrap_or(100));
     show(&totals);
     totals.assert_no_failures();
 }
@@ -123,7 +123,7 @@ fn without_comparing_by_the_clock_connects_and_gaps_bring_everything_to_everybod
         return work(seeds.to_str().unwrap());
     }
     let name = "without_comparing_by_the_clock_connects_and_gaps_bring_everything_to_everybody";
-    let totals = run(name, Profile::Untimed, 200_000, setting("FOURWORD_OTHER_SCHEDULES").unwrap_or(60));
+    let totals = run(name, Profile::Untimed, 200_000, setting("FOURWORD_OTHER_SCHEDULES").unwrap_or(100));
     show(&totals);
     totals.assert_no_failures();
 }
@@ -134,7 +134,7 @@ fn boards_issues_and_canvases_agree_whatever_happens() {
         return work(seeds.to_str().unwrap());
     }
     let name = "boards_issues_and_canvases_agree_whatever_happens";
-    let totals = run(name, Profile::Busy, 300_000, setting("FOURWORD_OTHER_SCHEDULES").unwrap_or(60));
+    let totals = run(name, Profile::Busy, 300_000, setting("FOURWORD_OTHER_SCHEDULES").unwrap_or(100));
     show(&totals);
     totals.assert_no_failures();
     totals.assert_counted(&[], &WORKED);
