@@ -1,20 +1,26 @@
 //! What devices sign to say that a document is the same at all of them, up to a vector.
 //!
 //! `stability` proposes one at the frontier, and every device that reaches it reads its own logs so
-//! far, compares, and signs it too. What lies at or below a checkpoint that two people's devices
-//! signed may be folded, and is never made void. Invariant: it names visible content and positions,
-//! never encodings, which differ between equal documents. Layout: docs/PROTOCOL.md, section 5.
+//! far, by the roster that it names, compares, and signs it too. What lies at or below a checkpoint
+//! that two people's devices signed may be folded: what counts there counts for good, and what is void
+//! there stays void. Invariant: it names visible content and positions, never encodings, which differ
+//! between equal documents. Layout: docs/PROTOCOL.md, section 5.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::bytes::{Malformed, Reader, Writer};
 use crate::identity::{DeviceSecret, SignatureBytes, verify};
-use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, EnvelopeHash, Incarnation, LogHead, LogId};
-use crate::limits::{CHECKPOINT_SIGNATURES_MAX, FRAME_LOGS_MAX};
+use crate::ids::{
+    DeviceKey, Digest, DocumentKey, EntityId, EnvelopeHash, Incarnation, LogHead, LogId, StatementId,
+};
+use crate::limits::{CHECKPOINT_SIGNATURES_MAX, FRAME_LOGS_MAX, ROSTER_HEADS_MAX};
 
 /// Where logs stand: of each the last envelope that is meant.
 pub type Vector = BTreeMap<LogId, LogHead>;
+
+/// How far a document is read for a checkpoint, and the roster heads by which it is judged, ascending.
+pub type Extent = (Vector, Vec<StatementId>);
 
 /// Which devices signed a checkpoint; at most `limits::CHECKPOINT_SIGNATURES_MAX`.
 pub type Signatures = BTreeMap<DeviceKey, SignatureBytes>;
@@ -41,6 +47,9 @@ pub struct Checkpoint {
     pub document: DocumentKey,
     /// The visible content: without what is flagged as deleted, pruned or not.
     pub content: Digest,
+    /// The roster heads by which it is judged what counts: ascending, at most
+    /// `limits::ROSTER_HEADS_MAX`.
+    pub heads: Vec<StatementId>,
     /// At most `limits::FRAME_LOGS_MAX`; of logs that it does not name nothing is covered.
     pub logs: BTreeMap<LogId, Reached>,
 }
@@ -82,6 +91,9 @@ impl Checkpoint {
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
         writer.u8(VERSION).raw(&self.entity.0).raw(&self.document.0).raw(&self.content.0);
+        writer.list(&self.heads, |writer, head| {
+            writer.raw(&head.0);
+        });
         let logs: Vec<(&LogId, &Reached)> = self.logs.iter().collect();
         writer.list(&logs, |writer, (log, reached)| {
             writer.raw(&log.device.0).u64(log.incarnation.0);
@@ -98,22 +110,29 @@ impl Checkpoint {
         }
         let (entity, document) = (EntityId(reader.array()?), DocumentKey(reader.array()?));
         let content = Digest(reader.array()?);
+        let heads = reader.list(ROSTER_HEADS_MAX, |reader| Ok(StatementId(reader.array()?)))?;
         let logs = reader.list(FRAME_LOGS_MAX, |reader| {
             let (device, incarnation) = (DeviceKey(reader.array()?), Incarnation(reader.u64()?));
             let head = LogHead { sequence: reader.u64()?, hash: EnvelopeHash(reader.array()?) };
             Ok((LogId { document, device, incarnation }, Reached { head, clock: reader.u32()? }))
         })?;
         reader.finish()?;
-        let in_order = logs.iter().zip(logs.iter().skip(1)).all(|((a, _), (b, _))| a < b);
+        let in_order = logs.iter().zip(logs.iter().skip(1)).all(|((a, _), (b, _))| a < b)
+            && heads.is_sorted_by(|a, b| a < b);
         if !in_order || logs.iter().any(|(_, reached)| reached.head.sequence == 0) {
             return Err(Malformed);
         }
-        Ok(Checkpoint { entity, document, content, logs: logs.into_iter().collect() })
+        Ok(Checkpoint { entity, document, content, heads, logs: logs.into_iter().collect() })
     }
 
     /// Its name, which is what is signed.
     pub fn name(&self) -> Digest {
         Digest(blake3::derive_key(NAME_CONTEXT, &self.encode()))
+    }
+
+    /// How far it reaches, and by which roster it is judged.
+    pub(crate) fn extent(&self) -> Extent {
+        (self.vector(), self.heads.clone())
     }
 
     /// Where the logs stand that it names.
@@ -163,7 +182,8 @@ mod tests {
         let log = |n| LogId { document, device: DeviceKey([3; 32]), incarnation: Incarnation(n) };
         let head = |n| LogHead { sequence: n + 1, hash: EnvelopeHash([4; 32]) };
         let logs = (0..logs).map(|n| (log(n), Reached { head: head(n), clock: 5 })).collect();
-        Checkpoint { entity: EntityId([1; 32]), document, content: Digest([6; 32]), logs }
+        let heads = vec![StatementId([7; 32]), StatementId([8; 32])];
+        Checkpoint { entity: EntityId([1; 32]), document, content: Digest([6; 32]), heads, logs }
     }
 
     #[test]
@@ -171,6 +191,19 @@ mod tests {
         let most = checkpoint(FRAME_LOGS_MAX as u64);
         assert_eq!(Checkpoint::read(&most.encode()), Ok(most));
         assert_eq!(Checkpoint::read(&checkpoint(FRAME_LOGS_MAX as u64 + 1).encode()), Err(Malformed));
+    }
+
+    #[test]
+    fn a_checkpoint_of_the_most_heads_reads_back_and_one_of_more_or_out_of_order_does_not() {
+        let with = |heads| Checkpoint { heads, ..checkpoint(1) };
+        let heads = |count: usize| (0..count).map(|n| StatementId([n as u8; 32])).collect::<Vec<_>>();
+        let most = with(heads(ROSTER_HEADS_MAX));
+        assert_eq!(Checkpoint::read(&most.encode()), Ok(most));
+        let twice = vec![StatementId([1; 32]); 2];
+        let reversed = heads(2).into_iter().rev().collect();
+        for wrong in [heads(ROSTER_HEADS_MAX + 1), twice, reversed] {
+            assert_eq!(Checkpoint::read(&with(wrong).encode()), Err(Malformed));
+        }
     }
 
     #[test]

@@ -417,6 +417,9 @@ impl Entity {
 
     /// Takes stored envelopes into a document that is being folded.
     pub(crate) fn fold(&mut self, document: DocumentKey, envelopes: &[Vec<u8>], me: DeviceKey) {
+        if let Some(replica) = self.replicas.get_mut(&document) {
+            replica.fold_by(&self.roster);
+        }
         for envelope in envelopes.iter().filter_map(|bytes| Envelope::read(bytes).ok()) {
             self.fold_one(document, envelope, me);
         }
@@ -440,7 +443,8 @@ impl Entity {
 
     fn fold_one(&mut self, document: DocumentKey, envelope: Envelope, me: DeviceKey) {
         let Some(replica) = self.replicas.get_mut(&document).filter(|r| r.folds(&envelope)) else { return };
-        let author = author(&self.roster, &self.keys, &envelope, replica.heads_folded(&envelope.header.log));
+        let roster = replica.folds_by().unwrap_or(&self.roster);
+        let author = author(roster, &self.keys, &envelope, replica.heads_folded(&envelope.header.log));
         let is_mine = envelope.header.log.device == me;
         replica.fold(envelope, author.ok().flatten(), is_mine);
     }

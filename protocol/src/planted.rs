@@ -41,12 +41,14 @@ pub enum Planted {
     AckWhatWaits,
     /// A snapshot is taken although it does not show what its checkpoint names.
     SnapshotWithoutDigest,
+    /// What counts for nobody counts once it is folded.
+    FoldOverVoid,
 }
 
 #[cfg(planted)]
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 14] = [
+    pub const ALL: [Planted; 15] = [
         Planted::AckBeforeDurable,
         Planted::SkipSignature,
         Planted::AcceptBeyondRemoval,
@@ -61,6 +63,7 @@ impl Planted {
         Planted::FrontierGoesBack,
         Planted::AckWhatWaits,
         Planted::SnapshotWithoutDigest,
+        Planted::FoldOverVoid,
     ];
 }
 

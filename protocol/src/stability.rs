@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::acknowledgement::{Acknowledgement, Positions};
 use crate::identity::DeviceSecret;
-use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogId};
+use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogId, StatementId};
 use crate::limits::ACK_LOGS_MAX;
 use crate::planted::{self, Planted};
 use crate::replica::Heads;
@@ -50,12 +50,14 @@ const MADE_EVERY: Duration = Duration::from_secs(1);
 const GROWN_EVERY: Duration = Duration::from_secs(10);
 
 /// What an acknowledgement of this device is wanted for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted<'a> {
-    /// What is flagged, here.
-    pub(crate) tombstones: &'a Tombstones,
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
     /// The document wants to be folded, here or at a peer: all that is held is to be acknowledged.
     pub(crate) all: bool,
+    /// The last one was made by a roster that did not know what cuts logs short.
+    pub(crate) anew: bool,
+    /// The roster heads that are known here.
+    pub(crate) heads: Vec<StatementId>,
 }
 
 /// What is known of who holds one document.
@@ -79,6 +81,8 @@ pub(crate) struct Stability {
     /// Counts acknowledgements taken.
     taken: u64,
     looked: Option<Looked>,
+    /// Members' devices that may find other things to count than this one does.
+    unsettled: BTreeSet<DeviceKey>,
     /// What of it is not on disk yet.
     unkept: kept::Unkept,
 }
@@ -169,12 +173,12 @@ impl Stability {
         of: (EntityId, DocumentKey),
         device: &DeviceSecret,
         (heads, waiting): (&Heads, &Waiting),
-        wanted: Wanted<'_>,
+        (tombstones, wanted): (&Tombstones, Wanted),
         now: Instant,
     ) -> Result<Option<Acknowledgement>, Instant> {
         let own = self.kept.get(&device.key());
         let reaches = |flag: &&Flag| own.is_some_and(|own| flag.is_within(&own.joined));
-        let flags = wanted.tombstones.waiting().flat_map(|(_, flags)| flags);
+        let flags = tombstones.waiting().flat_map(|(_, flags)| flags);
         let lacking = flags.filter(|flag| !reaches(flag) && heads.length(&flag.log) >= flag.sequence);
         let mut first: BTreeSet<LogId> = lacking.map(|flag| flag.log).collect();
         let of_growth = first.is_empty();
@@ -183,7 +187,7 @@ impl Stability {
             let logs = heads.iter().take(ACK_LOGS_MAX);
             first.extend(logs.filter(|(log, head)| said(log) < head.sequence).map(|(log, _)| *log));
         }
-        if first.is_empty() || self.making.is_some() {
+        if (first.is_empty() && !wanted.anew) || self.making.is_some() {
             return Ok(None);
         }
         if of_growth && !self.made_of_growth.take(now, 1, GROWN_EVERY) {
@@ -199,7 +203,7 @@ impl Stability {
             positions.iter_mut().for_each(|(log, held)| *held = waiting.furthest(log).max(*held));
         }
         let number = self.number_of(&device.key()).unwrap_or(0).saturating_add(1);
-        let ack = Acknowledgement::sign(of, number, false, positions, device);
+        let ack = Acknowledgement::sign(of, number, false, wanted.heads, positions, device);
         self.making = Some(ack.clone());
         Ok(Some(ack))
     }
@@ -230,6 +234,17 @@ impl Stability {
         }
     }
 
+    /// Whether what a member's device holds is what others may forget by: it keeps the document, and did
+    /// not lapse.
+    pub(crate) fn counts(&self, device: &DeviceKey, lapse: Duration, now: WallTime) -> bool {
+        !self.has_stopped(device) && !matches!(self.awaited(device, lapse, now), Awaited::Lapsed(_))
+    }
+
+    /// The latest acknowledgement of a device.
+    pub(crate) fn ack_of(&self, device: &DeviceKey) -> Option<&Acknowledgement> {
+        self.kept.get(device).map(|kept| &kept.ack)
+    }
+
     /// Whether a device has any of these flags.
     pub(crate) fn has(&self, device: &DeviceKey, flags: &[Flag]) -> bool {
         self.kept.get(device).is_some_and(|kept| flags.iter().any(|flag| flag.is_within(&kept.joined)))
@@ -241,9 +256,11 @@ impl Stability {
         goal.iter().all(|(log, upto)| held(log) >= *upto)
     }
 
-    /// Whether anything that matters changed since it was looked at last.
+    /// Whether anything that matters changed since it was looked at last. `unsettled` are the members'
+    /// devices whose latest acknowledgement was made by another roster, as far as it matters here.
     pub(crate) fn has_changed(
         &mut self,
+        unsettled: BTreeSet<DeviceKey>,
         (roster, waits): (Digest, (u64, u64)),
         lapse: Duration,
         now: WallTime,
@@ -251,7 +268,9 @@ impl Stability {
         let lapsed = self.since.keys().map(|device| self.awaited(device, lapse, now));
         let lapsed = lapsed.filter(|awaited| matches!(awaited, Awaited::Lapsed(_))).count();
         let looked = Looked { roster, waits, lapse, taken: self.taken, lapsed };
-        self.looked.replace(looked) != Some(looked)
+        let is_same = self.unsettled == unsettled && self.looked == Some(looked);
+        (self.unsettled, self.looked) = (unsettled, Some(looked));
+        !is_same
     }
 
     /// The content was read anew: what was looked at was another.
@@ -271,7 +290,8 @@ impl Stability {
     ) {
         let lacks = |device: &DeviceKey| {
             let unknown = |(_, flags): (_, &[Flag])| !self.has(device, flags);
-            tombstones.waiting().any(unknown) || goal.is_some_and(|goal| !self.reaches(device, goal))
+            let must_speak = |goal| !self.reaches(device, goal) || self.unsettled.contains(device);
+            tombstones.waiting().any(unknown) || goal.is_some_and(must_speak)
         };
         let behind: BTreeSet<DeviceKey> = members.iter().filter(|d| *d != me && lacks(d)).copied().collect();
         let before = self.since.clone();
@@ -286,10 +306,8 @@ impl Stability {
             *since = (*since).min(now);
         }
         self.unkept.since |= before != self.since;
-        let awaited = members.iter().filter(|device| {
-            !self.has_stopped(device) && !matches!(self.awaited(device, lapse, now), Awaited::Lapsed(_))
-        });
-        let awaited: Vec<DeviceKey> = awaited.copied().collect();
+        let awaited: Vec<DeviceKey> =
+            members.iter().filter(|device| self.counts(device, lapse, now)).copied().collect();
         self.advance(me, &awaited);
     }
 

@@ -167,7 +167,14 @@ fn acknowledged(entity: EntityId, head: LogHead) -> (Acknowledgement, Frame) {
     let document = chat();
     let log = LogId { document, device: device().key(), incarnation: INCARNATION };
     let positions = Positions::from([(log, head.sequence)]);
-    let ack = Acknowledgement::sign((entity, document), 16, false, positions, &device());
+    let ack = Acknowledgement::sign(
+        (entity, document),
+        16,
+        false,
+        vec![StatementId([1; 32])],
+        positions,
+        &device(),
+    );
     let frame = Frame::Acks { entity, document, waits: true, acks: vec![ack.bytes().to_vec()] };
     (ack, frame)
 }

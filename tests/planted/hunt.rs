@@ -15,7 +15,7 @@ use fourword_protocol::planted::{self, Planted};
 use fourword_tests::simulation::{Failure, Profile, Rule, run};
 
 /// Each bug, and the rule whose checker must catch it.
-const CAUGHT_BY: [(Planted, Rule); 14] = [
+const CAUGHT_BY: [(Planted, Rule); 15] = [
     (Planted::AckBeforeDurable, Rule::SavedIsDurable),
     (Planted::SkipSignature, Rule::AuthorIsTrue),
     (Planted::AcceptBeyondRemoval, Rule::RemovedWritesNothing),
@@ -30,6 +30,7 @@ const CAUGHT_BY: [(Planted, Rule); 14] = [
     (Planted::FrontierGoesBack, Rule::FrontierStays),
     (Planted::AckWhatWaits, Rule::AckIsTrue),
     (Planted::SnapshotWithoutDigest, Rule::AuthorIsTrue),
+    (Planted::FoldOverVoid, Rule::AuthorIsTrue),
 ];
 
 /// Schedules in which a bug must be caught.

@@ -15,6 +15,8 @@ use fourword_protocol::wire::{Frame, kind_of};
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
 
+use crate::people::set_role;
+
 /// Envelopes after which these chats want to be folded.
 const FOLD_AFTER: u64 = 12;
 
@@ -108,6 +110,8 @@ fn doings(c: &mut Cluster, ms: u64) -> usize {
 
 const THREE: [&str; 3] = ["ada", "ben", "eve"];
 
+const FOUR: [&str; 4] = ["ada", "ben", "cem", "eve"];
+
 /// A group of three whose chat everybody has folded.
 fn folded_group(seed: u64) -> (Cluster, FourWords, DocumentKey) {
     let mut c = cluster(seed);
@@ -166,6 +170,64 @@ fn who_is_away_keeps_others_from_folding_what_it_may_not_have_until_it_lapses() 
         assert!(reach(&folded(&c, name, document)) > 30, "{name} waits for eve no longer");
         assert_on_disk(&c, name, document);
     }
+}
+
+/// An admin deletes a message, of which one member alone knows before that goes offline; those who
+/// demoted the admin meanwhile learn of it afterwards, and void it.
+fn deleted_beside_a_demotion(seed: u64) -> (Cluster, FourWords, DocumentKey) {
+    let mut c = cluster(seed);
+    let group = c.group_of(&FOUR);
+    set_role(&mut c, "ada", group, "eve", Role::Admin);
+    let written = write(&mut c, &["ada", "ben", "cem", "eve"], group, 0..8);
+    c.settle();
+    let (_, document) = document(&c, "ada", &["ada", "ben"]);
+    for (here, there) in [("ada", "cem"), ("ada", "eve"), ("ben", "cem"), ("ben", "eve")] {
+        c.disconnect(here, there);
+    }
+    write(&mut c, &["eve"], group, 8..12);
+    c.must("eve", Command::Chat(group, ChatCommand::Delete(written[0])));
+    c.run_for(60_000);
+    assert_eq!(c.read_chat("cem", group)[0], "(deleted)");
+    c.isolate("cem");
+    set_role(&mut c, "ada", group, "eve", Role::Member);
+    c.settle();
+    c.reunite("ada", "eve");
+    c.reunite("ben", "eve");
+    c.run_for(120_000);
+    for name in ["ada", "ben", "eve"] {
+        assert_eq!(c.read_chat(name, group)[0], "message 0", "{name} voids it");
+        assert_eq!(c.read_chat(name, group).len(), 12, "{name}");
+    }
+    (c, group, document)
+}
+
+#[test]
+fn what_somebody_who_is_awaited_may_vouch_for_is_not_folded_as_void() {
+    let (mut c, group, document) = deleted_beside_a_demotion(82);
+    for name in ["ada", "ben", "eve"] {
+        assert!(folded(&c, name, document).is_empty(), "{name} waits for cem to know of the demotion");
+    }
+    c.heal();
+    c.run_for(120_000);
+    assert_same(&mut c, &FOUR, group, document);
+    // Pruned by now: cem held it before it knew of the demotion.
+    assert_eq!(c.read_chat("ada", group)[0], "message 1");
+    for name in FOUR {
+        assert!(reach(&folded(&c, name, document)) > FOLD_AFTER, "{name} has folded");
+    }
+}
+
+#[test]
+fn what_was_folded_as_void_stays_void_though_who_had_lapsed_vouches_for_it() {
+    let (mut c, group, document) = deleted_beside_a_demotion(83);
+    c.let_days_pass(31);
+    c.run_for(120_000);
+    assert!(reach(&folded(&c, "ada", document)) > FOLD_AFTER, "cem is awaited no longer");
+    c.heal();
+    c.run_for(120_000);
+    assert_same(&mut c, &FOUR, group, document);
+    assert_eq!(c.read_chat("cem", group)[0], "message 0");
+    assert_eq!(folded(&c, "cem", document), folded(&c, "ada", document));
 }
 
 #[test]

@@ -332,7 +332,7 @@ fn a_member_that_lies_lies_about_itself_alone_and_strangers_are_not_heard() {
     let Speaker { entity, document, log } = speaker(&c, "ada");
     let far = Positions::from([(log, u64::MAX)]);
     let signed = |c: &Cluster, by: &str| {
-        Acknowledgement::sign((entity, document), u64::MAX, false, far.clone(), &c.secret(by))
+        Acknowledgement::sign((entity, document), u64::MAX, false, Vec::new(), far.clone(), &c.secret(by))
             .bytes()
             .to_vec()
     };

@@ -151,7 +151,7 @@ impl Replicator {
                 Watch::Pictures(Pictures::new(vec![version.clone()], gone))
             }
         };
-        replica.begin_folding((*replica.heads).clone(), watch);
+        replica.begin_folding((*replica.heads).clone(), None, watch);
         self.fold_next(id, document, 0);
     }
 

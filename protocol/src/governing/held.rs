@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::checkpoint::Vector;
 use crate::entity::Entity;
 use crate::identity::DeviceSecret;
 use crate::ids::{DeviceKey, LogHead, LogId, PersonId, StatementId};
@@ -62,9 +63,24 @@ impl Entity {
         stated
     }
 
+    /// The statements that cut logs short of where a vector has them: what lies beyond counts less for who
+    /// knows of them than for who does not.
+    pub(crate) fn cutting_short(&self, vector: &Vector) -> Vec<StatementId> {
+        let cuts = |act: &&StatementId| {
+            let of = |(log, _): &(&LogId, &LogHead)| self.roster.cuts_logs_of(act, &log.device);
+            let logs = vector.iter().filter(of).map(|(log, head)| (*log, *head)).collect();
+            !self.beyond(act, logs).is_empty()
+        };
+        self.cutting.iter().filter(cuts).copied().collect()
+    }
+
     /// The logs that a statement cuts short of what is held here.
     fn held_beyond(&self, act: &StatementId) -> BTreeMap<LogId, LogHead> {
-        let mut held = self.logs_where(|device| self.roster.cuts_logs_of(act, device));
+        self.beyond(act, self.logs_where(|device| self.roster.cuts_logs_of(act, device)))
+    }
+
+    /// Of logs that a statement cuts, those that stand further than all that is spared.
+    fn beyond(&self, act: &StatementId, mut held: BTreeMap<LogId, LogHead>) -> BTreeMap<LogId, LogHead> {
         let devices: BTreeSet<DeviceKey> = held.keys().map(|log| log.device).collect();
         let spared = self.roster.spared_by(act, &devices);
         held.retain(|log, head| spared.get(log).is_none_or(|spared| spared.sequence < head.sequence));

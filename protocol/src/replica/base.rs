@@ -166,6 +166,7 @@ mod tests {
             entity: EntityId([1; 32]),
             document,
             content: Digest([7; 32]),
+            heads: Vec::new(),
             logs: BTreeMap::from([(log, Reached { head, clock: 8 })]),
         };
         Vouched { checkpoint, packed: vec![10; packed] }

@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 
 use super::live::{Judged, Live, Rules, Void};
 use super::{Author, Replica, Vouched};
-use crate::checkpoint::{Checkpoint, Reached, Vector};
+use crate::checkpoint::{Checkpoint, Extent, Reached, Vector};
 use crate::envelope::Envelope;
 use crate::history::{Past, Step, Watch, is_of};
 use crate::ids::{Digest, DocumentKey, EntityId, LogHead, LogId, StatementId};
 use crate::limits::WAITING_ENVELOPES_MAX;
 use crate::record::LoadId;
+use crate::roster::Roster;
 use crate::schema::{self, Concern};
 use crate::waiting::Want;
 
@@ -24,6 +25,10 @@ use crate::waiting::Want;
 pub(crate) struct Folding {
     /// Up to where each log is read.
     upto: Vector,
+    /// The roster heads by which it is judged, where it is for a checkpoint; else by what is known now.
+    by: Option<Vec<StatementId>>,
+    /// The roster at those heads, where more is known by now.
+    roster: Option<Box<Roster>>,
     /// The page that is being read.
     pub(crate) reading: Option<LoadId>,
     stage: Stage,
@@ -49,6 +54,8 @@ enum Stage {
 pub(crate) struct Folded {
     /// The visible content.
     pub(crate) content: Digest,
+    /// The roster heads by which it was judged, ascending.
+    pub(crate) heads: Vec<StatementId>,
     /// The vector, with the clocks at it.
     pub(crate) logs: BTreeMap<LogId, Reached>,
     /// The bytes of the snapshot.
@@ -74,11 +81,12 @@ impl Folding {
 }
 
 impl Replica {
-    /// Begins to read as far as `upto`, which covers the snapshot on disk.
-    pub(crate) fn begin_folding(&mut self, upto: Vector, watch: Watch) {
-        let (reading, live, early, failed) = Default::default();
+    /// Begins to read as far as `upto`, which covers the snapshot on disk, judging by the roster at the
+    /// heads `by`, or as it is.
+    pub(crate) fn begin_folding(&mut self, upto: Vector, by: Option<Vec<StatementId>>, watch: Watch) {
+        let (roster, reading, live, early, failed) = Default::default();
         let stage = Stage::Snapshot(Vec::new());
-        let mut folding = Folding { upto, reading, stage, live, watch, early, failed };
+        let mut folding = Folding { upto, by, roster, reading, stage, live, watch, early, failed };
         if self.base.is_none() {
             folding.begin_at(Live::new(self.key, &self.concern));
             folding.begin_behind(&self.concern, Past::default());
@@ -86,9 +94,26 @@ impl Replica {
         self.folding = Some(Box::new(folding));
     }
 
-    /// Up to where the document is being folded.
-    pub(crate) fn folds_to(&self) -> Option<&Vector> {
-        self.folding.as_ref().map(|folding| &folding.upto)
+    /// Up to where the document is being folded, and by which roster.
+    pub(crate) fn folds_to(&self) -> Option<Extent> {
+        let folding = self.folding.as_ref()?;
+        Some((folding.upto.clone(), folding.by.clone()?))
+    }
+
+    /// Keeps the roster that what is being folded is judged by beside `now`, which may know more.
+    pub(crate) fn fold_by(&mut self, now: &Roster) {
+        let Some(folding) = &mut self.folding else { return };
+        if let (Some(heads), None) = (&folding.by, &folding.roster)
+            && !now.is_known_by(heads)
+        {
+            folding.roster = now.as_of(heads).map(Box::new);
+            folding.failed |= folding.roster.is_none();
+        }
+    }
+
+    /// The roster by which what is being folded is judged, if that is not the one that is known now.
+    pub(crate) fn folds_by(&self) -> Option<&Roster> {
+        self.folding.as_ref()?.roster.as_deref()
     }
 
     /// The part of the snapshot, or of the past behind it, that is to be read next before any envelope.
@@ -192,7 +217,7 @@ impl Replica {
 
     /// Ends the reading for a snapshot: the document at the vector, if all of it could be read.
     pub(crate) fn end_folding(&mut self) -> Option<Folded> {
-        let Folding { live, upto, early, failed, watch, .. } = *self.folding.take()?;
+        let Folding { live, upto, by, early, failed, watch, .. } = *self.folding.take()?;
         let mut live = live.filter(|live| !failed && early.is_empty() && live.branches.heads() == upto)?;
         let Watch::Past(mut past, now) = watch else { return None };
         // All that is flagged within a vector that all awaited have is stable.
@@ -200,9 +225,9 @@ impl Replica {
         let gone = live.gone();
         past.forget(|root, key| is_of(&self.concern, &gone, root, key));
         past.thin(now);
-        let logs = live.reached(&upto, self.client_of);
+        let (logs, heads) = (live.reached(&upto, self.client_of), by.unwrap_or_default());
         let bytes = live.write_snapshot(&upto, self.client_of).ok()?;
-        Some(Folded { content: live.content_digest(), logs, bytes, past })
+        Some(Folded { content: live.content_digest(), heads, logs, bytes, past })
     }
 
     /// Ends a reading that somebody only watched: what was seen, if all of it could be read.
@@ -257,7 +282,7 @@ impl Replica {
 impl Folded {
     /// The snapshot with what it is, and what is kept from before it.
     pub(crate) fn into_vouched(self, (entity, document): (EntityId, DocumentKey)) -> (Vouched, Past) {
-        let Folded { content, logs, bytes, past } = self;
-        (Vouched { checkpoint: Checkpoint { entity, document, content, logs }, packed: bytes }, past)
+        let Folded { content, heads, logs, bytes, past } = self;
+        (Vouched { checkpoint: Checkpoint { entity, document, content, heads, logs }, packed: bytes }, past)
     }
 }

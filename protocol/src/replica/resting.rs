@@ -130,7 +130,7 @@ impl Replica {
         &mut self,
         of: (EntityId, DocumentKey),
         device: &DeviceSecret,
-        all: bool,
+        wanted: Wanted,
         now: Instant,
     ) -> Result<Option<Acknowledgement>, Instant> {
         let tombstones = match (&self.content, &self.rested) {
@@ -138,7 +138,7 @@ impl Replica {
             (_, Some(rested)) => &rested.tombstones,
             (_, None) => return Ok(None),
         };
-        self.stability.make(of, device, (&self.heads, &self.waiting), Wanted { tombstones, all }, now)
+        self.stability.make(of, device, (&self.heads, &self.waiting), (tombstones, wanted), now)
     }
 
     /// Whether it is as large as its concern takes, or as a document of a series is to become.

@@ -318,6 +318,7 @@ mod tests {
             entity: EntityId([1; 32]),
             document: DOCUMENT,
             content: live.content_digest(),
+            heads: Vec::new(),
             logs,
         };
         (live.write_snapshot(&heads, client_of).unwrap(), checkpoint)
@@ -352,7 +353,7 @@ mod tests {
     /// Reads `stored` as far as a vector at a replica that holds all of it.
     fn fold(replica: &mut Replica, upto: &BTreeMap<LogId, LogHead>, stored: &[Envelope]) -> Option<Folded> {
         let key = EpochKey::new([9; 32]);
-        replica.begin_folding(upto.clone(), Watch::Past(Past::default(), WallTime(0)));
+        replica.begin_folding(upto.clone(), None, Watch::Past(Past::default(), WallTime(0)));
         let mut next = stored.to_vec();
         while !next.is_empty() {
             let before = next.len();
@@ -393,7 +394,8 @@ mod tests {
             stored.reverse();
             let two = fold(&mut listener, &heads, &stored).unwrap();
             assert_eq!((&two.logs, two.content), (&logs, content), "seed {seed}: in another order");
-            let checkpoint = Checkpoint { entity: EntityId([1; 32]), document: DOCUMENT, content, logs };
+            let (entity, by) = (EntityId([1; 32]), Vec::new());
+            let checkpoint = Checkpoint { entity, document: DOCUMENT, content, heads: by, logs };
             for folded in [one, two] {
                 assert_eq!(open(&folded.bytes, &checkpoint).unwrap().content_digest(), content);
             }

@@ -282,6 +282,21 @@ impl Roster {
         })
     }
 
+    /// Whether who knew these knew all that is in the set.
+    pub(crate) fn is_known_by(&self, heads: &[StatementId]) -> bool {
+        let past = self.graph.past_of(heads);
+        past.is_some_and(|past| self.graph.nodes.iter().all(|(at, _)| past.contains(at)))
+    }
+
+    /// The roster of who knew these statements, all below them and no more; `None` if one is not here.
+    pub(crate) fn as_of(&self, heads: &[StatementId]) -> Option<Roster> {
+        let past = self.graph.past_of(heads)?;
+        let mut roster = self.clone();
+        roster.waiting = Waiting::default();
+        roster.keep_only(|at| past.contains(at));
+        Some(roster)
+    }
+
     /// Signs a statement that follows all heads, under the signer's best standing membership.
     ///
     /// It is not added, and whether its author has the right is not checked: give it to `add`
@@ -446,13 +461,21 @@ impl Roster {
 
     fn drop_with_followers(&mut self, id: StatementId) {
         let Some(dropped) = self.graph.at(&id) else { return };
-        let kept: Vec<(StatementId, Fact)> = self
+        let follows: BTreeSet<StatementIx> = self
             .graph
             .nodes
             .iter()
-            .filter(|(at, node)| *at != dropped && !node.past.contains(dropped))
-            .map(|(_, node)| (node.fact.id, node.fact.clone()))
+            .filter(|(_, node)| node.past.contains(dropped))
+            .map(|(at, _)| at)
             .collect();
+        self.keep_only(|at| at != dropped && !follows.contains(&at));
+    }
+
+    /// Drops all statements but those for which this holds, the parents of each of which it holds for.
+    fn keep_only(&mut self, keeps: impl Fn(StatementIx) -> bool) {
+        let kept = self.graph.nodes.iter().filter(|(at, _)| keeps(*at));
+        let kept: Vec<(StatementId, Fact)> =
+            kept.map(|(_, node)| (node.fact.id, node.fact.clone())).collect();
         let mut before = std::mem::take(&mut self.statements);
         let mut facts = kept.into_iter();
         let Some((id, genesis)) = facts.next() else { return };
@@ -462,6 +485,7 @@ impl Roster {
             self.statements.insert(id, statement);
         }
         self.heirs = RefCell::default();
+        (self.reading, self.digest) = Default::default();
         for (id, fact) in facts {
             if let Some(statement) = before.remove(&id) {
                 self.keep(statement, fact);

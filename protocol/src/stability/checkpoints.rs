@@ -6,7 +6,7 @@
 //! has read its own logs to it, so of two that speak of one vector each knows only its own.
 
 use crate::acknowledgement::Positions;
-use crate::checkpoint::{Signed, Vector};
+use crate::checkpoint::{Extent, Signed};
 use crate::history::Past;
 use crate::limits::{ACK_LOGS_MAX, FOLD_AFTER_BYTES};
 use crate::replica::{Beyond, Heads, Vouched};
@@ -28,7 +28,7 @@ pub(crate) struct Checkpoints {
     /// What this device found and signed, and not enough others yet.
     pub(crate) open: Option<Open>,
     /// Where reading came to nothing: not tried again.
-    pub(crate) failed: Option<Vector>,
+    pub(crate) failed: Option<Extent>,
     folds: Allowance,
     /// Counts changes of the goal, so that who has looked need not look again.
     changes: u64,
@@ -102,6 +102,7 @@ impl Checkpoints {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::Vector;
     use crate::ids::{DeviceKey, DocumentKey, EnvelopeHash, Incarnation, LogHead, LogId};
 
     fn heads(sequence: u64) -> Heads {

@@ -130,7 +130,8 @@ impl Replicator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::EntityId;
+    use crate::ids::{EntityId, StatementId};
+    use crate::limits::ROSTER_HEADS_MAX;
     use crate::limits::{LATE_TEXT_BYTES_MAX, LATE_WRITES_MAX, LOCAL_VALUE_BYTES_MAX, MAP_KEY_BYTES_MAX};
     use crate::stability::{Late, LateWhy};
 
@@ -142,7 +143,8 @@ mod tests {
         let log = |n| LogId { document: DOCUMENT, device: device.key(), incarnation: Incarnation(n) };
         let positions: Positions = (0..ACK_LOGS_MAX as u64).map(|n| (log(n), u64::MAX)).collect();
         stability.frontier.clone_from(&positions);
-        let ack = Acknowledgement::sign((EntityId([4; 32]), DOCUMENT), 1, false, positions, &device);
+        let heads = (0..ROSTER_HEADS_MAX).map(|n| StatementId([n as u8; 32])).collect();
+        let ack = Acknowledgement::sign((EntityId([4; 32]), DOCUMENT), 1, false, heads, positions, &device);
         stability.take(ack, |_| true, WallTime(0));
         for n in 0..=AWAITED_DEVICES_MAX {
             let mut key = [0; 32];

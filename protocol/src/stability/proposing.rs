@@ -1,10 +1,11 @@
 //! Has documents folded: proposes checkpoints, signs those of others, and writes the snapshot.
 //!
-//! Whoever wants to fold reads its own logs as far as the frontier, signs what it finds and tells it.
-//! Whoever hears of that reads its own logs to the same vector and signs what *it* finds; nobody
-//! signs another's word. What devices of two people found to be the same becomes the snapshot, and
-//! the envelopes that it covers are forgotten. Invariant: nothing is folded that this device has not
-//! read and judged itself, and nothing that somebody awaited may not have.
+//! Whoever wants to fold reads its own logs as far as the frontier, signs what it finds and tells it,
+//! with the roster heads by which it judged. Whoever hears of that reads its own logs to the same vector
+//! by the roster at those heads and signs what *it* finds; nobody signs another's word. What devices of
+//! two people found to be the same becomes the snapshot, and the envelopes that it covers are forgotten.
+//! Invariant: nothing is folded that this device has not read and judged itself, nothing that somebody
+//! awaited may not have, and nothing as if a removal or demotion that this device knows were not.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,8 @@ use rand::Rng;
 
 use super::checkpoints::Open;
 use super::kept::COUNTERSIGNED;
-use crate::checkpoint::{self, Signatures, Signed, Vector, beyond, covers};
+use super::tending::lapse;
+use crate::checkpoint::{self, Extent, Signatures, Signed, Vector, beyond, covers};
 use crate::entity::Entity;
 use crate::history::{Past, Watch};
 use crate::ids::{DeviceKey, DocumentKey, EntityId, LogHead};
@@ -23,7 +25,7 @@ use crate::record::{LoadId, Page, Query, Record, StoreFailure};
 use crate::replica::{Base, Replica, Vouched};
 use crate::replicator::{Load, Replicator};
 use crate::session::Stream;
-use crate::time::Duration;
+use crate::time::{Duration, WallTime};
 
 /// Within which time who may propose does: whoever draws the shortest spares the others.
 const PROPOSE_WITHIN: Duration = Duration::from_secs(5);
@@ -59,54 +61,61 @@ impl Replicator {
         if is_open && proposed.is_none() {
             return self.write_confirmed(id, document);
         }
-        let Some(vector) = proposed.or_else(|| self.own_proposal(id, document)) else { return };
+        let Some((vector, heads)) = proposed.or_else(|| self.own_proposal(id, document)) else { return };
         let Some(replica) = self.replica_mut(id, document) else { return };
         if !replica.checkpoints.may_fold(now) {
             let at = replica.checkpoints.free_at(now);
             return self.out.wake_at(at);
         }
         replica.checkpoints.propose_at = None;
-        replica.begin_folding(vector, Watch::Past(Past::default(), wall));
+        replica.begin_folding(vector, Some(heads), Watch::Past(Past::default(), wall));
         self.fold_next(id, document, 0);
     }
 
-    /// The vector of the checkpoint to be folded to among those that peers showed: a confirmed one
-    /// before all others, then the furthest, if that is better than what was found here already.
-    fn best_proposed(&self, id: EntityId, document: DocumentKey) -> Option<Vector> {
+    /// The checkpoint to be folded to among those that peers showed: a confirmed one before all others,
+    /// then the furthest, if that is better than what was found here already.
+    fn best_proposed(&self, id: EntityId, document: DocumentKey) -> Option<Extent> {
         let entity = self.entities.get(&id)?;
         let replica = entity.replicas.get(&document)?;
-        let base = replica.covered();
+        let (base, is_settled) = (replica.covered(), entity.is_settled(replica, self.now.wall));
         let rank = |signed: &Signed| {
             let vector = signed.checkpoint.vector();
-            (is_confirmed(entity, &signed.signatures, |_| true), beyond(&vector, &base), vector)
+            let furthest = beyond(&vector, &base);
+            (is_confirmed(entity, &signed.signatures, |_| true), furthest, signed.checkpoint.extent())
         };
         let shown = self.sessions.iter().filter(|(device, _)| entity.member(**device).is_some());
         let shown = shown.filter_map(|(_, s)| s.shared.get(&id)?.acks.get(&document)?.shown.as_ref());
         let fits = |signed: &&Signed| {
-            let vector = signed.checkpoint.vector();
+            let extent = signed.checkpoint.extent();
             let is_stable = |(log, head): (_, &LogHead)| {
                 head.sequence <= replica.stability.frontier().get(log).copied().unwrap_or(0)
             };
-            replica.may_fold_to(&vector)
-                && (is_confirmed(entity, &signed.signatures, |_| true) || vector.iter().all(is_stable))
+            let is_confirmed = is_confirmed(entity, &signed.signatures, |_| true);
+            replica.may_fold_to(&extent)
+                && entity.knows_extent(&extent)
+                && (is_confirmed || (is_settled && extent.0.iter().all(is_stable)))
         };
         let best = shown.filter(fits).map(rank).max()?;
         let open = replica.checkpoints.open.as_ref().map(|open| &open.signed);
-        // What was found at this very vector is found: it is not read again.
-        let is_better = open.is_none_or(|open| best > rank(open) && best.2 != open.checkpoint.vector());
+        // What was found there is found: it is not read again.
+        let is_better = open.is_none_or(|open| best > rank(open) && best.2 != open.checkpoint.extent());
         is_better.then_some(best.2)
     }
 
-    /// The vector to which this device has the document folded by itself, once it is time: as far as
-    /// all awaited have it, if that is most of what lies behind the snapshot.
-    fn own_proposal(&mut self, id: EntityId, document: DocumentKey) -> Option<Vector> {
+    /// How far this device has the document folded by itself, once it is time: as far as all awaited have
+    /// it, if that is most of what lies behind the snapshot.
+    fn own_proposal(&mut self, id: EntityId, document: DocumentKey) -> Option<Extent> {
         let within = self.random.next_u64() % PROPOSE_WITHIN.0;
         let now = self.now.instant;
-        let replica = self.replica_mut(id, document).filter(|replica| replica.checkpoints.wants())?;
-        let vector = replica.stable_vector();
-        let grown = beyond(&vector, &replica.covered());
+        let entity = self.entities.get(&id)?;
+        let replica = entity.replicas.get(&document).filter(|replica| replica.checkpoints.wants())?;
+        let extent = (replica.stable_vector(), entity.roster.heads());
+        let is_settled = entity.is_settled(replica, self.now.wall);
+        let may_fold = replica.may_fold_to(&extent) && entity.knows_extent(&extent) && is_settled;
+        let replica = self.replica_mut(id, document)?;
+        let grown = beyond(&extent.0, &replica.covered());
         let all = replica.live().map_or(0, |live| live.beyond.envelopes);
-        if grown.saturating_mul(2) <= all || !replica.may_fold_to(&vector) {
+        if grown.saturating_mul(2) <= all || !may_fold {
             replica.checkpoints.propose_at = None;
             return None;
         }
@@ -115,7 +124,7 @@ impl Replicator {
             self.out.wake_at(at);
             return None;
         }
-        Some(vector)
+        Some(extent)
     }
 
     // -- reading ------------------------------------------------------------------------------
@@ -211,10 +220,10 @@ impl Replicator {
     fn folded(&mut self, id: EntityId, document: DocumentKey) {
         let (Some(me), Some(entity)) = (&self.me, self.entities.get_mut(&id)) else { return };
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
-        let upto = replica.folds_to().cloned();
+        let extent = replica.folds_to();
         let folded = replica.end_folding().map(|folded| folded.into_vouched((id, document)));
         let Some((snapshot, past)) = folded.filter(|(snapshot, _)| snapshot.fits()) else {
-            replica.checkpoints.failed = upto;
+            replica.checkpoints.failed = extent;
             return self.drop_counted("folding that came to nothing");
         };
         let mut signed = Signed::new(snapshot.checkpoint.clone());
@@ -285,6 +294,38 @@ impl Replicator {
     }
 }
 
+impl Entity {
+    /// Of these devices those whose latest acknowledgement of a document was made by a roster that is not
+    /// known here, or that did not know all that cuts logs of it short: they may find other things to
+    /// count.
+    pub(super) fn unsettled(
+        &self,
+        replica: &Replica,
+        devices: impl Iterator<Item = DeviceKey>,
+    ) -> BTreeSet<DeviceKey> {
+        let acts = self.cutting_short(&replica.heads);
+        let is_settled = |device: &DeviceKey| {
+            let ack = replica.stability.ack_of(device);
+            ack.is_none_or(|ack| self.roster.knows(&ack.heads) && self.roster.follows(&ack.heads, &acts))
+        };
+        devices.filter(|device| !is_settled(device)).collect()
+    }
+
+    /// Whether none of those who are awaited is unsettled. Then what is void within what they have stays
+    /// void: whoever could vouch for it has.
+    fn is_settled(&self, replica: &Replica, now: WallTime) -> bool {
+        let devices = self.roster.reading().devices().map(|(device, _)| device);
+        let awaited = devices.filter(|device| replica.stability.counts(device, lapse(self), now));
+        self.unsettled(replica, awaited).is_empty()
+    }
+
+    /// Whether the roster by which a checkpoint is judged is known here, and leaves out nothing known here
+    /// that cuts the logs short: who lags behind may have left out what others vouched for, and nothing else.
+    fn knows_extent(&self, (vector, heads): &Extent) -> bool {
+        self.roster.knows(heads) && self.roster.follows(heads, &self.cutting_short(vector))
+    }
+}
+
 impl Replica {
     /// How much of each log the snapshot covers.
     pub(crate) fn covered(&self) -> Vector {
@@ -308,16 +349,17 @@ impl Replica {
         vector
     }
 
-    /// Whether a vector covers more than the snapshot, all of it is held here, and reading that far
+    /// Whether a checkpoint covers more than the snapshot, all of it is held here, and reading that far
     /// has not come to nothing before.
-    fn may_fold_to(&self, vector: &Vector) -> bool {
+    fn may_fold_to(&self, extent: &Extent) -> bool {
+        let (vector, _) = extent;
         let (base, Some(live)) = (self.covered(), self.live()) else { return false };
         let is_held =
             vector.iter().all(|(log, head)| live.branches.at(log, head.sequence) == Some(head.hash));
         is_held
             && covers(vector, &base)
             && *vector != base
-            && self.checkpoints.failed.as_ref() != Some(vector)
+            && self.checkpoints.failed.as_ref() != Some(extent)
     }
 
     /// Takes a snapshot as what stands for the beginnings of the logs. The content in memory is to be

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::Wanted;
 use super::kept::ACK;
 use super::tombstones::Tombstones;
 use crate::command::Notice;
@@ -75,10 +76,15 @@ impl Replicator {
         let roster = entity.roster.digest();
         let members: BTreeSet<DeviceKey> =
             entity.roster.reading().devices().map(|(device, _)| device).collect();
+        let Some(replica) = entity.replicas.get(&document) else { return };
+        let unsettled = match replica.checkpoints.wants() {
+            true => entity.unsettled(replica, members.iter().copied()),
+            false => BTreeSet::new(),
+        };
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
         let Some(changes) = replica.tombstones().map(Tombstones::changes) else { return };
         let waits = (changes, replica.checkpoints.changes());
-        let has_changed = replica.stability.has_changed((roster, waits), lapse, wall);
+        let has_changed = replica.stability.has_changed(unsettled, (roster, waits), lapse, wall);
         if has_changed {
             replica.look_for_stable((&me, &members), lapse, wall);
         }
@@ -131,12 +137,22 @@ impl Replicator {
         let (now, fold_after) = (self.now.instant, self.fold_after);
         let known = self.sessions.values().filter_map(|s| s.shared.get(&id)?.acks.get(&document));
         let is_asked = known.filter(|known| known.waits).count() > 0;
-        let (Some(me), Some(entity)) = (&self.me, self.entities.get_mut(&id)) else { return };
-        let Some(replica) = entity.replicas.get_mut(&document) else { return };
+        let (Some(me), Some(entity)) = (&self.me, self.entities.get(&id)) else { return };
+        let Some(replica) = entity.replicas.get(&document) else { return };
         // A peer whose snapshot is another may want to fold somewhat before this device does.
         let is_near = replica.beyond().is_some_and(|beyond| beyond.envelopes > fold_after / 2);
         let all = replica.checkpoints.wants() || (is_asked && is_near);
-        match replica.acknowledge((id, document), &me.device, all, now) {
+        let is_wanted = replica.checkpoints.wants() || is_asked;
+        if !is_wanted && replica.count_tombstones() == 0 {
+            return;
+        }
+        let anew = is_wanted && !entity.unsettled(replica, [me.device.key()].into_iter()).is_empty();
+        let heads = entity.roster.heads();
+        let wanted = Wanted { all, anew, heads };
+        let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) else {
+            return;
+        };
+        match replica.acknowledge((id, document), &me.device, wanted, now) {
             Ok(Some(ack)) => {
                 let of = [document.0, ack.device.0].concat();
                 let record = local(ACK, &of, Some(ack.bytes().to_vec()));

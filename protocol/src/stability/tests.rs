@@ -19,7 +19,7 @@ fn log(n: u8) -> LogId {
 
 fn ack(of: u8, number: u64, positions: &[(u8, u64)]) -> Acknowledgement {
     let positions = positions.iter().map(|(of, held)| (log(*of), *held)).collect();
-    Acknowledgement::sign(OF, number, false, positions, &secret(of))
+    Acknowledgement::sign(OF, number, false, Vec::new(), positions, &secret(of))
 }
 
 /// One tombstone, flagged by these envelopes.
@@ -32,8 +32,8 @@ fn tombstones(flags: &[(u8, u64)]) -> Tombstones {
     tombstones
 }
 
-fn of(tombstones: &Tombstones) -> Wanted<'_> {
-    Wanted { tombstones, all: false }
+fn of(tombstones: &Tombstones) -> (&Tombstones, Wanted) {
+    (tombstones, Wanted { all: false, anew: false, heads: Vec::new() })
 }
 
 struct Node {
@@ -141,11 +141,11 @@ fn an_acknowledgement_that_says_nothing_new_does_not_keep_its_device_from_lapsin
 fn a_device_that_keeps_the_document_no_longer_is_not_awaited_until_it_does_again() {
     let mut node = Node::new(&[1, 2], &[(1, 5)]);
     node.take(ack(1, 1, &[(1, 5)]), DAY);
-    node.take(Acknowledgement::sign(OF, 1, true, Positions::new(), &secret(2)), DAY);
+    node.take(Acknowledgement::sign(OF, 1, true, Vec::new(), Positions::new(), &secret(2)), DAY);
     assert!(node.is_stable(DAY));
     let mut node = Node::new(&[1, 2], &[(1, 5)]);
     node.take(ack(1, 1, &[(1, 5)]), DAY);
-    node.take(Acknowledgement::sign(OF, 1, true, Positions::new(), &secret(2)), DAY);
+    node.take(Acknowledgement::sign(OF, 1, true, Vec::new(), Positions::new(), &secret(2)), DAY);
     node.take(ack(2, 2, &[]), DAY);
     assert!(!node.is_stable(DAY));
 }

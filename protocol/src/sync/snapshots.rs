@@ -203,7 +203,7 @@ impl Replicator {
             None if is_confirmed && replica.folding.is_none() => {
                 let vector = replica.within(&unconfirmed.signed.checkpoint.vector());
                 replica.unconfirmed = Some(unconfirmed);
-                replica.begin_folding(vector, Watch::Taking(Past::default(), wall));
+                replica.begin_folding(vector, None, Watch::Taking(Past::default(), wall));
                 self.fold_next(id, document, 0);
             }
             Some(_) | None => replica.unconfirmed = Some(unconfirmed),

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use fourword_protocol::command::{ChatCommand, Command, MemberView, MessageView, Outcome, Reply};
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::ids::{DeviceKey, Digest, DocumentKey, LogHead, LogId};
+use fourword_protocol::inspect::Holding;
 use fourword_protocol::limits::LATE_TEXT_BYTES_MAX;
 use fourword_protocol::roster::{Body, Roster, Statement};
 use fourword_protocol::schema::thing::ThingId;
@@ -26,7 +27,10 @@ use crate::insider::keys_of;
 const READINGS_MAX: u32 = 300;
 
 /// Which logs of which documents a node holds, and a digest of what they show.
-type Held = BTreeMap<DocumentKey, (BTreeMap<LogId, LogHead>, Option<Digest>)>;
+type Held = BTreeMap<DocumentKey, HeldOf>;
+
+/// The logs of one document that a node holds, and what they show.
+type HeldOf = (BTreeMap<LogId, LogHead>, Option<Digest>);
 
 /// What a node shows of a group in the end, and holds of its entity.
 #[derive(Debug, Default)]
@@ -150,7 +154,9 @@ impl Schedule {
             };
             members.iter_mut().for_each(|member| member.online = true);
             let id = self.world.groups[root].id;
-            let holdings = self.c.holdings(name).filter(|holding| holding.entity() == id);
+            // Of what nobody has written in nobody need know.
+            let is_written = |holding: &Holding| !holding.heads().is_empty();
+            let holdings = self.c.holdings(name).filter(|h| h.entity() == id && is_written(h));
             let held: Held = holdings.map(|h| (h.document(), (h.heads().clone(), h.content()))).collect();
             let things = things::things(&mut self.c, &self.world, name, at);
             let now = Seen { chat, members, things, held };
@@ -213,7 +219,10 @@ impl Schedule {
         for (id, saved) in saved.iter().filter(|(id, _)| !shown.contains_key(id)) {
             let promise = &saved.promise;
             let envelope = self.envelope_of(promise);
-            let void = envelope.is_some_and(|envelope| truth::is_void(roster, &envelope, id));
+            let void = envelope.is_some_and(|envelope| {
+                let is_void = |roster: &Roster| truth::is_void(roster, &envelope, id);
+                is_void(roster) || self.checker.was_folded_where(&envelope, is_void)
+            });
             let taken_along = self.is_taken_along(promise, nodes);
             demand(void || promise.given_up || taken_along, Rule::SavedIsShown, || {
                 let (incarnation, sequence) = (promise.log.incarnation.0, promise.sequence);
@@ -230,12 +239,9 @@ impl Schedule {
             if shown.get(id) != Some(&false) {
                 continue;
             }
-            let stands = promises.iter().filter(|promise| !promise.given_up).any(|promise| {
-                let envelope = self.envelope_of(promise);
-                let taken_along = self.is_taken_along(promise, nodes);
-                !taken_along
-                    && envelope.is_some_and(|envelope| truth::deletes(&self.world, roster, &envelope, id))
-            });
+            let given = promises.iter().filter(|promise| !promise.given_up);
+            let mut kept = given.filter(|promise| !self.is_taken_along(promise, nodes));
+            let stands = kept.any(|promise| self.is_deletion(promise, roster, id));
             demand(!stands, Rule::DeletedStaysDeleted, || {
                 let text = self.world.saved.get(id).map(|saved| &saved.text);
                 format!("{text:?} was deleted and is shown to {nodes:?}")
@@ -251,6 +257,14 @@ impl Schedule {
             self.look_at_told(at, &node, (&id, &text))?;
         }
         Ok(())
+    }
+
+    /// Whether what somebody was told is deleted is, by all rosters by which that was judged for good.
+    fn is_deletion(&self, promise: &Promise, roster: &Roster, id: &ThingId) -> bool {
+        self.envelope_of(promise).is_some_and(|envelope| {
+            let is_void = |roster: &Roster| !truth::deletes(&self.world, roster, &envelope, id);
+            !is_void(roster) && !self.checker.was_folded_where(&envelope, is_void)
+        })
     }
 
     /// The envelope that holds what somebody was told is saved.
@@ -378,5 +392,11 @@ fn differing(a: &Seen, b: &Seen) -> Option<String> {
     if let Some(differs) = things::differing(&a.things, &b.things) {
         return Some(differs);
     }
-    (a.held != b.held).then(|| "which logs they hold, or what these show".into())
+    let documents: BTreeSet<&DocumentKey> = a.held.keys().chain(b.held.keys()).collect();
+    documents.into_iter().find_map(|document| {
+        let (a, b) = (a.held.get(document), b.held.get(document));
+        let part = |held: Option<&HeldOf>| held.map(|(heads, content)| (heads.len(), *content));
+        let what = || format!("{document:?}: logs and content {:?} and {:?}", part(a), part(b));
+        (a != b).then(what)
+    })
 }

@@ -8,11 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use fourword_protocol::checkpoint::Checkpoint;
 use fourword_protocol::command::{Command, CommandId, FaultKind, Notice, Outcome, Reply};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::event::Event;
-use fourword_protocol::ids::{EntityId, EnvelopeHash, LogHead, LogId, StatementId};
+use fourword_protocol::ids::{Digest, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
 use fourword_protocol::limits;
 use fourword_protocol::queues::Queues;
 use fourword_protocol::record::{BatchId, Page, Query, Record};
@@ -49,6 +50,8 @@ pub struct Checker {
     pub(super) forgotten: Forgotten,
     /// What nodes that were just started have on their disks as wanted.
     wanted: BTreeMap<String, BTreeSet<Wanted>>,
+    /// The checkpoints of all snapshots that honest nodes wrote.
+    checkpoints: BTreeMap<Digest, Checkpoint>,
     /// How many snapshots were written.
     pub(super) folds: u64,
     /// A node to be crashed as soon as it says that something is saved.
@@ -210,6 +213,12 @@ impl Checker {
                 }
                 self.folds += 1;
             }
+            Record::SnapshotPart { part: 0, bytes, .. } => {
+                let checkpoint = checkpoint_of(bytes).ok_or_else(|| {
+                    Violation::new(Rule::LogIsWhole, format!("{name} writes a snapshot without a checkpoint"))
+                })?;
+                self.checkpoints.insert(checkpoint.name(), checkpoint);
+            }
             Record::SnapshotPart { .. } | Record::Local { .. } => {}
         }
         Ok(())
@@ -338,6 +347,17 @@ impl Checker {
         self.rosters.of(entity, c.remembered(name).statements.into_iter().map(|(_, id, _)| id))
     }
 
+    /// Whether this holds of any roster by which an envelope was folded: that decides about it for good.
+    pub(super) fn was_folded_where(&self, envelope: &Envelope, holds: impl Fn(&Roster) -> bool) -> bool {
+        let (log, sequence) = (envelope.header.log, envelope.header.sequence);
+        let covers = |checkpoint: &&Checkpoint| {
+            checkpoint.logs.get(&log).is_some_and(|reached| reached.head.sequence >= sequence)
+        };
+        let folds = self.checkpoints.values().filter(covers);
+        let mut rosters = folds.filter_map(|fold| self.rosters.at(fold.entity, &fold.heads));
+        rosters.any(|roster| holds(&roster))
+    }
+
     // -- homes --------------------------------------------------------------------------------
 
     /// A node is about to be started again: all it promised is in its home.
@@ -402,6 +422,13 @@ impl Checker {
 
 fn kind(event: &Event) -> String {
     format!("{event:?}").chars().take_while(char::is_ascii_alphabetic).collect()
+}
+
+/// The checkpoint with which the first part of a snapshot begins.
+fn checkpoint_of(part: &[u8]) -> Option<Checkpoint> {
+    let (length, rest) = part.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    Checkpoint::read(rest.get(..length)?).ok()
 }
 
 /// What a statement says of how far logs were held.

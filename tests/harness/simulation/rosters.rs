@@ -56,6 +56,17 @@ impl Rosters {
         self.of(entity, self.known(run).iter().take(knew).map(|(_, id)| *id))
     }
 
+    /// The roster of an entity as whoever knew these statements and no more has it.
+    pub(super) fn at(&self, entity: EntityId, heads: &[StatementId]) -> Option<Rc<Roster>> {
+        let (mut past, mut next) = (Ids::new(), heads.to_vec());
+        while let Some(id) = next.pop() {
+            if past.insert(id) {
+                next.extend(self.statement(&id)?.parents());
+            }
+        }
+        self.of(entity, past.into_iter())
+    }
+
     /// A statement that some node has taken.
     pub(super) fn statement(&self, id: &StatementId) -> Option<&Statement> {
         self.statements.get(id).map(|(_, statement)| statement)
