@@ -76,7 +76,7 @@ impl Replica {
                 tombstones: live.forgetting.tombstones,
             });
             self.own.begun = false;
-            self.checkpoints.begin_anew();
+            self.checkpoints.let_rest();
         }
     }
 

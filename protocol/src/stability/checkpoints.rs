@@ -29,6 +29,8 @@ pub(crate) struct Checkpoints {
     pub(crate) open: Option<Open>,
     /// Where reading came to nothing: not tried again.
     pub(crate) failed: Option<Extent>,
+    /// What this device told last before the document rested: others had nothing to say to it.
+    pub(crate) told: Option<Extent>,
     folds: Allowance,
     /// Counts changes of the goal, so that who has looked need not look again.
     changes: u64,
@@ -93,9 +95,15 @@ impl Checkpoints {
         self.folds.free_at(now, FOLDS_BURST, FOLDS_EVERY)
     }
 
+    /// The document goes to rest: what was found is forgotten, and not proposed again.
+    pub(crate) fn let_rest(&mut self) {
+        self.told = self.open.take().map(|open| open.signed.checkpoint.extent()).or(self.told.take());
+        self.failed = None;
+    }
+
     /// The content was read anew: what was found before may have been found by another roster.
     pub(crate) fn begin_anew(&mut self) {
-        (self.open, self.failed) = (None, None);
+        (self.open, self.failed, self.told) = (None, None, None);
     }
 }
 

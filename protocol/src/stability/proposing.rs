@@ -111,7 +111,8 @@ impl Replicator {
         let replica = entity.replicas.get(&document).filter(|replica| replica.checkpoints.wants())?;
         let extent = (replica.stable_vector(), entity.roster.heads());
         let is_settled = entity.is_settled(replica, self.now.wall);
-        let may_fold = replica.may_fold_to(&extent) && entity.knows_extent(&extent) && is_settled;
+        let is_new = replica.checkpoints.told.as_ref() != Some(&extent);
+        let may_fold = is_new && is_settled && replica.may_fold_to(&extent) && entity.knows_extent(&extent);
         let replica = self.replica_mut(id, document)?;
         let grown = beyond(&extent.0, &replica.covered());
         let all = replica.live().map_or(0, |live| live.beyond.envelopes);

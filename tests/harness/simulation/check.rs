@@ -406,7 +406,7 @@ impl Checker {
             }
             queues(&name, &c.queues(&name))?;
             let run = (name.clone(), c.node(&name).run);
-            self.forgotten.look_around(c, &name, |entity| self.rosters.now(&run, entity))?;
+            self.forgotten.look_around(c, world, &name, |entity| self.rosters.now(&run, entity))?;
             let Some(Reply::Status(status)) = c.peek(&name, Command::Status) else { continue };
             for fault in status.faults {
                 let is_fork = fault.kind != FaultKind::UnknownVersion;

@@ -32,8 +32,9 @@ pub(super) struct Forgotten {
     flags: BTreeMap<ThingId, BTreeSet<(LogId, u64)>>,
     /// The frontiers of each run.
     frontiers: BTreeMap<(String, u64, DocumentKey), Positions>,
-    /// What was within a node's frontier when it first knew of a device.
-    met: BTreeMap<(String, DocumentKey, DeviceKey), Positions>,
+    /// What was within a node's frontier while it did not wait for a device: before it knew of it, and
+    /// while it had lapsed.
+    without: BTreeMap<(String, DocumentKey, DeviceKey), Positions>,
 }
 
 impl Forgotten {
@@ -113,11 +114,11 @@ impl Forgotten {
                     // whoever comes in between is given it as it is then.
                     let of = (name.to_owned(), holding.document(), device);
                     let now = self.frontiers.get(&(of.0.clone(), c.node(name).run, of.1));
-                    let met = self.met.get(&of).or(now);
+                    let without = self.without.get(&of).or(now);
                     let has = |(log, sequence): &(LogId, u64)| {
                         let stored = nodes.iter().any(|node| is_stored(c, node, log, *sequence));
                         let was_stable =
-                            met.and_then(|met| met.get(log)).is_some_and(|held| held >= sequence);
+                            without.and_then(|held| held.get(log)).is_some_and(|held| held >= sequence);
                         stored
                             || was_stable
                             || said.and_then(|said| said.get(log)).is_some_and(|held| held >= sequence)
@@ -136,17 +137,26 @@ impl Forgotten {
     pub(super) fn look_around(
         &mut self,
         c: &Cluster,
+        world: &World,
         name: &str,
         roster_of: impl Fn(EntityId) -> Option<std::rc::Rc<Roster>>,
     ) -> Result<(), Violation> {
         for holding in c.holdings(name) {
             let key = (name.to_owned(), c.node(name).run, holding.document());
             let (before, now) = (self.frontiers.entry(key).or_default(), holding.frontier());
-            for (device, _) in
-                roster_of(holding.entity()).iter().flat_map(|roster| roster.reading().devices())
-            {
-                let met = self.met.entry((name.to_owned(), holding.document(), device));
-                met.or_insert_with(|| before.clone());
+            let roster = roster_of(holding.entity());
+            let members: BTreeSet<DeviceKey> = roster
+                .iter()
+                .flat_map(|roster| roster.reading().devices())
+                .map(|(device, _)| device)
+                .collect();
+            // Who was out meanwhile is met anew.
+            self.without.retain(|(of, document, device), _| {
+                (of.as_str(), *document) != (name, holding.document()) || members.contains(device)
+            });
+            for device in members {
+                let without = self.without.entry((name.to_owned(), holding.document(), device));
+                without.or_insert_with(|| before.clone());
             }
             if before == now {
                 continue;
@@ -156,6 +166,10 @@ impl Forgotten {
                 format!("{name} knew that all have {back:?}, and now it says less")
             })?;
             before.clone_from(now);
+            let lapsed = if world.months > 0 { holding.lapsed() } else { BTreeSet::new() };
+            for device in lapsed {
+                self.without.insert((name.to_owned(), holding.document(), device), now.clone());
+            }
         }
         Ok(())
     }

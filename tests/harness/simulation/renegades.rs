@@ -5,7 +5,7 @@
 //! logs in two branches, and the exile's later words under its old key. `check` holds what honest
 //! nodes make of it against the texts that are written here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fourword_protocol::checkpoint::{self, Checkpoint};
 use fourword_protocol::command::{Command, MemberCommand, SyncState};
@@ -321,13 +321,22 @@ impl Schedule {
             equal.map(|claim| claim.document).collect()
         };
         let mutual: BTreeSet<_> = says(a, b).intersection(&says(b, a)).copied().collect();
-        let holds = |name: &str| -> Vec<_> {
+        let holds = |name: &str| -> BTreeMap<_, _> {
             let claimed = self.c.holdings(name).filter(|holding| mutual.contains(&holding.document()));
-            claimed.map(|holding| (holding.document(), holding.heads(), holding.content())).collect()
+            claimed.map(|holding| (holding.document(), (holding.heads(), holding.content()))).collect()
         };
-        demand(holds(a) == holds(b), Rule::InSyncIsEqual, || {
-            format!("{a} and {b} say that they are in sync with each other, and hold different things")
-        })
+        let (ours, theirs) = (holds(a), holds(b));
+        for document in &mutual {
+            let (ours, theirs) = (ours.get(document), theirs.get(document));
+            // What a node is just reading it says nothing new of.
+            let shows = |held: Option<&(_, Option<Digest>)>| held.and_then(|(_, content)| *content);
+            let both = shows(ours).zip(shows(theirs));
+            let is_same = ours.map(|(heads, _)| heads) == theirs.map(|(heads, _)| heads);
+            demand(is_same && both.is_none_or(|(ours, theirs)| ours == theirs), Rule::InSyncIsEqual, || {
+                format!("{a} and {b} say of each other that {document} is in sync, and hold different things")
+            })?;
+        }
+        Ok(())
     }
 
     /// The exile writes on under its old key, and its helper passes that on to who knows better.
