@@ -5,6 +5,7 @@
 //! has said was found true when it said it, so it may be counted later although its home is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use fourword_protocol::acknowledgement::{Acknowledgement, Positions};
 use fourword_protocol::effect::Effect;
@@ -34,7 +35,15 @@ pub(super) struct Forgotten {
     frontiers: BTreeMap<(String, u64, DocumentKey), Positions>,
     /// What was within a node's frontier while it did not wait for a device: before it knew of it, and
     /// while it had lapsed.
-    without: BTreeMap<(String, DocumentKey, DeviceKey), Positions>,
+    without: BTreeMap<(String, DocumentKey), Without>,
+}
+
+/// What was within a frontier while it did not wait for devices.
+#[derive(Debug, Default)]
+struct Without {
+    /// By which roster it was looked at last.
+    roster: Option<Rc<Roster>>,
+    held: BTreeMap<DeviceKey, Positions>,
 }
 
 impl Forgotten {
@@ -79,7 +88,7 @@ impl Forgotten {
         c: &Cluster,
         world: &World,
         name: &str,
-        roster_of: impl Fn(EntityId) -> Option<std::rc::Rc<Roster>>,
+        roster_of: impl Fn(EntityId) -> Option<Rc<Roster>>,
     ) -> Result<(), Violation> {
         for holding in c.holdings(name) {
             let pruned = holding.pruned();
@@ -112,9 +121,9 @@ impl Forgotten {
                     let said = self.said.get(&device);
                     // A document that rests is pruned somewhat after that was found to be stable, and
                     // whoever comes in between is given it as it is then.
-                    let of = (name.to_owned(), holding.document(), device);
+                    let of = (name.to_owned(), holding.document());
                     let now = self.frontiers.get(&(of.0.clone(), c.node(name).run, of.1));
-                    let without = self.without.get(&of).or(now);
+                    let without = self.without.get(&of).and_then(|without| without.held.get(&device)).or(now);
                     let has = |(log, sequence): &(LogId, u64)| {
                         let stored = nodes.iter().any(|node| is_stored(c, node, log, *sequence));
                         let was_stable =
@@ -139,24 +148,22 @@ impl Forgotten {
         c: &Cluster,
         world: &World,
         name: &str,
-        roster_of: impl Fn(EntityId) -> Option<std::rc::Rc<Roster>>,
+        roster_of: impl Fn(EntityId) -> Option<Rc<Roster>>,
     ) -> Result<(), Violation> {
         for holding in c.holdings(name) {
             let key = (name.to_owned(), c.node(name).run, holding.document());
             let (before, now) = (self.frontiers.entry(key).or_default(), holding.frontier());
+            let without = self.without.entry((name.to_owned(), holding.document())).or_default();
             let roster = roster_of(holding.entity());
-            let members: BTreeSet<DeviceKey> = roster
-                .iter()
-                .flat_map(|roster| roster.reading().devices())
-                .map(|(device, _)| device)
-                .collect();
-            // Who was out meanwhile is met anew.
-            self.without.retain(|(of, document, device), _| {
-                (of.as_str(), *document) != (name, holding.document()) || members.contains(device)
-            });
-            for device in members {
-                let without = self.without.entry((name.to_owned(), holding.document(), device));
-                without.or_insert_with(|| before.clone());
+            if roster.as_ref().map(Rc::as_ptr) != without.roster.as_ref().map(Rc::as_ptr) {
+                let devices = roster.iter().flat_map(|roster| roster.reading().devices());
+                let members: BTreeSet<DeviceKey> = devices.map(|(device, _)| device).collect();
+                // Who was out meanwhile is met anew.
+                without.held.retain(|device, _| members.contains(device));
+                for device in members {
+                    without.held.entry(device).or_insert_with(|| before.clone());
+                }
+                without.roster = roster;
             }
             if before == now {
                 continue;
@@ -167,9 +174,7 @@ impl Forgotten {
             })?;
             before.clone_from(now);
             let lapsed = if world.months > 0 { holding.lapsed() } else { BTreeSet::new() };
-            for device in lapsed {
-                self.without.insert((name.to_owned(), holding.document(), device), now.clone());
-            }
+            without.held.extend(lapsed.into_iter().map(|device| (device, now.clone())));
         }
         Ok(())
     }

@@ -23,11 +23,14 @@ pub(super) struct Rosters {
     /// Statements each run of a node has taken, in order.
     known: BTreeMap<Run, Vec<(EntityId, StatementId)>>,
     read: RefCell<BTreeMap<EntityId, BTreeMap<Ids, Rc<Roster>>>>,
+    /// The last one that was asked for of each run: by how many statements it had taken.
+    last: RefCell<BTreeMap<(EntityId, Run), (usize, Option<Rc<Roster>>)>>,
 }
 
 impl Rosters {
     /// A node was started with these statements in its store.
     pub(super) fn opened(&mut self, run: Run, statements: &[(EntityId, StatementId, Vec<u8>)]) {
+        self.last.borrow_mut().retain(|(_, of), _| *of != run);
         self.known.insert(run, statements.iter().map(|(of, id, _)| (*of, *id)).collect());
     }
 
@@ -53,7 +56,14 @@ impl Rosters {
 
     /// The roster of an entity as a node had it when it had taken so many statements.
     pub(super) fn when(&self, run: &Run, entity: EntityId, knew: usize) -> Option<Rc<Roster>> {
-        self.of(entity, self.known(run).iter().take(knew).map(|(_, id)| *id))
+        let known = self.known(run);
+        let count = known.len().min(knew);
+        let mut last = self.last.borrow_mut();
+        let last = last.entry((entity, run.clone())).or_insert((usize::MAX, None));
+        if last.0 != count {
+            *last = (count, self.of(entity, known.iter().take(count).map(|(_, id)| *id)));
+        }
+        last.1.clone()
     }
 
     /// The roster of an entity as whoever knew these statements and no more has it.
