@@ -14,7 +14,6 @@ use crate::evidence::Faults;
 use crate::governing::{Asking, Rotation};
 use crate::identity::DeviceSecret;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogId, StatementId, Topic};
-use crate::limits::{SEGMENTS_MAX, STATE_DOCUMENTS_MAX};
 use crate::planted::{self, Planted};
 use crate::replica::{Author, Judged, Live, Replica, Rested, Stands, Stored};
 use crate::roster::{Body, Role, Roster, Statement};
@@ -182,26 +181,6 @@ impl Entity {
                 self.replicas.entry(key).or_insert_with(|| Replica::new(id, key, *concern, 1));
             }
         }
-    }
-
-    /// Makes the replica of the segment that follows a document, once somebody wrote in that. True if
-    /// it is new.
-    pub(crate) fn found_next(&mut self, document: DocumentKey) -> bool {
-        let begun = self.replicas.get(&document).filter(|r| r.is_begun || r.unconfirmed.is_some());
-        let Some(before) = begun.filter(|r| r.concern.goes_on()) else { return false };
-        let (of, concern, first, segment) = (before.of, before.concern, before.first, before.segment + 1);
-        let is_child = self.children.contains_key(&of);
-        let Some(own) = &self.secret else { return false };
-        let secret = if is_child { own.of_child(of) } else { own.clone() };
-        let key = schema::document_key(secret.bytes(), &concern, segment);
-        let has_room = segment <= SEGMENTS_MAX && self.replicas.len() < STATE_DOCUMENTS_MAX;
-        if !has_room || self.replicas.contains_key(&key) {
-            return false;
-        }
-        let mut next = Replica::new(of, key, concern, segment);
-        next.first = first;
-        self.replicas.insert(key, next);
-        true
     }
 
     /// The epoch to write under: the greatest that nobody but members knows, among those whose

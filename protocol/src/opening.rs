@@ -153,6 +153,14 @@ impl Replicator {
                 has_found |= self.entities.get_mut(&id).is_some_and(|entity| entity.found_next(document));
             }
             if !has_found {
+                // Nothing of the one before may count any more.
+                let named =
+                    |id| left.iter().filter(move |(of, ..)| *of == id).map(|(_, log, _)| log.document);
+                for (id, entity) in &mut self.entities {
+                    has_found |= entity.found_named(named(*id));
+                }
+            }
+            if !has_found {
                 break;
             }
         }

@@ -2,17 +2,17 @@
 //!
 //! A chat is `chat/1`, `chat/2` and so on, ordinary documents all of them. New things go to the first
 //! that is not full as this device sees it, so a segment that somebody begins early fills up in its
-//! turn. The next one is known here once the one before was begun, and its name follows from its
-//! number: whoever begins it begins the same. A thing stays in the segment in which it was made.
+//! turn. The next one is known here once the one before was begun, or once a peer or the disk names it;
+//! its name follows from its number: whoever begins it begins the same. A thing stays in the segment in which it was made.
 //! Invariant: of one series `LIVE_SEGMENTS_MAX` are in memory at most, but for those in which
 //! something waits for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::{Command, CommandId, MessageView, Refusal, RefusalCode};
 use crate::entity::Entity;
 use crate::ids::{DocumentKey, EntityId};
-use crate::limits::LIVE_SEGMENTS_MAX;
+use crate::limits::{LIVE_SEGMENTS_MAX, SEGMENTS_MAX, STATE_DOCUMENTS_MAX};
 use crate::outbox::{local, refusal};
 use crate::record::LocalKey;
 use crate::replica::{REST_AFTER, Replica};
@@ -26,6 +26,9 @@ const FULL: &str = "full";
 
 /// When it is tried again to bring into memory what found no room there.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// One series: whose it is, of which concern, and its first segment.
+type Series = (EntityId, Concern, DocumentKey);
 
 /// How far a command has come that goes through the segments of a series, the last one first.
 #[derive(Debug)]
@@ -49,6 +52,48 @@ impl Entity {
         let mut series: Vec<&Replica> = of_it.filter(|r| r.segment == 1 || r.is_begun).collect();
         series.sort_by_key(|replica| replica.segment);
         series
+    }
+
+    /// Makes the replica of the segment that follows a document, once somebody wrote in that. True if
+    /// it is new.
+    pub(crate) fn found_next(&mut self, document: DocumentKey) -> bool {
+        let begun = self.replicas.get(&document).filter(|r| r.is_begun || r.unconfirmed.is_some());
+        let Some(before) = begun.filter(|r| r.concern.goes_on()) else { return false };
+        let (series, segment) = ((before.of, before.concern, before.first), before.segment + 1);
+        let key = self.segment_key(series, segment);
+        segment <= SEGMENTS_MAX && key.is_some_and(|key| self.found_segment(series, segment, key))
+    }
+
+    /// Makes the replicas of those of these documents that are segments of a series, wherever in it: of
+    /// one before it all may have come to count for nobody. True if any is new.
+    pub(crate) fn found_named(&mut self, documents: impl Iterator<Item = DocumentKey>) -> bool {
+        let unknown: BTreeSet<DocumentKey> =
+            documents.filter(|document| !self.replicas.contains_key(document)).collect();
+        let first = |r: &&Replica| r.segment == 1 && r.concern.goes_on() && !unknown.is_empty();
+        let series: Vec<Series> =
+            self.replicas.values().filter(first).map(|r| (r.of, r.concern, r.first)).collect();
+        let mut is_new = false;
+        for (series, segment) in series.into_iter().flat_map(|of| (2..=SEGMENTS_MAX).map(move |n| (of, n))) {
+            let key = self.segment_key(series, segment).filter(|key| unknown.contains(key));
+            is_new |= key.is_some_and(|key| self.found_segment(series, segment, key));
+        }
+        is_new
+    }
+
+    fn segment_key(&self, (of, concern, _): Series, segment: u32) -> Option<DocumentKey> {
+        let own = self.secret.as_ref()?;
+        let secret = if self.children.contains_key(&of) { own.of_child(of) } else { own.clone() };
+        Some(schema::document_key(secret.bytes(), &concern, segment))
+    }
+
+    fn found_segment(&mut self, (of, concern, first): Series, segment: u32, key: DocumentKey) -> bool {
+        if self.replicas.len() >= STATE_DOCUMENTS_MAX || self.replicas.contains_key(&key) {
+            return false;
+        }
+        let mut found = Replica::new(of, key, concern, segment);
+        found.first = first;
+        self.replicas.insert(key, found);
+        true
     }
 
     /// The segment of each series to which new things go.

@@ -6,13 +6,13 @@ use fourword_protocol::command::{
     At, BoardCommand, ChatCommand, Command, MessageView, Outcome, RefusalCode, Reply, SyncState,
 };
 use fourword_protocol::envelope::Envelope;
-use fourword_protocol::ids::DocumentKey;
+use fourword_protocol::ids::{Digest, DocumentKey};
 use fourword_protocol::inspect::Holding;
 use fourword_protocol::limits::{LIVE_SEGMENTS_MAX, SEGMENTS_MAX};
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::chat::MessageId;
-use fourword_protocol::wire::Frame;
+use fourword_protocol::wire::{DocumentState, Frame, State};
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
 use fourword_tests::insider::Insider;
@@ -297,6 +297,29 @@ fn who_begins_segments_early_moves_nobody_and_the_next_is_known_only_after_the_o
     let shown = shown(&mut c, "ben", group);
     assert!(["early in 2", "early in 3"].iter().all(|text| shown.iter().any(|v| v.message.text == *text)));
     assert_same(&mut c, &["ada", "ben"], group);
+}
+
+#[test]
+fn a_segment_that_a_peer_names_is_asked_for_though_nothing_of_the_one_before_counts() {
+    let mut c = cluster(713);
+    let group = c.group_of(&["ada", "ben", "mal"]);
+    c.send_message("ada", group, "first");
+    c.settle();
+    let mal = Insider::take_over(&mut c, "mal");
+    let mut log = mal.log_in(Concern::Chat, 4, 7);
+    let page = page(&mal, &log.say("in the fourth"), log.id.document);
+    let stands = DocumentState { document: log.id.document, vector: Digest([7; 32]), content: None };
+    let state = State { entity: mal.entity, roster: mal.roster.digest(), documents: vec![stands] };
+    mal.send(&mut c, "ada", &Frame::State { number: 1 << 40, state });
+    c.settle();
+    mal.send(&mut c, "ada", &page);
+    c.settle();
+    for name in ["ada", "ben"] {
+        assert_eq!(c.read_chat(name, group), ["in the fourth", "first"], "{name}");
+        c.crash(name);
+        c.restart(name);
+        assert_eq!(c.read_chat(name, group), ["in the fourth", "first"], "{name} after a restart");
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::tending::lapse;
 use crate::checkpoint::{self, Extent, Signatures, Signed, Vector, beyond, covers};
 use crate::entity::Entity;
 use crate::history::{Past, Watch};
-use crate::ids::{DeviceKey, DocumentKey, EntityId, LogHead};
+use crate::ids::{DeviceKey, DocumentKey, EntityId, LogHead, StatementId};
 use crate::limits::FRAME_LOGS_MAX;
 use crate::outbox::local;
 use crate::reading::LOAD_BYTES;
@@ -307,7 +307,8 @@ impl Entity {
         let acts = self.cutting_short(&replica.heads);
         let is_settled = |device: &DeviceKey| {
             let ack = replica.stability.ack_of(device);
-            ack.is_none_or(|ack| self.roster.knows(&ack.heads) && self.roster.follows(&ack.heads, &acts))
+            let knows = |heads: &[StatementId]| acts.is_empty() || self.roster.follows(heads, &acts);
+            ack.is_none_or(|ack| self.roster.knows(&ack.heads) && knows(&ack.heads))
         };
         devices.filter(|device| !is_settled(device)).collect()
     }

@@ -86,6 +86,9 @@ impl Replicator {
         if !shared.takes_number(number) {
             return self.drop_counted("state that is older than one before it");
         }
+        if entity.member(from).is_some() {
+            entity.found_named(state.documents.iter().map(|theirs| theirs.document));
+        }
         // Documents of children that this node has yet to open are remembered too, to be asked for
         // then; an honest peer has no more of them than this.
         if state.documents.len() > STATE_DOCUMENTS_MAX {
