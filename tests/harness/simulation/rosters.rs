@@ -16,6 +16,9 @@ pub(super) type Run = (String, u64);
 
 type Ids = BTreeSet<StatementId>;
 
+/// The roster of so many statements of a run.
+type Last = (usize, Option<Rc<Roster>>);
+
 /// Every statement that any honest node has taken, and the rosters of sets of them.
 #[derive(Debug, Default)]
 pub(super) struct Rosters {
@@ -24,7 +27,7 @@ pub(super) struct Rosters {
     known: BTreeMap<Run, Vec<(EntityId, StatementId)>>,
     read: RefCell<BTreeMap<EntityId, BTreeMap<Ids, Rc<Roster>>>>,
     /// The last one that was asked for of each run: by how many statements it had taken.
-    last: RefCell<BTreeMap<(EntityId, Run), (usize, Option<Rc<Roster>>)>>,
+    last: RefCell<BTreeMap<(EntityId, Run), Last>>,
 }
 
 impl Rosters {
