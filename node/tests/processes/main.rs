@@ -11,6 +11,7 @@
 mod apart;
 mod daemon;
 mod durable;
+mod forgetting;
 mod full;
 mod nat;
 mod net;
