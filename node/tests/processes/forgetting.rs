@@ -131,7 +131,8 @@ fn half_of_a_chat_that_is_deleted_waits_for_who_is_away_and_is_forgotten_once_th
     let identity = away.identity();
     away.stop();
     let mut lines: Vec<Line> = homes[..NODES - 1].iter().map(Line::to).collect();
-    for (number, id) in ids.iter().enumerate().filter(|(number, _)| number / (NODES - 1) % 2 == 0) {
+    for (number, id) in ids.iter().enumerate().filter(|(number, _)| (number / (NODES - 1)).is_multiple_of(2))
+    {
         let path = format!("groups/{group}/chat/messages/{id}");
         lines[number % (NODES - 1)].ask("DELETE", &path, &Value::Null);
     }
