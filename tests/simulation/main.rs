@@ -95,7 +95,7 @@ fn whatever_happens_nothing_saved_is_lost_and_all_agree_in_the_end() {
     }
     let profile = setting("FOURWORD_PROFILE").unwrap_or(Profile::Harsh);
     let (first, count) =
-        (setting("FOURWORD_SEED").unwrap_or(1), setting("FOURWORD_SCHEDULES").unwrap_or(1_200));
+        (setting("FOURWORD_SEED").unwrap_or(1), setting("FOURWORD_SCHEDULES").unwrap_or(3_000));
     let totals =
         run("whatever_happens_nothing_saved_is_lost_and_all_agree_in_the_end", profile, first, count);
     show(&totals);
@@ -124,6 +124,17 @@ fn without_comparing_by_the_clock_connects_and_gaps_bring_everything_to_everybod
     }
     let name = "without_comparing_by_the_clock_connects_and_gaps_bring_everything_to_everybody";
     let totals = run(name, Profile::Untimed, 200_000, setting("FOURWORD_OTHER_SCHEDULES").unwrap_or(100));
+    show(&totals);
+    totals.assert_no_failures();
+}
+
+#[test]
+fn chats_of_many_segments_agree_whatever_happens() {
+    if let Some(seeds) = std::env::var_os("FOURWORD_SIM_SEEDS") {
+        return work(seeds.to_str().unwrap());
+    }
+    let name = "chats_of_many_segments_agree_whatever_happens";
+    let totals = run(name, Profile::Grown, 320_000, setting("FOURWORD_OTHER_SCHEDULES").unwrap_or(100));
     show(&totals);
     totals.assert_no_failures();
 }
