@@ -150,6 +150,50 @@ fn two_who_move_one_card_apart_leave_it_in_one_column() {
 }
 
 #[test]
+fn who_is_assigned_by_one_stays_so_whatever_another_changes_beside_it() {
+    let (mut c, group, paint) = workshop(21, &["ada", "ben", "eve"]);
+    let [ada, ben, eve] = ["ada", "ben", "eve"].map(|name| words_of(&mut c, name));
+    let assign =
+        |who: &str, is: bool| BoardCommand::SetCard(paint.short(), vec![Change::Assign(who.into(), is)]);
+    must(&mut c, "ada", group, assign(&ada, true));
+    c.settle();
+    c.isolate("ada");
+    // Apart: two are assigned, one is taken off, and one is assigned and taken off at once.
+    must(&mut c, "ada", group, assign(&ben, true));
+    must(&mut c, "ben", group, assign(&eve, true));
+    must(&mut c, "eve", group, assign(&ada, false));
+    must(&mut c, "ada", group, assign(&ada, true));
+    c.heal();
+    c.settle();
+    let assignees = |c: &mut Cluster, at| -> Vec<String> {
+        let card = look(c, at, group, paint).0;
+        card.assignees.into_iter().map(|view| view.words.map(|w| w.to_string()).unwrap_or_default()).collect()
+    };
+    let first = assignees(&mut c, "ada");
+    assert!([&ben, &eve].iter().all(|who| first.contains(who)), "{first:?}");
+    assert!(["ben", "eve"].iter().all(|name| assignees(&mut c, name) == first), "{first:?}");
+}
+
+#[test]
+fn as_many_boards_as_there_are_groups_are_all_there_after_a_restart() {
+    let mut c = Cluster::new(22);
+    c.add("ada");
+    let groups: Vec<FourWords> = (0..60)
+        .map(|number| {
+            let group = c.create_group("ada", &format!("team {number}"));
+            column(&mut c, "ada", group, "todo");
+            card(&mut c, "ada", group, "todo", &format!("card {number}"));
+            group
+        })
+        .collect();
+    c.crash("ada");
+    c.restart("ada");
+    for (number, group) in groups.into_iter().enumerate() {
+        assert_eq!(shown(&mut c, "ada", group), format!("todo: card {number}"));
+    }
+}
+
+#[test]
 fn what_was_done_offline_survives_a_crash_and_reaches_the_others() {
     let (mut c, group, paint) = workshop(3, &["ada", "ben"]);
     c.isolate("ben");
