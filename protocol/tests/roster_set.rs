@@ -9,7 +9,7 @@ use fourword_protocol::ids::StatementId;
 use fourword_protocol::limits::{
     ROSTER_HEADS_MAX, STATEMENTS_PER_DEVICE_MAX, WAITING_STATEMENT_BYTES_MAX, WAITING_STATEMENTS_MAX,
 };
-use fourword_protocol::roster::{Body, DraftError, Inserted, Rejection, Role, Signer, Statement};
+use fourword_protocol::roster::{Body, DraftError, Inserted, Rejection, Role, Roster, Signer, Statement};
 use proptest::prelude::*;
 
 /// A group in which much happened apart.
@@ -219,6 +219,51 @@ fn keys_are_sealed_to_what_the_card_of_the_device_says() {
     assert_eq!(found, [first]);
     group.says("ben", revoke("ben/phone"));
     assert_eq!(group.roster.sealing_key(&key("ben/phone")), None);
+}
+
+/// The roster of somebody who took these in, whatever came later.
+fn of_those_below(whole: &Roster, heads: &[StatementId]) -> Roster {
+    let ids: Vec<StatementId> = whole.ids().filter(|id| whole.follows(heads, &[*id])).collect();
+    let mut roster = Roster::new(whole.statement(&ids[0]).unwrap().clone()).unwrap();
+    for id in &ids[1..] {
+        assert!(matches!(roster.insert(whole.bytes(id).unwrap()), Inserted::New(_)));
+    }
+    roster
+}
+
+#[test]
+fn a_roster_as_of_earlier_heads_is_that_of_who_knew_these_and_no_more() {
+    let whole = eventful().roster;
+    let ids: Vec<StatementId> = whole.ids().collect();
+    let pairs = ids.iter().flat_map(|a| ids.iter().map(move |b| vec![*a, *b]));
+    for heads in pairs.chain([whole.heads()]) {
+        let (then, expected) = (whole.as_of(&heads).unwrap(), of_those_below(&whole, &heads));
+        assert_eq!((then.digest(), then.heads()), (expected.digest(), expected.heads()));
+        let people = |roster: &Roster| format!("{:?} {:?}", roster.reading().members, roster.cutting());
+        assert_eq!(people(&then), people(&expected));
+        assert_eq!(whole.is_known_by(&heads), then.digest() == whole.digest());
+    }
+    assert!(whole.as_of(&[StatementId([8; 32])]).is_none());
+}
+
+#[test]
+fn of_more_heads_than_can_be_named_those_come_first_that_know_what_must_be_known() {
+    let start = Replica::of("ada", &[("ben", Role::Admin)]);
+    let mut group = start.clone();
+    let unknown = |number: u8| Body::Unknown { kind: 99, bytes: vec![number] };
+    let apart: Vec<StatementId> = (0..2 * ROSTER_HEADS_MAX)
+        .map(|n| {
+            let said = start.roster.draft(Signer::Device(&device("ben")), unknown(n as u8)).unwrap();
+            group.roster.insert(said.bytes());
+            said.id()
+        })
+        .collect();
+    for needed in apart.chunks(ROSTER_HEADS_MAX) {
+        let named = group.roster.heads_over(needed);
+        assert_eq!(named.len(), ROSTER_HEADS_MAX);
+        assert!(group.roster.follows(&named, needed) && named.is_sorted());
+    }
+    assert!(!group.roster.is_known_by(&group.roster.heads()), "some could not be named");
 }
 
 #[test]

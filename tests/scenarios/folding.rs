@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use fourword_protocol::checkpoint::{self, Checkpoint, Vector};
+use fourword_protocol::checkpoint::{self, Checkpoint, Reached, Vector};
 use fourword_protocol::command::{At, BoardCommand, ChatCommand, Command, DocumentSync, Reply, SyncState};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::envelope::Envelope;
-use fourword_protocol::ids::{DocumentKey, EntityId, LogHead, LogId};
+use fourword_protocol::ids::{Digest, DocumentKey, EntityId, LogHead, LogId};
 use fourword_protocol::inspect::Holding;
 use fourword_protocol::limits::{CHECKPOINT_SIGNATURES_MAX, SNAPSHOT_PART_BYTES_MAX, SNAPSHOT_PARTS_MAX};
+use fourword_protocol::record::Query;
 use fourword_protocol::roster::Role;
+use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::wire::{Frame, kind_of};
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
+use fourword_tests::insider::{Insider, roster_of};
 
 use crate::people::set_role;
 
@@ -228,6 +231,54 @@ fn what_was_folded_as_void_stays_void_though_who_had_lapsed_vouches_for_it() {
     assert_same(&mut c, &FOUR, group, document);
     assert_eq!(c.read_chat("cem", group)[0], "message 0");
     assert_eq!(folded(&c, "cem", document), folded(&c, "ada", document));
+}
+
+#[test]
+fn who_was_demoted_cannot_have_a_document_judged_as_if_it_had_not_been() {
+    let mut c = cluster(84);
+    let group = c.group_of(&THREE);
+    write(&mut c, &THREE, group, 0..8);
+    c.settle();
+    let (entity, document) = document(&c, "ada", &THREE);
+    let before = roster_of(&c, "ada", entity).heads();
+    set_role(&mut c, "ada", group, "eve", Role::Viewer);
+    c.settle();
+    let after = roster_of(&c, "ada", entity).heads();
+    // It writes as one who does not know that it may only read.
+    let mut eve = Insider::take_over(&mut c, "eve");
+    eve.roster = eve.roster.as_of(&before).unwrap();
+    let mut log = eve.log_in(Concern::Chat, 1, 7);
+    let said = log.say("as if nothing had happened");
+    eve.send(
+        &mut c,
+        "ada",
+        &Frame::Envelopes { entity, document, envelopes: vec![said.bytes().to_vec()], more: false },
+    );
+    c.settle();
+    assert_eq!(c.read_chat("ada", group).len(), 8, "it counts for nobody");
+    let held = chat(&c, "ada", document).heads().clone();
+    assert!(held.contains_key(&log.id));
+    // Two vouch for a checkpoint that covers it: whatever it says, it is read by who it names.
+    let logs: BTreeMap<LogId, Reached> =
+        held.iter().map(|(log, head)| (*log, Reached { head: *head, clock: 1 })).collect();
+    for (heads, reads) in [(before, false), (after, true)] {
+        let content = Digest([9; 32]);
+        let claimed = Checkpoint { entity, document, content, heads, logs: logs.clone() };
+        let name = claimed.name();
+        let sign = |by: &str| (c.device(by).unwrap(), checkpoint::sign(&name, &c.secret(by)).to_vec());
+        let signatures = vec![sign("ben"), sign("eve")];
+        let frame = Frame::Checkpoint { entity, document, checkpoint: claimed.encode(), signatures };
+        eve.send(&mut c, "ada", &frame);
+        let (end, mut loads) = (c.now() + 10_000, 0);
+        while c.now() < end {
+            assert!(c.step_seen(&mut |_, happened| {
+                let of = |effect: &&Effect| matches!(effect, Effect::Load(_, Query::Document { document: of, .. }) if *of == document);
+                loads += if happened.name == "ada" { happened.effects.iter().filter(of).count() } else { 0 };
+            }));
+        }
+        assert_eq!(loads > 0, reads);
+    }
+    assert_eq!(c.read_chat("ada", group).len(), 8);
 }
 
 #[test]

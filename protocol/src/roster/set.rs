@@ -264,6 +264,14 @@ impl Roster {
         self.heads_with(&needed)
     }
 
+    /// The heads that who judges by this roster names, so that it is seen to know these statements.
+    ///
+    /// As `heads`; but where more are open than can be named, those that know of these come first.
+    pub fn heads_over(&self, statements: &[StatementId]) -> Vec<StatementId> {
+        let needed: Vec<StatementIx> = statements.iter().filter_map(|id| self.graph.at(id)).collect();
+        self.heads_with(&needed)
+    }
+
     /// Who is in, by all statements of the set. Computed once for each set.
     pub fn reading(&self) -> &Reading {
         self.reading.get_or_init(|| Reading::of(&self.graph, &mut self.heirs.borrow_mut()))
@@ -283,13 +291,13 @@ impl Roster {
     }
 
     /// Whether who knew these knew all that is in the set.
-    pub(crate) fn is_known_by(&self, heads: &[StatementId]) -> bool {
+    pub fn is_known_by(&self, heads: &[StatementId]) -> bool {
         let past = self.graph.past_of(heads);
         past.is_some_and(|past| self.graph.nodes.iter().all(|(at, _)| past.contains(at)))
     }
 
     /// The roster of who knew these statements, all below them and no more; `None` if one is not here.
-    pub(crate) fn as_of(&self, heads: &[StatementId]) -> Option<Roster> {
+    pub fn as_of(&self, heads: &[StatementId]) -> Option<Roster> {
         let past = self.graph.past_of(heads)?;
         let mut roster = self.clone();
         roster.waiting = Waiting::default();

@@ -109,7 +109,9 @@ impl Replicator {
         let now = self.now.instant;
         let entity = self.entities.get(&id)?;
         let replica = entity.replicas.get(&document).filter(|replica| replica.checkpoints.wants())?;
-        let extent = (replica.stable_vector(), entity.roster.heads());
+        let vector = replica.stable_vector();
+        let heads = entity.roster.heads_over(&entity.cutting_short(&vector));
+        let extent = (vector, heads);
         let is_settled = entity.is_settled(replica, self.now.wall);
         let is_new = replica.checkpoints.told.as_ref() != Some(&extent);
         let may_fold = is_new && is_settled && replica.may_fold_to(&extent) && entity.knows_extent(&extent);

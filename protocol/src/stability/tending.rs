@@ -146,8 +146,11 @@ impl Replicator {
         if !is_wanted && replica.count_tombstones() == 0 {
             return;
         }
-        let anew = is_wanted && !entity.unsettled(replica, [me.device.key()].into_iter()).is_empty();
-        let heads = entity.roster.heads();
+        let own = replica.stability.ack_of(&me.device.key());
+        let heads = entity.roster.heads_over(&entity.cutting_short(&replica.heads));
+        let is_unsettled = || !entity.unsettled(replica, [me.device.key()].into_iter()).is_empty();
+        // Of heads that cannot all be named it names no others the next time.
+        let anew = is_wanted && own.is_some_and(|own| own.heads != heads) && is_unsettled();
         let wanted = Wanted { all, anew, heads };
         let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) else {
             return;
