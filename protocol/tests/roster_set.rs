@@ -221,23 +221,22 @@ fn keys_are_sealed_to_what_the_card_of_the_device_says() {
     assert_eq!(group.roster.sealing_key(&key("ben/phone")), None);
 }
 
-/// The roster of somebody who took these in, whatever came later.
-fn of_those_below(whole: &Roster, heads: &[StatementId]) -> Roster {
-    let ids: Vec<StatementId> = whole.ids().filter(|id| whole.follows(heads, &[*id])).collect();
-    let mut roster = Roster::new(whole.statement(&ids[0]).unwrap().clone()).unwrap();
-    for id in &ids[1..] {
-        assert!(matches!(roster.insert(whole.bytes(id).unwrap()), Inserted::New(_)));
-    }
-    roster
-}
-
 #[test]
 fn a_roster_as_of_earlier_heads_is_that_of_who_knew_these_and_no_more() {
     let whole = eventful().roster;
     let ids: Vec<StatementId> = whole.ids().collect();
+    let of_those_below = |heads: &[StatementId]| {
+        let mut below = ids.iter().filter(|id| whole.follows(heads, &[**id]));
+        let genesis = whole.statement(below.next().unwrap()).unwrap();
+        let mut roster = Roster::new(genesis.clone()).unwrap();
+        for id in below {
+            assert!(matches!(roster.insert(whole.bytes(id).unwrap()), Inserted::New(_)));
+        }
+        roster
+    };
     let pairs = ids.iter().flat_map(|a| ids.iter().map(move |b| vec![*a, *b]));
     for heads in pairs.chain([whole.heads()]) {
-        let (then, expected) = (whole.as_of(&heads).unwrap(), of_those_below(&whole, &heads));
+        let (then, expected) = (whole.as_of(&heads).unwrap(), of_those_below(&heads));
         assert_eq!((then.digest(), then.heads()), (expected.digest(), expected.heads()));
         let people = |roster: &Roster| format!("{:?} {:?}", roster.reading().members, roster.cutting());
         assert_eq!(people(&then), people(&expected));
