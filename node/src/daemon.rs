@@ -88,12 +88,12 @@ async fn launch(options: Options, machine: impl Machine) -> anyhow::Result<(Node
     Ok((Node { handle, is_new: new, ended }, model))
 }
 
-/// The copy of the chats. A disk that takes none is no reason not to run.
+/// The copy of what was written. A disk that takes none is no reason not to run.
 fn open_model(home: &Path, store: &DiskStore) -> anyhow::Result<ReadModel> {
     match ReadModel::open(home, store.read_key()) {
         Ok((model, None)) => Ok(model),
         Ok((model, Some(why))) => {
-            tracing::warn!(why, "the copy of the chats was dropped and is made anew");
+            tracing::warn!(why, "the copy of what was written was dropped and is made anew");
             Ok(model)
         }
         Err(error) => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 // -- reading ----------------------------------------------------------------------------------
 
-/// Questions to the copy of the chats that wait for its thread; whoever asks more waits to ask.
+/// Questions to the copy of what was written that wait for its thread; whoever asks more waits to ask.
 pub const READINGS_MAX: usize = 64;
 
 // -- connections ------------------------------------------------------------------------------

@@ -66,9 +66,9 @@ impl Replicator {
             Command::Device(command) => self.ask_devices(id, command),
             Command::Unaccepted(words) => self.unaccepted(id, words),
             Command::StopWaiting(asker) => self.stop_asking(id, asker),
-            Command::Chats => self.chats(id),
-            Command::Chat(words, ChatCommand::Copy { segment, known }) => {
-                self.copy(id, words, segment, known)
+            Command::Places => self.list_places(id),
+            Command::Copy { entity, concern, segment, known } => {
+                self.copy(id, entity, (concern, segment), known)
             }
             Command::Chat(words, ChatCommand::MarkRead(marker)) => self.mark_read(id, words, marker),
             Command::Chat(words, command) => self.chat(id, words, command),
@@ -344,7 +344,7 @@ fn writes(command: &Command) -> bool {
         | Command::Redo(..) => true,
         Command::Member(_, command) => !matches!(command, MemberCommand::Requests | MemberCommand::Invites),
         Command::Device(command) => !matches!(command, DeviceCommand::List),
-        Command::Chat(_, command) => !matches!(command, ChatCommand::Read { .. } | ChatCommand::Copy { .. }),
+        Command::Chat(_, command) => !matches!(command, ChatCommand::Read { .. }),
         Command::Board(_, command) => command.writes(),
         Command::Issue(_, command) => command.writes(),
         Command::Canvas(_, command) => command.writes(),

@@ -1,17 +1,17 @@
-//! Gives copies of chats what they lack, and moves this person's read markers.
+//! Gives copies of documents what they lack, and moves this person's read markers.
 //!
-//! `asking` hands over what who keeps a copy asks, segment by segment. A copy that knows the digest of
-//! a segment lacks nothing, and the segment stays on disk. Invariant: equal digests mean equal messages, over
-//! restarts too: what a chat shows follows from its envelopes, the roster and the frontier, which
-//! the digest names; it is told of no chat with edits that no envelope holds yet, or that is to be judged anew.
+//! `asking` hands over what who keeps a copy asks, document by document. A copy that knows the digest of
+//! one lacks nothing, and it stays on disk. Invariant: equal digests mean equal content, over
+//! restarts too: what a document shows follows from its envelopes, the roster and the frontier, which
+//! the digest names; none is told of one with edits that no envelope holds yet, or that is to be judged anew.
 
 use crate::command::{
-    Changes, ChatCopy, ChatView, Command, CommandId, Copied, Kind, MessageView, Outcome, PersonView, Refusal,
-    RefusalCode, Reply, Revision, SegmentView,
+    Changes, Command, CommandId, Copied, DocumentCopy, Kind, MessageView, Outcome, PersonView, Place,
+    PlaceView, Refusal, RefusalCode, Reply, Revision, Row, StandView,
 };
 use crate::entity::Entity;
 use crate::ids::{Digest, EntityId};
-use crate::limits::{COPY_BYTES, COPY_MESSAGES_MAX, MARKER_AHEAD_MS_MAX};
+use crate::limits::{COPY_BYTES, COPY_ROWS_MAX, MARKER_AHEAD_MS_MAX};
 use crate::outbox::refusal;
 use crate::replica::{Live, Replica, Rested};
 use crate::replicator::Replicator;
@@ -19,9 +19,14 @@ use crate::schema::Concern;
 use crate::schema::chat::{Chat, MessageId};
 use crate::schema::home::{self, ReadMarker};
 use crate::schema::key::{self, Owner};
+use crate::schema::thing::ThingId;
+use crate::schema::things::Things;
 use crate::time::WallTime;
 use crate::views::Faces;
 use crate::words::FourWords;
+
+/// Documents of which copies are kept.
+const COPIED: &[Concern] = &[Concern::Chat, Concern::Kanban, Concern::Issues, Concern::Canvas];
 
 const DIGEST: &str = "fourword v1 copy of a chat";
 const PEOPLE_DIGEST: &str = "fourword v1 people of a chat";
@@ -30,51 +35,50 @@ const PEOPLE_DIGEST: &str = "fourword v1 people of a chat";
 type Page = (Changes, Option<Revision>);
 
 impl Replicator {
-    /// Every chat with how it stands, for who keeps copies.
-    pub(crate) fn chats(&mut self, id: CommandId) -> Result<(), Refusal> {
-        if self.await_home(id, Command::Chats) {
+    /// Every place with how its documents stand, for who keeps copies.
+    pub(crate) fn list_places(&mut self, id: CommandId) -> Result<(), Refusal> {
+        if self.await_home(id, Command::Places) {
             return Ok(());
         }
         let places = self.shown().flat_map(|entity| entity.places().map(move |place| (entity, place)));
-        let mut chats: Vec<ChatView> =
-            places.filter_map(|(entity, place)| self.chat_view(entity, place)).collect();
-        chats.sort_by_key(|chat| chat.words);
-        self.out.answer(id, Outcome::Done(Reply::Chats(chats)));
+        let mut places: Vec<PlaceView> =
+            places.filter_map(|(entity, place)| self.stands(entity, place)).collect();
+        places.sort_by_key(|place| place.words);
+        self.out.answer(id, Outcome::Done(Reply::Places(places)));
         Ok(())
     }
 
-    fn chat_view(&self, entity: &Entity, place: EntityId) -> Option<ChatView> {
-        let (me, series) = (self.me.as_ref()?.person(), entity.series(place, &Concern::Chat));
-        let first = series.first()?.key;
+    fn stands(&self, entity: &Entity, place: EntityId) -> Option<PlaceView> {
+        let me = self.me.as_ref()?.person();
+        let first = entity.series(place, &Concern::Chat).first()?.key;
         let core = entity.document(place, &Concern::Core).and_then(Replica::live);
         let home = self.home_document();
-        Some(ChatView {
+        let documents = COPIED.iter().flat_map(|concern| entity.series(place, concern));
+        Some(PlaceView {
             words: self.names.entity(place)?,
             id: place,
             name: core.map(|_| entity.name_of(place)),
             is_member: entity.roster.reading().members.contains_key(&me),
             me: key::owner(&me),
-            segments: series.into_iter().map(|replica| segment_view(entity, replica)).collect(),
+            // Of what nobody wrote in there is nothing to copy.
+            documents: documents.filter(|replica| !replica.is_blank()).map(|r| stand(entity, r)).collect(),
             read: home.and_then(|home| home::read_marker(&home.document, place, first)),
         })
     }
 
-    /// Gives a copy of one segment of a chat a page of what it lacks.
+    /// Gives a copy of one document a page of what it lacks.
     pub(crate) fn copy(
         &mut self,
         id: CommandId,
         words: FourWords,
-        segment: u32,
+        (concern, segment): (Concern, u32),
         known: Copied,
     ) -> Result<(), Refusal> {
         let (entity, place) = self.place(words).ok_or_else(|| crate::asking::unknown(words))?;
-        let series = entity.series(place, &Concern::Chat);
+        let series = if COPIED.contains(&concern) { entity.series(place, &concern) } else { Vec::new() };
         let segments = u32::try_from(series.len()).unwrap_or(u32::MAX);
         let Some(replica) = series.into_iter().find(|replica| replica.segment == segment) else {
-            let message = match segments {
-                0 => format!("{words} has no chat"),
-                _ => format!("the chat of {words} has no segment {segment}"),
-            };
+            let message = format!("{words} has no {} to copy", concern.segment_name(segment));
             return Err(refusal(RefusalCode::NotFound, message, ""));
         };
         let digest = digest(entity, replica);
@@ -89,7 +93,7 @@ impl Replicator {
             _ => None,
         };
         if let Some(document) = wanted {
-            let again = Command::Chat(words, crate::command::ChatCommand::Copy { segment, known });
+            let again = Command::Copy { entity: words, concern, segment, known };
             let at = (entity.id, document);
             self.ask_again(id, again, at);
             return Ok(());
@@ -102,7 +106,7 @@ impl Replicator {
         };
         let is_all = matches!(changes, Changes::Some { more: false, .. });
         let used = (entity.id, replica.key);
-        let copy = ChatCopy { segments, revision, digest: digest.filter(|_| is_all), changes, people };
+        let copy = DocumentCopy { segments, revision, digest: digest.filter(|_| is_all), changes, people };
         if !is_all {
             self.use_document(used.0, used.1);
         }
@@ -112,7 +116,7 @@ impl Replicator {
 
     fn page(&self, entity: &Entity, live: &Live, known: Copied, equal: Option<Digest>) -> Page {
         let current = live.feed.revision();
-        let Some(chat) = live.chat().filter(|_| equal.is_none()) else {
+        let Some(content) = Content::of(live).filter(|_| equal.is_none()) else {
             return (Changes::Some { changed: Vec::new(), gone: Vec::new(), more: false }, Some(current));
         };
         let show = Showing::new(self, entity);
@@ -120,13 +124,13 @@ impl Replicator {
         {
             let (mut changed, mut gone) = (Vec::new(), Vec::new());
             let (mut room, mut reached) = (Room::default(), since);
-            for (revision, message) in after {
+            for (revision, id) in after {
                 if room.is_spent() {
                     return (Changes::Some { changed, gone, more: true }, Some(reached));
                 }
-                match show.message(&chat, message) {
-                    Some(view) => changed.push(room.take(view)),
-                    None => gone.push(room.take_gone(message)),
+                match show.row(&content, id) {
+                    Some(row) => changed.push(room.take(row)),
+                    None => gone.push(room.take_gone(id)),
                 }
                 reached = revision;
             }
@@ -135,15 +139,15 @@ impl Replicator {
         // Pages of another reading have nothing in common with this one: it begins anew.
         let place =
             known.whole.filter(|(reading, _)| *reading == current.reading).and_then(|(_, place)| place);
-        let (mut messages, mut room, mut next) = (Vec::new(), Room::default(), None);
-        for (time, message) in chat.after(place) {
+        let (mut rows, mut room, mut next) = (Vec::new(), Room::default(), None);
+        for (time, id) in content.after(place) {
             if room.is_spent() {
-                return (Changes::Whole { reading: current.reading, messages, next }, Some(current));
+                return (Changes::Whole { reading: current.reading, rows, next }, Some(current));
             }
-            messages.extend(show.message(&chat, message).map(|view| room.take(view)));
-            next = Some((time, message));
+            rows.extend(show.row(&content, id).map(|row| room.take(row)));
+            next = Some((time, id));
         }
-        (Changes::Whole { reading: current.reading, messages, next: None }, Some(current))
+        (Changes::Whole { reading: current.reading, rows, next: None }, Some(current))
     }
 
     /// All who are or were in an entity, unless the copy knows them as they are.
@@ -200,16 +204,17 @@ impl Replicator {
     }
 }
 
-fn segment_view(entity: &Entity, replica: &Replica) -> SegmentView {
-    SegmentView { digest: digest(entity, replica), revision: revision(replica) }
+fn stand(entity: &Entity, replica: &Replica) -> StandView {
+    let (concern, segment) = (replica.concern, replica.segment);
+    StandView { concern, segment, digest: digest(entity, replica), revision: revision(replica) }
 }
 
-/// What a copy is at that has everything; `None` before the segment was read.
+/// What a copy is at that has everything; `None` before the document was read.
 fn revision(replica: &Replica) -> Option<Revision> {
     replica.live().map(|live| live.feed.revision()).or_else(|| replica.rested().map(Rested::revision))
 }
 
-/// What stands for what a segment shows now; `None` while that is not settled.
+/// What stands for what a document shows now; `None` while that is not settled.
 fn digest(entity: &Entity, replica: &Replica) -> Option<Digest> {
     // What was in memory and is not any more may have held what no envelope on disk does.
     let is_told = replica.live().is_some() || replica.rested().is_some() || replica.readings == 0;
@@ -225,31 +230,56 @@ fn digest(entity: &Entity, replica: &Replica) -> Option<Digest> {
     Some(Digest(*hasher.finalize().as_bytes()))
 }
 
+/// What a document shows, row by row.
+enum Content<'a> {
+    Chat(Chat<'a>),
+    Things(Things<'a>),
+}
+
+impl<'a> Content<'a> {
+    /// None if it shows no rows.
+    fn of(live: &'a Live) -> Option<Content<'a>> {
+        live.chat().map(Content::Chat).or_else(|| live.things().map(Content::Things))
+    }
+
+    /// The names of its rows after a place, in the order in which they are copied.
+    fn after(&self, place: Option<Place>) -> Box<dyn Iterator<Item = Place> + '_> {
+        match self {
+            Content::Chat(chat) => Box::new(chat.after(place)),
+            Content::Things(things) => Box::new(things.names_after(place.map(|(_, id)| id))),
+        }
+    }
+}
+
 /// What one page may hold.
 #[derive(Default)]
 struct Room {
-    messages: usize,
+    rows: usize,
     bytes: usize,
 }
 
 impl Room {
     fn is_spent(&self) -> bool {
-        self.messages >= COPY_MESSAGES_MAX || self.bytes >= COPY_BYTES
+        self.rows >= COPY_ROWS_MAX || self.bytes >= COPY_BYTES
     }
 
-    fn take(&mut self, view: MessageView) -> MessageView {
-        self.messages += 1;
-        self.bytes = self.bytes.saturating_add(view.message.text.len());
-        view
+    fn take(&mut self, row: Row) -> Row {
+        self.rows += 1;
+        let bytes = match &row {
+            Row::Message(view) => view.message.text.len(),
+            Row::Thing(said) => said.text.len(),
+        };
+        self.bytes = self.bytes.saturating_add(bytes);
+        row
     }
 
-    fn take_gone(&mut self, message: MessageId) -> MessageId {
-        self.messages += 1;
-        message
+    fn take_gone(&mut self, id: ThingId) -> ThingId {
+        self.rows += 1;
+        id
     }
 }
 
-/// Shows messages of one entity: who its people are is looked up once.
+/// Shows what one entity wrote: who its people are is looked up once.
 pub(crate) struct Showing {
     people: Faces,
 }
@@ -257,6 +287,16 @@ pub(crate) struct Showing {
 impl Showing {
     pub(crate) fn new(machine: &Replicator, entity: &Entity) -> Showing {
         Showing { people: machine.faces(entity) }
+    }
+
+    /// What stands under a name; `None` if nothing is here or its author is not known.
+    fn row(&self, content: &Content<'_>, id: ThingId) -> Option<Row> {
+        match content {
+            Content::Chat(chat) => self.message(chat, id).map(Row::Message),
+            Content::Things(things) => {
+                things.said(id).filter(|_| self.people.contains_key(&id.owner)).map(Row::Thing)
+            }
+        }
     }
 
     /// A message as people see it; `None` if it is not here or its author is not known.

@@ -321,14 +321,14 @@ pub const LOCAL_VALUE_BYTES_MAX: usize = 64 * 1024;
 /// Messages given to one reader at once.
 pub const READ_MESSAGES_MAX: usize = 10_000;
 
-/// Messages of a chat of which it is kept that they changed lately: a copy of the chat that lags
+/// Messages or things of a document of which it is kept that they changed lately: a copy that lags
 /// further behind is made anew.
 pub const FEED_MESSAGES_MAX: usize = 4096;
 
-/// Messages given to a copy of a chat at once.
-pub const COPY_MESSAGES_MAX: usize = 512;
+/// Messages or things given to a copy of a document at once.
+pub const COPY_ROWS_MAX: usize = 512;
 
-/// Bytes of text after which a page for a copy takes no further message.
+/// Bytes of text after which a page for a copy takes nothing further.
 pub const COPY_BYTES: usize = 1024 * 1024;
 
 /// How far ahead of this device's clock a read marker may stand, a day in milliseconds: a message

@@ -12,17 +12,20 @@
 use std::fs;
 use std::path::Path;
 
-use fourword_protocol::command::{Changes, ChatCopy, Copied, MessageView, PersonView, SegmentView};
+use fourword_protocol::command::{Changes, Copied, DocumentCopy, MessageView, PersonView, Row, StandView};
 use fourword_protocol::ids::{Digest, EntityId, PersonId};
+use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::chat::{Attachment, Lookup, Message, MessageId};
 use fourword_protocol::schema::home::ReadMarker;
 use fourword_protocol::schema::key;
 use fourword_protocol::time::WallTime;
 use fourword_storage::DiskStore;
-use fourword_storage::read_model::{Known, Missing, Piece, Place, ReadModel, Search, Shown, UNREAD_MAX};
+use fourword_storage::read_model::{
+    Document, Found, Known, Missing, Piece, ReadModel, Search, Shown, UNREAD_MAX,
+};
 
 const CHAT: EntityId = EntityId([7; 32]);
-const FIRST: Place = (CHAT, 1);
+const FIRST: Document = (CHAT, Concern::Chat, 1);
 const OTHER: EntityId = EntityId([8; 32]);
 
 fn person(n: u8) -> PersonView {
@@ -50,15 +53,23 @@ fn people() -> Option<(Digest, Vec<PersonView>)> {
     Some((Digest([1; 32]), vec![person(1), person(2)]))
 }
 
-fn some(changed: Vec<MessageView>, gone: Vec<MessageId>, digest: u8) -> ChatCopy {
+fn some(changed: Vec<MessageView>, gone: Vec<MessageId>, digest: u8) -> DocumentCopy {
+    let changed = changed.into_iter().map(Row::Message).collect();
     let changes = Changes::Some { changed, gone, more: false };
-    ChatCopy { segments: 1, revision: None, digest: Some(Digest([digest; 32])), changes, people: people() }
+    DocumentCopy {
+        segments: 1,
+        revision: None,
+        digest: Some(Digest([digest; 32])),
+        changes,
+        people: people(),
+    }
 }
 
-fn whole(messages: Vec<MessageView>, is_last: bool, digest: Option<u8>) -> ChatCopy {
+fn whole(messages: Vec<MessageView>, is_last: bool, digest: Option<u8>) -> DocumentCopy {
     let last = messages.last().map(|view| (view.message.time, view.message.id));
-    let changes = Changes::Whole { reading: 1, messages, next: last.filter(|_| !is_last) };
-    ChatCopy {
+    let rows = messages.into_iter().map(Row::Message).collect();
+    let changes = Changes::Whole { reading: 1, rows, next: last.filter(|_| !is_last) };
+    DocumentCopy {
         segments: 1,
         revision: None,
         digest: digest.map(|n| Digest([n; 32])),
@@ -82,9 +93,14 @@ fn views(messages: Vec<Shown>) -> Vec<MessageView> {
     messages.into_iter().map(|shown| shown.view).collect()
 }
 
+fn shown(found: Found) -> Shown {
+    let Found::Message(shown) = found else { panic!("{found:?} is no message") };
+    shown
+}
+
 fn found(model: &ReadModel, text: &str, chats: &[EntityId]) -> Vec<String> {
     let hits = model.search(&Search::new(text).unwrap(), chats, None, 50).unwrap().unwrap();
-    hits.into_iter().map(|hit| hit.message.view.message.text).collect()
+    hits.into_iter().map(|hit| shown(hit.found).view.message.text).collect()
 }
 
 #[test]
@@ -127,7 +143,7 @@ fn all_that_a_message_has_comes_back_and_names_are_those_of_now() {
     assert_eq!(views(model.page(CHAT, None, 5).unwrap().unwrap().messages), [view.clone()]);
     let renamed = PersonView { name: "Ada".into(), ..person(1) };
     let people = Some((Digest([2; 32]), vec![renamed, person(2)]));
-    model.take(FIRST, Known::default(), &ChatCopy { people, ..some(Vec::new(), Vec::new(), 1) }).unwrap();
+    model.take(FIRST, Known::default(), &DocumentCopy { people, ..some(Vec::new(), Vec::new(), 1) }).unwrap();
     let page = model.page(CHAT, None, 5).unwrap().unwrap();
     assert_eq!(page.messages[0].view.author.name, "Ada");
     assert_eq!(page.messages[0].view.reactions[0].1[0].name, "Ada");
@@ -198,7 +214,11 @@ fn a_search_minds_neither_case_nor_accents_and_no_text_is_a_mistake() {
     let messages = messages.iter().zip(0..).map(|(text, n)| message(1, n, text)).collect();
     model.take(FIRST, Known::default(), &some(messages, Vec::new(), 1)).unwrap();
     model
-        .take((OTHER, 1), Known::default(), &some(vec![message(2, 50, "a café elsewhere")], Vec::new(), 1))
+        .take(
+            (OTHER, Concern::Chat, 1),
+            Known::default(),
+            &some(vec![message(2, 50, "a café elsewhere")], Vec::new(), 1),
+        )
         .unwrap();
     assert_eq!(found(&model, "CAFE", &[CHAT, OTHER]), ["a café elsewhere", "Ünïcode Café"]);
     assert_eq!(found(&model, "cafe", &[CHAT]), ["Ünïcode Café"]);
@@ -230,9 +250,9 @@ fn hits_are_given_latest_first_page_by_page_with_what_was_found_marked() {
     loop {
         let hits = model.search(&search, &[CHAT], before, 7).unwrap().unwrap();
         let Some(last) = hits.last() else { break };
-        before = Some((CHAT, last.message.view.message.id));
-        times.extend(hits.iter().map(|hit| hit.message.view.message.time));
-        names.extend(hits.iter().map(|hit| hit.message.view.message.id));
+        before = Some((CHAT, last.found.id()));
+        times.extend(hits.iter().map(|hit| shown(hit.found.clone()).view.message.time));
+        names.extend(hits.iter().map(|hit| hit.found.id()));
         assert!(hits[0].snippet.contains(&Piece { text: "needle".into(), is_hit: true }));
     }
     assert_eq!((times.len(), names.len()), (30, 30));
@@ -302,15 +322,15 @@ fn a_whole_copy_sweeps_out_what_is_no_more_and_counts_at_its_end_only() {
     let (mut model, _) = open(home.path());
     let old: Vec<MessageView> = (0..10).map(|n| message(1, n, &format!("old {n}"))).collect();
     model.take(FIRST, Known::default(), &whole(old, true, Some(1))).unwrap();
-    assert_eq!(model.copied(CHAT, 1).unwrap().digest, Some(Digest([1; 32])));
+    assert_eq!(model.copied(FIRST).unwrap().digest, Some(Digest([1; 32])));
     let new: Vec<MessageView> = (5..15).map(|n| message(1, n, &format!("new {n}"))).collect();
     model.take(FIRST, Known::default(), &whole(new[..4].to_vec(), false, None)).unwrap();
-    assert_eq!(model.copied(CHAT, 1).unwrap().digest, None);
+    assert_eq!(model.copied(FIRST).unwrap().digest, None);
     // As after a crash in between.
     drop(model);
     let (mut model, dropped) = open(home.path());
     assert_eq!(dropped, None);
-    assert_eq!(model.copied(CHAT, 1).unwrap().digest, None);
+    assert_eq!(model.copied(FIRST).unwrap().digest, None);
     let known = model.take(FIRST, Known::default(), &whole(new[..4].to_vec(), false, None)).unwrap();
     model.take(FIRST, known, &whole(new[4..].to_vec(), true, Some(2))).unwrap();
     assert_eq!(views(model.page(CHAT, None, 50).unwrap().unwrap().messages), new);
@@ -359,7 +379,7 @@ fn the_file_shows_nothing_and_what_does_not_open_is_dropped() {
         fs::write(&file, bytes).unwrap();
         let (model, dropped) = open(home.path());
         assert!(dropped.is_some());
-        assert_eq!(model.copied(CHAT, 1).unwrap().digest, None);
+        assert_eq!(model.copied(FIRST).unwrap().digest, None);
         assert_eq!(model.held().unwrap().messages, 0);
     }
     // Damage further on shows when it is read; what is cleared can be filled again.
@@ -384,7 +404,7 @@ fn the_file_shows_nothing_and_what_does_not_open_is_dropped() {
 #[test]
 fn segments_are_copied_each_by_itself_and_read_as_one() {
     let mut model = ReadModel::in_memory().unwrap();
-    let second = (CHAT, 2);
+    let second = (CHAT, Concern::Chat, 2);
     // Clocks differ: what was written later may claim an earlier time.
     let (early, late) = (vec![message(1, 10, "one"), message(1, 30, "three")], vec![message(2, 20, "two")]);
     let first = model.take(FIRST, Known::default(), &whole(early, true, None)).unwrap();
@@ -401,11 +421,16 @@ fn segments_are_copied_each_by_itself_and_read_as_one() {
         model.take(second, Known::default(), &whole(vec![message(2, 40, "four")], true, None)).unwrap();
     model.take(second, known, &some(Vec::new(), Vec::new(), 2)).unwrap();
     assert_eq!(texts(&model), ["one", "three", "four"]);
-    let digest = |segment| model.copied(CHAT, segment).unwrap().digest;
+    let digest = |segment| model.copied((CHAT, Concern::Chat, segment)).unwrap().digest;
     assert_eq!([digest(1), digest(2), digest(3)], [Some(Digest([1; 32])), Some(Digest([2; 32])), None]);
-    let stands = |digest| SegmentView { digest: Some(Digest([digest; 32])), revision: None };
-    assert!(model.has(FIRST, &stands(1), &Known::default()).unwrap());
-    assert!(!model.has(second, &stands(1), &Known::default()).unwrap());
+    let stands = |segment, digest| StandView {
+        concern: Concern::Chat,
+        segment,
+        digest: Some(Digest([digest; 32])),
+        revision: None,
+    };
+    assert!(model.has(CHAT, &stands(1, 1), &Known::default()).unwrap());
+    assert!(!model.has(CHAT, &stands(2, 1), &Known::default()).unwrap());
     // Who writes one name in two segments shows both, and is named by the first.
     model.take(second, Known::default(), &some(vec![message(1, 30, "again")], Vec::new(), 3)).unwrap();
     assert_eq!(texts(&model).len(), 4);
@@ -414,5 +439,5 @@ fn segments_are_copied_each_by_itself_and_read_as_one() {
     assert!(texts(&model).contains(&"again".to_owned()), "what goes in one segment stays in the other");
     model.keep_only(&[]).unwrap();
     assert_eq!(model.held().unwrap().messages, 0);
-    assert_eq!(model.copied(CHAT, 1).unwrap(), Copied::default());
+    assert_eq!(model.copied(FIRST).unwrap(), Copied::default());
 }

@@ -2,22 +2,23 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a story that goes wrong shall stop")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fourword_protocol::command::{
-    Changes, ChatCommand, ChatCopy, ChatView, Command, Copied, Kind, MessageView, Notice, Outcome, Reply,
-    Revision,
+    Changes, ChatCommand, Command, Copied, DocumentCopy, Kind, MessageView, Notice, Outcome, PlaceView,
+    Reply, Revision,
 };
 use fourword_protocol::ids::EntityId;
 use fourword_protocol::limits::{
-    COPY_BYTES, COPY_MESSAGES_MAX, FEED_MESSAGES_MAX, MARKER_AHEAD_MS_MAX, TEXT_BYTES_MAX,
+    COPY_BYTES, COPY_ROWS_MAX, FEED_MESSAGES_MAX, MARKER_AHEAD_MS_MAX, TEXT_BYTES_MAX,
 };
 use fourword_protocol::roster::Role;
+use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::schema::home::ReadMarker;
 use fourword_protocol::time::WallTime;
 use fourword_protocol::words::FourWords;
-use fourword_storage::read_model::{Known, ReadModel, Search};
+use fourword_storage::read_model::{Document, Known, ReadModel, Search};
 use fourword_tests::cluster::Cluster;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -27,38 +28,43 @@ use crate::people::{remove, set_role};
 const NAMES: [&str; 3] = ["ada", "ben", "eve"];
 
 /// One node's copy, and what it knows in this run of the node.
-struct Copier {
-    model: ReadModel,
-    known: BTreeMap<(EntityId, u32), Known>,
+pub(crate) struct Copier {
+    pub(crate) model: ReadModel,
+    pub(crate) known: BTreeMap<Document, Known>,
 }
 
 impl Copier {
-    fn new() -> Copier {
+    pub(crate) fn new() -> Copier {
         Copier { model: ReadModel::in_memory().unwrap(), known: BTreeMap::new() }
     }
 
-    /// One question about each segment and its answer. True once the copy has everything.
-    fn step(&mut self, c: &mut Cluster, name: &str, chat: &ChatView) -> bool {
-        let (mut has_all, mut segment, mut segments) = (true, 1, 1);
-        while segment <= segments {
-            let place = (chat.id, segment);
-            let known = self.known.entry(place).or_default();
-            let copied = self.model.lacking(place, known).unwrap();
-            let copy = copy(c, name, chat.words, segment, copied);
-            *known = self.model.take(place, *known, &copy).unwrap();
-            has_all &= known.has_all();
-            (segment, segments) = (segment + 1, copy.segments);
+    /// One question about each document and its answer. True once the copy has everything.
+    pub(crate) fn step(&mut self, c: &mut Cluster, name: &str, place: &PlaceView) -> bool {
+        self.model.keep_documents(place).unwrap();
+        let mut has_all = true;
+        let concerns: BTreeSet<Concern> = place.documents.iter().map(|stand| stand.concern).collect();
+        for concern in concerns {
+            let (mut segment, mut segments) = (1, 1);
+            while segment <= segments {
+                let document = (place.id, concern, segment);
+                let known = self.known.entry(document).or_default();
+                let copied = self.model.lacking(document, known).unwrap();
+                let copy = copy(c, name, place.words, (concern, segment), copied);
+                *known = self.model.take(document, *known, &copy).unwrap();
+                has_all &= known.has_all();
+                (segment, segments) = (segment + 1, copy.segments);
+            }
         }
         has_all
     }
 
     /// Whether the machine has nothing to tell that the copy lacks.
-    fn is_same(&mut self, c: &mut Cluster, name: &str, chat: &ChatView) -> bool {
-        let of_chat = self.known.iter().filter(|((of, _), _)| *of == chat.id);
-        let known: Vec<(u32, Known)> = of_chat.map(|((_, segment), known)| (*segment, *known)).collect();
-        known.into_iter().all(|(segment, mut known)| {
-            let copied = self.model.lacking((chat.id, segment), &mut known).unwrap();
-            let again = copy(c, name, chat.words, segment, copied);
+    pub(crate) fn is_same(&mut self, c: &mut Cluster, name: &str, place: &PlaceView) -> bool {
+        let of_place = self.known.iter().filter(|((of, ..), _)| *of == place.id);
+        let known: Vec<(Document, Known)> = of_place.map(|(document, known)| (*document, *known)).collect();
+        known.into_iter().all(|(document, mut known)| {
+            let copied = self.model.lacking(document, &mut known).unwrap();
+            let again = copy(c, name, place.words, (document.1, document.2), copied);
             let is_empty = matches!(&again.changes, Changes::Some { changed, gone, .. } if changed.is_empty() && gone.is_empty());
             is_empty && again.people.is_none()
         })
@@ -66,15 +72,15 @@ impl Copier {
 
     /// Compares the copy of each chat with what the chat shows.
     fn compare(&mut self, c: &mut Cluster, name: &str) {
-        for chat in chats(c, name) {
+        for place in places(c, name) {
             // What comes in meanwhile is no fault of the copy: both are looked at without an event between.
             for _ in 0..100 {
-                while !self.step(c, name, &chat) {}
+                while !self.step(c, name, &place) {}
                 // Right after a start the chat itself shows no names; the copy kept them.
-                c.must(name, Command::Members(chat.words));
-                let shown = shown(c, name, chat.words);
-                if self.is_same(c, name, &chat) {
-                    let page = self.model.page(chat.id, None, 10_000).unwrap().unwrap();
+                c.must(name, Command::Members(place.words));
+                let shown = shown(c, name, place.words);
+                if self.is_same(c, name, &place) {
+                    let page = self.model.page(place.id, None, 10_000).unwrap().unwrap();
                     let copied: Vec<MessageView> = page.messages.into_iter().map(|row| row.view).collect();
                     assert_eq!(copied, shown, "{name}");
                     break;
@@ -84,16 +90,22 @@ impl Copier {
     }
 }
 
-fn copy(c: &mut Cluster, name: &str, words: FourWords, segment: u32, known: Copied) -> ChatCopy {
-    match c.must(name, Command::Chat(words, ChatCommand::Copy { segment, known })) {
+fn copy(
+    c: &mut Cluster,
+    name: &str,
+    entity: FourWords,
+    (concern, segment): (Concern, u32),
+    known: Copied,
+) -> DocumentCopy {
+    match c.must(name, Command::Copy { entity, concern, segment, known }) {
         Reply::Copy(copy) => copy,
         other => panic!("{other:?}"),
     }
 }
 
-fn chats(c: &mut Cluster, name: &str) -> Vec<ChatView> {
-    match c.must(name, Command::Chats) {
-        Reply::Chats(chats) => chats,
+pub(crate) fn places(c: &mut Cluster, name: &str) -> Vec<PlaceView> {
+    match c.must(name, Command::Places) {
+        Reply::Places(places) => places,
         other => panic!("{other:?}"),
     }
 }
@@ -173,8 +185,8 @@ fn a_copy_shows_what_the_chat_shows_after_whatever_happened() {
             match random.random_range(0..3) {
                 // As far as it gets before it is killed, together with its node or alone.
                 0 => {
-                    let chats = chats(&mut c, name);
-                    copier.step(&mut c, name, &chats[0]);
+                    let places = places(&mut c, name);
+                    copier.step(&mut c, name, &places[0]);
                     if random.random_bool(0.5) {
                         copier.known.clear();
                     }
@@ -223,11 +235,11 @@ fn a_copy_that_has_everything_keeps_the_chat_on_disk_after_a_restart() {
         }
         c.restart("ada");
         copier.known.clear();
-        let chat = &chats(&mut c, "ada")[0];
+        let chat = &places(&mut c, "ada")[0];
         assert!(copier.step(&mut c, "ada", chat), "it lacks nothing");
-        assert_eq!(chats(&mut c, "ada")[0].segments[0].revision, None, "the chat is not in memory");
+        assert_eq!(places(&mut c, "ada")[0].documents[0].revision, None, "the chat is not in memory");
     }
-    assert_eq!(copier.model.page(chats(&mut c, "ada")[0].id, None, 10).unwrap().unwrap().messages.len(), 5);
+    assert_eq!(copier.model.page(places(&mut c, "ada")[0].id, None, 10).unwrap().unwrap().messages.len(), 5);
 }
 
 #[test]
@@ -237,7 +249,7 @@ fn a_copy_that_lags_too_far_behind_is_made_anew_page_by_page() {
     let mut ids = vec![c.send_message("ada", group, "the first")];
     let mut copier = Copier::new();
     copier.compare(&mut c, "ada");
-    let before: Revision = chats(&mut c, "ada")[0].segments[0].revision.unwrap();
+    let before: Revision = places(&mut c, "ada")[0].documents[0].revision.unwrap();
     for number in 0..=FEED_MESSAGES_MAX {
         let parent = None;
         let id =
@@ -248,16 +260,16 @@ fn a_copy_that_lags_too_far_behind_is_made_anew_page_by_page() {
     }
     c.settle();
     let known = Copied { revision: Some(before), ..Copied::default() };
-    let copy = copy(&mut c, "ada", group, 1, known);
-    let Changes::Whole { messages, next, .. } = copy.changes else { panic!("the whole chat") };
-    assert!(messages.len() == COPY_MESSAGES_MAX && next.is_some() && copy.digest.is_none());
+    let copy = copy(&mut c, "ada", group, (Concern::Chat, 1), known);
+    let Changes::Whole { rows, next, .. } = copy.changes else { panic!("the whole chat") };
+    assert!(rows.len() == COPY_ROWS_MAX && next.is_some() && copy.digest.is_none());
     copier.compare(&mut c, "ada");
     // Long messages fill a page before it has as many.
     for _ in 0..2 * COPY_BYTES / TEXT_BYTES_MAX {
         ids.push(c.send_message("ada", group, &"x".repeat(TEXT_BYTES_MAX)));
     }
     c.settle();
-    let id = chats(&mut c, "ada")[0].clone();
+    let id = places(&mut c, "ada")[0].clone();
     assert!(!copier.step(&mut c, "ada", &id), "one page does not hold all of it");
     copier.compare(&mut c, "ada");
 }
@@ -272,12 +284,12 @@ fn a_closed_child_and_its_messages_are_listed_no_more() {
     c.settle();
     let mut copier = Copier::new();
     copier.compare(&mut c, "ada");
-    let ids: Vec<EntityId> = chats(&mut c, "ada").iter().map(|chat| chat.id).collect();
+    let ids: Vec<EntityId> = places(&mut c, "ada").iter().map(|chat| chat.id).collect();
     assert_eq!(ids.len(), 2);
     let search = Search::new("needle").unwrap();
     assert_eq!(copier.model.search(&search, &ids, None, 5).unwrap().unwrap().len(), 1);
     let parent: Vec<EntityId> =
-        chats(&mut c, "ada").iter().filter(|chat| chat.words == group).map(|chat| chat.id).collect();
+        places(&mut c, "ada").iter().filter(|chat| chat.words == group).map(|chat| chat.id).collect();
     assert_eq!(copier.model.search(&search, &parent, None, 5).unwrap().unwrap(), Vec::new());
     copier.model.keep_only(&parent).unwrap();
     assert_eq!(copier.model.held().unwrap().messages, 0);
@@ -293,14 +305,14 @@ fn a_read_marker_goes_forward_alone_and_never_far_ahead() {
     let marker = |n: usize| ReadMarker { time: times[n], message: ids[n] };
     let mark = |c: &mut Cluster, marker| {
         c.must("ada", Command::Chat(group, ChatCommand::MarkRead(marker)));
-        chats(c, "ada")[0].read
+        places(c, "ada")[0].read
     };
-    assert_eq!(chats(&mut c, "ada")[0].read, None);
+    assert_eq!(places(&mut c, "ada")[0].read, None);
     assert_eq!(mark(&mut c, marker(1)), Some(marker(1)));
     assert_eq!(mark(&mut c, marker(0)), Some(marker(1)), "never back");
     c.stop("ada");
     c.restart("ada");
-    assert_eq!(chats(&mut c, "ada")[0].read, Some(marker(1)), "it lasts");
+    assert_eq!(places(&mut c, "ada")[0].read, Some(marker(1)), "it lasts");
     let far = ReadMarker { time: WallTime(u64::MAX), message: ids[2] };
     let ahead = mark(&mut c, far).unwrap().time.0 - times[2].0;
     assert!((MARKER_AHEAD_MS_MAX..MARKER_AHEAD_MS_MAX + 3_600_000).contains(&ahead), "{ahead}");

@@ -29,6 +29,7 @@ mod reaching;
 mod removed;
 mod restoring;
 mod returning;
+mod searching;
 mod seeking;
 mod segments;
 mod standing;

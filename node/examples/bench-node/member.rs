@@ -185,7 +185,7 @@ async fn open(home: &Path) -> anyhow::Result<(Handle, Receiver<Notice>)> {
     };
     let (node, model) = daemon::start(options).await?;
     let handle = node.handle.clone();
-    // As in any node, the copy of the chats is kept up to date meanwhile.
+    // As in any node, the copy of what was written is kept up to date meanwhile.
     tokio::spawn(Reading::start(Arc::new(handle.clone()), model)?.keep_up());
     let mut notices = handle.notices();
     tokio::spawn(async move {

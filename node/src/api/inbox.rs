@@ -1,9 +1,9 @@
-//! What is unread, and the copy of the chats by which all of them are read.
+//! What is unread or to be done, and the copy of what was written.
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use fourword_storage::read_model::UNREAD_MAX;
+use fourword_storage::read_model::{Held, UNREAD_MAX};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,14 +14,14 @@ use super::error::Problem;
 use super::progress::{self, Long, Progress};
 use super::text;
 
-/// Every chat, with what of it is unread.
+/// Every group, channel and project, with what of its chat is unread and what is to be done there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inbox {
     /// Those in which something was written last first.
     pub groups: Vec<Inbound>,
 }
 
-/// One chat.
+/// One group, channel or project.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inbound {
     /// The group's four words.
@@ -35,6 +35,9 @@ pub struct Inbound {
     /// How many of them mention this person.
     #[serde(default)]
     pub mentions: u32,
+    /// How many cards and issues this person is to do there that are neither archived nor closed.
+    #[serde(default)]
+    pub assigned: u32,
     /// The last message.
     pub last: Option<Message>,
 }
@@ -57,13 +60,22 @@ pub struct Marked {
     pub read: bool,
 }
 
-/// How much the copy of the chats holds.
+/// How much the copy of what was written holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Index {
     /// Messages of all chats.
     pub messages: u64,
+    /// Cards, columns, issues, elements and comments.
+    #[serde(default)]
+    pub things: u64,
     /// Bytes on disk.
     pub bytes: u64,
+}
+
+impl From<Held> for Index {
+    fn from(Held { messages, things, bytes }: Held) -> Index {
+        Index { messages, things, bytes }
+    }
 }
 
 /// `GET /api/v1/inbox`
@@ -74,6 +86,7 @@ pub async fn show(State(api): State<Api>) -> Result<Json<Inbox>, Problem> {
         unread: chat.unread.count,
         or_more: chat.unread.count >= UNREAD_MAX,
         mentions: chat.unread.mentions,
+        assigned: chat.unread.assigned,
         last: chat.unread.last.map(Message::from),
     });
     Ok(Json(Inbox { groups: groups.collect() }))
@@ -97,7 +110,7 @@ pub async fn mark(
 /// `GET /api/v1/index`
 pub async fn index(State(api): State<Api>) -> Result<Json<Index>, Problem> {
     let held = api.reading.held().await?;
-    Ok(Json(Index { messages: held.messages, bytes: held.bytes }))
+    Ok(Json(held.into()))
 }
 
 /// `POST /api/v1/index/rebuild`: may take long; reports progress to who accepts JSON Lines.
@@ -107,12 +120,12 @@ pub async fn rebuild(State(api): State<Api>, headers: HeaderMap) -> Result<Long<
             .reading
             .rebuild(|done, expected| {
                 let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-                let what = "Copying chats".to_owned();
+                let what = "Copying what was written".to_owned();
                 // A reader that lags behind misses some of them; later ones say it all.
                 let _ = reports.try_send(Progress { what, done: number(done), expected: number(expected) });
             })
             .await?;
-        Ok(Index { messages: held.messages, bytes: held.bytes })
+        Ok(held.into())
     })
     .await
 }

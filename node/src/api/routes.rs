@@ -40,8 +40,8 @@ fn node() -> Table {
         .get("/log", "What is logged", log::show)
         .put("/log", "Change what is logged, until the next start", log::set)
         .post("/stop", "Stop the node", node::stop)
-        .get("/index", "How much the copy of the chats holds", inbox::index)
-        .post("/index/rebuild", "Make the copy of the chats anew", inbox::rebuild)
+        .get("/index", "How much the copy of what was written holds", inbox::index)
+        .post("/index/rebuild", "Make the copy of what was written anew", inbox::rebuild)
         .get("/sync", "How each document stands with each device", sync::status)
         .get("/events", "What changes, as server-sent events", events::stream)
 }
@@ -94,8 +94,12 @@ fn talk() -> Table {
         .put("/groups/{words}/chat/messages/{id}/pin", "Pin a message", chat::pin)
         .delete("/groups/{words}/chat/messages/{id}/pin", "Take one's pin back", chat::unpin)
         .put("/groups/{words}/chat/read", "Note up to where a chat was read", inbox::mark)
-        .get("/inbox", "All chats, and what of them is unread", inbox::show)
-        .get("/search", "Search what was written", search::search)
+        .get("/inbox", "What of each group is unread, and what is to be done there", inbox::show)
+        .get(
+            "/search",
+            "Search what was written: messages, cards, issues, canvases and comments",
+            search::search,
+        )
 }
 
 fn board() -> Table {

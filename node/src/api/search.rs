@@ -1,10 +1,12 @@
 //! Searching what was written.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Query, State};
-use fourword_storage::read_model::{HITS_MAX, SEARCH_BYTES_MAX, Search};
+use fourword_protocol::schema::thing::ThingKind;
+use fourword_storage::read_model::{self, Found, HITS_MAX, SEARCH_BYTES_MAX, Search, ShownThing};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +14,12 @@ use super::Api;
 use super::chat::{self, Message};
 use super::error::{Code, Problem};
 use super::text;
+use super::things::Person;
 
 /// Hits given if nobody says how many.
 const HITS: usize = 20;
 
-/// How long a search waits for chats that are still being copied.
+/// How long a search waits for what is still being copied.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is searched for, and where.
@@ -27,9 +30,11 @@ pub struct SearchQuery {
     q: String,
     /// The four words of a group, to search it alone.
     group: Option<String>,
+    /// Of these kinds alone, with commas between: message, card, column, issue, element, comment.
+    kind: Option<String>,
     /// `next` of the page before.
     before: Option<String>,
-    /// How many messages at most.
+    /// How many hits at most.
     limit: Option<usize>,
 }
 
@@ -40,19 +45,48 @@ pub struct Hits {
     pub hits: Vec<Hit>,
     /// What `before` takes to go on; `None` if this was all.
     pub next: Option<String>,
-    /// Whether all chats were searched: right after a start some may still be copied.
+    /// Whether everything was searched: right after a start some of it may still be copied.
     pub complete: bool,
 }
 
-/// One message that was found.
+/// Something that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hit {
-    /// The group's four words.
+    /// The four words of its group, channel or project.
     pub group: String,
-    /// The message.
-    pub message: Message,
-    /// A part of its text around what was found, in pieces.
+    /// In which document of that: chat, kanban, issues or canvas.
+    pub document: String,
+    /// What it is: message, card, column, issue, element or comment.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// Who wrote or made it.
+    pub author: Person,
+    /// When its author says that was, in milliseconds since 1970.
+    pub time: u64,
+    /// One line; empty where such things have none.
+    pub title: String,
+    /// Whether it is an archived card or a closed issue.
+    pub closed: bool,
+    /// What a comment is about.
+    pub about: Option<Subject>,
+    /// The whole message, if it is one.
+    pub message: Option<Message>,
+    /// A part of its title or text around what was found, in pieces.
     pub snippet: Vec<Piece>,
+}
+
+/// What a comment is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Subject {
+    /// What it is: card or issue.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// One line.
+    pub title: String,
+    /// Whether it is an archived card or a closed issue.
+    pub closed: bool,
 }
 
 /// A piece of a text.
@@ -64,7 +98,7 @@ pub struct Piece {
     pub hit: bool,
 }
 
-/// `GET /api/v1/search?q=TEXT&group=WORDS&limit=N&before=NEXT`
+/// `GET /api/v1/search?q=TEXT&group=WORDS&kind=KIND,KIND&limit=N&before=NEXT`
 pub async fn search(State(api): State<Api>, Query(query): Query<SearchQuery>) -> Result<Json<Hits>, Problem> {
     if query.q.len() > SEARCH_BYTES_MAX {
         return Err(Problem::usage(format!("at most {SEARCH_BYTES_MAX} bytes are searched for")));
@@ -76,22 +110,80 @@ pub async fn search(State(api): State<Api>, Query(query): Query<SearchQuery>) ->
     let search = Search::new(&query.q).ok_or_else(|| {
         Problem::new(Code::Usage, "there is no word to search for", "give at least one letter or digit")
     })?;
+    let search =
+        search.among(query.kind.as_deref().map_or(Ok(BTreeSet::new()), kinds)?.into_iter().collect());
     let within = query.group.as_deref().map(text::words).transpose()?;
     let before = query.before.as_deref().map(cursor).transpose()?;
     let found = api.reading.search(&search, within, before, limit.saturating_add(1), PATIENCE).await?;
     let has_more = found.hits.len() > limit;
-    let hits: Vec<Hit> = found
-        .hits
-        .into_iter()
-        .take(limit)
-        .map(|(words, hit)| Hit {
-            group: words.to_string(),
-            message: hit.message.into(),
-            snippet: hit.snippet.into_iter().map(|p| Piece { text: p.text, hit: p.is_hit }).collect(),
-        })
-        .collect();
-    let next = hits.last().filter(|_| has_more).map(|hit| format!("{}:{}", hit.group, hit.message.id));
+    let hits: Vec<Hit> =
+        found.hits.into_iter().take(limit).map(|(words, hit)| shown(words.to_string(), hit)).collect();
+    let next = hits.last().filter(|_| has_more).map(|hit| format!("{}:{}", hit.group, hit.id));
     Ok(Json(Hits { hits, next, complete: found.is_complete }))
+}
+
+fn shown(group: String, hit: read_model::Hit) -> Hit {
+    let snippet = hit.snippet.into_iter().map(|p| Piece { text: p.text, hit: p.is_hit }).collect();
+    match hit.found {
+        Found::Message(shown) => Hit {
+            group,
+            document: document(ThingKind::Message).to_owned(),
+            kind: ThingKind::Message.noun().to_owned(),
+            id: shown.view.message.id.to_string(),
+            author: shown.view.author.clone().into(),
+            time: shown.view.message.time.0,
+            title: String::new(),
+            closed: false,
+            about: None,
+            message: Some(shown.into()),
+            snippet,
+        },
+        Found::Thing(ShownThing { id, kind, author, title, time, closed, about }) => Hit {
+            group,
+            document: document(about.as_ref().map_or(kind, |about| about.kind)).to_owned(),
+            kind: kind.noun().to_owned(),
+            id: id.to_string(),
+            author: author.into(),
+            time: time.0,
+            title,
+            closed,
+            about: about.map(|about| Subject {
+                kind: about.kind.noun().to_owned(),
+                id: about.id.to_string(),
+                title: about.title,
+                closed: about.closed,
+            }),
+            message: None,
+            snippet,
+        },
+    }
+}
+
+/// In which document things of a kind are. A comment is where that is which it is about.
+fn document(kind: ThingKind) -> &'static str {
+    match kind {
+        ThingKind::Message => "chat",
+        ThingKind::Card | ThingKind::Column => "kanban",
+        ThingKind::Issue => "issues",
+        ThingKind::Element => "canvas",
+        ThingKind::Comment => "",
+    }
+}
+
+/// Reads `KIND,KIND`.
+fn kinds(text: &str) -> Result<BTreeSet<ThingKind>, Problem> {
+    let nouns = ThingKind::ALL.map(ThingKind::noun).join(", ");
+    let kind = |noun: &str| {
+        ThingKind::of_noun(noun).ok_or_else(|| {
+            let noun: String = noun.chars().take(60).collect();
+            Problem::new(
+                Code::Usage,
+                format!("nothing is of the kind \"{noun}\""),
+                format!("kinds are {nouns}"),
+            )
+        })
+    };
+    text.split(',').map(kind).collect()
 }
 
 /// Reads `WORDS:ID`.

@@ -177,12 +177,12 @@ enum Verb {
     Diff(history::DiffArgs),
     /// Bring a document, or one thing in it, back to how it was at a version.
     Restore(history::RestoreArgs),
-    /// Search what was written, in all groups or in one.
+    /// Search messages, cards, issues, canvases and comments, in all groups or in one.
     Search(search::SearchArgs),
-    /// Show all chats, and how much of each you have not read on any of your devices.
+    /// Show how much of each group you have not read on any of your devices, and what is for you to do.
     #[command(after_help = "Example:\n  fourword inbox --json")]
     Inbox,
-    /// Make the copy by which chats are read and searched anew, or show it.
+    /// Make the copy by which chats are read and everything is searched anew, or show it.
     #[command(subcommand)]
     Index(search::IndexVerb),
     /// Show how far everything is in sync.

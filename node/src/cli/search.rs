@@ -1,7 +1,9 @@
-//! `search`, `inbox` and `index`: finds what was written, and shows what was not read yet.
+//! `search`, `inbox` and `index`: finds what was written, and shows what is unread or to be done.
 
 use std::io::IsTerminal;
 
+use clap::builder::PossibleValuesParser;
+use fourword_protocol::schema::thing::ThingKind;
 use hyper::Method;
 use serde_json::json;
 
@@ -11,12 +13,12 @@ use super::client::{escaped, path};
 use super::failure::{Exit, Failure};
 use super::output::{plain, time};
 use crate::api::inbox::{Inbound, Inbox, Index};
-use crate::api::search::{Hit, Hits};
+use crate::api::search::{Hit, Hits, Subject};
 
 /// What `search` takes.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  fourword search friday\n  fourword search '\"next friday\" noon' --in ocean-forest-moon-star\n  fourword search friday --limit 50 --json\n\nAll words must occur, in any case and with or without accents; the last may be the beginning of one.\nWhat stands between quotation marks must occur as it is. The latest messages come first."
+    after_help = "Examples:\n  fourword search friday\n  fourword search '\"next friday\" noon' --in ocean-forest-moon-star\n  fourword search roof --kind issue --kind comment\n  fourword search friday --limit 50 --json\n\nMessages, cards, columns, issues, elements of canvases and comments are searched, archived and closed\nones too; what was deleted is not found. All words must occur in one of them, in any case and with or\nwithout accents; the last may be the beginning of one. What stands between quotation marks must occur\nas it is. All but messages are found by their ids too. The latest comes first.\n\nWhat is found shows its id at the end: `card show`, `issue show` and `chat read --thread` open it."
 )]
 pub(super) struct SearchArgs {
     /// What to search for.
@@ -24,7 +26,10 @@ pub(super) struct SearchArgs {
     /// Search this group alone.
     #[arg(long = "in", value_name = "WORDS")]
     within: Option<String>,
-    /// How many messages at most.
+    /// Find things of this kind alone; may be repeated for one of several.
+    #[arg(long = "kind", value_name = "KIND", value_parser = kinds())]
+    kinds: Vec<String>,
+    /// How many hits at most.
     #[arg(long, default_value_t = 20, value_name = "N")]
     limit: usize,
     /// Go on where an earlier search ended, which says how.
@@ -32,10 +37,14 @@ pub(super) struct SearchArgs {
     before: Option<String>,
 }
 
-/// What can be done with the copy of the chats.
+fn kinds() -> PossibleValuesParser {
+    PossibleValuesParser::new(ThingKind::ALL.map(ThingKind::noun))
+}
+
+/// What can be done with the copy of what was written.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum IndexVerb {
-    /// Make the copy by which chats are read and searched anew. Nothing can be lost by it.
+    /// Make the copy anew by which chats are read and everything is searched. Nothing can be lost by it.
     #[command(after_help = "Example:\n  fourword index rebuild")]
     Rebuild,
     /// Show how much it holds.
@@ -45,7 +54,8 @@ pub(super) enum IndexVerb {
 
 pub(super) async fn search(args: SearchArgs, context: &Context) -> Result<Exit, Failure> {
     let mut place = format!("{}?q={}&limit={}", path(["search"]), escaped(&args.text), args.limit);
-    for (name, value) in [("group", &args.within), ("before", &args.before)] {
+    let kinds = (!args.kinds.is_empty()).then(|| args.kinds.join(","));
+    for (name, value) in [("group", &args.within), ("kind", &kinds), ("before", &args.before)] {
         if let Some(value) = value {
             place.push_str(&format!("&{name}={}", escaped(value)));
         }
@@ -54,7 +64,7 @@ pub(super) async fn search(args: SearchArgs, context: &Context) -> Result<Exit, 
     let marks = if std::io::stdout().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("*", "*") };
     context.output.answer(&hits, |hits| listed(hits, marks))?;
     if !hits.complete {
-        context.output.note("some chats are still being copied: there may be more");
+        context.output.note("some of it is still being copied: there may be more");
     }
     Ok(Exit::Done)
 }
@@ -74,7 +84,11 @@ pub(super) async fn index(verb: IndexVerb, context: &Context) -> Result<Exit, Fa
         IndexVerb::Status => client.act(Method::GET, &path(["index"])).await?,
     };
     context.output.answer(&index, |index| {
-        format!("{} messages in {} KiB", index.messages, index.bytes.div_ceil(1024))
+        let Index { messages, things, bytes } = index;
+        format!(
+            "{messages} messages, {things} cards, issues and other things in {} KiB",
+            bytes.div_ceil(1024)
+        )
     })?;
     Ok(Exit::Done)
 }
@@ -93,14 +107,42 @@ fn found(hit: &Hit, (begins, ends): (&str, &str)) -> String {
         .snippet
         .iter()
         .map(|piece| {
-            let text = plain(&piece.text);
+            let text = line_of(&piece.text);
             if piece.hit { format!("{begins}{text}{ends}") } else { text }
         })
         .collect();
-    let message = &hit.message;
-    let author = if message.author_name.is_empty() { &message.author } else { &message.author_name };
-    let (author, id) = (plain(author), short(&message.id));
-    format!("[{}] {} {author}: {snippet}  {id}", time(message.time), hit.group)
+    let author = if hit.author.name.is_empty() { &hit.author.identity } else { &hit.author.name };
+    format!("[{}] {} {}: {snippet}  {}", time(hit.time), hit.group, plain(author), named(hit))
+}
+
+/// What was found, so that it can be opened. A title that the snippet shows is not repeated.
+fn named(hit: &Hit) -> String {
+    let (kind, id) = (plain(&hit.kind), short(&hit.id));
+    if hit.message.is_some() {
+        return id.to_owned();
+    }
+    if let Some(Subject { kind: of, id, title, closed }) = &hit.about {
+        return format!("{kind} on {} {} {}{}", plain(of), short(id), plain(title), done(of, *closed));
+    }
+    let shown: String = hit.snippet.iter().map(|piece| piece.text.as_str()).collect();
+    let title = match hit.title.as_str() {
+        title if title.is_empty() || title == shown => String::new(),
+        title => format!(" {}", plain(title)),
+    };
+    format!("{kind} {id}{title}{}", done(&hit.kind, hit.closed))
+}
+
+fn done(kind: &str, closed: bool) -> &'static str {
+    match (closed, kind) {
+        (false, _) => "",
+        (true, "card") => " (archived)",
+        (true, _) => " (closed)",
+    }
+}
+
+/// A text as one line.
+fn line_of(text: &str) -> String {
+    plain(&text.replace('\n', " "))
 }
 
 fn line(chat: &Inbound) -> String {
@@ -112,7 +154,11 @@ fn line(chat: &Inbound) -> String {
         0 => String::new(),
         some => format!("  (mentions you: {some})"),
     };
-    format!("{unread:>5}  {}  {}{mentions}  {last}", chat.words, plain(&chat.name))
+    let assigned = match chat.assigned {
+        0 => String::new(),
+        some => format!("  (for you to do: {some})"),
+    };
+    format!("{unread:>5}  {}  {}{mentions}{assigned}  {last}", chat.words, plain(&chat.name))
 }
 
 #[cfg(test)]
@@ -120,6 +166,7 @@ mod tests {
     use super::*;
     use crate::api::chat::Message;
     use crate::api::search::Piece;
+    use crate::api::things::Person;
 
     fn message() -> Message {
         Message {
@@ -138,15 +185,62 @@ mod tests {
         }
     }
 
+    fn hit(kind: &str, snippet: &[(&str, bool)]) -> Hit {
+        let snippet = snippet.iter().map(|(text, hit)| Piece { text: (*text).into(), hit: *hit });
+        Hit {
+            group: "a-b-c-d".into(),
+            document: String::new(),
+            kind: kind.into(),
+            id: "OWNER-pmlq2weexxxxx".into(),
+            author: Person { identity: "river-wind-wave-fire".into(), name: "Ada".into() },
+            time: 0,
+            title: String::new(),
+            closed: false,
+            about: None,
+            message: None,
+            snippet: snippet.collect(),
+        }
+    }
+
     #[test]
     fn a_hit_is_shown_with_what_was_found_marked_and_no_escape_of_its_author() {
-        let piece = |text: &str, hit| Piece { text: text.into(), hit };
-        let snippet = vec![piece("see\x1b you on ", false), piece("friday", true)];
-        let hit = Hit { group: "a-b-c-d".into(), message: message(), snippet };
+        let snippet = [("see\x1b you\non ", false), ("friday", true)];
+        let hit = Hit { message: Some(message()), ..hit("message", &snippet) };
         let hits = Hits { hits: vec![hit], next: Some("a-b-c-d:ID".into()), complete: true };
         assert_eq!(
             listed(&hits, ("*", "*")),
             "[1970-01-01 00:00] a-b-c-d Ada: see\u{fffd} you on *friday*  pmlq2wee\nmore: --before a-b-c-d:ID"
+        );
+    }
+
+    #[test]
+    fn a_hit_that_is_no_message_says_what_it_is_and_shows_its_title_once() {
+        let shown = |hit: &Hit| found(hit, ("*", "*"));
+        let title = || "The roof leaks".to_owned();
+        let issue = Hit {
+            title: title(),
+            closed: true,
+            ..hit("issue", &[("The ", false), ("roof", true), (" leaks", false)])
+        };
+        assert_eq!(
+            shown(&issue),
+            "[1970-01-01 00:00] a-b-c-d Ada: The *roof* leaks  issue pmlq2wee (closed)"
+        );
+        let card = Hit { title: title(), closed: true, ..hit("card", &[("rain", true)]) };
+        assert_eq!(
+            shown(&card),
+            "[1970-01-01 00:00] a-b-c-d Ada: *rain*  card pmlq2wee The roof leaks (archived)"
+        );
+        assert_eq!(
+            shown(&hit("element", &[("Plan", true)])),
+            "[1970-01-01 00:00] a-b-c-d Ada: *Plan*  element pmlq2wee"
+        );
+        let about =
+            Subject { kind: "issue".into(), id: "OWNER-q5vdh6ooxxxxx".into(), title: title(), closed: false };
+        let comment = Hit { about: Some(about), ..hit("comment", &[("rain", true)]) };
+        assert_eq!(
+            shown(&comment),
+            "[1970-01-01 00:00] a-b-c-d Ada: *rain*  comment on issue q5vdh6oo The roof leaks"
         );
     }
 
@@ -158,12 +252,13 @@ mod tests {
             unread: 1000,
             or_more: true,
             mentions: 2,
+            assigned: 3,
             last: Some(message()),
         };
         let shown = line(&chat);
         assert!(
             shown.starts_with(
-                "1000+  a-b-c-d  Team  (mentions you: 2)  [1970-01-01 00:00] Ada: see you on friday"
+                "1000+  a-b-c-d  Team  (mentions you: 2)  (for you to do: 3)  [1970-01-01 00:00] Ada: see you on friday"
             ),
             "{shown}"
         );

@@ -1,20 +1,20 @@
-//! Brings the copy of chats up to date: when somebody reads, and in the background.
+//! Brings the copy of what groups write up to date: when somebody reads, and in the background.
 //!
 //! The machine is asked what the copy lacks; its notices are hints alone, so that none can be
 //! missed. What comes is written together with the digest that says what the copy now knows.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use fourword_protocol::command::{ChatCommand, ChatView, Command, Notice, Reply};
+use fourword_protocol::command::{Command, Notice, PlaceView, Reply};
 use fourword_protocol::ids::EntityId;
 use fourword_protocol::limits::SEGMENTS_MAX;
+use fourword_protocol::schema::Concern;
 use fourword_protocol::words::FourWords;
 use fourword_storage::read_model::{Known, ReadModel};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{Reading, Trouble};
+use super::{Reading, Series, Trouble};
 use crate::api::error::{Code, Problem};
 
 /// How long changes gather before the copy follows in the background.
@@ -27,14 +27,14 @@ impl Reading {
     /// Keeps the copy up to date until the node ends.
     pub async fn keep_up(self) {
         let mut notices = self.node.notices();
-        let mut due = Due { all: true, chats: BTreeSet::new() };
+        let mut due = Due { all: true, places: BTreeSet::new() };
         loop {
             let followed = self.follow(&mut due).await;
             if followed.as_ref().is_err_and(|problem| problem.code == Code::NotRunning) {
                 return;
             }
             let failed = followed.is_err();
-            let notice = if failed || !due.chats.is_empty() {
+            let notice = if failed || !due.places.is_empty() {
                 tokio::time::timeout(AGAIN, notices.recv()).await.ok()
             } else {
                 Some(notices.recv().await)
@@ -62,9 +62,9 @@ impl Reading {
 
     /// Brings up what is due; what fails stays due.
     async fn follow(&self, due: &mut Due) -> Result<(), Problem> {
-        if due.all || !due.chats.is_empty() {
-            let chats = self.told_list().await?;
-            let ids: Vec<EntityId> = chats.iter().map(|chat| chat.id).collect();
+        if due.all || !due.places.is_empty() {
+            let places = self.told_list().await?;
+            let ids: Vec<EntityId> = places.iter().map(|place| place.id).collect();
             if due.all {
                 self.mending(|| {
                     let ids = ids.clone();
@@ -72,64 +72,77 @@ impl Reading {
                 })
                 .await?;
             }
-            for chat in chats.iter().filter(|chat| due.all || due.chats.contains(&chat.words)) {
-                self.mending(|| self.bring_up_named(chat)).await?;
+            for place in places.iter().filter(|place| due.all || due.places.contains(&place.words)) {
+                self.mending(|| self.bring_up_named(place)).await?;
             }
         }
-        *due = Due { all: false, chats: self.unsettled() };
+        *due = Due { all: false, places: self.unsettled() };
         Ok(())
     }
 
-    /// Chats of which the copy has something that was not settled.
+    /// Places of whose documents the copy has something that was not settled.
     fn unsettled(&self) -> BTreeSet<FourWords> {
-        let chats = self.chats();
-        let is_unsettled = |id: &EntityId| {
-            let known = chats.known.get(id);
-            // Whoever holds it brings it up to date and will see for itself.
-            known.is_some_and(|known| {
-                known.try_lock().is_ok_and(|known| known.iter().any(Known::is_unsettled))
-            })
-        };
-        chats.ids.iter().filter(|(_, id)| is_unsettled(id)).map(|(words, _)| *words).collect()
+        let places = self.places();
+        // Whoever holds what is known brings it up to date and will see for itself.
+        let is_unsettled =
+            |known: &Series| known.try_lock().is_ok_and(|known| known.iter().any(Known::is_unsettled));
+        let unsettled = places.known.iter().filter(|(_, known)| is_unsettled(known));
+        let unsettled: BTreeSet<EntityId> = unsettled.map(|((id, _), _)| *id).collect();
+        places.ids.iter().filter(|(_, id)| unsettled.contains(id)).map(|(words, _)| *words).collect()
     }
 
-    /// Brings up a chat and its name.
-    async fn bring_up_named(&self, chat: &ChatView) -> Result<(), Trouble> {
-        let id = chat.id;
-        if let Some(name) = chat.name.clone() {
+    /// Brings up a place and its name.
+    async fn bring_up_named(&self, place: &PlaceView) -> Result<(), Trouble> {
+        let id = place.id;
+        if let Some(name) = place.name.clone() {
             self.shelf.ask(move |model| model.name(id, &name)).await?;
         }
-        self.bring_up(chat.words, id).await
+        self.bring_up_place(place).await
     }
 
-    /// Brings up those of these chats that changed since the copy last had all of them.
-    pub(super) async fn bring_up_all(&self, chats: &[ChatView]) -> Result<(), Trouble> {
-        for chat in chats {
-            if !self.is_current(chat).await? {
-                self.bring_up(chat.words, chat.id).await?;
-            }
+    /// Brings up all documents of those of these places that changed since the copy last had them.
+    pub(super) async fn bring_up_all(&self, places: &[PlaceView]) -> Result<(), Trouble> {
+        for place in places {
+            self.bring_up_place(place).await?;
         }
         Ok(())
     }
 
-    async fn is_current(&self, chat: &ChatView) -> Result<bool, Trouble> {
-        let known = self.known(chat.id).lock().await.clone();
-        let chat = chat.clone();
-        let has_all = move |model: &mut ReadModel| {
-            for ((segment, stands), at) in (1..).zip(&chat.segments).zip(0..) {
-                let known = known.get(at).copied().unwrap_or_default();
-                if !model.has((chat.id, segment), stands, &known)? {
-                    return Ok(false);
+    /// Brings up those documents of a place that the copy does not have as they stand.
+    pub(super) async fn bring_up_place(&self, place: &PlaceView) -> Result<(), Trouble> {
+        let mut known = Vec::new();
+        for stand in &place.documents {
+            let series = self.known(place.id, stand.concern);
+            let series = series.lock().await;
+            known.push(index_of(stand.segment).and_then(|at| series.get(at)).copied().unwrap_or_default());
+        }
+        let view = place.clone();
+        let lacking = move |model: &mut ReadModel| {
+            model.keep_documents(&view)?;
+            let mut lacking = BTreeSet::new();
+            for (stand, known) in view.documents.iter().zip(&known) {
+                // What was asked for before it was settled is asked for again, so that the copy knows its digest.
+                let is_settled_now = known.is_unsettled() && stand.digest.is_some();
+                if is_settled_now || !model.has(view.id, stand, known)? {
+                    lacking.insert(stand.concern);
                 }
             }
-            Ok(true)
+            Ok(lacking)
         };
-        self.shelf.ask(has_all).await
+        for concern in self.shelf.ask(lacking).await? {
+            self.bring_up(place.words, place.id, concern).await?;
+        }
+        Ok(())
     }
 
-    /// Brings the copy of one chat up to date, segment by segment.
-    pub(super) async fn bring_up(&self, words: FourWords, id: EntityId) -> Result<(), Trouble> {
-        let known = self.known(id);
+    /// Brings the copy of one series of documents up to date, segment by segment.
+    pub(super) async fn bring_up(
+        &self,
+        words: FourWords,
+        id: EntityId,
+        concern: Concern,
+    ) -> Result<(), Trouble> {
+        let known = self.known(id, concern);
         let mut known = known.lock().await;
         let mut segments = 1;
         for (segment, at) in (1..=SEGMENTS_MAX).zip(0..) {
@@ -138,16 +151,16 @@ impl Reading {
             }
             loop {
                 let mut before = known.get(at).copied().unwrap_or_default();
-                let place = (id, segment);
-                let asked = self.shelf.ask(move |model| Ok((model.lacking(place, &mut before)?, before)));
+                let document = (id, concern, segment);
+                let asked = self.shelf.ask(move |model| Ok((model.lacking(document, &mut before)?, before)));
                 let (copied, before) = asked.await?;
-                let command = ChatCommand::Copy { segment, known: copied };
-                let Reply::Copy(copy) = self.ask(Command::Chat(words, command)).await? else {
+                let command = Command::Copy { entity: words, concern, segment, known: copied };
+                let Reply::Copy(copy) = self.ask(command).await? else {
                     return Err(Problem::mismatch().into());
                 };
                 segments = copy.segments;
                 // Whoever gives up waiting here leaves what is known as it was, and it is asked again.
-                let after = self.shelf.ask(move |model| model.take(place, before, &copy)).await?;
+                let after = self.shelf.ask(move |model| model.take(document, before, &copy)).await?;
                 let length = known.len().max(at + 1);
                 known.resize(length, Known::default());
                 known.iter_mut().skip(at).take(1).for_each(|known| *known = after);
@@ -159,15 +172,20 @@ impl Reading {
         Ok(())
     }
 
-    fn known(&self, id: EntityId) -> Arc<tokio::sync::Mutex<Vec<Known>>> {
-        self.chats().known.entry(id).or_default().clone()
+    fn known(&self, id: EntityId, concern: Concern) -> Series {
+        self.places().known.entry((id, concern)).or_default().clone()
     }
+}
+
+/// Where in a series what is known of a segment stands.
+fn index_of(segment: u32) -> Option<usize> {
+    usize::try_from(segment.checked_sub(1)?).ok()
 }
 
 /// What the background is to bring up to date.
 struct Due {
     all: bool,
-    chats: BTreeSet<FourWords>,
+    places: BTreeSet<FourWords>,
 }
 
 impl Due {
@@ -175,17 +193,17 @@ impl Due {
         match notice {
             Ok(
                 Notice::ChatChanged { entity: words, .. }
+                | Notice::ThingsChanged { entity: words, .. }
                 | Notice::MembersChanged(words)
                 | Notice::AcceptanceChanged(words)
                 | Notice::SyncChanged(words),
-            ) => drop(self.chats.insert(words)),
+            ) => drop(self.places.insert(words)),
             Ok(Notice::Ready { .. } | Notice::Joined(_) | Notice::DevicesChanged) | Err(_) => self.all = true,
             Ok(
                 Notice::Minting(_)
                 | Notice::RequestsChanged(_)
                 | Notice::PeerChanged { .. }
                 | Notice::ReadOnly(_)
-                | Notice::ThingsChanged { .. }
                 | Notice::PresenceChanged(_),
             ) => {}
         }

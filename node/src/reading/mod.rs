@@ -1,4 +1,4 @@
-//! Reads chats by a copy of them: pages, threads, searches and what is unread.
+//! Reads by a copy of what groups write: pages and threads of chats, searches, and what is unread.
 //!
 //! The API asks here instead of the machine, so that nothing has to be in memory to be read.
 //! `shelf` is the thread of the copy, `copying` brings it up to date. Invariant: what is read was
@@ -13,10 +13,12 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fourword_protocol::command::{ChatCommand, ChatView, Command, Copied, Outcome, Reply};
+use fourword_protocol::command::{ChatCommand, Command, Copied, Outcome, PlaceView, Reply};
 use fourword_protocol::ids::EntityId;
 use fourword_protocol::limits::MARKER_AHEAD_MS_MAX;
+use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::schema::thing::ThingId;
 use fourword_protocol::time::WallTime;
 use fourword_protocol::words::FourWords;
 use fourword_storage::StoreError;
@@ -33,20 +35,22 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 /// How often a copy is made anew for one reader, before it is told that the disk fails.
 const MENDS_MAX: u32 = 2;
 
-/// Reads chats of one node. Clones read the same copy.
+/// Reads what groups of one node write. Clones read the same copy.
 #[derive(Clone)]
 pub struct Reading {
     node: Arc<dyn Answers>,
     shelf: Shelf,
-    chats: Arc<Mutex<Chats>>,
+    places: Arc<Mutex<Places>>,
 }
 
-/// What is known in this run of the chats that are copied.
+/// What is known of the segments of one series. Whoever brings their copies up to date holds it.
+type Series = Arc<tokio::sync::Mutex<Vec<Known>>>;
+
+/// What is known in this run of the documents that are copied.
 #[derive(Default)]
-struct Chats {
+struct Places {
     ids: BTreeMap<FourWords, EntityId>,
-    /// Whoever brings a copy up to date holds what is known of its segments meanwhile.
-    known: BTreeMap<EntityId, Arc<tokio::sync::Mutex<Vec<Known>>>>,
+    known: BTreeMap<(EntityId, Concern), Series>,
 }
 
 /// One chat of an inbox.
@@ -61,9 +65,9 @@ pub struct Inbound {
 /// What a search found.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// The latest first, each with the words of its chat.
+    /// The latest first, each with the words of its group, channel or project.
     pub hits: Vec<(FourWords, Hit)>,
-    /// Whether all chats were searched as they are now.
+    /// Whether everything was searched as it is now.
     pub is_complete: bool,
 }
 
@@ -84,7 +88,7 @@ impl From<Problem> for Trouble {
 impl Reading {
     /// Begins to read by this copy, on a thread of its own.
     pub fn start(node: Arc<dyn Answers>, model: ReadModel) -> io::Result<Reading> {
-        Ok(Reading { node, shelf: Shelf::start(model)?, chats: Arc::default() })
+        Ok(Reading { node, shelf: Shelf::start(model)?, places: Arc::default() })
     }
 
     /// Reads one chat, as it is now.
@@ -97,32 +101,32 @@ impl Reading {
             let read = read.clone();
             async move {
                 let id = self.id(words).await?;
-                self.bring_up(words, id).await?;
+                self.bring_up(words, id, Concern::Chat).await?;
                 self.shelf.ask(move |model| read(model, id)).await
             }
         })
         .await
     }
 
-    /// Searches one chat, or all of them; the latest hits first, or those before one.
+    /// Searches one group, channel or project, or all; the latest hits first, or those before one.
     pub async fn search(
         &self,
         search: &Search,
         within: Option<FourWords>,
-        before: Option<(FourWords, MessageId)>,
+        before: Option<(FourWords, ThingId)>,
         limit: usize,
         patience: Duration,
     ) -> Result<Found, Problem> {
         self.mending(|| async move {
-            let chats = self.list().await?;
-            let chats: Vec<ChatView> =
-                chats.into_iter().filter(|chat| within.is_none_or(|words| chat.words == words)).collect();
-            if let Some(words) = within.filter(|_| chats.is_empty()) {
-                self.ask(Command::Chat(words, first_segment())).await?;
+            let places = self.list().await?;
+            let places: Vec<PlaceView> =
+                places.into_iter().filter(|place| within.is_none_or(|words| place.words == words)).collect();
+            if let Some(words) = within.filter(|_| places.is_empty()) {
+                self.ask(all_of_chat(words)).await?;
             }
-            let up_to_date = tokio::time::timeout(patience, self.bring_up_all(&chats)).await;
+            let up_to_date = tokio::time::timeout(patience, self.bring_up_all(&places)).await;
             let is_complete = up_to_date.map_or(Ok(false), |done| done.map(|()| true))?;
-            let ids: Vec<EntityId> = chats.iter().map(|chat| chat.id).collect();
+            let ids: Vec<EntityId> = places.iter().map(|place| place.id).collect();
             let before = match before {
                 Some((words, id)) => Some((self.id(words).await?, id)),
                 None => None,
@@ -130,7 +134,7 @@ impl Reading {
             let search = search.clone();
             let hits = self.shelf.ask(move |model| model.search(&search, &ids, before, limit)).await?;
             let hits = hits.map_err(|missing| Trouble::Told(gone(missing)))?;
-            let named = |hit: Hit| Some((chats.iter().find(|chat| chat.id == hit.chat)?.words, hit));
+            let named = |hit: Hit| Some((places.iter().find(|place| place.id == hit.place)?.words, hit));
             Ok(Found { hits: hits.into_iter().filter_map(named).collect(), is_complete })
         })
         .await
@@ -139,18 +143,19 @@ impl Reading {
     /// What is unread in every chat of this person, the latest first.
     pub async fn inbox(&self) -> Result<Vec<Inbound>, Problem> {
         self.mending(|| async move {
-            let chats: Vec<ChatView> = self.list().await?.into_iter().filter(|chat| chat.is_member).collect();
-            self.bring_up_all(&chats).await?;
+            let places: Vec<PlaceView> =
+                self.list().await?.into_iter().filter(|place| place.is_member).collect();
+            self.bring_up_all(&places).await?;
             let latest = WallTime(clock::wall_ms().saturating_add(MARKER_AHEAD_MS_MAX));
             let mut inbox = self
                 .shelf
                 .ask(move |model| {
-                    let unread = |chat: &ChatView| {
-                        let unread = model.unread(chat.id, chat.me, chat.read, latest)?;
-                        let name = chat.name.clone().unwrap_or(unread.name);
-                        Ok(Inbound { words: chat.words, unread: Unread { name, ..unread } })
+                    let unread = |place: &PlaceView| {
+                        let unread = model.unread(place.id, place.me, place.read, latest)?;
+                        let name = place.name.clone().unwrap_or(unread.name);
+                        Ok(Inbound { words: place.words, unread: Unread { name, ..unread } })
                     };
-                    chats.iter().map(unread).collect::<Result<Vec<Inbound>, StoreError>>()
+                    places.iter().map(unread).collect::<Result<Vec<Inbound>, StoreError>>()
                 })
                 .await?;
             let time = |one: &Inbound| one.unread.last.as_ref().map(|last| last.view.message.time);
@@ -179,15 +184,15 @@ impl Reading {
         }
     }
 
-    /// Drops the copy and makes it anew, saying how many chats of how many are done.
+    /// Drops the copy and makes it anew, saying of how many groups, channels and projects of how many that is done.
     pub async fn rebuild(&self, mut report: impl FnMut(usize, usize)) -> Result<Held, Problem> {
         self.clear(ReadModel::clear).await?;
-        let chats = self.told_list().await?;
-        for (done, chat) in chats.iter().enumerate() {
-            report(done, chats.len());
-            self.mending(|| self.bring_up(chat.words, chat.id)).await?;
+        let places = self.told_list().await?;
+        for (done, place) in places.iter().enumerate() {
+            report(done, places.len());
+            self.mending(|| self.bring_up_place(place)).await?;
         }
-        report(chats.len(), chats.len());
+        report(places.len(), places.len());
         self.held().await
     }
 
@@ -210,19 +215,23 @@ impl Reading {
                 Err(Trouble::Failed(error)) => self.mend(&error).await?,
             }
         }
-        Err(Problem::new(Code::Storage, "the copy of the chats fails again and again", "look at the disk"))
+        Err(Problem::new(
+            Code::Storage,
+            "the copy of what was written fails again and again",
+            "look at the disk",
+        ))
     }
 
     /// Begins a copy anew that is damaged, and in memory one that the disk does not take: who has no
     /// room left can still read.
     async fn mend(&self, error: &StoreError) -> Result<(), Problem> {
         if error.is_damage() {
-            tracing::warn!(%error, "the copy of the chats is made anew");
+            tracing::warn!(%error, "the copy of what was written is made anew");
             if self.clear(ReadModel::clear).await.is_ok() {
                 return Ok(());
             }
         }
-        tracing::warn!(%error, "chats are copied into memory until the next start");
+        tracing::warn!(%error, "the copy of what was written is kept in memory until the next start");
         self.clear(ReadModel::leave_disk).await
     }
 
@@ -237,29 +246,31 @@ impl Reading {
         })
     }
 
-    /// All chats with how they stand.
-    async fn list(&self) -> Result<Vec<ChatView>, Trouble> {
+    /// All groups, channels and projects with how their documents stand.
+    async fn list(&self) -> Result<Vec<PlaceView>, Trouble> {
         Ok(self.told_list().await?)
     }
 
-    async fn told_list(&self) -> Result<Vec<ChatView>, Problem> {
-        let Reply::Chats(chats) = self.told(Command::Chats).await? else { return Err(Problem::mismatch()) };
-        self.chats().ids = chats.iter().map(|chat| (chat.words, chat.id)).collect();
-        Ok(chats)
+    async fn told_list(&self) -> Result<Vec<PlaceView>, Problem> {
+        let Reply::Places(places) = self.told(Command::Places).await? else {
+            return Err(Problem::mismatch());
+        };
+        self.places().ids = places.iter().map(|place| (place.words, place.id)).collect();
+        Ok(places)
     }
 
-    /// The full id of a chat's entity; a problem if this person is not in it.
+    /// The full id of a group, channel or project; a problem if this person is not in it.
     async fn id(&self, words: FourWords) -> Result<EntityId, Trouble> {
-        let known = self.chats().ids.get(&words).copied();
+        let known = self.places().ids.get(&words).copied();
         if let Some(id) = known {
             return Ok(id);
         }
-        let chats = self.list().await?;
-        if let Some(chat) = chats.iter().find(|chat| chat.words == words) {
-            return Ok(chat.id);
+        let places = self.list().await?;
+        if let Some(place) = places.iter().find(|place| place.words == words) {
+            return Ok(place.id);
         }
         // The machine says why not.
-        self.ask(Command::Chat(words, first_segment())).await?;
+        self.ask(all_of_chat(words)).await?;
         Err(Problem::mismatch().into())
     }
 
@@ -275,15 +286,15 @@ impl Reading {
         }
     }
 
-    fn chats(&self) -> MutexGuard<'_, Chats> {
+    fn places(&self) -> MutexGuard<'_, Places> {
         // Nothing that holds the lock can leave the maps half changed.
-        self.chats.lock().unwrap_or_else(PoisonError::into_inner)
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Asks for all of a chat that has nothing copied yet.
-fn first_segment() -> ChatCommand {
-    ChatCommand::Copy { segment: 1, known: Copied::default() }
+fn all_of_chat(entity: FourWords) -> Command {
+    Command::Copy { entity, concern: Concern::Chat, segment: 1, known: Copied::default() }
 }
 
 fn late() -> Problem {

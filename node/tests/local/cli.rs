@@ -1,14 +1,17 @@
 //! The program itself, run as scripts run it: exact JSON, exit codes, nothing else on its output.
 
 use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fourword_protocol::command::{
-    Changes, ChatCommand, ChatCopy, ChatView, Command, DocumentSync, JoinState, MemberView, MessageView,
-    Notice, PeerSync, PeerView, RefusalCode, Reply, SegmentView, SyncState,
+    Changes, ChatCommand, Command, DocumentCopy, DocumentSync, JoinState, MemberView, MessageView, Notice,
+    PeerSync, PeerView, PlaceView, RefusalCode, Reply, Revision, Row, StandView, SyncState,
 };
 use fourword_protocol::ids::{DeviceKey, Digest};
 use fourword_protocol::roster::Role;
 use fourword_protocol::roster::invite::InviteCode;
+use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::chat::{Message, MessageId};
 use fourword_protocol::schema::key;
 use fourword_protocol::time::WallTime;
@@ -34,22 +37,22 @@ fn message() -> MessageView {
     }
 }
 
-fn chat() -> ChatView {
-    ChatView {
+fn place() -> PlaceView {
+    PlaceView {
         words: words(),
         id: group().id,
         name: Some("Team".into()),
         is_member: true,
         me: [0xee; 16],
-        segments: vec![SegmentView { digest: None, revision: None }],
+        documents: vec![StandView { concern: Concern::Chat, segment: 1, digest: None, revision: None }],
         read: None,
     }
 }
 
-fn copy() -> ChatCopy {
-    let changes = Changes::Some { changed: vec![message()], gone: Vec::new(), more: false };
+fn copy() -> DocumentCopy {
+    let changes = Changes::Some { changed: vec![Row::Message(message())], gone: Vec::new(), more: false };
     let people = Some((Digest([8; 32]), vec![person(), stranger()]));
-    ChatCopy { segments: 1, revision: None, digest: Some(Digest([9; 32])), changes, people }
+    DocumentCopy { segments: 1, revision: None, digest: Some(Digest([9; 32])), changes, people }
 }
 
 fn message_json() -> Value {
@@ -83,8 +86,8 @@ pub(crate) fn answer(command: &Command) -> Reply {
         Command::Invite { entity: _, .. } => Reply::Invite(code()),
         Command::Join { .. } => Reply::Joined(group(), JoinState::Joined),
         Command::Chat(_, ChatCommand::Send { .. }) => Reply::Message(message_id()),
-        Command::Chats => Reply::Chats(vec![chat()]),
-        Command::Chat(_, ChatCommand::Copy { .. }) => Reply::Copy(copy()),
+        Command::Places => Reply::Places(vec![place()]),
+        Command::Copy { .. } => Reply::Copy(copy()),
         Command::SyncStatus(_) => Reply::Sync { documents: vec![document_sync(device)], joins: Vec::new() },
         Command::Peers => {
             Reply::Peers(vec![PeerView { device, person: Some(stranger()), shared: vec![words()] }])
@@ -150,18 +153,21 @@ async fn every_verb_prints_one_json_value_of_the_promised_shape() {
         (
             vec!["search", "hel"],
             json!({"hits": [{
-                "group": WORDS, "message": message_json(),
+                "group": WORDS, "document": "chat", "kind": "message", "id": &id,
+                "author": {"identity": WORDS, "name": "Ada"}, "time": 1000, "title": "", "closed": false,
+                "about": null, "message": message_json(),
                 "snippet": [{"text": "Hello", "hit": true}, {"text": "\u{1b}[2J", "hit": false}],
             }], "next": null, "complete": true}),
         ),
         (
             vec!["inbox"],
             json!({"groups": [
-                {"words": WORDS, "name": "Team", "unread": 1, "or_more": false, "mentions": 0, "last": message_json()},
+                {"words": WORDS, "name": "Team", "unread": 1, "or_more": false, "mentions": 0,
+                 "assigned": 0, "last": message_json()},
             ]}),
         ),
-        (vec!["index", "status"], json!({"messages": 1, "bytes": 0})),
-        (vec!["index", "rebuild"], json!({"messages": 1, "bytes": 0})),
+        (vec!["index", "status"], json!({"messages": 1, "things": 0, "bytes": 0})),
+        (vec!["index", "rebuild"], json!({"messages": 1, "things": 0, "bytes": 0})),
         (
             vec!["sync", "status", WORDS],
             json!({"documents": [{
@@ -210,14 +216,16 @@ async fn a_chat_of_several_segments_is_read_searched_and_counted_as_one() {
         let (number, time) = if segment == 1 { (1, 2_000) } else { (2, 1_000) };
         view.message.id = MessageId { owner: key::owner(&stranger().person), random: [number; 8] };
         (view.message.text, view.message.time) = (format!("Hello from {segment}"), WallTime(time));
-        let changes = Changes::Some { changed: vec![view], gone: Vec::new(), more: false };
-        ChatCopy { segments: 2, changes, ..copy() }
+        let changes = Changes::Some { changed: vec![Row::Message(view)], gone: Vec::new(), more: false };
+        DocumentCopy { segments: 2, changes, ..copy() }
     };
-    let stands = SegmentView { digest: None, revision: None };
+    let stand = |segment| StandView { concern: Concern::Chat, segment, digest: None, revision: None };
     let node = Node::start(move |command| {
         done(match command {
-            Command::Chats => Reply::Chats(vec![ChatView { segments: vec![stands; 2], ..chat() }]),
-            Command::Chat(_, ChatCommand::Copy { segment, .. }) => Reply::Copy(in_segment(*segment)),
+            Command::Places => {
+                Reply::Places(vec![PlaceView { documents: vec![stand(1), stand(2)], ..place() }])
+            }
+            Command::Copy { segment, .. } => Reply::Copy(in_segment(*segment)),
             other => answer(other),
         })
     });
@@ -232,6 +240,34 @@ async fn a_chat_of_several_segments_is_read_searched_and_counted_as_one() {
     assert_eq!(texts(&found["hits"], "/message/text"), ["Hello from 1", "Hello from 2"]);
     let inbox = run(&node, &["inbox", "--json"]).await.json();
     assert_eq!(inbox["groups"][0]["unread"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_settled_is_asked_for_once_more_when_it_is_and_then_no_more() {
+    let is_settled = Arc::new(AtomicBool::new(false));
+    let settled = is_settled.clone();
+    let revision = Some(Revision { reading: 1, change: 1 });
+    let node = Node::start(move |command| {
+        let digest = settled.load(Ordering::Acquire).then_some(Digest([9; 32]));
+        done(match command {
+            Command::Places => {
+                let stand = StandView { concern: Concern::Chat, segment: 1, digest, revision };
+                Reply::Places(vec![PlaceView { documents: vec![stand], ..place() }])
+            }
+            Command::Copy { .. } => Reply::Copy(DocumentCopy { revision, digest, ..copy() }),
+            other => answer(other),
+        })
+    })
+    .await;
+    let mut copies = Vec::new();
+    for settles in [false, false, true, true] {
+        is_settled.store(settles, Ordering::Release);
+        let found = run(&node, &["search", "hello", "--json"]).await.json();
+        assert_eq!(found["hits"].as_array().unwrap().len(), 1);
+        let asked = node.script.asked().into_iter();
+        copies.push(asked.filter(|(command, _)| matches!(command, Command::Copy { .. })).count());
+    }
+    assert_eq!(copies, [1, 0, 1, 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

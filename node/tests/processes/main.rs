@@ -21,6 +21,7 @@ mod paths;
 mod reach;
 mod reading;
 mod refusing;
+mod searching;
 mod secrets;
 mod standing;
 mod story;

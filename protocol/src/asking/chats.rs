@@ -55,7 +55,7 @@ impl Replicator {
             ChatCommand::React { message, .. } | ChatCommand::Pin { message, .. } => {
                 self.way_to_message(id, at, *message)?
             }
-            ChatCommand::Read { .. } | ChatCommand::Copy { .. } | ChatCommand::MarkRead(_) => return Ok(()),
+            ChatCommand::Read { .. } | ChatCommand::MarkRead(_) => return Ok(()),
         };
         match way {
             Way::To(document) => {
@@ -200,7 +200,7 @@ fn chat_put(
         ChatCommand::Delete(message) => Some(chat.delete(actor, message, now)?),
         ChatCommand::React { message, emoji, on } => chat.react(actor, message, &emoji, on)?,
         ChatCommand::Pin { message, on } => chat.pin(actor, message, on)?,
-        ChatCommand::Read { .. } | ChatCommand::Copy { .. } | ChatCommand::MarkRead(_) => None,
+        ChatCommand::Read { .. } | ChatCommand::MarkRead(_) => None,
     };
     Ok((put, Reply::Ok))
 }

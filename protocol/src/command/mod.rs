@@ -25,7 +25,7 @@ use crate::schema::thing::ThingId;
 use crate::time::WallTime;
 use crate::words::FourWords;
 
-pub use copying::{Changes, ChatCopy, ChatView, Copied, Place, Revision, SegmentView};
+pub use copying::{Changes, Copied, DocumentCopy, Place, PlaceView, Revision, Row, StandView};
 pub use device::DeviceCommand;
 pub use history::{
     ChangeView, DifferenceView, DifferencesView, FieldView, HistoryCommand, VersionView, VersionsView,
@@ -135,8 +135,19 @@ pub enum Command {
     Unaccepted(FourWords),
     /// Stop waiting for a join by this command: it goes on, the asker is answered `Pending`.
     StopWaiting(CommandId),
-    /// All chats with how they stand, for who keeps copies of them.
-    Chats,
+    /// All groups, channels and projects with how their documents stand, for who keeps copies.
+    Places,
+    /// What a copy of one document lacks. Answered by `Reply::Copy`.
+    Copy {
+        /// Whose document.
+        entity: FourWords,
+        /// What it is about.
+        concern: Concern,
+        /// Which one of its series, from 1.
+        segment: u32,
+        /// What the copy has of it.
+        known: Copied,
+    },
     /// Something about a chat.
     Chat(FourWords, ChatCommand),
     /// Something about a board; groups and projects have one.
@@ -214,13 +225,6 @@ pub enum ChatCommand {
         message: MessageId,
         /// Whether the pin shall stand.
         on: bool,
-    },
-    /// What a copy of one segment of the chat lacks. Answered by `Reply::Copy`.
-    Copy {
-        /// Which, from 1.
-        segment: u32,
-        /// What the copy has of it.
-        known: Copied,
     },
     /// Note for all of this person's devices that it has read so far. Only ever forward.
     MarkRead(ReadMarker),
@@ -303,10 +307,10 @@ pub enum Reply {
     Tombstones(Vec<DocumentTombstones>),
     /// Answers `Documents`, by document and segment; those alone in which somebody wrote.
     Documents(Vec<DocumentView>),
-    /// Answers `Chats`, by words.
-    Chats(Vec<ChatView>),
+    /// Answers `Places`, by words.
+    Places(Vec<PlaceView>),
     /// Answers `Copy`.
-    Copy(ChatCopy),
+    Copy(DocumentCopy),
     /// Answers `SyncStatus`.
     Sync {
         /// How each document stands.

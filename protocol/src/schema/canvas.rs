@@ -4,13 +4,14 @@
 //! that of two who move one at once one wins whole. Anybody who may draw may erase.
 
 use super::field::{Field, Holds};
+use super::thing::ThingKind;
 use super::things::{Layout, Table, Thing};
 use crate::roster::Role;
 
 /// The elements.
 pub const ELEMENTS: &Table = &Table {
     root: "elements",
-    noun: "element",
+    kind: ThingKind::Element,
     fields: &[
         "element_type",
         "place",

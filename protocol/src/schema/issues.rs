@@ -6,13 +6,14 @@
 use super::field::{Field, Holds, Parts, Value};
 use super::kanban::PRIORITIES;
 use super::key::Owner;
+use super::thing::ThingKind;
 use super::things::{Layout, Table, Thing};
 use crate::roster::Role;
 
 /// The issues.
 pub const ISSUES: &Table = &Table {
     root: "issues",
-    noun: "issue",
+    kind: ThingKind::Issue,
     fields: &["title", "description", "status", "priority", "assignee", "labels"],
     required: &["title", "status"],
 };

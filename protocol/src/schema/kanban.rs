@@ -6,7 +6,7 @@
 
 use super::field::{Field, Holds, Parts, Value};
 use super::rank::Rank;
-use super::thing::ThingId;
+use super::thing::{ThingId, ThingKind};
 use super::things::{Layout, Set, Table, Thing, Things};
 use crate::command::RefusalCode;
 use crate::roster::Role;
@@ -14,7 +14,7 @@ use crate::roster::Role;
 /// The columns of a board.
 pub const COLUMNS: &Table = &Table {
     root: "columns",
-    noun: "column",
+    kind: ThingKind::Column,
     fields: &["title", "order", "limit"],
     required: &["title", "order"],
 };
@@ -22,7 +22,7 @@ pub const COLUMNS: &Table = &Table {
 /// The cards of a board.
 pub const CARDS: &Table = &Table {
     root: "cards",
-    noun: "card",
+    kind: ThingKind::Card,
     fields: &[
         "title",
         "description",
@@ -161,7 +161,7 @@ impl Board<'_> {
         let columns = self.column_things();
         let others: Vec<&Thing> = columns.iter().filter(|column| Some(column.id) != moved).collect();
         let value = |rank| Set { field: "order".into(), part: None, value: Value::Rank(rank) };
-        placed(&others, "order", COLUMNS.noun, spot, random, value)
+        placed(&others, "order", COLUMNS.noun(), spot, random, value)
     }
 
     /// What puts a card into a column at a spot. A card that stands there already fits in any case,
@@ -176,7 +176,7 @@ impl Board<'_> {
     ) -> Result<Placed, Unplaced> {
         let columns = self.columns();
         let there = columns.iter().find(|there| there.column.id == column);
-        let there = there.ok_or(Unplaced::Unknown(COLUMNS.noun, column))?;
+        let there = there.ok_or(Unplaced::Unknown(COLUMNS.noun(), column))?;
         let others: Vec<&Thing> = there.cards.iter().filter(|card| Some(card.id) != moved).collect();
         let is_new = others.len() == there.cards.len();
         let full = there.limit().filter(|limit| u64::try_from(others.len()).unwrap_or(u64::MAX) >= *limit);
@@ -184,7 +184,7 @@ impl Board<'_> {
             return Err(Unplaced::Full(there.column.text("title").into(), others.len(), limit));
         }
         let value = |rank| Set { field: "pos".into(), part: None, value: Value::Place(column, rank) };
-        placed(&others, "pos", CARDS.noun, spot, random, value)
+        placed(&others, "pos", CARDS.noun(), spot, random, value)
     }
 
     /// Refuses to let a column go that still shows cards. Archived ones stay, and show in the first

@@ -9,6 +9,52 @@ use std::str::FromStr;
 use super::key::{Owner, name, spell};
 use crate::ids::from_base32;
 
+/// What kind of thing a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ThingKind {
+    /// Of a chat.
+    Message,
+    /// Of a board.
+    Card,
+    /// Of a board.
+    Column,
+    /// Of an issue tracker.
+    Issue,
+    /// Of a canvas.
+    Element,
+    /// On a card or an issue.
+    Comment,
+}
+
+impl ThingKind {
+    /// All kinds.
+    pub const ALL: [ThingKind; 6] = [
+        ThingKind::Message,
+        ThingKind::Card,
+        ThingKind::Column,
+        ThingKind::Issue,
+        ThingKind::Element,
+        ThingKind::Comment,
+    ];
+
+    /// What people call one of them.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            ThingKind::Message => "message",
+            ThingKind::Card => "card",
+            ThingKind::Column => "column",
+            ThingKind::Issue => "issue",
+            ThingKind::Element => "element",
+            ThingKind::Comment => "comment",
+        }
+    }
+
+    /// The kind of this noun.
+    pub fn of_noun(noun: &str) -> Option<ThingKind> {
+        ThingKind::ALL.into_iter().find(|kind| kind.noun() == noun)
+    }
+}
+
 /// Digits of a random part.
 const RANDOM_DIGITS: usize = 13;
 

@@ -9,6 +9,7 @@ mod index;
 mod layout;
 mod restoring;
 mod reverting;
+mod saying;
 mod telling;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use layout::{COMMENTS, FIELDS, FieldRecord, Key, Slot, ThingRecord};
 pub use layout::{Layout, Table};
 pub use restoring::{Left, Restored};
 pub use reverting::{Deed, Mark, Print, Reversal, Stays, print};
+pub use saying::Said;
 
 use super::chat::{EditRecord, MessageRecord, write_deletion};
 use super::field::{Field, Unfit, Value};
@@ -271,7 +273,7 @@ impl<'a> Things<'a> {
     ) -> Result<(ThingId, Put), ThingError> {
         let id = ThingId { owner: actor.owner(), random };
         if sets.len() > RECORD_FIELDS_MAX {
-            return Err(ThingError::TooMany(table.noun, RECORD_FIELDS_MAX));
+            return Err(ThingError::TooMany(table.noun(), RECORD_FIELDS_MAX));
         }
         let mut fields = BTreeMap::new();
         for set in sets {
@@ -284,7 +286,7 @@ impl<'a> Things<'a> {
                 value => value.is_some(),
             };
             if !is_given {
-                return Err(ThingError::Missing(table.noun, required));
+                return Err(ThingError::Missing(table.noun(), required));
             }
         }
         self.free(id)?;
@@ -308,12 +310,12 @@ impl<'a> Things<'a> {
             if table.required.contains(&field.name)
                 && matches!(&set.value, Value::Text(text) if text.trim().is_empty())
             {
-                return Err(ThingError::Missing(table.noun, field.name));
+                return Err(ThingError::Missing(table.noun(), field.name));
             }
             let is_new = set.part.is_some()
                 && thing.parts(field.name).all(|(part, _)| Some(part) != set.part.as_deref());
             if is_new && thing.parts(field.name).count() >= PARTS_MAX {
-                return Err(ThingError::TooMany(table.noun, PARTS_MAX));
+                return Err(ThingError::TooMany(table.noun(), PARTS_MAX));
             }
             let slot = (set.field, set.part);
             if thing.values.get(&slot) == Some(&set.value) {
@@ -424,9 +426,9 @@ impl<'a> Things<'a> {
 
     fn living(&self, id: ThingId, table: &'static Table) -> Result<Thing, ThingError> {
         if self.index.is_deleted(id) {
-            return Err(ThingError::Deleted(table.noun, id));
+            return Err(ThingError::Deleted(table.noun(), id));
         }
-        self.thing(table.root, id).ok_or(ThingError::Unknown(table.noun, id))
+        self.thing(table.root, id).ok_or(ThingError::Unknown(table.noun(), id))
     }
 
     fn living_comment(&self, id: ThingId) -> Result<Comment, ThingError> {
@@ -438,7 +440,7 @@ impl<'a> Things<'a> {
 
     fn check(&self, table: &'static Table, set: &Set) -> Result<&'static Field, ThingError> {
         let field = self.layout.field(&set.field).filter(|field| table.fields.contains(&field.name));
-        let field = field.ok_or_else(|| ThingError::NoField(table.noun, set.field.clone()))?;
+        let field = field.ok_or_else(|| ThingError::NoField(table.noun(), set.field.clone()))?;
         if !field.parts.fits(set.part.as_deref()) {
             return Err(ThingError::NoPart(set.field.clone(), set.part.clone().unwrap_or_default()));
         }

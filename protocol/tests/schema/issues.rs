@@ -3,7 +3,7 @@
 use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::field::Value;
 use fourword_protocol::schema::issues::{Filter, ISSUES, STATUSES, is_closed};
-use fourword_protocol::schema::thing::ThingId;
+use fourword_protocol::schema::thing::{ThingId, ThingKind};
 use fourword_protocol::schema::things::Set;
 
 use crate::maps::{Desk, ada, ben, part, text};
@@ -63,6 +63,25 @@ fn a_label_that_was_taken_off_and_an_assignee_that_was_taken_back_are_not_found(
     desk.set(&ada(), roof, ISSUES, vec![part("labels", "wet", false), assignee(None)]);
     assert!(found(&desk, &Filter { labels: vec!["wet".into()], ..Filter::default() }).is_empty());
     assert_eq!(found(&desk, &Filter { assignee: Some(None), ..Filter::default() }).len(), 3);
+}
+
+#[test]
+fn an_issue_says_what_people_see_of_it_until_it_is_deleted() {
+    let (mut desk, [roof, door, _]) = tracker();
+    let comment = desk.say(&ben(), 9, (roof, ISSUES), "mended");
+    let said = desk.things().said(roof).unwrap();
+    assert_eq!(
+        (said.kind, said.title.as_str(), said.text.as_str()),
+        (ThingKind::Issue, "The roof leaks", "house\nwet")
+    );
+    assert_eq!((said.closed, said.assigned, said.about), (false, vec![ben().owner()], None));
+    let said = desk.things().said(door).unwrap();
+    assert_eq!((said.text.as_str(), said.closed, said.assigned), ("oil the HINGES\nhouse", true, vec![]));
+    let said = desk.things().said(comment).unwrap();
+    assert_eq!((said.kind, said.text.as_str(), said.about), (ThingKind::Comment, "mended", Some(roof)));
+    desk.delete(&ada(), roof, ISSUES);
+    assert_eq!(desk.things().said(roof), None);
+    assert_eq!(desk.things().said(ThingId { random: [0xee; 8], ..roof }), None);
 }
 
 #[test]

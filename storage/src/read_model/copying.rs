@@ -1,19 +1,20 @@
-//! How far the copy of one segment of a chat is: says what to ask the machine for, and takes its answer.
+//! How far the copy of one document is: says what to ask the machine for, and takes its answer.
 //!
 //! The node's `reading` carries questions and answers to and fro. A whole copy goes page by page
-//! through one reading of the segment; what changed meanwhile is asked for at its end, since the
+//! through one reading of the document; what changed meanwhile is asked for at its end, since the
 //! revision at which it began.
 
-use fourword_protocol::command::{self, Changes, ChatCopy, Copied, Revision, SegmentView};
+use fourword_protocol::command::{Changes, Copied, DocumentCopy, Place, Revision, StandView};
 use fourword_protocol::ids::EntityId;
+use fourword_protocol::schema::Concern;
 
 use super::ReadModel;
 use crate::StoreError;
 
-/// A segment: whose chat, and which one of it, from 1.
-pub type Place = (EntityId, u32);
+/// A document: whose, what about, and which one of its series, from 1.
+pub type Document = (EntityId, Concern, u32);
 
-/// What is known in one run of the node of the copy of one segment. Begins as nothing.
+/// What is known in one run of the node of the copy of one document. Begins as nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// How often the copy had been emptied when it knew this.
@@ -27,9 +28,9 @@ pub struct Known {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Whole {
     reading: u64,
-    /// What the segment was at when it began.
+    /// What the document was at when it began.
     since: Option<Revision>,
-    reached: command::Place,
+    reached: Place,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,11 +58,11 @@ impl Known {
 
 impl ReadModel {
     /// What to ask the machine with. Of a copy that was emptied since, nothing is known.
-    pub fn lacking(&self, (chat, segment): Place, known: &mut Known) -> Result<Copied, StoreError> {
+    pub fn lacking(&self, document: Document, known: &mut Known) -> Result<Copied, StoreError> {
         if known.emptied != self.emptied {
             *known = Known { emptied: self.emptied, ..Known::default() };
         }
-        let kept = self.copied(chat, segment)?;
+        let kept = self.copied(document)?;
         Ok(match known.whole {
             None => Copied { revision: known.revision, ..kept },
             Some(Whole { reading, reached, .. }) => {
@@ -70,22 +71,23 @@ impl ReadModel {
         })
     }
 
-    /// Whether the copy has all messages of a segment as that stands.
-    pub fn has(
-        &self,
-        (chat, segment): Place,
-        stands: &SegmentView,
-        known: &Known,
-    ) -> Result<bool, StoreError> {
+    /// Whether the copy has all of a document as that stands.
+    pub fn has(&self, entity: EntityId, stands: &StandView, known: &Known) -> Result<bool, StoreError> {
         let in_this_run = known.emptied == self.emptied && known.has_all() && stands.revision.is_some();
         if in_this_run && known.revision == stands.revision {
             return Ok(true);
         }
-        Ok(stands.digest.is_some() && self.copied(chat, segment)?.digest == stands.digest)
+        let document = (entity, stands.concern, stands.segment);
+        Ok(stands.digest.is_some() && self.copied(document)?.digest == stands.digest)
     }
 
     /// Takes what the machine answered, and gives what is known from then on.
-    pub fn take(&mut self, place: Place, known: Known, copy: &ChatCopy) -> Result<Known, StoreError> {
+    pub fn take(
+        &mut self,
+        document: Document,
+        known: Known,
+        copy: &DocumentCopy,
+    ) -> Result<Known, StoreError> {
         let emptied = self.emptied;
         if known.emptied != emptied {
             // It was asked for before the copy was emptied, which lacks more now.
@@ -108,15 +110,15 @@ impl ReadModel {
                 (Known { emptied, revision, whole, state: State::Lacking }, begun.is_none())
             }
         };
-        if self.is_news(place, copy)? {
-            self.write(place, copy, begins)?;
+        if self.is_news(document, copy)? {
+            self.write(document, copy, begins)?;
         }
         Ok(next)
     }
 
     /// Whether anything that is kept changes.
-    fn is_news(&self, (chat, segment): Place, copy: &ChatCopy) -> Result<bool, StoreError> {
+    fn is_news(&self, document: Document, copy: &DocumentCopy) -> Result<bool, StoreError> {
         let is_empty = matches!(&copy.changes, Changes::Some { changed, gone, .. } if changed.is_empty() && gone.is_empty());
-        Ok(!is_empty || copy.people.is_some() || self.copied(chat, segment)?.digest != copy.digest)
+        Ok(!is_empty || copy.people.is_some() || self.copied(document)?.digest != copy.digest)
     }
 }

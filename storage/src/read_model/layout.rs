@@ -1,42 +1,44 @@
 //! The tables of the read model, and how SQLite is set.
 //!
-//! A message's number grows with its time, so that the index of texts gives the latest hits first
-//! without sorting all. `place` is a word of that index which names the chat. Any change here
-//! takes another `VERSION`: what is of an older one is dropped and copied again.
+//! Messages and things share their numbers, which grow with their times, so that the index of texts
+//! gives the latest hits first without sorting all. `kept` has two words of that index: which group
+//! or channel it is of, and what kind of thing it is. Any change here takes another `VERSION`: what
+//! is of an older one is dropped and copied again.
 
 use rusqlite::Connection;
 
 /// Names the layout; files of any other are dropped.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
-/// Messages that claim one millisecond and have numbers of their own within it.
+/// Messages and things that claim one millisecond and have numbers of their own within it.
 pub(super) const NUMBERS_PER_MS: i64 = 1024;
 
 const TABLES: &str = "
-CREATE TABLE chats (
-    chat INTEGER PRIMARY KEY,
+CREATE TABLE places (
+    place INTEGER PRIMARY KEY,
     entity BLOB NOT NULL UNIQUE,
     name TEXT NOT NULL DEFAULT '',
     people BLOB
 );
-CREATE TABLE segments (
-    chat INTEGER NOT NULL,
+CREATE TABLE documents (
+    place INTEGER NOT NULL,
+    concern TEXT NOT NULL,
     segment INTEGER NOT NULL,
     digest BLOB,
     sweep INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (chat, segment)
+    PRIMARY KEY (place, concern, segment)
 ) WITHOUT ROWID;
 CREATE TABLE people (
-    chat INTEGER NOT NULL,
+    place INTEGER NOT NULL,
     owner BLOB NOT NULL,
     person BLOB NOT NULL,
     words BLOB,
     name TEXT NOT NULL,
-    PRIMARY KEY (chat, owner)
+    PRIMARY KEY (place, owner)
 ) WITHOUT ROWID;
 CREATE TABLE messages (
     number INTEGER PRIMARY KEY,
-    chat INTEGER NOT NULL,
+    place INTEGER NOT NULL,
     segment INTEGER NOT NULL,
     time INTEGER NOT NULL,
     owner BLOB NOT NULL,
@@ -50,14 +52,44 @@ CREATE TABLE messages (
     more BLOB,
     sweep INTEGER NOT NULL
 );
-CREATE UNIQUE INDEX by_time ON messages (chat, time, owner, random, segment, deleted);
-CREATE UNIQUE INDEX by_name ON messages (chat, random, owner, segment);
-CREATE INDEX by_sweep ON messages (chat, segment, sweep);
-CREATE INDEX by_parent ON messages (chat, parent_random, parent_owner) WHERE parent_random IS NOT NULL;
-CREATE INDEX by_pin ON messages (chat, time, owner, random) WHERE pinned = 1;
-CREATE VIEW searchable AS SELECT number, 'c' || chat AS place, text FROM messages;
+CREATE UNIQUE INDEX by_time ON messages (place, time, owner, random, segment, deleted);
+CREATE UNIQUE INDEX by_name ON messages (place, random, owner, segment);
+CREATE INDEX by_sweep ON messages (place, segment, sweep);
+CREATE INDEX by_parent ON messages (place, parent_random, parent_owner) WHERE parent_random IS NOT NULL;
+CREATE INDEX by_pin ON messages (place, time, owner, random) WHERE pinned = 1;
+CREATE TABLE things (
+    number INTEGER PRIMARY KEY,
+    place INTEGER NOT NULL,
+    concern TEXT NOT NULL,
+    segment INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    time INTEGER NOT NULL,
+    owner BLOB NOT NULL,
+    random BLOB NOT NULL,
+    name TEXT NOT NULL,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL,
+    about_owner BLOB,
+    about_random BLOB,
+    closed INTEGER NOT NULL,
+    sweep INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX thing_by_name ON things (place, random, owner, concern, segment);
+CREATE INDEX thing_by_sweep ON things (place, concern, segment, sweep);
+CREATE TABLE assigned (
+    place INTEGER NOT NULL,
+    person BLOB NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (place, person, number)
+) WITHOUT ROWID;
+CREATE INDEX assigned_by_number ON assigned (number);
+CREATE VIEW searchable AS
+    SELECT number, 'c' || place || ' message' AS kept, '' AS name, '' AS title, text
+    FROM messages WHERE text <> ''
+    UNION ALL
+    SELECT number, 'c' || place || ' ' || kind AS kept, name, title, text FROM things;
 CREATE VIRTUAL TABLE texts USING fts5 (
-    place, text,
+    kept, name, title, text,
     content = 'searchable', content_rowid = 'number',
     tokenize = 'unicode61 remove_diacritics 2',
     prefix = '2 3'

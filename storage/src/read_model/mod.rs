@@ -1,9 +1,9 @@
-//! The read model: a copy of chats in one SQLite file, to page through and search them.
+//! The read model: a copy of what groups write in one SQLite file, to page through and search it.
 //!
 //! The node's `reading` feeds it and asks it. It is never the truth: whatever does not open, is
 //! damaged or of another version is dropped, and copied again from the documents. The file is
 //! sealed page by page by SQLCipher under a key of the home, its journal too; what is temporary
-//! stays in memory. Invariant: the digest kept of a chat is that of the messages beside it, for
+//! stays in memory. Invariant: the digest kept of a document is that of the rows beside it, for
 //! both change in one transaction.
 
 mod copying;
@@ -12,20 +12,23 @@ mod mention;
 mod read;
 mod row;
 mod search;
+mod texts;
+mod things;
 mod write;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use fourword_protocol::command::Copied;
-use fourword_protocol::ids::{Digest, EntityId};
+use fourword_protocol::ids::Digest;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use zeroize::Zeroizing;
 
-pub use copying::{Known, Place};
+pub use copying::{Document, Known};
 pub use read::{Missing, Page, Unread};
 pub use row::Shown;
-pub use search::{Hit, Piece, Search};
+pub use search::{Found, Hit, Piece, Search};
+pub use things::{ShownThing, Subject};
 
 use crate::StoreError;
 use crate::durable::{make_directory, remove_if_there};
@@ -58,12 +61,12 @@ const CACHE_KIB: i64 = 16 * 1024;
 /// The key under which the read model rests. Given by [`crate::DiskStore::read_key`].
 pub struct ReadKey(pub(crate) Secret);
 
-/// A copy of chats. Blocking; used by one thread.
+/// A copy of what groups write. Blocking; used by one thread.
 pub struct ReadModel {
     db: Connection,
     /// Where it lies and by what it is sealed; `None` in memory.
     file: Option<(PathBuf, ReadKey)>,
-    /// How often it was emptied: what was known before is of no use.
+    /// How often it was emptied, in whole or in part: what was known before is of no use.
     emptied: u64,
 }
 
@@ -72,6 +75,8 @@ pub struct ReadModel {
 pub struct Held {
     /// Messages of all chats.
     pub messages: u64,
+    /// Cards, columns, issues, elements and comments.
+    pub things: u64,
     /// Bytes of the file; 0 in memory.
     pub bytes: u64,
 }
@@ -121,13 +126,13 @@ impl ReadModel {
         Ok(())
     }
 
-    /// What is known of a segment of a chat, from this run or an earlier one.
-    pub fn copied(&self, chat: EntityId, segment: u32) -> Result<Copied, StoreError> {
+    /// What is known of a document, from this run or an earlier one.
+    pub fn copied(&self, (entity, concern, segment): Document) -> Result<Copied, StoreError> {
         let row = self.db.prepare_cached(
-            "SELECT s.digest, c.people FROM chats c LEFT JOIN segments s ON s.chat = c.chat AND s.segment = ?2
-             WHERE c.entity = ?1",
+            "SELECT d.digest, p.people FROM places p LEFT JOIN documents d
+             ON d.place = p.place AND d.concern = ?2 AND d.segment = ?3 WHERE p.entity = ?1",
         );
-        let params = params![chat.0, segment];
+        let params = params![entity.0, concern.name(), segment];
         let row =
             row.and_then(|mut row| row.query_row(params, |row| Ok((row.get(0)?, row.get(1)?))).optional());
         let (digest, people): (Option<[u8; 32]>, Option<[u8; 32]>) =
@@ -143,12 +148,16 @@ impl ReadModel {
 
     /// How much it holds.
     pub fn held(&self) -> Result<Held, StoreError> {
-        let messages = self.db.query_row("SELECT count(*) FROM messages", [], |row| row.get::<_, i64>(0));
-        let messages = messages.map_err(failed("read"))?;
+        let count = |sql| {
+            let count: i64 = self.db.query_row(sql, [], |row| row.get(0)).map_err(failed("read"))?;
+            Ok(u64::try_from(count).unwrap_or_default())
+        };
+        let messages = count("SELECT count(*) FROM messages")?;
+        let things = count("SELECT count(*) FROM things")?;
         let file = self.file.as_ref().map(|(path, _)| std::fs::metadata(path));
         let file = file.transpose().map_err(|error| StoreError::disk("read", "the read model", error))?;
         let bytes = file.map_or(0, |file| file.len());
-        Ok(Held { messages: u64::try_from(messages).unwrap_or_default(), bytes })
+        Ok(Held { messages, things, bytes })
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Unread {
     pub count: u32,
     /// How many of these mention this person.
     pub mentions: u32,
+    /// How many cards and issues this person is to do that are not done, read or not.
+    pub assigned: u32,
     /// The chat's name; empty if it is not known.
     pub name: String,
     /// The last message.
@@ -79,7 +81,7 @@ impl ReadModel {
             Err(missing) => return Ok(Err(missing)),
         };
         let sql = format!(
-            "SELECT {} FROM messages m WHERE m.chat = ?1 AND (m.time, m.owner, m.random) < (?2, ?3, ?4)
+            "SELECT {} FROM messages m WHERE m.place = ?1 AND (m.time, m.owner, m.random) < (?2, ?3, ?4)
              {condition} ORDER BY m.time DESC, m.owner DESC, m.random DESC LIMIT ?5",
             row::COLUMNS
         );
@@ -108,11 +110,11 @@ impl ReadModel {
             "WITH RECURSIVE thread (owner, random) AS (
                  SELECT ?2, ?3 UNION
                  SELECT r.owner, r.random FROM thread t CROSS JOIN messages r
-                 ON r.chat = ?1 AND r.parent_random = t.random AND r.parent_owner = t.owner
+                 ON r.place = ?1 AND r.parent_random = t.random AND r.parent_owner = t.owner
                  LIMIT {THREAD_MESSAGES_MAX}
              )
              SELECT {} FROM thread t CROSS JOIN messages m
-             ON m.chat = ?1 AND m.random = t.random AND m.owner = t.owner
+             ON m.place = ?1 AND m.random = t.random AND m.owner = t.owner
              WHERE (m.time, m.owner, m.random) < (?4, ?5, ?6)
              ORDER BY m.time DESC, m.owner DESC, m.random DESC LIMIT ?7",
             row::COLUMNS
@@ -129,7 +131,7 @@ impl ReadModel {
             return Ok(if found.is_some() { Lookup::Found(id) } else { Lookup::Missing });
         }
         let Some((low, high)) = chat::named_between(text) else { return Ok(Lookup::Missing) };
-        let sql = "SELECT DISTINCT owner, random FROM messages WHERE chat = ?1 AND random BETWEEN ?2 AND ?3
+        let sql = "SELECT DISTINCT owner, random FROM messages WHERE place = ?1 AND random BETWEEN ?2 AND ?3
                    ORDER BY random, owner LIMIT ?4";
         let fitting = self.db.prepare_cached(sql).and_then(|mut rows| {
             let rows = rows.query_map(params![number, low, high, CANDIDATES_MAX], |row| {
@@ -154,12 +156,12 @@ impl ReadModel {
         latest: WallTime,
     ) -> Result<Unread, StoreError> {
         let Some(number) = self.number(chat)? else { return Ok(Unread::default()) };
-        let name = self.db.prepare_cached("SELECT name FROM chats WHERE chat = ?1");
+        let name = self.db.prepare_cached("SELECT name FROM places WHERE place = ?1");
         let name = name.and_then(|mut name| name.query_row([number], |row| row.get(0)));
         let after = read.map(|marker| (marker.time.0, marker.message));
         let (time, id) = after.unwrap_or((0, MessageId { owner: [0; 16], random: [0; 8] }));
         // Of a text that names nobody nothing is read.
-        let sql = "SELECT CASE WHEN instr(text, '@') THEN text END FROM messages WHERE chat = ?1
+        let sql = "SELECT CASE WHEN instr(text, '@') THEN text END FROM messages WHERE place = ?1
                    AND (time, owner, random) > (?2, ?3, ?4) AND time <= ?5 AND owner <> ?6 AND deleted = 0
                    LIMIT ?7";
         let (time, latest) = (i64::try_from(time).unwrap_or(i64::MAX), i64::try_from(latest.0));
@@ -174,8 +176,12 @@ impl ReadModel {
         let number_of = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let mentions = texts.iter().flatten().filter(|text| mentioned(text, &people).next().is_some());
         let (count, mentions) = (number_of(texts.len()), number_of(mentions.count()));
+        let assigned =
+            self.db.prepare_cached("SELECT count(*) FROM assigned WHERE place = ?1 AND person = ?2");
+        let assigned = assigned.and_then(|mut count| count.query_row(params![number, me], |row| row.get(0)));
+        let assigned = assigned.map_err(failed("read"))?;
         let last = self.page(chat, None, 1)?.unwrap_or_default().messages.pop();
-        Ok(Unread { count, mentions, name: name.map_err(failed("read"))?, last })
+        Ok(Unread { count, mentions, assigned, name: name.map_err(failed("read"))?, last })
     }
 
     /// Of which time a message is.
@@ -186,7 +192,7 @@ impl ReadModel {
     }
 
     pub(super) fn number(&self, chat: EntityId) -> Result<Option<i64>, StoreError> {
-        let number = self.db.prepare_cached("SELECT chat FROM chats WHERE entity = ?1");
+        let number = self.db.prepare_cached("SELECT place FROM places WHERE entity = ?1");
         let number = number.and_then(|mut number| number.query_row([chat.0], |row| row.get(0)).optional());
         number.map_err(failed("read"))
     }
@@ -205,7 +211,7 @@ impl ReadModel {
 
     fn time(&self, chat: i64, id: &MessageId) -> Result<Option<i64>, StoreError> {
         // Whoever writes one name in two segments is found by the first.
-        let sql = "SELECT time FROM messages WHERE chat = ?1 AND random = ?2 AND owner = ?3
+        let sql = "SELECT time FROM messages WHERE place = ?1 AND random = ?2 AND owner = ?3
                    ORDER BY segment LIMIT 1";
         let time = self.db.prepare_cached(sql).and_then(|mut time| {
             time.query_row(params![chat, id.random, id.owner], |row| row.get(0)).optional()

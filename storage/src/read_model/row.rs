@@ -21,7 +21,7 @@ use super::mention::mentioned;
 /// What the columns of a message are, in the order in which [`read`] takes them.
 pub(super) const COLUMNS: &str =
     "m.time, m.owner, m.random, m.text, m.parent_owner, m.parent_random, m.edited, m.deleted, m.more,
-     (SELECT count(*) FROM messages r WHERE r.chat = m.chat AND r.parent_random = m.random
+     (SELECT count(*) FROM messages r WHERE r.place = m.place AND r.parent_random = m.random
       AND r.parent_owner = m.owner AND r.deleted = 0)";
 
 /// How many they are.
@@ -46,7 +46,7 @@ pub(super) type People = BTreeMap<Owner, PersonView>;
 
 /// The people of a chat.
 pub(super) fn people(db: &Connection, chat: i64) -> rusqlite::Result<People> {
-    let mut rows = db.prepare_cached("SELECT person, words, name FROM people WHERE chat = ?1")?;
+    let mut rows = db.prepare_cached("SELECT person, words, name FROM people WHERE place = ?1")?;
     let rows = rows.query_map([chat], |row| {
         let words: Option<[u8; 6]> = row.get(1)?;
         let person = PersonId(row.get(0)?);

@@ -1,4 +1,4 @@
-//! Searches the texts of messages, in all chats or in one, the latest first.
+//! Searches what was written, everywhere or in one group, the latest first.
 //!
 //! What people type is no query language: every word must occur, in any case and with or without
 //! accents, what stands between quotation marks must occur as it is, and the last word may be the
@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use fourword_protocol::ids::EntityId;
-use fourword_protocol::schema::chat::MessageId;
-use rusqlite::{OptionalExtension, params};
+use fourword_protocol::schema::thing::{ThingId, ThingKind};
+use rusqlite::{OptionalExtension, Row, params};
 
-use super::row::Shown;
-use super::{HITS_MAX, Missing, ReadModel, SEARCH_WORDS_MAX, SNIPPET_WORDS, failed, row};
+use super::row::{People, Shown};
+use super::texts::word_of;
+use super::things::ShownThing;
+use super::{HITS_MAX, Missing, ReadModel, SEARCH_WORDS_MAX, SNIPPET_WORDS, failed, row, things};
 use crate::StoreError;
 
 /// What surrounds a hit in what SQLite gives back. A text that has them too shows more hits.
@@ -23,17 +25,38 @@ const HIT_ENDS: char = '\u{3}';
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Search {
     query: String,
+    /// Of these kinds alone; of all where there are none.
+    kinds: Vec<ThingKind>,
 }
 
-/// A message that was found.
+/// Something that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hit {
-    /// In which chat.
-    pub chat: EntityId,
-    /// The message.
-    pub message: Shown,
-    /// A part of its text, around what was found.
+    /// In which group, channel or project.
+    pub place: EntityId,
+    /// What.
+    pub found: Found,
+    /// A part of its title or text, around what was found.
     pub snippet: Vec<Piece>,
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A message of a chat.
+    Message(Shown),
+    /// A thing, or a comment on one.
+    Thing(ShownThing),
+}
+
+impl Found {
+    /// Its name.
+    pub fn id(&self) -> ThingId {
+        match self {
+            Found::Message(shown) => shown.view.message.id,
+            Found::Thing(shown) => shown.id,
+        }
+    }
 }
 
 /// A piece of text that was found, or stands beside it.
@@ -67,26 +90,44 @@ impl Search {
         if let Some(last) = words.last_mut().filter(|_| open_ended) {
             last.push('*');
         }
-        (!words.is_empty()).then(|| Search { query: words.join(" AND ") })
+        (!words.is_empty()).then(|| Search { query: words.join(" AND "), kinds: Vec::new() })
+    }
+
+    /// The same, among what is of these kinds alone; among all if there are none.
+    pub fn among(self, kinds: Vec<ThingKind>) -> Search {
+        Search { kinds, ..self }
+    }
+
+    /// As SQLite takes it; of one place, if that is given.
+    fn query(&self, place: Option<i64>) -> String {
+        let mut query = format!("{{name title text}} : ({})", self.query);
+        if let Some(place) = place {
+            query.push_str(&format!(" AND kept : \"{}\"", word_of(place)));
+        }
+        if !self.kinds.is_empty() {
+            let nouns: Vec<String> = self.kinds.iter().map(|kind| format!("\"{}\"", kind.noun())).collect();
+            query.push_str(&format!(" AND kept : ({})", nouns.join(" OR ")));
+        }
+        query
     }
 }
 
 impl ReadModel {
-    /// The latest messages that fit, or the latest of them before one; of these chats only.
+    /// The latest that fits, or the latest of it before one hit; of these places only.
     pub fn search(
         &self,
         search: &Search,
-        chats: &[EntityId],
-        before: Option<(EntityId, MessageId)>,
+        within: &[EntityId],
+        before: Option<(EntityId, ThingId)>,
         limit: usize,
     ) -> Result<Result<Vec<Hit>, Missing>, StoreError> {
         let mut places = Vec::new();
-        for chat in chats {
-            places.extend(self.number(*chat)?.map(|number| (number, *chat)));
+        for place in within {
+            places.extend(self.number(*place)?.map(|number| (number, *place)));
         }
         let until = match before {
             None => i64::MAX,
-            Some((chat, id)) => match self.row_number(chat, &id)? {
+            Some((place, id)) => match self.row_number(place, &id)? {
                 Some(number) => number,
                 None => return Ok(Err(Missing(id))),
             },
@@ -106,17 +147,22 @@ impl ReadModel {
         limit: i64,
     ) -> rusqlite::Result<Vec<Hit>> {
         let within: Vec<String> = places.iter().map(|(number, _)| number.to_string()).collect();
-        // One chat is a word to look for; of many, most messages are in one of them.
+        // One place is a word to look for; of many, most of what was written is in one of them.
         let query = match places {
-            [(number, _)] => format!("place : \"c{number}\" AND text : ({})", search.query),
-            _ => format!("text : ({})", search.query),
+            [(number, _)] => search.query(Some(*number)),
+            _ => search.query(None),
         };
         let sql = format!(
-            "SELECT {}, m.chat, snippet(texts, 1, ?4, ?5, '…', ?6)
-             FROM texts CROSS JOIN messages m ON m.number = texts.rowid
+            "SELECT {}, {}, coalesce(m.place, t.place), highlight(texts, 2, ?4, ?5),
+             snippet(texts, 3, ?4, ?5, '…', ?6)
+             FROM texts LEFT JOIN messages m ON m.number = texts.rowid
+             LEFT JOIN things t ON t.number = texts.rowid {}
              WHERE texts MATCH ?1 AND texts.rowid < ?2
-             AND m.chat IN (SELECT value FROM json_each(?7)) ORDER BY texts.rowid DESC LIMIT ?3",
-            row::COLUMNS
+             AND coalesce(m.place, t.place) IN (SELECT value FROM json_each(?7))
+             AND (t.about_random IS NULL OR a.number IS NOT NULL) ORDER BY texts.rowid DESC LIMIT ?3",
+            row::COLUMNS,
+            things::COLUMNS,
+            things::ABOUT
         );
         let mut rows = self.db.prepare_cached(&sql)?;
         let (begins, ends) = (HIT_BEGINS.to_string(), HIT_ENDS.to_string());
@@ -124,30 +170,45 @@ impl ReadModel {
         let mut rows = rows.query(params![query, until, limit, begins, ends, SNIPPET_WORDS, within])?;
         let mut people = BTreeMap::new();
         let mut hits = Vec::new();
-        while let Some(found) = rows.next()? {
-            let number: i64 = found.get(row::COLUMNS_COUNT)?;
-            let Some((_, chat)) = places.iter().find(|(of, _)| *of == number) else { continue };
+        let after = row::COLUMNS_COUNT + things::COLUMNS_COUNT;
+        while let Some(row) = rows.next()? {
+            let number: i64 = row.get(after)?;
+            let Some((_, place)) = places.iter().find(|(of, _)| *of == number) else { continue };
             let people = match people.entry(number) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(unknown) => unknown.insert(row::people(&self.db, number)?),
             };
-            let snippet: String = found.get(row::COLUMNS_COUNT + 1)?;
-            if let Some(message) = row::read(found, people)? {
-                hits.push(Hit { chat: *chat, message, snippet: pieces(&snippet) });
+            let (title, text): (String, String) = (row.get(after + 1)?, row.get(after + 2)?);
+            // What is found in a title alone is shown there.
+            let snippet = if title.contains(HIT_BEGINS) && !text.contains(HIT_BEGINS) { title } else { text };
+            if let Some(found) = found(row, people)? {
+                hits.push(Hit { place: *place, found, snippet: pieces(&snippet) });
             }
         }
         Ok(hits)
     }
 
-    fn row_number(&self, chat: EntityId, id: &MessageId) -> Result<Option<i64>, StoreError> {
-        let Some(number) = self.number(chat)? else { return Ok(None) };
-        let sql = "SELECT number FROM messages WHERE chat = ?1 AND random = ?2 AND owner = ?3
+    fn row_number(&self, place: EntityId, id: &ThingId) -> Result<Option<i64>, StoreError> {
+        let Some(number) = self.number(place)? else { return Ok(None) };
+        let sql = "SELECT number FROM (
+                       SELECT number, segment FROM messages WHERE place = ?1 AND random = ?2 AND owner = ?3
+                       UNION ALL
+                       SELECT number, segment FROM things WHERE place = ?1 AND random = ?2 AND owner = ?3)
                    ORDER BY segment LIMIT 1";
         let row = self.db.prepare_cached(sql).and_then(|mut row| {
             row.query_row(params![number, id.random, id.owner], |row| row.get(0)).optional()
         });
         row.map_err(failed("read"))
     }
+}
+
+/// What a row shows: a message, or else a thing; `None` if its author is not known.
+fn found(row: &Row<'_>, people: &People) -> rusqlite::Result<Option<Found>> {
+    let is_message = row.get::<_, Option<i64>>(0)?.is_some();
+    Ok(match is_message {
+        true => row::read(row, people)?.map(Found::Message),
+        false => things::read(row, row::COLUMNS_COUNT, people)?.map(Found::Thing),
+    })
 }
 
 /// Takes the marks of SQLite out of a text.

@@ -1,63 +1,91 @@
-//! Takes what a copy of a chat lacked: rows, people and digest, in one transaction.
+//! Takes what a copy of a document lacked: rows, people and digest, in one transaction.
 //!
 //! A whole copy is swept in: each page marks what it brings with a new sweep, and the end drops
-//! what bears an older one. Until then the segment has no digest, so a crash between begins anew.
+//! what bears an older one. Until then the document has no digest, so a crash between begins anew.
 
-use fourword_protocol::command::{Changes, ChatCopy, MessageView, PersonView};
+use fourword_protocol::command::{Changes, DocumentCopy, MessageView, PersonView, PlaceView, Row};
 use fourword_protocol::ids::{Digest, EntityId};
+use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::schema::key;
+use fourword_protocol::schema::thing::ThingId;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::layout::NUMBERS_PER_MS;
-use super::{Place, ReadModel, failed, row};
+use super::texts::{self, Held, Text};
+use super::{Document, ReadModel, failed, row, things};
 use crate::StoreError;
 
 impl ReadModel {
-    /// Writes a page of what a segment lacked. `begins` says that it is the first of a whole copy.
+    /// Writes a page of what a document lacked. `begins` says that it is the first of a whole copy.
     pub(super) fn write(
         &mut self,
-        (chat, segment): Place,
-        copy: &ChatCopy,
+        (entity, concern, segment): Document,
+        copy: &DocumentCopy,
         begins: bool,
     ) -> Result<(), StoreError> {
+        let concern = concern.name();
         self.change(|db| {
-            let number = chat_number(db, chat)?;
-            db.prepare_cached("INSERT OR IGNORE INTO segments (chat, segment) VALUES (?1, ?2)")?
-                .execute(params![number, segment])?;
-            let at = Segment { chat: number, segment };
+            let place = place_number(db, entity)?;
+            let of = Kept { place, concern: &concern, segment };
+            db.prepare_cached(
+                "INSERT OR IGNORE INTO documents (place, concern, segment) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![place, of.concern, segment])?;
             if let Some((digest, people)) = &copy.people {
-                replace_people(db, number, *digest, people)?;
+                replace_people(db, place, *digest, people)?;
             }
-            take_changes(db, at, &copy.changes, begins)?;
-            let settle = "UPDATE segments SET digest = ?3 WHERE chat = ?1 AND segment = ?2";
+            take_changes(db, of, &copy.changes, begins)?;
+            let settle =
+                "UPDATE documents SET digest = ?4 WHERE place = ?1 AND concern = ?2 AND segment = ?3";
             let mut settle = db.prepare_cached(settle)?;
-            settle.execute(params![number, segment, copy.digest.map(|digest| digest.0)]).map(drop)
+            settle.execute(params![place, of.concern, segment, copy.digest.map(|digest| digest.0)]).map(drop)
         })
     }
 
-    /// Keeps the name of a chat.
-    pub fn name(&mut self, chat: EntityId, name: &str) -> Result<(), StoreError> {
+    /// Keeps the name of a place.
+    pub fn name(&mut self, place: EntityId, name: &str) -> Result<(), StoreError> {
         self.change(|db| {
-            let number = chat_number(db, chat)?;
+            let number = place_number(db, place)?;
             let mut update =
-                db.prepare_cached("UPDATE chats SET name = ?2 WHERE chat = ?1 AND name <> ?2")?;
+                db.prepare_cached("UPDATE places SET name = ?2 WHERE place = ?1 AND name <> ?2")?;
             update.execute(params![number, name]).map(drop)
         })
     }
 
-    /// Drops all chats but these.
-    pub fn keep_only(&mut self, chats: &[EntityId]) -> Result<(), StoreError> {
+    /// Drops all places but these.
+    pub fn keep_only(&mut self, places: &[EntityId]) -> Result<(), StoreError> {
+        let held = held_places(&self.db).map_err(failed("read"))?;
+        let goes = |(_, entity): &(i64, EntityId)| !places.contains(entity);
+        let gone: Vec<i64> = held.into_iter().filter(goes).map(|(number, _)| number).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
         self.change(|db| {
-            let mut rows = db.prepare_cached("SELECT chat, entity FROM chats")?;
-            let held: Vec<(i64, [u8; 32])> =
-                rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
-            for (number, entity) in held.into_iter().filter(|(_, entity)| !chats.contains(&EntityId(*entity)))
-            {
-                forget(db, number, entity)?;
+            for number in &gone {
+                forget_documents(db, *number, |_, _| true)?;
+                db.execute("DELETE FROM people WHERE place = ?1", [number])?;
+                db.execute("DELETE FROM places WHERE place = ?1", [number])?;
             }
             Ok(())
-        })
+        })?;
+        self.emptied = self.emptied.saturating_add(1);
+        Ok(())
+    }
+
+    /// Drops all documents of a place that it does not have any more.
+    pub fn keep_documents(&mut self, view: &PlaceView) -> Result<(), StoreError> {
+        let Some(place) = self.number(view.id)? else { return Ok(()) };
+        let has: Vec<(String, u32)> =
+            view.documents.iter().map(|stand| (stand.concern.name(), stand.segment)).collect();
+        let is_had =
+            |concern: &str, segment| has.iter().any(|(of, number)| of == concern && *number == segment);
+        let held = documents(&self.db, place).map_err(failed("read"))?;
+        if held.iter().all(|(concern, segment)| is_had(concern, *segment)) {
+            return Ok(());
+        }
+        self.change(|db| forget_documents(db, place, |concern, segment| !is_had(concern, segment)))?;
+        self.emptied = self.emptied.saturating_add(1);
+        Ok(())
     }
 
     fn change<T>(
@@ -72,116 +100,150 @@ impl ReadModel {
     }
 }
 
-/// A segment by the number of its chat.
+/// A document as it is kept: by the number of its place.
 #[derive(Clone, Copy, Debug)]
-struct Segment {
-    chat: i64,
-    segment: u32,
+pub(super) struct Kept<'a> {
+    pub(super) place: i64,
+    pub(super) concern: &'a str,
+    pub(super) segment: u32,
 }
 
-fn forget(db: &Connection, chat: i64, entity: [u8; 32]) -> rusqlite::Result<()> {
-    let mut segments = db.prepare_cached("SELECT segment FROM segments WHERE chat = ?1")?;
-    let segments: Vec<u32> = segments.query_map([chat], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    for segment in segments {
-        sweep_out(db, Segment { chat, segment }, i64::MAX)?;
+impl Kept<'_> {
+    fn is_chat(&self) -> bool {
+        self.concern == Concern::Chat.name()
     }
-    db.execute("DELETE FROM segments WHERE chat = ?1", [chat])?;
-    db.execute("DELETE FROM people WHERE chat = ?1", [chat])?;
-    db.execute("DELETE FROM chats WHERE entity = ?1", [entity]).map(drop)
 }
 
-/// The number of a chat, which is made if it has none.
-fn chat_number(db: &Connection, chat: EntityId) -> rusqlite::Result<i64> {
-    db.prepare_cached("INSERT OR IGNORE INTO chats (entity) VALUES (?1)")?.execute([chat.0])?;
-    db.prepare_cached("SELECT chat FROM chats WHERE entity = ?1")?.query_row([chat.0], |row| row.get(0))
+fn held_places(db: &Connection) -> rusqlite::Result<Vec<(i64, EntityId)>> {
+    let mut rows = db.prepare_cached("SELECT place, entity FROM places")?;
+    let rows = rows.query_map([], |row| Ok((row.get(0)?, EntityId(row.get(1)?))))?;
+    rows.collect()
 }
 
-fn replace_people(db: &Connection, chat: i64, digest: Digest, people: &[PersonView]) -> rusqlite::Result<()> {
-    db.execute("DELETE FROM people WHERE chat = ?1", [chat])?;
+/// What documents of a place are copied.
+fn documents(db: &Connection, place: i64) -> rusqlite::Result<Vec<(String, u32)>> {
+    let mut rows = db.prepare_cached("SELECT concern, segment FROM documents WHERE place = ?1")?;
+    let rows = rows.query_map([place], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+fn forget_documents(db: &Connection, place: i64, goes: impl Fn(&str, u32) -> bool) -> rusqlite::Result<()> {
+    for (concern, segment) in
+        documents(db, place)?.iter().filter(|(concern, segment)| goes(concern, *segment))
+    {
+        let of = Kept { place, concern, segment: *segment };
+        sweep_out(db, of, i64::MAX)?;
+        let sql = "DELETE FROM documents WHERE place = ?1 AND concern = ?2 AND segment = ?3";
+        db.execute(sql, params![place, concern, segment])?;
+    }
+    Ok(())
+}
+
+/// The number of a place, which is made if it has none.
+fn place_number(db: &Connection, place: EntityId) -> rusqlite::Result<i64> {
+    db.prepare_cached("INSERT OR IGNORE INTO places (entity) VALUES (?1)")?.execute([place.0])?;
+    db.prepare_cached("SELECT place FROM places WHERE entity = ?1")?.query_row([place.0], |row| row.get(0))
+}
+
+fn replace_people(
+    db: &Connection,
+    place: i64,
+    digest: Digest,
+    people: &[PersonView],
+) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM people WHERE place = ?1", [place])?;
     let mut insert = db.prepare_cached(
-        "INSERT OR REPLACE INTO people (chat, owner, person, words, name) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT OR REPLACE INTO people (place, owner, person, words, name) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     for PersonView { person, words, name } in people {
         let words = words.map(|words| words.to_bytes());
-        insert.execute(params![chat, key::owner(person), person.0, words, name])?;
+        insert.execute(params![place, key::owner(person), person.0, words, name])?;
     }
-    db.execute("UPDATE chats SET people = ?2 WHERE chat = ?1", params![chat, digest.0]).map(drop)
+    db.execute("UPDATE places SET people = ?2 WHERE place = ?1", params![place, digest.0]).map(drop)
 }
 
-fn take_changes(db: &Connection, at: Segment, changes: &Changes, begins: bool) -> rusqlite::Result<()> {
-    let of = params![at.chat, at.segment];
+fn take_changes(db: &Connection, of: Kept<'_>, changes: &Changes, begins: bool) -> rusqlite::Result<()> {
+    let named = params![of.place, of.concern, of.segment];
+    let which = "WHERE place = ?1 AND concern = ?2 AND segment = ?3";
     if begins {
-        db.execute("UPDATE segments SET sweep = sweep + 1 WHERE chat = ?1 AND segment = ?2", of)?;
+        db.execute(&format!("UPDATE documents SET sweep = sweep + 1 {which}"), named)?;
     }
-    let mut sweep = db.prepare_cached("SELECT sweep FROM segments WHERE chat = ?1 AND segment = ?2")?;
-    let sweep: i64 = sweep.query_row(of, |row| row.get(0))?;
+    let mut sweep = db.prepare_cached(&format!("SELECT sweep FROM documents {which}"))?;
+    let sweep: i64 = sweep.query_row(named, |row| row.get(0))?;
     match changes {
         Changes::Some { changed, gone, .. } => {
-            for message in gone {
-                remove(db, at, message)?;
-            }
-            changed.iter().try_for_each(|view| put(db, at, sweep, view))
+            gone.iter().try_for_each(|id| remove(db, of, id))?;
+            changed.iter().try_for_each(|row| put(db, of, sweep, row))
         }
-        Changes::Whole { messages, next, .. } => {
-            messages.iter().try_for_each(|view| put(db, at, sweep, view))?;
-            if next.is_none() { sweep_out(db, at, sweep) } else { Ok(()) }
+        Changes::Whole { rows, next, .. } => {
+            rows.iter().try_for_each(|row| put(db, of, sweep, row))?;
+            if next.is_none() { sweep_out(db, of, sweep) } else { Ok(()) }
         }
+    }
+}
+
+fn put(db: &Connection, of: Kept<'_>, sweep: i64, row: &Row) -> rusqlite::Result<()> {
+    match row {
+        Row::Message(view) => put_message(db, of, sweep, view),
+        Row::Thing(said) => things::put(db, of, sweep, said),
+    }
+}
+
+fn remove(db: &Connection, of: Kept<'_>, id: &ThingId) -> rusqlite::Result<()> {
+    if !of.is_chat() {
+        return things::remove(db, of, id);
+    }
+    match held(db, of, id)? {
+        Some((number, _, text)) => remove_row(db, of.place, number, &text),
+        None => Ok(()),
     }
 }
 
 /// Removes what no page of a sweep brought.
-fn sweep_out(db: &Connection, at: Segment, sweep: i64) -> rusqlite::Result<()> {
+fn sweep_out(db: &Connection, of: Kept<'_>, sweep: i64) -> rusqlite::Result<()> {
+    if !of.is_chat() {
+        return things::sweep_out(db, of, sweep);
+    }
     let mut rows = db.prepare_cached(
-        "SELECT number, text FROM messages WHERE chat = ?1 AND segment = ?2 AND sweep <> ?3",
+        "SELECT number, text FROM messages WHERE place = ?1 AND segment = ?2 AND sweep <> ?3",
     )?;
-    let left = rows.query_map(params![at.chat, at.segment, sweep], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let left = rows.query_map(params![of.place, of.segment, sweep], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let left: Vec<(i64, String)> = left.collect::<Result<_, _>>()?;
-    left.iter().try_for_each(|(number, text)| remove_row(db, at.chat, *number, text))
+    left.iter().try_for_each(|(number, text)| remove_row(db, of.place, *number, text))
 }
 
-/// The number and text under which a message is held.
-fn held(db: &Connection, at: Segment, id: &MessageId) -> rusqlite::Result<Option<(i64, i64, String)>> {
+/// The number, time and text under which a message is held.
+fn held(db: &Connection, of: Kept<'_>, id: &MessageId) -> rusqlite::Result<Option<(i64, i64, String)>> {
     let mut row = db.prepare_cached(
-        "SELECT number, time, text FROM messages WHERE chat = ?1 AND random = ?2 AND owner = ?3 AND segment = ?4",
+        "SELECT number, time, text FROM messages WHERE place = ?1 AND random = ?2 AND owner = ?3 AND segment = ?4",
     )?;
-    row.query_row(params![at.chat, id.random, id.owner, at.segment], |row| {
+    row.query_row(params![of.place, id.random, id.owner, of.segment], |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
     })
     .optional()
 }
 
-fn remove(db: &Connection, at: Segment, id: &MessageId) -> rusqlite::Result<()> {
-    match held(db, at, id)? {
-        Some((number, _, text)) => remove_row(db, at.chat, number, &text),
-        None => Ok(()),
-    }
-}
-
-fn remove_row(db: &Connection, chat: i64, number: i64, text: &str) -> rusqlite::Result<()> {
-    unindex(db, chat, number, text)?;
+fn remove_row(db: &Connection, place: i64, number: i64, text: &str) -> rusqlite::Result<()> {
+    texts::remove(db, place, number, &Text::of_message(text))?;
     db.prepare_cached("DELETE FROM messages WHERE number = ?1")?.execute([number]).map(drop)
 }
 
-fn put(db: &Connection, at: Segment, sweep: i64, view: &MessageView) -> rusqlite::Result<()> {
-    let (chat, message) = (at.chat, &view.message);
+fn put_message(db: &Connection, of: Kept<'_>, sweep: i64, view: &MessageView) -> rusqlite::Result<()> {
+    let message = &view.message;
     let time = i64::try_from(message.time.0).unwrap_or(i64::MAX);
-    let number = match held(db, at, &message.id)? {
-        Some((number, before, text)) if before == time && text == message.text => number,
-        Some((number, before, text)) => {
-            unindex(db, chat, number, &text)?;
-            if before == time {
-                index(db, chat, number, &message.text)?;
-                number
-            } else {
-                db.prepare_cached("DELETE FROM messages WHERE number = ?1")?.execute([number])?;
-                new_number(db, chat, time, &message.text)?
-            }
-        }
-        None => new_number(db, chat, time, &message.text)?,
-    };
+    let before = held(db, of, &message.id)?;
+    let before = before.as_ref().map(|(number, time, text)| Held {
+        number: *number,
+        time: *time,
+        text: Text::of_message(text),
+    });
+    let number = texts::renew(db, of.place, before.as_ref(), time, &Text::of_message(&message.text))?;
+    if let Some(moved) = before.filter(|before| before.number != number) {
+        db.prepare_cached("DELETE FROM messages WHERE number = ?1")?.execute([moved.number])?;
+    }
     let (parent_owner, parent_random) = message.parent.map(|parent| (parent.owner, parent.random)).unzip();
     let mut insert = db.prepare_cached(
-        "INSERT INTO messages (number, chat, segment, time, owner, random, text, parent_owner, parent_random,
+        "INSERT INTO messages (number, place, segment, time, owner, random, text, parent_owner, parent_random,
          edited, deleted, pinned, more, sweep)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
          ON CONFLICT (number) DO UPDATE SET text = excluded.text, edited = excluded.edited,
@@ -194,8 +256,8 @@ fn put(db: &Connection, at: Segment, sweep: i64, view: &MessageView) -> rusqlite
     insert
         .execute(params![
             number,
-            chat,
-            at.segment,
+            of.place,
+            of.segment,
             time,
             owner,
             random,
@@ -209,39 +271,4 @@ fn put(db: &Connection, at: Segment, sweep: i64, view: &MessageView) -> rusqlite
             sweep
         ])
         .map(drop)
-}
-
-/// A number that is free, for a message of this time, under which its text is found from now on.
-fn new_number(db: &Connection, chat: i64, time: i64, text: &str) -> rusqlite::Result<i64> {
-    let mut last =
-        db.prepare_cached("SELECT max(number) FROM messages WHERE number >= ?1 AND number < ?2")?;
-    let mut first = time.saturating_mul(NUMBERS_PER_MS).min(i64::MAX - NUMBERS_PER_MS);
-    let number = loop {
-        let end = first.saturating_add(NUMBERS_PER_MS);
-        let taken: Option<i64> = last.query_row([first, end], |row| row.get(0))?;
-        match taken.map_or(first, |taken| taken.saturating_add(1)) {
-            // Where a millisecond is full, the next ones stand in: order suffers, nothing is lost.
-            full if full >= end && end < i64::MAX - NUMBERS_PER_MS => first = end,
-            number => break number,
-        }
-    };
-    index(db, chat, number, text)?;
-    Ok(number)
-}
-
-fn index(db: &Connection, chat: i64, number: i64, text: &str) -> rusqlite::Result<()> {
-    if text.is_empty() {
-        return Ok(());
-    }
-    let mut insert = db.prepare_cached("INSERT INTO texts (rowid, place, text) VALUES (?1, ?2, ?3)")?;
-    insert.execute(params![number, format!("c{chat}"), text]).map(drop)
-}
-
-fn unindex(db: &Connection, chat: i64, number: i64, text: &str) -> rusqlite::Result<()> {
-    if text.is_empty() {
-        return Ok(());
-    }
-    let mut delete =
-        db.prepare_cached("INSERT INTO texts (texts, rowid, place, text) VALUES ('delete', ?1, ?2, ?3)")?;
-    delete.execute(params![number, format!("c{chat}"), text]).map(drop)
 }

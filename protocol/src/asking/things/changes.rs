@@ -40,7 +40,7 @@ pub(super) struct Named<'a>(pub(super) Things<'a>);
 impl Named<'_> {
     /// The thing of a table that is meant.
     pub(super) fn thing(&self, table: &'static Table, name: &str) -> Result<ThingId, Refusal> {
-        self.found(table.noun, name, self.0.find(table.root, name))
+        self.found(table.noun(), name, self.0.find(table.root, name))
     }
 
     /// A column, by its title too where only one has it.

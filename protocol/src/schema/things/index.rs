@@ -5,6 +5,7 @@
 //! and times only.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::layout::{COMMENTS, Key, Layout, ThingRecord};
 use crate::schema::chat::MessageRecord;
@@ -115,6 +116,27 @@ impl ThingIndex {
         self.stands.range(all).next().is_some() || self.is_deleted(id)
     }
 
+    /// What stands here after a name, in the order of the random parts: each name once, with the
+    /// time of its making. What is deleted is among it.
+    pub(super) fn names_after(&self, after: Option<ThingId>) -> impl Iterator<Item = (WallTime, ThingId)> {
+        let from = match after {
+            Some(ThingId { owner, random }) => Bound::Excluded((random, owner, "\u{7f}")),
+            None => Bound::Unbounded,
+        };
+        let mut last = None;
+        let names = self
+            .stands
+            .range((from, Bound::Unbounded))
+            .map(|((random, owner, _), stand)| (stand.time, ThingId { owner: *owner, random: *random }));
+        names.filter(move |(_, id)| last.replace(*id) != Some(*id))
+    }
+
+    /// The map in which a name stands: the first, where its owner wants it to be in two.
+    pub(super) fn root_of(&self, id: ThingId) -> Option<&'static str> {
+        let all = (id.random, id.owner, "")..(id.random, id.owner, "\u{7f}");
+        self.stands.range(all).next().map(|((.., root), _)| *root)
+    }
+
     /// What a comment is about.
     pub(super) fn subject(&self, id: ThingId) -> Option<ThingId> {
         self.stands.get(&(id.random, id.owner, COMMENTS))?.subject
@@ -135,5 +157,29 @@ impl ThingIndex {
     /// Whether anybody with the right to it deleted the thing, even if it has not come yet.
     pub fn is_deleted(&self, id: ThingId) -> bool {
         self.deleted.range((id, [0; 16])..=(id, [0xff; 16])).next().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_is_listed_once_and_the_list_goes_on_after_any_of_them() {
+        let id = |owner: u8, random: u8| ThingId { owner: [owner; 16], random: [random; 8] };
+        let stand = |subject, time| Some(Stand { subject, time: WallTime(time) });
+        let mut index = ThingIndex::default();
+        let names = [id(2, 1), id(1, 2), id(2, 2), id(1, 3)];
+        for (name, time) in names.into_iter().zip(1..) {
+            index.stand("cards", name, stand(None, time));
+        }
+        // As its owner may want it.
+        index.stand(COMMENTS, id(1, 2), stand(Some(id(2, 1)), 9));
+        for from in 0..=names.len() {
+            let after = from.checked_sub(1).and_then(|at| names.get(at).copied());
+            let listed: Vec<ThingId> = index.names_after(after).map(|(_, id)| id).collect();
+            assert_eq!(Some(&listed[..]), names.get(from..), "after {after:?}");
+        }
+        assert_eq!((index.root_of(id(1, 2)), index.root_of(id(9, 9))), (Some("cards"), None));
     }
 }

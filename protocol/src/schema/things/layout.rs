@@ -10,7 +10,7 @@ use crate::roster::Role;
 use crate::schema::field::{Field, Value, is_part};
 use crate::schema::key::{Owner, join, name, spell, split};
 use crate::schema::rights::{Denied, Right};
-use crate::schema::thing::ThingId;
+use crate::schema::thing::{ThingId, ThingKind};
 use crate::schema::{Put, chat, record};
 use crate::time::WallTime;
 
@@ -40,12 +40,19 @@ pub struct Layout {
 pub struct Table {
     /// Its root map.
     pub root: &'static str,
-    /// What people call one of them.
-    pub noun: &'static str,
+    /// What kind of thing is in it.
+    pub kind: ThingKind,
     /// Its fields. Without those named `required` none can be made.
     pub fields: &'static [&'static str],
     /// The fields that a new one must have.
     pub required: &'static [&'static str],
+}
+
+impl Table {
+    /// What people call one of them.
+    pub fn noun(&self) -> &'static str {
+        self.kind.noun()
+    }
 }
 
 impl Layout {

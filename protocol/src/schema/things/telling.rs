@@ -84,7 +84,7 @@ impl Things<'_> {
     /// What people call a thing and by what they know it, deleted or not.
     pub(crate) fn known_as(&self, id: ThingId) -> (&'static str, String) {
         let tables = self.layout.tables.iter().filter(|table| self.index.holds(table.root, id));
-        let held = tables.filter_map(|table| Some((table.noun, self.whatever(table.root, id)?))).next();
+        let held = tables.filter_map(|table| Some((table.noun(), self.whatever(table.root, id)?))).next();
         let Some((noun, thing)) = held else {
             let is_comment = self.value(Key::Comment(id)).is_some();
             return (if is_comment { COMMENT } else { "" }, String::new());
@@ -150,7 +150,7 @@ impl Things<'_> {
         let fields = slots.into_iter().filter_map(|slot| field(slot, of(&before, slot), of(&after, slot)));
         let fields: Vec<FieldDifference> = fields.collect();
         let (_, title) = if after.is_some() { self.known_as(id) } else { earlier.known_as(id) };
-        let noun = table.noun;
+        let noun = table.noun();
         (presence != Presence::Both || !fields.is_empty()).then_some(Difference {
             thing: Some(id),
             noun,
