@@ -360,7 +360,7 @@ fn what_nobody_wrote_in_is_not_copied_and_costs_nothing() {
         // A document that is not there any more is found no more.
         let chat = place.documents.iter().copied().filter(|stand| stand.concern == Concern::Chat);
         let emptied = PlaceView { documents: chat.collect(), ..place.clone() };
-        copier.model.keep_documents(&emptied).unwrap();
+        copier.model.keep_documents(&[emptied]).unwrap();
         assert_eq!(found(&copier, &place, "apple", &[]).len(), 0);
         while !copier.step(&mut c, name, &place) {}
         assert_eq!(found(&copier, &place, "apple", &[]).len(), 1, "once it is back it is copied again");
