@@ -263,10 +263,10 @@ fn a_document_that_is_no_more_is_found_no_more_and_copied_again_if_it_comes_back
         read: None,
     };
     let both = vec![stand(Concern::Kanban), stand(Concern::Issues)];
-    model.keep_documents(&place(both)).unwrap();
+    model.keep_documents(&[place(both)]).unwrap();
     assert_eq!(found(&model, "needle"), [2, 1]);
     assert!(model.has(TEAM, &stand(Concern::Kanban), &known).unwrap());
-    model.keep_documents(&place(vec![stand(Concern::Issues)])).unwrap();
+    model.keep_documents(&[place(vec![stand(Concern::Issues)])]).unwrap();
     assert_eq!(found(&model, "needle"), [2]);
     assert!(!model.has(TEAM, &stand(Concern::Kanban), &known).unwrap(), "whatever was known before");
     assert!(model.has(TEAM, &stand(Concern::Issues), &Known::default()).unwrap());

@@ -40,7 +40,7 @@ impl Copier {
 
     /// One question about each document and its answer. True once the copy has everything.
     pub(crate) fn step(&mut self, c: &mut Cluster, name: &str, place: &PlaceView) -> bool {
-        self.model.keep_documents(place).unwrap();
+        self.model.keep_documents(std::slice::from_ref(place)).unwrap();
         let mut has_all = true;
         let concerns: BTreeSet<Concern> = place.documents.iter().map(|stand| stand.concern).collect();
         for concern in concerns {

@@ -6,6 +6,7 @@ use fourword_protocol::command::{
     At, BoardCommand, CanvasCommand, CardView, Change, ChatCommand, Command, CommentCommand, CommentView,
     IssueCommand, IssueFilter, Kind, Outcome, PersonView, PlaceView, Reply,
 };
+use fourword_protocol::limits::COPY_ROWS_MAX;
 use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::field::{Number, Value};
 use fourword_protocol::schema::key;
@@ -360,7 +361,7 @@ fn what_nobody_wrote_in_is_not_copied_and_costs_nothing() {
         // A document that is not there any more is found no more.
         let chat = place.documents.iter().copied().filter(|stand| stand.concern == Concern::Chat);
         let emptied = PlaceView { documents: chat.collect(), ..place.clone() };
-        copier.model.keep_documents(&emptied).unwrap();
+        copier.model.keep_documents(&[emptied]).unwrap();
         assert_eq!(found(&copier, &place, "apple", &[]).len(), 0);
         while !copier.step(&mut c, name, &place) {}
         assert_eq!(found(&copier, &place, "apple", &[]).len(), 1, "once it is back it is copied again");
@@ -415,4 +416,36 @@ fn a_project_is_searched_as_its_group_is_and_each_by_itself() {
     let ids: Vec<_> = all.iter().map(|place| place.id).collect();
     let search = Search::new("apple").unwrap();
     assert_eq!(copier.model.search(&search, &ids, None, 10).unwrap().unwrap().len(), 2);
+}
+
+#[test]
+fn a_tracker_that_one_page_does_not_hold_is_copied_whole_though_it_changes_meanwhile() {
+    let mut c = Cluster::new(4);
+    let group = c.group_of(&["ada"]);
+    let report = |c: &mut Cluster, title: &str| {
+        let add = IssueCommand::Add { title: title.into(), changes: Vec::new() };
+        match c.must("ada", Command::Issue(group, add)) {
+            Reply::Thing(id) => id,
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut ids: Vec<ThingId> = (0..COPY_ROWS_MAX + 10).map(|_| report(&mut c, "apple")).collect();
+    ids.sort_by_key(|id| id.random);
+    c.settle();
+    let mut copier = Copier::new();
+    let place = places(&mut c, "ada").remove(0);
+    assert!(!copier.step(&mut c, "ada", &place), "one page does not hold all of it");
+    // One that was copied already goes, one that was not, and one comes.
+    for id in [ids[0], ids[ids.len() - 1]] {
+        c.must("ada", Command::Issue(group, IssueCommand::Delete(id.to_string())));
+    }
+    let new = report(&mut c, "birch");
+    c.settle();
+    while !copier.step(&mut c, "ada", &place) {}
+    let expected = u64::try_from(ids.len() - 2 + 1).unwrap();
+    assert_eq!(copier.model.held().unwrap().things, expected);
+    assert_eq!(found(&copier, &place, "birch", &[]), BTreeSet::from([(ThingKind::Issue, new, false)]));
+    for (id, count) in [(ids[0], 0), (ids[1], 1), (ids[ids.len() - 1], 0)] {
+        assert_eq!(found(&copier, &place, &id.short(), &[]).len(), count);
+    }
 }

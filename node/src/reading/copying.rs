@@ -97,42 +97,49 @@ impl Reading {
         if let Some(name) = place.name.clone() {
             self.shelf.ask(move |model| model.name(id, &name)).await?;
         }
-        self.bring_up_place(place).await
+        self.bring_up_all(std::slice::from_ref(place)).await
     }
 
-    /// Brings up all documents of those of these places that changed since the copy last had them.
+    /// Brings up those documents of these places that the copy does not have as they stand.
     pub(super) async fn bring_up_all(&self, places: &[PlaceView]) -> Result<(), Trouble> {
-        for place in places {
-            self.bring_up_place(place).await?;
+        for (words, id, concern) in self.lacking(places).await? {
+            self.bring_up(words, id, concern).await?;
         }
         Ok(())
     }
 
-    /// Brings up those documents of a place that the copy does not have as they stand.
-    pub(super) async fn bring_up_place(&self, place: &PlaceView) -> Result<(), Trouble> {
-        let mut known = Vec::new();
-        for stand in &place.documents {
-            let series = self.known(place.id, stand.concern);
-            let series = series.lock().await;
-            known.push(index_of(stand.segment).and_then(|at| series.get(at)).copied().unwrap_or_default());
+    /// The series of which the copy has not all, looked for in one go: most of them are as they were.
+    async fn lacking(
+        &self,
+        places: &[PlaceView],
+    ) -> Result<BTreeSet<(FourWords, EntityId, Concern)>, Trouble> {
+        let mut looked_at = Vec::new();
+        for place in places {
+            let mut known = Vec::new();
+            for stand in &place.documents {
+                let series = self.known(place.id, stand.concern);
+                let series = series.lock().await;
+                let of_segment = index_of(stand.segment).and_then(|at| series.get(at));
+                known.push(of_segment.copied().unwrap_or_default());
+            }
+            looked_at.push(known);
         }
-        let view = place.clone();
-        let lacking = move |model: &mut ReadModel| {
-            model.keep_documents(&view)?;
+        let places = places.to_vec();
+        let look = move |model: &mut ReadModel| {
+            model.keep_documents(&places)?;
             let mut lacking = BTreeSet::new();
-            for (stand, known) in view.documents.iter().zip(&known) {
-                // What was asked for before it was settled is asked for again, so that the copy knows its digest.
-                let is_settled_now = known.is_unsettled() && stand.digest.is_some();
-                if is_settled_now || !model.has(view.id, stand, known)? {
-                    lacking.insert(stand.concern);
+            for (place, known) in places.iter().zip(&looked_at) {
+                for (stand, known) in place.documents.iter().zip(known) {
+                    // Who asked before it was settled asks again, so that the copy knows its digest.
+                    let is_settled_now = known.is_unsettled() && stand.digest.is_some();
+                    if is_settled_now || !model.has(place.id, stand, known)? {
+                        lacking.insert((place.words, place.id, stand.concern));
+                    }
                 }
             }
             Ok(lacking)
         };
-        for concern in self.shelf.ask(lacking).await? {
-            self.bring_up(place.words, place.id, concern).await?;
-        }
-        Ok(())
+        self.shelf.ask(look).await
     }
 
     /// Brings the copy of one series of documents up to date, segment by segment.

@@ -190,7 +190,7 @@ impl Reading {
         let places = self.told_list().await?;
         for (done, place) in places.iter().enumerate() {
             report(done, places.len());
-            self.mending(|| self.bring_up_place(place)).await?;
+            self.mending(|| self.bring_up_all(std::slice::from_ref(place))).await?;
         }
         report(places.len(), places.len());
         self.held().await

@@ -3,6 +3,8 @@
 //! A whole copy is swept in: each page marks what it brings with a new sweep, and the end drops
 //! what bears an older one. Until then the document has no digest, so a crash between begins anew.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use fourword_protocol::command::{Changes, DocumentCopy, MessageView, PersonView, PlaceView, Row};
 use fourword_protocol::ids::{Digest, EntityId};
 use fourword_protocol::schema::Concern;
@@ -56,34 +58,35 @@ impl ReadModel {
     pub fn keep_only(&mut self, places: &[EntityId]) -> Result<(), StoreError> {
         let held = held_places(&self.db).map_err(failed("read"))?;
         let goes = |(_, entity): &(i64, EntityId)| !places.contains(entity);
-        let gone: Vec<i64> = held.into_iter().filter(goes).map(|(number, _)| number).collect();
+        let gone: BTreeSet<i64> = held.into_iter().filter(goes).map(|(number, _)| number).collect();
         if gone.is_empty() {
             return Ok(());
         }
         self.change(|db| {
-            for number in &gone {
-                forget_documents(db, *number, |_, _| true)?;
-                db.execute("DELETE FROM people WHERE place = ?1", [number])?;
-                db.execute("DELETE FROM places WHERE place = ?1", [number])?;
-            }
-            Ok(())
+            let held = held_documents(db)?.into_iter();
+            held.filter(|(_, place, _)| gone.contains(place))
+                .try_for_each(|(_, place, named)| forget(db, place, &named))?;
+            gone.iter().try_for_each(|place| {
+                db.execute("DELETE FROM people WHERE place = ?1", [place])?;
+                db.execute("DELETE FROM places WHERE place = ?1", [place]).map(drop)
+            })
         })?;
         self.emptied = self.emptied.saturating_add(1);
         Ok(())
     }
 
-    /// Drops all documents of a place that it does not have any more.
-    pub fn keep_documents(&mut self, view: &PlaceView) -> Result<(), StoreError> {
-        let Some(place) = self.number(view.id)? else { return Ok(()) };
-        let has: Vec<(String, u32)> =
-            view.documents.iter().map(|stand| (stand.concern.name(), stand.segment)).collect();
-        let is_had =
-            |concern: &str, segment| has.iter().any(|(of, number)| of == concern && *number == segment);
-        let held = documents(&self.db, place).map_err(failed("read"))?;
-        if held.iter().all(|(concern, segment)| is_had(concern, *segment)) {
+    /// Drops all documents of these places that they do not have any more.
+    pub fn keep_documents(&mut self, places: &[PlaceView]) -> Result<(), StoreError> {
+        let names = |place: &PlaceView| -> Vec<Named> {
+            place.documents.iter().map(|stand| (stand.concern.name(), stand.segment)).collect()
+        };
+        let had: BTreeMap<EntityId, Vec<Named>> = places.iter().map(|view| (view.id, names(view))).collect();
+        let mut gone = held_documents(&self.db).map_err(failed("read"))?;
+        gone.retain(|(entity, _, named)| had.get(entity).is_some_and(|had| !had.contains(named)));
+        if gone.is_empty() {
             return Ok(());
         }
-        self.change(|db| forget_documents(db, place, |concern, segment| !is_had(concern, segment)))?;
+        self.change(|db| gone.iter().try_for_each(|(_, place, named)| forget(db, *place, named)))?;
         self.emptied = self.emptied.saturating_add(1);
         Ok(())
     }
@@ -120,23 +123,23 @@ fn held_places(db: &Connection) -> rusqlite::Result<Vec<(i64, EntityId)>> {
     rows.collect()
 }
 
-/// What documents of a place are copied.
-fn documents(db: &Connection, place: i64) -> rusqlite::Result<Vec<(String, u32)>> {
-    let mut rows = db.prepare_cached("SELECT concern, segment FROM documents WHERE place = ?1")?;
-    let rows = rows.query_map([place], |row| Ok((row.get(0)?, row.get(1)?)))?;
+/// What a document of a place is about, and which one of its series.
+type Named = (String, u32);
+
+/// What is copied, each with its place.
+fn held_documents(db: &Connection) -> rusqlite::Result<Vec<(EntityId, i64, Named)>> {
+    let sql =
+        "SELECT p.entity, d.place, d.concern, d.segment FROM documents d JOIN places p ON p.place = d.place";
+    let mut rows = db.prepare_cached(sql)?;
+    let rows =
+        rows.query_map([], |row| Ok((EntityId(row.get(0)?), row.get(1)?, (row.get(2)?, row.get(3)?))))?;
     rows.collect()
 }
 
-fn forget_documents(db: &Connection, place: i64, goes: impl Fn(&str, u32) -> bool) -> rusqlite::Result<()> {
-    for (concern, segment) in
-        documents(db, place)?.iter().filter(|(concern, segment)| goes(concern, *segment))
-    {
-        let of = Kept { place, concern, segment: *segment };
-        sweep_out(db, of, i64::MAX)?;
-        let sql = "DELETE FROM documents WHERE place = ?1 AND concern = ?2 AND segment = ?3";
-        db.execute(sql, params![place, concern, segment])?;
-    }
-    Ok(())
+fn forget(db: &Connection, place: i64, (concern, segment): &Named) -> rusqlite::Result<()> {
+    sweep_out(db, Kept { place, concern, segment: *segment }, i64::MAX)?;
+    let sql = "DELETE FROM documents WHERE place = ?1 AND concern = ?2 AND segment = ?3";
+    db.execute(sql, params![place, concern, segment]).map(drop)
 }
 
 /// The number of a place, which is made if it has none.
