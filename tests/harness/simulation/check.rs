@@ -125,7 +125,16 @@ impl Checker {
         }
         self.claims.note(c, h);
         self.forgotten.heard(c, h)?;
+        if h.effects.iter().any(moves_frontier) {
+            // Who has lapsed right now may speak, and be awaited again, before anybody looks around.
+            self.look_at_frontiers(c, world, &h.name)?;
+        }
         self.look_at_pruned(c, world, h)
+    }
+
+    fn look_at_frontiers(&mut self, c: &Cluster, world: &World, name: &str) -> Result<(), Violation> {
+        let run = (name.to_owned(), c.node(name).run);
+        self.forgotten.look_around(c, world, name, |entity| self.rosters.now(&run, entity))
     }
 
     /// What is pruned is told as a change of its document.
@@ -405,8 +414,7 @@ impl Checker {
                 continue;
             }
             queues(&name, &c.queues(&name))?;
-            let run = (name.clone(), c.node(&name).run);
-            self.forgotten.look_around(c, world, &name, |entity| self.rosters.now(&run, entity))?;
+            self.look_at_frontiers(c, world, &name)?;
             let Some(Reply::Status(status)) = c.peek(&name, Command::Status) else { continue };
             for fault in status.faults {
                 let is_fork = fault.kind != FaultKind::UnknownVersion;
@@ -418,6 +426,12 @@ impl Checker {
         }
         Ok(())
     }
+}
+
+/// Whether a frontier is written, which is done whenever one moves.
+fn moves_frontier(effect: &Effect) -> bool {
+    let is_frontier = |record: &Record| matches!(record, Record::Local { key, .. } if key.kind == "frontier");
+    matches!(effect, Effect::Write(batch) if batch.records.iter().any(is_frontier))
 }
 
 fn kind(event: &Event) -> String {
