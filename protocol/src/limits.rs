@@ -321,9 +321,9 @@ pub const LOCAL_VALUE_BYTES_MAX: usize = 64 * 1024;
 /// Messages given to one reader at once.
 pub const READ_MESSAGES_MAX: usize = 10_000;
 
-/// Messages or things of a document of which it is kept that they changed lately: a copy that lags
+/// Things of a document of which it is kept that they changed lately: a copy that lags
 /// further behind is made anew.
-pub const FEED_MESSAGES_MAX: usize = 4096;
+pub const FEED_THINGS_MAX: usize = 4096;
 
 /// Messages or things given to a copy of a document at once.
 pub const COPY_ROWS_MAX: usize = 512;

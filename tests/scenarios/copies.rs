@@ -10,7 +10,7 @@ use fourword_protocol::command::{
 };
 use fourword_protocol::ids::EntityId;
 use fourword_protocol::limits::{
-    COPY_BYTES, COPY_ROWS_MAX, FEED_MESSAGES_MAX, MARKER_AHEAD_MS_MAX, TEXT_BYTES_MAX,
+    COPY_BYTES, COPY_ROWS_MAX, FEED_THINGS_MAX, MARKER_AHEAD_MS_MAX, TEXT_BYTES_MAX,
 };
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::Concern;
@@ -250,7 +250,7 @@ fn a_copy_that_lags_too_far_behind_is_made_anew_page_by_page() {
     let mut copier = Copier::new();
     copier.compare(&mut c, "ada");
     let before: Revision = places(&mut c, "ada")[0].documents[0].revision.unwrap();
-    for number in 0..=FEED_MESSAGES_MAX {
+    for number in 0..=FEED_THINGS_MAX {
         let parent = None;
         let id =
             c.begin("ada", Command::Chat(group, ChatCommand::Send { text: format!("m{number}"), parent }));

@@ -1,45 +1,45 @@
-//! What changed in a chat since somebody copied it, as far back as there is room for.
+//! What changed in a document since somebody copied it, as far back as there is room for.
 //!
-//! `live` notes every change of a message here, and `copying` reads it. Invariant: whoever has
+//! `live` notes every change of a thing here, and `copying` reads it. Invariant: whoever has
 //! everything up to a revision and is given what changed since has everything, or is refused.
 
 use std::collections::BTreeMap;
 
 use crate::command::Revision;
-use crate::limits::FEED_MESSAGES_MAX;
-use crate::schema::chat::MessageId;
+use crate::limits::FEED_THINGS_MAX;
+use crate::schema::thing::ThingId;
 
-/// The latest change of each message that changed lately.
+/// The latest change of each thing that changed lately.
 #[derive(Debug, Default)]
 pub(crate) struct Feed {
     reading: u64,
     /// Changes up to here are forgotten.
     since: u64,
     last: u64,
-    changes: BTreeMap<u64, MessageId>,
-    latest: BTreeMap<MessageId, u64>,
+    changes: BTreeMap<u64, ThingId>,
+    latest: BTreeMap<ThingId, u64>,
 }
 
 impl Feed {
-    /// The feed of a chat that was just read from disk, for the `reading`th time.
+    /// The feed of a document that was just read from disk, for the `reading`th time.
     pub(crate) fn of_reading(reading: u64) -> Feed {
         Feed { reading, ..Feed::default() }
     }
 
-    /// The feed of a chat that was read from disk again and is what it was at this revision.
+    /// The feed of a document that was read from disk again and is what it was at this revision.
     pub(crate) fn going_on(at: Revision) -> Feed {
         Feed { reading: at.reading, since: at.change, last: at.change, ..Feed::default() }
     }
 
-    /// Notes that messages changed.
-    pub(crate) fn note(&mut self, messages: impl IntoIterator<Item = MessageId>) {
-        for message in messages {
+    /// Notes that things changed.
+    pub(crate) fn note(&mut self, things: impl IntoIterator<Item = ThingId>) {
+        for thing in things {
             self.last = self.last.saturating_add(1);
-            if let Some(before) = self.latest.insert(message, self.last) {
+            if let Some(before) = self.latest.insert(thing, self.last) {
                 self.changes.remove(&before);
             }
-            self.changes.insert(self.last, message);
-            if self.changes.len() > FEED_MESSAGES_MAX
+            self.changes.insert(self.last, thing);
+            if self.changes.len() > FEED_THINGS_MAX
                 && let Some((change, oldest)) = self.changes.pop_first()
             {
                 self.latest.remove(&oldest);
@@ -48,18 +48,18 @@ impl Feed {
         }
     }
 
-    /// What the chat is at.
+    /// What the document is at.
     pub(crate) fn revision(&self) -> Revision {
         Revision { reading: self.reading, change: self.last }
     }
 
-    /// Messages that changed after a revision, each with the revision that includes it, in order;
+    /// Things that changed after a revision, each with the revision that includes it, in order;
     /// `None` if that is not known any more.
-    pub(crate) fn after(&self, known: Revision) -> Option<impl Iterator<Item = (Revision, MessageId)>> {
+    pub(crate) fn after(&self, known: Revision) -> Option<impl Iterator<Item = (Revision, ThingId)>> {
         let reading = self.reading;
         let is_known = known.reading == reading && (self.since..=self.last).contains(&known.change);
         let changes = is_known.then(|| self.changes.range(known.change.saturating_add(1)..))?;
-        Some(changes.map(move |(change, message)| (Revision { reading, change: *change }, *message)))
+        Some(changes.map(move |(change, thing)| (Revision { reading, change: *change }, *thing)))
     }
 }
 
@@ -67,30 +67,30 @@ impl Feed {
 mod tests {
     use super::*;
 
-    fn message(n: usize) -> MessageId {
-        MessageId { owner: [1; 16], random: (n as u64).to_be_bytes() }
+    fn thing(n: usize) -> ThingId {
+        ThingId { owner: [1; 16], random: (n as u64).to_be_bytes() }
     }
 
-    fn after(feed: &Feed, known: Revision) -> Option<Vec<MessageId>> {
-        Some(feed.after(known)?.map(|(_, message)| message).collect())
+    fn after(feed: &Feed, known: Revision) -> Option<Vec<ThingId>> {
+        Some(feed.after(known)?.map(|(_, thing)| thing).collect())
     }
 
     #[test]
     fn what_changed_is_told_once_and_in_the_order_of_its_last_change() {
         let mut feed = Feed::of_reading(3);
         let start = feed.revision();
-        feed.note([message(1), message(2)]);
+        feed.note([thing(1), thing(2)]);
         let between = feed.revision();
-        feed.note([message(1)]);
-        assert_eq!(after(&feed, start), Some(vec![message(2), message(1)]));
-        assert_eq!(after(&feed, between), Some(vec![message(1)]));
+        feed.note([thing(1)]);
+        assert_eq!(after(&feed, start), Some(vec![thing(2), thing(1)]));
+        assert_eq!(after(&feed, between), Some(vec![thing(1)]));
         assert_eq!(after(&feed, feed.revision()), Some(Vec::new()));
     }
 
     #[test]
     fn a_revision_of_another_reading_or_one_yet_to_come_is_not_known() {
         let mut feed = Feed::of_reading(3);
-        feed.note([message(1)]);
+        feed.note([thing(1)]);
         for known in [Revision { reading: 2, change: 0 }, Revision { reading: 3, change: 2 }] {
             assert_eq!(after(&feed, known), None);
         }
@@ -100,11 +100,11 @@ mod tests {
     fn who_lags_behind_more_changes_than_are_kept_is_refused() {
         let mut feed = Feed::of_reading(1);
         let start = feed.revision();
-        feed.note((0..FEED_MESSAGES_MAX).map(message));
-        assert_eq!(after(&feed, start).map(|changed| changed.len()), Some(FEED_MESSAGES_MAX));
-        feed.note([message(FEED_MESSAGES_MAX)]);
+        feed.note((0..FEED_THINGS_MAX).map(thing));
+        assert_eq!(after(&feed, start).map(|changed| changed.len()), Some(FEED_THINGS_MAX));
+        feed.note([thing(FEED_THINGS_MAX)]);
         assert_eq!(after(&feed, start), None);
         let next = Revision { reading: 1, change: 1 };
-        assert_eq!(after(&feed, next).map(|changed| changed.len()), Some(FEED_MESSAGES_MAX));
+        assert_eq!(after(&feed, next).map(|changed| changed.len()), Some(FEED_THINGS_MAX));
     }
 }

@@ -42,7 +42,7 @@ pub(crate) struct Live {
     index: Index,
     /// What was deleted in it, and what this device wrote to that.
     pub(crate) forgetting: Forgetting,
-    /// What changed in it lately, if it is a chat.
+    /// What changed in it lately.
     pub(crate) feed: Feed,
     /// Which envelopes count, and which others are held.
     pub(crate) branches: Branches,
