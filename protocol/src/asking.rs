@@ -49,6 +49,7 @@ impl Replicator {
             Command::Entities => self.say(id, Reply::Entities(self.entity_views())),
             Command::Show(words) => self.show(id, words),
             Command::Members(words) => self.members(id, words),
+            Command::Core(words) => self.say_core(id, words),
             Command::Leave(words) => self.leave(id, words),
             Command::Invite { entity, role, uses, expires, addresses } => {
                 self.invite(id, entity, role, uses, expires, addresses)
@@ -115,6 +116,7 @@ impl Replicator {
             Command::Entities => entity.kind != Kind::Home,
             Command::Show(words)
             | Command::Members(words)
+            | Command::Core(words)
             | Command::Member(words, _)
             | Command::Board(words, _)
             | Command::Issue(words, _)
@@ -206,6 +208,12 @@ impl Replicator {
         let place = self.place(words);
         let view = place.and_then(|(e, place)| self.entity_view(e, place)).ok_or_else(|| unknown(words))?;
         self.say(id, Reply::Entity(view))
+    }
+
+    fn say_core(&mut self, id: CommandId, words: FourWords) -> Result<(), Refusal> {
+        let (entity, place) = self.place(words).ok_or_else(|| unknown(words))?;
+        let view = self.core_view(entity, place).ok_or_else(|| unknown(words))?;
+        self.say(id, Reply::Core(view))
     }
 
     fn members(&mut self, id: CommandId, words: FourWords) -> Result<(), Refusal> {

@@ -70,6 +70,15 @@ impl Entity {
         upward.filter_map(genesis).collect()
     }
 
+    /// How this entity or a child of it began.
+    pub(crate) fn genesis_of(&self, place: EntityId) -> Option<Genesis> {
+        let Some(child) = self.children.get(&place) else { return Some(self.roster.genesis().clone()) };
+        match Statement::read(&child.genesis).ok()?.body() {
+            Body::Genesis(genesis) => Some(genesis.clone()),
+            _ => None,
+        }
+    }
+
     /// How many entities stand above this one.
     fn depth(&self, place: EntityId) -> usize {
         std::iter::successors(Some(place), |place| self.parent_of(*place)).skip(1).count()

@@ -18,7 +18,7 @@ use crate::ids::{EntityId, PersonId};
 use crate::outbox::{After, refusal};
 use crate::replicator::Replicator;
 use crate::roster::{Body, Invite, Member, Reading, Role, Signer};
-use crate::schema::core::{self, Setting};
+use crate::schema::core::{self, CoreError, Setting};
 use crate::schema::{Concern, rights::Actor};
 use crate::words::FourWords;
 
@@ -207,14 +207,26 @@ impl Replicator {
         words: FourWords,
         setting: Setting,
     ) -> Result<(), Refusal> {
-        let within = self.by_words(words).ok_or_else(|| unknown(words))?.id;
-        let actor = self.ready_to_write(within, words)?;
-        let put = core::set_setting(&actor, setting)
-            .map_err(|error| refusal(error.code(), error.to_string(), "ask an admin or owner"))?;
-        let core = self.entities.get(&within).and_then(|e| e.document(within, &Concern::Core));
+        let (entity, place) = self.place(words).ok_or_else(|| unknown(words))?;
+        let within = entity.id;
+        if place != within && setting.is_of_roster() {
+            let of = self.names.entity(within).map(|of| of.to_string()).unwrap_or_default();
+            let message =
+                format!("{words} has the members of {of}, and what is settled there holds here too");
+            return Err(refusal(RefusalCode::Usage, message, format!("`fourword group set {of}`")));
+        }
+        let core = entity.document(place, &Concern::Core);
         let Some((core, room)) = core.map(|core| (core.key, core.has_room())) else {
-            return Err(refusal(RefusalCode::NotFound, format!("{words} has no settings"), ""));
+            return Err(refusal(RefusalCode::NotFound, format!("{words} says nothing of itself"), ""));
         };
+        let actor = self.ready_to_write(within, words)?;
+        let put = core::set(&actor, &setting).map_err(|error| {
+            let hint = match error {
+                CoreError::Denied(_) => "ask an admin or owner",
+                _ => "`fourword group set --help` shows what can be given",
+            };
+            refusal(error.code(), error.to_string(), hint)
+        })?;
         if !room {
             let message = "too many writes wait for the disk";
             return Err(refusal(RefusalCode::TooMuch, message, "try again in a moment"));

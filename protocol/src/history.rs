@@ -25,7 +25,7 @@ use crate::replica::Live;
 use crate::schema::key::Owner;
 use crate::schema::thing::ThingId;
 use crate::schema::told::Told;
-use crate::schema::{self, About, Concern, Maps};
+use crate::schema::{self, About, Concern, Maps, core};
 use crate::time::WallTime;
 use crate::update::document::{Changes, Value};
 
@@ -263,8 +263,11 @@ fn tell(
     (root, key, before): (&str, &str, Option<&[u8]>),
 ) -> Option<Told> {
     let maps = Without { maps: &live.document, concern, gone };
-    let things = live.things_over(&maps).map(|things| things.tell(root, key, before));
-    things.unwrap_or_else(|| live.chat_over(&maps)?.tell(root, key))
+    match (live.things_over(&maps), live.chat_over(&maps)) {
+        (Some(things), _) => things.tell(root, key, before),
+        (None, Some(chat)) => chat.tell(root, key),
+        (None, None) => core::tell(&maps, root, key),
+    }
 }
 
 /// The records of a document without what is gone.
@@ -287,8 +290,11 @@ impl Maps for Without<'_> {
 }
 
 fn tell_picture(picture: &Picture, root: &str, key: &str, before: Option<&[u8]>) -> Option<Told> {
-    let things = picture.things().map(|things| things.tell(root, key, before));
-    things.unwrap_or_else(|| picture.chat()?.tell(root, key))
+    match (picture.things(), picture.chat()) {
+        (Some(things), _) => things.tell(root, key, before),
+        (None, Some(chat)) => chat.tell(root, key),
+        (None, None) => core::tell(picture, root, key),
+    }
 }
 
 // -- what was shown ---------------------------------------------------------------------------

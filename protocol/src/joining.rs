@@ -12,7 +12,8 @@ mod seeking;
 
 use crate::bytes::{Malformed, Reader, Writer};
 use crate::command::{
-    CommandId, EntityView, JoinBy, JoinState, JoinView, Kind, Notice, Outcome, Refusal, RefusalCode, Reply,
+    AboutView, CommandId, EntityView, JoinBy, JoinState, JoinView, Kind, Notice, Outcome, Refusal,
+    RefusalCode, Reply,
 };
 use crate::event::StretchId;
 use crate::ids::EntityId;
@@ -400,6 +401,7 @@ impl Replicator {
             parent: None,
             role: None,
             members: 0,
+            about: AboutView::default(),
             settings: Settings::default(),
         };
         Outcome::Done(Reply::Joined(view, state))

@@ -5,7 +5,7 @@
 
 use rand::Rng;
 
-use crate::command::{CommandId, EntityView, Kind, Notice, Outcome, Progress, RefusalCode, Reply};
+use crate::command::{AboutView, CommandId, EntityView, Kind, Notice, Outcome, Progress, RefusalCode, Reply};
 use crate::entity::Entity;
 use crate::epoch::{self, EntitySecret, EpochKey};
 use crate::event::StretchId;
@@ -172,6 +172,7 @@ impl Replicator {
             parent: None,
             role,
             members: 1,
+            about: AboutView::default(),
             settings: Settings::default(),
         };
         self.name_entity(id, &name, Some((command, Outcome::Done(Reply::Entity(view)))));

@@ -16,11 +16,12 @@ pub(crate) use things::{Faces, Shown};
 use std::collections::BTreeMap;
 
 use crate::command::{
-    EntityView, Kind, MemberView, MessageView, PeerView, PersonView, Refusal, RefusalCode, Status,
+    AboutView, CoreView, EntityView, Kind, MemberView, MessageView, PeerView, PersonView, Refusal,
+    RefusalCode, Status,
 };
 use crate::copying::Showing;
 use crate::entity::Entity;
-use crate::ids::{DeviceKey, EntityId, PersonId};
+use crate::ids::{DeviceKey, Digest, EntityId, PersonId};
 use crate::outbox::refusal;
 use crate::replica::{Live, Replica};
 use crate::replicator::Replicator;
@@ -77,7 +78,24 @@ impl Replicator {
             name: entity.name_of(place),
             role: members.get(&me.person()).map(|member| member.role),
             members: u32::try_from(members.len()).unwrap_or(u32::MAX),
+            about: about(entity, place),
             settings: settings(entity),
+        })
+    }
+
+    /// All that is known of an entity, or of a child of it, as such.
+    pub(crate) fn core_view(&self, entity: &Entity, place: EntityId) -> Option<CoreView> {
+        let names = shown_names(entity);
+        let view = |person: PersonId| self.person_view(person, &names);
+        let genesis = entity.genesis_of(place)?;
+        let members = &entity.roster.reading().members;
+        let former = entity.roster.people().into_iter().filter(|person| !members.contains_key(person));
+        Some(CoreView {
+            entity: self.entity_view(entity, place)?,
+            created: genesis.created,
+            creator: view(genesis.creator.person.id()),
+            members: self.member_views(entity),
+            former: former.map(view).collect(),
         })
     }
 
@@ -172,6 +190,16 @@ impl Replicator {
         };
         self.sessions.iter().map(view).collect()
     }
+}
+
+/// What an entity, or a child of it, says of itself beside its name.
+fn about(entity: &Entity, place: EntityId) -> AboutView {
+    let core = entity.document(place, &Concern::Core).and_then(Replica::live);
+    let about = core.map(|live| AboutView {
+        description: core::description(&live.document),
+        website: core::website(&live.document).map(Digest),
+    });
+    about.unwrap_or_default()
 }
 
 /// What the admins have settled: for children too, since they have its members.

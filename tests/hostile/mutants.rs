@@ -320,6 +320,6 @@ fn core(siege: &mut Siege) -> (Vec<Vec<u8>>, Vec<Put>) {
     }
     let (updates, mut puts) = (scribe.updates, scribe.puts);
     puts.push(core::set_entity_name(&admin, "ours now").unwrap());
-    puts.push(core::set_setting(&admin, core::Setting::LapseDays(1)).unwrap());
+    puts.push(core::set(&admin, &core::Setting::LapseDays(1)).unwrap());
     (updates, puts)
 }

@@ -10,7 +10,7 @@ use fourword_protocol::ids::EntityId;
 use fourword_protocol::limits::{CHILDREN_MAX, PARENTS_MAX};
 use fourword_protocol::roster::{Genesis, Role, Statement};
 use fourword_protocol::schema::Concern;
-use fourword_protocol::schema::core;
+use fourword_protocol::schema::core::{self, Setting};
 use fourword_protocol::schema::rights::Actor;
 use fourword_protocol::time::WallTime;
 use fourword_protocol::words::FourWords;
@@ -147,6 +147,25 @@ fn members_cannot_be_changed_through_a_channel() {
     c.settle();
     let Reply::Members(members) = c.must("ada", Command::Members(channel)) else { panic!("members") };
     assert_eq!(members.len(), 2);
+}
+
+#[test]
+fn a_channel_says_something_of_itself_and_has_the_settings_of_its_group() {
+    let (mut c, group, channel) = group_with_channel(8);
+    c.must("ada", Command::Configure(channel, Setting::Name("tea".into())));
+    c.must("ada", Command::Configure(channel, Setting::Description("no coffee".into())));
+    let lapse = Setting::LapseDays(7);
+    let there = c.ask("ada", Command::Configure(channel, lapse.clone()));
+    assert_eq!(refused(&there), Some(RefusalCode::Usage), "it is settled in the group");
+    c.must("ada", Command::Configure(group, lapse));
+    c.settle();
+    let seen = view(&mut c, "ben", channel).unwrap();
+    assert_eq!((seen.name.as_str(), seen.about.description.as_str()), ("tea", "no coffee"));
+    assert_eq!(seen.settings.lapse_days, 7);
+    let of_group = view(&mut c, "ben", group).unwrap();
+    assert_eq!(of_group.about.description, "");
+    let Reply::Core(core) = c.must("ben", Command::Core(channel)) else { panic!("a core document") };
+    assert_eq!((core.entity.words, core.members.len()), (channel, 2));
 }
 
 fn channel(parent: FourWords) -> Command {

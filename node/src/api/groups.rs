@@ -1,11 +1,13 @@
 //! Groups, channels, projects and organizations: made, shown, set, left.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use fourword_protocol::command::{Command, EntityView, Reply};
+use fourword_protocol::command::{Command, CoreView, EntityView, PersonView, Reply};
+use fourword_protocol::roster::Role;
 use fourword_protocol::schema::core::{LAPSE_DAYS_MAX, Setting};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -55,6 +57,12 @@ pub struct Group {
     pub role: Option<String>,
     /// How many members.
     pub members: u32,
+    /// What it is for, in its admins' words; empty if nothing is said.
+    #[serde(default)]
+    pub description: String,
+    /// The hash of the manifest of its published website, as 64 digits; null if there is none.
+    #[serde(default)]
+    pub website: Option<String>,
     /// What its admins have settled.
     pub settings: Settings,
 }
@@ -68,14 +76,67 @@ pub struct Settings {
     pub lapse_days: u16,
 }
 
-/// Settings to be changed; what is left out stays.
+/// What is to be changed; what is left out stays.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewSettings {
+    /// Its name: one line of at most 256 bytes.
+    pub name: Option<String>,
+    /// What it is for, at most 64 KiB; an empty text takes that away.
+    pub description: Option<String>,
+    /// The hash of the manifest of its published website, as 64 digits; an empty text takes it away.
+    pub website: Option<String>,
     /// Whether newcomers can read what was written before they came.
     pub newcomers_read_history: Option<bool>,
     /// Days after which a silent device holds nothing back.
     pub lapse_days: Option<u16>,
+}
+
+/// A group as a document: what it says of itself, and who is and was in, which its roster decides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Core {
+    /// What it is and says of itself.
+    pub metadata: Metadata,
+    /// Who is and was in, by full id.
+    pub members: BTreeMap<String, CoreMember>,
+    /// The members who are in, by full id.
+    pub active_members: BTreeMap<String, bool>,
+}
+
+/// What a group is and says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Metadata {
+    /// Its full id.
+    pub entity_id: String,
+    /// group, channel, project or organization.
+    pub entity_type: String,
+    /// Its name.
+    pub name: String,
+    /// What it is for; empty if nothing is said.
+    pub description: String,
+    /// Its four words.
+    pub four_words: String,
+    /// When its creator says that it was made, in milliseconds since 1970.
+    pub created_at: u64,
+    /// The full id of who made it.
+    pub created_by: String,
+    /// The hash of the manifest of its published website, as 64 digits; null if there is none.
+    pub website_root: Option<String>,
+}
+
+/// Somebody who is or was in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CoreMember {
+    /// The full id.
+    pub member_id: String,
+    /// Four words if they are known, else the first digits of the id.
+    pub four_words: String,
+    /// The name that it gave itself here; empty if none.
+    pub name: String,
+    /// viewer, member, admin or owner; null for who is in no more.
+    pub role: Option<String>,
+    /// Whether it left or was removed.
+    pub deleted: bool,
 }
 
 /// All groups of this person.
@@ -104,9 +165,44 @@ impl From<EntityView> for Group {
             parent: entity.parent.map(|parent| parent.to_string()),
             role: entity.role.map(|role| text::role(role).into()),
             members: entity.members,
+            description: entity.about.description,
+            website: entity.about.website.map(|hash| hash.to_string()),
             settings: Settings {
                 newcomers_read_history: entity.settings.newcomers_read_history,
                 lapse_days: entity.settings.lapse_days,
+            },
+        }
+    }
+}
+
+impl From<CoreView> for Core {
+    fn from(core: CoreView) -> Core {
+        let CoreView { entity, created, creator, members, former } = core;
+        let entry = |person: &PersonView, role: Option<Role>| {
+            let member = CoreMember {
+                member_id: person.person.to_string(),
+                four_words: text::identity(person),
+                name: person.name.clone(),
+                role: role.map(|role| text::role(role).into()),
+                deleted: role.is_none(),
+            };
+            (member.member_id.clone(), member)
+        };
+        let active = members.iter().map(|member| entry(&member.person, Some(member.role)));
+        let members: BTreeMap<_, _> = active.chain(former.iter().map(|person| entry(person, None))).collect();
+        let active = members.values().filter(|member| !member.deleted);
+        Core {
+            active_members: active.map(|member| (member.member_id.clone(), true)).collect(),
+            members,
+            metadata: Metadata {
+                entity_id: entity.id.to_string(),
+                entity_type: entity.kind.word().into(),
+                name: entity.name,
+                description: entity.about.description,
+                four_words: entity.words.to_string(),
+                created_at: created.0,
+                created_by: creator.person.to_string(),
+                website_root: entity.about.website.map(|hash| hash.to_string()),
             },
         }
     }
@@ -154,7 +250,12 @@ pub async fn configure(
     if new.lapse_days.is_some_and(|days| !(1..=LAPSE_DAYS_MAX).contains(&days)) {
         return Err(Problem::usage(format!("lapse_days is 1 to {LAPSE_DAYS_MAX}")));
     }
+    let website =
+        new.website.map(|hash| if hash.is_empty() { Ok(None) } else { text::hash(&hash).map(Some) });
     let settings = [
+        new.name.map(Setting::Name),
+        new.description.map(Setting::Description),
+        website.transpose()?.map(Setting::Website),
         new.newcomers_read_history.map(Setting::NewcomersReadHistory),
         new.lapse_days.map(Setting::LapseDays),
     ];
@@ -166,6 +267,14 @@ pub async fn configure(
     }
     let Reply::Entity(entity) = api.ask(Command::Show(words)).await? else { return Err(Problem::mismatch()) };
     Ok(Json(entity.into()))
+}
+
+/// `GET /api/v1/groups/{words}/core`
+pub async fn core(State(api): State<Api>, Path(words): Path<String>) -> Result<Json<Core>, Problem> {
+    let Reply::Core(core) = api.ask(Command::Core(text::words(&words)?)).await? else {
+        return Err(Problem::mismatch());
+    };
+    Ok(Json(core.into()))
 }
 
 /// `DELETE /api/v1/groups/{words}`: leaves for good.

@@ -1,4 +1,4 @@
-//! The versions of a chat, board, issue tracker or canvas: which there are, how they differ, and back.
+//! The versions of a chat, board, issue tracker, canvas or group: which there are, how they differ, and back.
 //!
 //! What differs in a text is told by characters, compared on a thread of its own within a bounded time.
 
@@ -324,9 +324,10 @@ fn asked(words: &str, document: &str, command: HistoryCommand) -> Result<Command
         "board" => Concern::Kanban,
         "issues" => Concern::Issues,
         "canvas" => Concern::Canvas,
+        "group" => Concern::Core,
         other => {
             let detail = format!("\"{other}\" has no versions");
-            return Err(Problem::new(Code::NotFound, detail, "give chat, board, issues or canvas"));
+            return Err(Problem::new(Code::NotFound, detail, "give chat, board, issues, canvas or group"));
         }
     };
     Ok(Command::History(text::words(words)?, concern, command))

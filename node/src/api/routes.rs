@@ -67,7 +67,12 @@ fn membership() -> Table {
     Table::below(GROUP)
         .get("", "One group", groups::show)
         .delete("", "Leave a group for good", groups::leave)
-        .patch("/settings", "Settle something as an admin", groups::configure)
+        .get("/core", "A group as a document, with who is and was in", groups::core)
+        .patch(
+            "/settings",
+            "Change the name or description, or settle something, as an admin",
+            groups::configure,
+        )
         .get("/members", "Who is in, senior to junior", members::list)
         .patch("/members/{who}", "Give a member another role", members::set_role)
         .delete("/members/{who}", "Remove a member", members::remove)

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use fourword_protocol::command::{Kind, PersonView};
-use fourword_protocol::ids::DeviceKey;
+use fourword_protocol::ids::{DeviceKey, Digest};
 use fourword_protocol::limits;
 use fourword_protocol::link::LinkCode;
 use fourword_protocol::roster::Role;
@@ -84,6 +84,12 @@ pub fn who(text: &str) -> Result<String, Problem> {
         return Err(Problem::new(Code::Usage, detail, hint));
     }
     Ok(text.to_owned())
+}
+
+/// Reads a hash of 64 digits.
+pub fn hash(text: &str) -> Result<[u8; 32], Problem> {
+    let hash = text.parse::<Digest>().map(|Digest(hash)| hash);
+    hash.map_err(|_| Problem::usage("a hash is written as 64 hexadecimal digits"))
 }
 
 /// Reads the first digits of a key. `what` it names and the hint are for people.

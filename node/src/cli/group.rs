@@ -7,7 +7,7 @@ use super::Context;
 use super::client::path;
 use super::failure::{Exit, Failure};
 use super::member;
-use super::output::plain;
+use super::output::{plain, plain_lines};
 use crate::api::groups::{Group, Groups, Left, NewGroup, NewSettings};
 
 /// What can be done with groups.
@@ -42,7 +42,7 @@ pub(super) enum Verb {
         /// The group's four words.
         words: String,
     },
-    /// Change a setting of a group; admins may.
+    /// Change the name, description or a setting of a group; admins may.
     Set {
         /// The group's four words.
         words: String,
@@ -60,6 +60,26 @@ pub(super) enum Verb {
 /// What admins can settle.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Setting {
+    /// Its name.
+    #[command(after_help = "Example:\n  fourword group set ocean-forest-moon-star name \"Tea and talk\"")]
+    Name {
+        /// One line.
+        name: String,
+    },
+    /// What it is for.
+    #[command(
+        after_help = "Example:\n  fourword group set ocean-forest-moon-star description \"All about the kitchen\""
+    )]
+    Description {
+        /// Any text; \"\" takes it away.
+        text: String,
+    },
+    /// The website that it publishes.
+    #[command(after_help = "Example:\n  fourword group set ocean-forest-moon-star website none")]
+    Website {
+        /// The hash of its manifest, 64 digits; \"none\" takes it away.
+        hash: String,
+    },
     /// Whether newcomers can read what was written before they came.
     #[command(
         after_help = "Example:\n  fourword group set ocean-forest-moon-star newcomers-read-history off"
@@ -108,12 +128,13 @@ kind     {}{parent}
 role     {role}
 members  {}
 id       {}
-{}",
+{}{}",
                     group.words,
                     plain(&group.name),
                     group.kind,
                     group.members,
                     group.id,
+                    about_text(group),
                     settings_text(group),
                 )
             })?;
@@ -121,6 +142,14 @@ id       {}
         Verb::Members { words } => return member::list(&words, context).await,
         Verb::Set { words, setting } => {
             let new = match setting {
+                Setting::Name { name } => NewSettings { name: Some(name), ..NewSettings::default() },
+                Setting::Description { text } => {
+                    NewSettings { description: Some(text), ..NewSettings::default() }
+                }
+                Setting::Website { hash } => {
+                    let website = if hash == "none" { String::new() } else { hash };
+                    NewSettings { website: Some(website), ..NewSettings::default() }
+                }
                 Setting::NewcomersReadHistory { value } => {
                     NewSettings { newcomers_read_history: Some(value == "on"), ..NewSettings::default() }
                 }
@@ -130,7 +159,9 @@ id       {}
             };
             let group: Group =
                 client.send(Method::PATCH, &path(["groups", &words, "settings"]), &new).await?;
-            output.answer(&group, settings_text)?;
+            output.answer(&group, |group| {
+                format!("name  {}\n{}{}", plain(&group.name), about_text(group), settings_text(group))
+            })?;
         }
         Verb::Leave { words } => {
             context.confirm(&format!("Leave {} for good?", plain(&words)))?;
@@ -139,6 +170,16 @@ id       {}
         }
     }
     Ok(Exit::Done)
+}
+
+/// What it says of itself beside its name, a line each.
+fn about_text(group: &Group) -> String {
+    let lines = |text: &str| plain_lines(text, "         ");
+    let description = Some(&group.description).filter(|text| !text.is_empty());
+    let description = description.map(|text| format!("about    {}\n", lines(text))).unwrap_or_default();
+    let website =
+        group.website.as_ref().map(|hash| format!("website  {}\n", plain(hash))).unwrap_or_default();
+    description + &website
 }
 
 fn settings_text(group: &Group) -> String {

@@ -22,6 +22,8 @@ pub(super) enum Document {
     Board,
     Issues,
     Canvas,
+    /// What the group says of itself: name, description, settings and what its members call themselves.
+    Group,
 }
 
 impl Document {
@@ -31,6 +33,7 @@ impl Document {
             Document::Board => "board",
             Document::Issues => "issues",
             Document::Canvas => "canvas",
+            Document::Group => "group",
         }
     }
 }

@@ -67,6 +67,7 @@ fn message_json() -> Value {
 pub(crate) fn group_json() -> Value {
     json!({
         "words": WORDS, "id": "05".repeat(32), "kind": "group", "name": "Team", "parent": null, "role": "owner", "members": 2,
+        "description": "All about\nthe kitchen", "website": "09".repeat(32),
         "settings": {"newcomers_read_history": true, "lapse_days": 30},
     })
 }

@@ -238,7 +238,7 @@ async fn all_of_a_document_is_brought_back_only_with_a_yes_and_what_stays_is_sai
     assert!(node.script.asked().is_empty());
     let ran = run_with(&node, &["restore", WORDS, "board", "aaaa", "--yes"], "").await;
     assert_eq!(ran.code, 0, "{ran:?}");
-    for part in ["changed  ", "only who made it or an admin may delete it", "3 more to undo"] {
+    for part in ["changed  ", "only an admin may do that, or who made it", "3 more to undo"] {
         assert!(ran.out.contains(part), "{part}: {}", ran.out);
     }
 }

@@ -11,9 +11,10 @@ use fourword::paths::Paths;
 use fourword::reading::Reading;
 use fourword::swarm;
 use fourword_protocol::command::{
-    Command, EntityView, Kind, Notice, Outcome, PersonView, Progress, Refusal, RefusalCode, Reply, Status,
+    AboutView, Command, EntityView, Kind, Notice, Outcome, PersonView, Progress, Refusal, RefusalCode, Reply,
+    Status,
 };
-use fourword_protocol::ids::{DeviceKey, EntityId, PersonId};
+use fourword_protocol::ids::{DeviceKey, Digest, EntityId, PersonId};
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::schema::core::Settings;
@@ -235,6 +236,7 @@ pub(crate) fn group() -> EntityView {
         parent: None,
         role: Some(Role::Owner),
         members: 2,
+        about: AboutView { description: "All about\nthe kitchen".into(), website: Some(Digest([9; 32])) },
         settings: Settings::default(),
     }
 }

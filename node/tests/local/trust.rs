@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fourword_protocol::command::{
-    Command, DeviceCommand, DeviceView, DocumentTombstones, DocumentView, FaultKind, FaultView, InviteView,
-    JoinBy, JoinState, JoinView, KeeperView, Keeps, MemberCommand, PersonView, RefusalCode, Reply,
-    RequestView, Status, TombstoneView, UnacceptedView,
+    Command, CoreView, DeviceCommand, DeviceView, DocumentTombstones, DocumentView, FaultKind, FaultView,
+    InviteView, JoinBy, JoinState, JoinView, KeeperView, Keeps, MemberCommand, MemberView, PersonView,
+    RefusalCode, Reply, RequestView, Status, TombstoneView, UnacceptedView,
 };
 use fourword_protocol::ids::{DeviceKey, EntityId, PersonId, StatementId, VerifyingKey};
 use fourword_protocol::link::LinkCode;
@@ -101,6 +101,40 @@ fn asked_about_groups_and_devices() -> Vec<Asked> {
             json!({"newcomers_read_history": false}),
             vec!["group", "set", WORDS, "newcomers-read-history", "off"],
             Command::Configure(words(), Setting::NewcomersReadHistory(false)),
+        ),
+        (
+            "PATCH",
+            path("settings"),
+            json!({"name": "Kitchen"}),
+            vec!["group", "set", WORDS, "name", "Kitchen"],
+            Command::Configure(words(), Setting::Name("Kitchen".into())),
+        ),
+        (
+            "PATCH",
+            path("settings"),
+            json!({"description": "a\nb"}),
+            vec!["group", "set", WORDS, "description", "a\nb"],
+            Command::Configure(words(), Setting::Description("a\nb".into())),
+        ),
+        (
+            "PATCH",
+            path("settings"),
+            json!({"website": "07".repeat(32)}),
+            vec![
+                "group",
+                "set",
+                WORDS,
+                "website",
+                "0707070707070707070707070707070707070707070707070707070707070707",
+            ],
+            Command::Configure(words(), Setting::Website(Some([7; 32]))),
+        ),
+        (
+            "PATCH",
+            path("settings"),
+            json!({"website": ""}),
+            vec!["group", "set", WORDS, "website", "none"],
+            Command::Configure(words(), Setting::Website(None)),
         ),
         (
             "PATCH",
@@ -487,6 +521,7 @@ async fn wrong_requests_are_refused_before_they_reach_the_node() {
         ("DELETE", format!("{group}/invites/no-key"), Value::Null),
         ("PATCH", format!("{group}/settings"), json!({})),
         ("PATCH", format!("{group}/settings"), json!({"lapse_days": 0})),
+        ("PATCH", format!("{group}/settings"), json!({"website": "07"})),
         ("PATCH", format!("{group}/settings"), json!({"newcomers_read_history": true, "lapse_days": 3651})),
         ("GET", "/api/v1/groups/oceam-forest-moon-star/unaccepted".into(), Value::Null),
         ("DELETE", "/api/v1/joins/ocean".into(), Value::Null),
@@ -517,6 +552,38 @@ async fn what_cannot_be_undone_needs_a_yes() {
         assert_eq!((ran.code, &ran.error()["error"]["hint"]), (2, &json!("add --yes")));
     }
     assert!(node.script.asked().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_is_shown_as_a_document_with_who_is_and_was_in() {
+    let core = CoreView {
+        entity: group(),
+        created: WallTime(60_000),
+        creator: person(),
+        members: vec![MemberView { person: person(), role: Role::Admin, online: true, devices: vec![] }],
+        former: vec![PersonView { person: PersonId([0xcd; 32]), words: None, name: "Eve".into() }],
+    };
+    let node = Node::replying(Reply::Core(core)).await;
+    let (status, answered) = node.ask("GET", &format!("/api/v1/groups/{WORDS}/core"), "").await;
+    let (ada, eve, group) = (person().person.to_string(), "cd".repeat(32), group_json());
+    let expected = json!({
+        "metadata": {
+            "entity_id": group["id"], "entity_type": "group", "name": "Team",
+            "description": "All about\nthe kitchen", "four_words": WORDS, "created_at": 60_000,
+            "created_by": ada, "website_root": "09".repeat(32),
+        },
+        "members": {
+            ada.as_str(): {
+                "member_id": ada, "four_words": WORDS, "name": "Ada", "role": "admin", "deleted": false,
+            },
+            eve.as_str(): {
+                "member_id": eve, "four_words": "cdcdcdcd", "name": "Eve", "role": null, "deleted": true,
+            },
+        },
+        "active_members": {ada.as_str(): true},
+    });
+    assert_eq!((status, answered), (200, expected));
+    assert_eq!(node.script.asked(), [(Command::Core(words()), None)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,7 +24,7 @@ use crate::roster::Role;
 use crate::schema::rights::{Actor, Denied};
 use crate::schema::thing::{Lookup, ThingId};
 use crate::schema::things::ThingError;
-use crate::schema::{self, Concern, Put};
+use crate::schema::{self, Concern, Put, core};
 use crate::time::WallTime;
 use crate::words::FourWords;
 
@@ -76,7 +76,7 @@ impl Replicator {
         command: HistoryCommand,
     ) -> Result<(), Refusal> {
         let (entity, place) = self.place(words).ok_or_else(|| unknown(words))?;
-        let replica = entity.document(place, &concern).filter(|_| schema::forgets(&concern));
+        let replica = entity.document(place, &concern).filter(|_| schema::has_versions(&concern));
         let replica = replica.ok_or_else(|| {
             refusal(
                 RefusalCode::NotFound,
@@ -107,6 +107,10 @@ impl Replicator {
         {
             let message = format!("1 to {TOLD_VERSIONS_MAX} versions are told at once");
             return Err(refusal(RefusalCode::Usage, message, "ask for those before the last one"));
+        }
+        if concern == Concern::Core && command.of().is_some() {
+            let message = "what a group says of itself holds no things";
+            return Err(refusal(RefusalCode::Usage, message, "ask for all of it"));
         }
         let of = command.of().map(|name| meant(live, &concern, name)).transpose()?;
         if self.histories.count() >= HISTORIES_WAITING_MAX {
@@ -302,7 +306,10 @@ fn restoration(
         return Ok(Restoration { puts, things, left: Vec::new() });
     }
     let (Some(is), Some(was)) = (live.things(), then.things()) else {
-        return Ok(Restoration { puts: Vec::new(), things: Vec::new(), left: Vec::new() });
+        let (puts, left) = core::restore(&live.document, then, actor);
+        let left =
+            left.into_iter().map(|(field, why)| LeftView { thing: None, field: field.to_owned(), why });
+        return Ok(Restoration { puts, things: Vec::new(), left: left.collect() });
     };
     if of.is_some_and(|of| was.comment(of).is_some()) {
         let message = "a comment is not brought back: what people said stays said";

@@ -95,6 +95,8 @@ pub enum Command {
     Show(FourWords),
     /// Who is in.
     Members(FourWords),
+    /// All that is known of one entity as such. Answered by `Reply::Core`.
+    Core(FourWords),
     /// Leave an entity for good.
     Leave(FourWords),
     /// Make an invite.
@@ -125,7 +127,7 @@ pub enum Command {
     Joins,
     /// Give up a join under way.
     CancelJoin(FourWords),
-    /// Change a setting of an entity; admins may.
+    /// Change something that an entity says of itself; admins may.
     Configure(FourWords, Setting),
     /// Who is in, and who may come in.
     Member(FourWords, MemberCommand),
@@ -259,6 +261,8 @@ pub enum Reply {
     Entities(Vec<EntityView>),
     /// Answers `Members`, senior to junior.
     Members(Vec<MemberView>),
+    /// One entity as such.
+    Core(CoreView),
     /// Answers `Invite`.
     Invite(InviteCode),
     /// Answers `Join`.

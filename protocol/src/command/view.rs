@@ -4,7 +4,7 @@
 //! stretched them itself; else the id stands in.
 
 use super::Kind;
-use crate::ids::{DeviceKey, EntityId, PersonId, StatementId, VerifyingKey};
+use crate::ids::{DeviceKey, Digest, EntityId, PersonId, StatementId, VerifyingKey};
 use crate::roster::Role;
 use crate::schema::chat::{Message, MessageId};
 use crate::schema::core::Settings;
@@ -91,8 +91,34 @@ pub struct EntityView {
     pub role: Option<Role>,
     /// How many members.
     pub members: u32,
+    /// What it says of itself.
+    pub about: AboutView,
     /// What its admins have settled.
     pub settings: Settings,
+}
+
+/// What an entity says of itself beside its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AboutView {
+    /// Empty if there is none; at most `limits::TEXT_BYTES_MAX`.
+    pub description: String,
+    /// The hash of the manifest of its published website.
+    pub website: Option<Digest>,
+}
+
+/// All that is known of an entity as such: what it says of itself, and who is and was in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoreView {
+    /// What it says of itself.
+    pub entity: EntityView,
+    /// When its creator says that it was made.
+    pub created: WallTime,
+    /// Who made it.
+    pub creator: PersonView,
+    /// Who is in, senior to junior.
+    pub members: Vec<MemberView>,
+    /// Who was in and is no more.
+    pub former: Vec<PersonView>,
 }
 
 /// One join under way.

@@ -4,6 +4,8 @@
 //! set by admins and owners; a shown name is set by the person it names. Each setting has its own
 //! key, so that two admins who change two settings at once both succeed.
 
+mod telling;
+
 use super::key::{self, Owner, name, spell};
 use super::rights::{Actor, Denied, Right, judge};
 use super::{Concern, Maps, Put, record};
@@ -12,6 +14,7 @@ use crate::command::RefusalCode;
 use crate::ids::EntityId;
 use crate::limits::{GENESIS_BYTES_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::roster::Role;
+pub(crate) use telling::{difference, restore, tell};
 
 const META: &str = "meta";
 const NAMES: &str = "names";
@@ -45,13 +48,26 @@ impl Default for Settings {
     }
 }
 
-/// One setting to be changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One thing that an entity says of itself, to be changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Setting {
+    /// Its name: one line of at most `limits::NAME_BYTES_MAX` bytes, and not empty.
+    Name(String),
+    /// At most `limits::TEXT_BYTES_MAX` bytes; an empty text takes the description away.
+    Description(String),
+    /// The hash of the manifest of its published website; `None` takes that away.
+    Website(Option<[u8; 32]>),
     /// See [`Settings::newcomers_read_history`].
     NewcomersReadHistory(bool),
     /// See [`Settings::lapse_days`]; 1 to [`LAPSE_DAYS_MAX`].
     LapseDays(u16),
+}
+
+impl Setting {
+    /// Whether it holds for all who share a roster, so that it is settled where the roster is.
+    pub fn is_of_roster(&self) -> bool {
+        matches!(self, Setting::NewcomersReadHistory(_) | Setting::LapseDays(_))
+    }
 }
 
 /// Why a core document does not take what was asked.
@@ -173,32 +189,22 @@ pub fn set_entity_name(actor: &Actor, text: &str) -> Result<Put, CoreError> {
     meta(actor, NAME.into(), record::write_text(text))
 }
 
-/// Describes the entity; an empty text takes the description away.
-pub fn set_description(actor: &Actor, text: &str) -> Result<Put, CoreError> {
-    if text.len() > TEXT_BYTES_MAX {
-        return Err(CoreError::TooLong(text.len()));
-    }
-    meta(actor, DESCRIPTION.into(), record::write_text(text))
-}
-
-/// Changes one setting.
-pub fn set_setting(actor: &Actor, setting: Setting) -> Result<Put, CoreError> {
+/// Changes one thing that the entity says of itself.
+pub fn set(actor: &Actor, setting: &Setting) -> Result<Put, CoreError> {
     let (name, value) = match setting {
-        Setting::NewcomersReadHistory(on) => (NEWCOMERS_READ_HISTORY, vec![u8::from(on)]),
-        Setting::LapseDays(days) if (1..=LAPSE_DAYS_MAX).contains(&days) => {
+        Setting::Name(text) => return set_entity_name(actor, text),
+        Setting::Description(text) if text.len() > TEXT_BYTES_MAX => {
+            return Err(CoreError::TooLong(text.len()));
+        }
+        Setting::Description(text) => return meta(actor, DESCRIPTION.into(), record::write_text(text)),
+        Setting::Website(root) => return meta(actor, WEBSITE.into(), write_website(*root)),
+        Setting::NewcomersReadHistory(on) => (NEWCOMERS_READ_HISTORY, vec![u8::from(*on)]),
+        Setting::LapseDays(days) if (1..=LAPSE_DAYS_MAX).contains(days) => {
             (LAPSE_DAYS, days.to_be_bytes().to_vec())
         }
-        Setting::LapseDays(days) => return Err(CoreError::NoLapse(days)),
+        Setting::LapseDays(days) => return Err(CoreError::NoLapse(*days)),
     };
     meta(actor, setting_key(name), record::write_setting(&value))
-}
-
-/// Publishes the website whose manifest has this hash, or none.
-pub fn set_website(actor: &Actor, root: Option<[u8; 32]>) -> Result<Put, CoreError> {
-    let value = record::write(|writer| {
-        writer.u8(u8::from(root.is_some())).raw(root.as_ref().map_or(&[], |hash| hash.as_slice()));
-    });
-    meta(actor, WEBSITE.into(), value)
 }
 
 /// Sets the name under which this person appears here; an empty one takes it away. Blanks around
@@ -270,6 +276,12 @@ fn read_child(value: &[u8]) -> Result<(&[u8], &str), Malformed> {
 
 fn read_website(value: &[u8]) -> Result<Option<[u8; 32]>, Malformed> {
     record::read(value, |reader, _| if record::flag(reader)? { reader.array().map(Some) } else { Ok(None) })
+}
+
+fn write_website(root: Option<[u8; 32]>) -> Vec<u8> {
+    record::write(|writer| {
+        writer.u8(u8::from(root.is_some())).raw(root.as_ref().map_or(&[], |hash| hash.as_slice()));
+    })
 }
 
 fn check_name(text: &str) -> Result<(), CoreError> {

@@ -146,6 +146,11 @@ pub fn forgets(concern: &Concern) -> bool {
     *concern == Concern::Chat || layout(concern).is_some()
 }
 
+/// Whether people can look at the versions of a document of this concern.
+pub fn has_versions(concern: &Concern) -> bool {
+    *concern == Concern::Core || forgets(concern)
+}
+
 /// The id shown to people, `{kind}:{words}:{concern}`; a first segment is shown without a number.
 pub fn document_id(kind: Kind, words: impl fmt::Display, concern: &Concern, segment: u32) -> String {
     let name = if segment == 1 { concern.name() } else { concern.segment_name(segment) };

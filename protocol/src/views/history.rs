@@ -8,6 +8,7 @@ use super::Faces;
 use crate::command::{ChangeView, DifferenceView, FieldView, PersonView, VersionView};
 use crate::history::{Line, Picture};
 use crate::schema::chat::Chat;
+use crate::schema::core;
 use crate::schema::field::{Value, part_person};
 use crate::schema::kanban::Board;
 use crate::schema::key::Owner;
@@ -65,6 +66,9 @@ fn sentence(told: &Told, faces: &Faces) -> String {
         (Did::Cleared, "checklist", line) => {
             format!("took {} off the checklist of {what}", line.unwrap_or_else(|| "a line".to_owned()))
         }
+        (Did::Set, "names", Some(name)) => format!("goes by the name {name}"),
+        (Did::Cleared, "names", _) => "took its name away".to_owned(),
+        (Did::Set, "children", Some(name)) => format!("made {name} a part of {what}"),
         (Did::Set, field, Some(to)) => format!("set {field} of {what} to {to}"),
         (Did::Set, field, None) => format!("set {field} of {what}"),
         (Did::Cleared, field, _) => format!("cleared {field} of {what}"),
@@ -83,6 +87,8 @@ fn name(person: &PersonView) -> String {
 pub(crate) struct Comparing<'a> {
     things: Option<(Things<'a>, Things<'a>)>,
     chats: Option<(Chat<'a>, Chat<'a>)>,
+    /// What an entity says of itself, where that is compared.
+    plain: Option<(&'a Picture, &'a Picture)>,
     /// Where the cards and columns of a board stood, in words.
     places: (Places, Places),
     faces: Faces,
@@ -94,7 +100,8 @@ impl<'a> Comparing<'a> {
     pub(crate) fn new(from: &'a Picture, to: &'a Picture, faces: Faces) -> Comparing<'a> {
         let (things, chats) = (from.things().zip(to.things()), from.chat().zip(to.chat()));
         let places = things.map(|(from, to)| (places(from), places(to))).unwrap_or_default();
-        Comparing { things, chats, places, faces }
+        let plain = (things.is_none() && chats.is_none()).then_some((from, to));
+        Comparing { things, chats, plain, places, faces }
     }
 
     /// What differs, by the names of the things from `after` on; in one thing, or in all.
@@ -105,7 +112,10 @@ impl<'a> Comparing<'a> {
     ) -> impl Iterator<Item = Difference> + 'a {
         let things = self.things.iter().flat_map(move |(from, to)| to.differences(from, of, after));
         let messages = self.chats.iter().flat_map(move |(from, to)| to.differences(from, of, after));
-        things.chain(messages)
+        // All that an entity says of itself stands before any place in a list.
+        let plain = self.plain.filter(|_| of.is_none() && after.is_none());
+        let plain = plain.and_then(|(from, to)| core::difference(to, from));
+        things.chain(messages).chain(plain)
     }
 
     /// One of them as it is shown.

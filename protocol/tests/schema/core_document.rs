@@ -26,14 +26,14 @@ fn an_admin_names_describes_and_publishes_and_the_last_value_holds() {
     for name in ["Garden", " Garden club "] {
         maps.set(&core::set_entity_name(&admin(), name).unwrap());
     }
-    maps.set(&core::set_description(&admin(), "Beds 1 to 9\nand the shed").unwrap());
-    maps.set(&core::set_website(&admin(), Some([7; 32])).unwrap());
+    maps.set(&core::set(&admin(), &Setting::Description("Beds 1 to 9\nand the shed".into())).unwrap());
+    maps.set(&core::set(&admin(), &Setting::Website(Some([7; 32]))).unwrap());
     assert_eq!(core::entity_name(&maps).as_deref(), Some("Garden club"));
     assert_eq!(core::description(&maps), "Beds 1 to 9\nand the shed");
     assert_eq!(core::website(&maps), Some([7; 32]));
 
-    maps.set(&core::set_description(&admin(), "").unwrap());
-    maps.set(&core::set_website(&admin(), None).unwrap());
+    maps.set(&core::set(&admin(), &Setting::Description(String::new())).unwrap());
+    maps.set(&core::set(&admin(), &Setting::Website(None)).unwrap());
     assert_eq!(core::description(&maps), "");
     assert_eq!(core::website(&maps), None);
 }
@@ -41,11 +41,11 @@ fn an_admin_names_describes_and_publishes_and_the_last_value_holds() {
 #[test]
 fn two_settings_changed_apart_both_hold() {
     let mut maps = PlainMaps::default();
-    maps.set(&core::set_setting(&admin(), Setting::NewcomersReadHistory(false)).unwrap());
-    maps.set(&core::set_setting(&actor(8, Role::Owner), Setting::LapseDays(LAPSE_DAYS_MAX)).unwrap());
+    maps.set(&core::set(&admin(), &Setting::NewcomersReadHistory(false)).unwrap());
+    maps.set(&core::set(&actor(8, Role::Owner), &Setting::LapseDays(LAPSE_DAYS_MAX)).unwrap());
     let settled = Settings { newcomers_read_history: false, lapse_days: LAPSE_DAYS_MAX };
     assert_eq!(core::settings(&maps), settled);
-    maps.set(&core::set_setting(&admin(), Setting::NewcomersReadHistory(true)).unwrap());
+    maps.set(&core::set(&admin(), &Setting::NewcomersReadHistory(true)).unwrap());
     assert!(core::settings(&maps).newcomers_read_history);
 }
 
@@ -62,7 +62,7 @@ fn a_setting_that_cannot_be_read_has_its_default() {
 #[test]
 fn devices_lapse_after_a_sensible_number_of_days() {
     for days in [0, LAPSE_DAYS_MAX + 1] {
-        let refused = core::set_setting(&admin(), Setting::LapseDays(days));
+        let refused = core::set(&admin(), &Setting::LapseDays(days));
         assert_eq!(refused, Err(CoreError::NoLapse(days)));
     }
 }
@@ -73,9 +73,9 @@ fn members_and_viewers_do_not_speak_for_the_entity() {
     let read_only = CoreError::Denied(Denied::ReadOnly);
     for (actor, error) in [(ada(), needs_admin), (viewer(), read_only)] {
         assert_eq!(core::set_entity_name(&actor, "Mine"), Err(error.clone()));
-        assert_eq!(core::set_description(&actor, "Mine"), Err(error.clone()));
-        assert_eq!(core::set_website(&actor, None), Err(error.clone()));
-        assert_eq!(core::set_setting(&actor, Setting::LapseDays(3)), Err(error.clone()));
+        assert_eq!(core::set(&actor, &Setting::Description("Mine".into())), Err(error.clone()));
+        assert_eq!(core::set(&actor, &Setting::Website(None)), Err(error.clone()));
+        assert_eq!(core::set(&actor, &Setting::LapseDays(3)), Err(error.clone()));
         assert_eq!(error.code(), RefusalCode::NotAllowed);
     }
     assert_eq!(core::set_shown_name(&viewer(), "Vi"), Err(CoreError::Denied(Denied::ReadOnly)));
@@ -110,8 +110,8 @@ fn a_name_is_one_bounded_line_that_turns_nothing_around() {
 #[test]
 fn a_description_is_bounded() {
     let longest = "d".repeat(TEXT_BYTES_MAX);
-    assert!(core::set_description(&admin(), &longest).is_ok());
-    let refused = core::set_description(&admin(), &format!("{longest}d"));
+    assert!(core::set(&admin(), &Setting::Description(longest.clone())).is_ok());
+    let refused = core::set(&admin(), &Setting::Description(format!("{longest}d")));
     assert_eq!(refused, Err(CoreError::TooLong(TEXT_BYTES_MAX + 1)));
 }
 

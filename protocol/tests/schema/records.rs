@@ -37,9 +37,9 @@ fn every_put() -> Vec<(Concern, Put)> {
     ];
     let cores = [
         core::set_entity_name(&owner(), "Garden").unwrap(),
-        core::set_description(&owner(), "Beds").unwrap(),
-        core::set_setting(&owner(), Setting::LapseDays(9)).unwrap(),
-        core::set_website(&owner(), Some([7; 32])).unwrap(),
+        core::set(&owner(), &Setting::Description("Beds".into())).unwrap(),
+        core::set(&owner(), &Setting::LapseDays(9)).unwrap(),
+        core::set(&owner(), &Setting::Website(Some([7; 32]))).unwrap(),
         core::set_shown_name(&owner(), "Ada").unwrap(),
     ];
     let (entity, document) = (EntityId([5; 32]), DocumentKey([6; 32]));

@@ -94,8 +94,8 @@ pub enum Stays {
     /// A deletion cannot be taken back.
     #[error("what is deleted stays so")]
     Final,
-    /// It would have to be deleted, which this person may not.
-    #[error("only who made it or an admin may delete it")]
+    /// It would have to be deleted or set, which this person may not.
+    #[error("only an admin may do that, or who made it")]
     NotAllowed,
 }
 
