@@ -125,7 +125,7 @@ impl Cluster {
 
     /// Writes a message and waits until it is saved.
     pub fn send_message(&mut self, name: &str, group: FourWords, text: &str) -> MessageId {
-        let command = ChatCommand::Send { text: text.to_owned(), parent: None };
+        let command = ChatCommand::say(text.to_owned(), None);
         match self.must(name, Command::Chat(group, command)) {
             Reply::Message(id) => id,
             other => panic!("{other:?}"),

@@ -206,10 +206,7 @@ impl Attack {
     pub(crate) fn write_many(&mut self, name: &str, count: usize) {
         for _ in 0..count {
             let text = format!("{name} {} at once", self.written.len());
-            self.c.begin(
-                name,
-                Command::Chat(self.group, ChatCommand::Send { text: text.clone(), parent: None }),
-            );
+            self.c.begin(name, Command::Chat(self.group, ChatCommand::say(text.clone(), None)));
             self.written.push(text);
         }
     }

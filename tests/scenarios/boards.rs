@@ -64,7 +64,7 @@ fn text(field: &str, text: &str) -> Change {
 
 fn columns(c: &mut Cluster, at: &str, group: FourWords) -> Vec<ColumnView> {
     match ask(c, at, group, BoardCommand::Show) {
-        Outcome::Done(Reply::Board(columns)) => columns,
+        Outcome::Done(Reply::Board(board)) => board.columns,
         other => panic!("{other:?}"),
     }
 }
@@ -239,6 +239,34 @@ fn cards_that_came_into_a_column_while_it_was_deleted_are_not_lost() {
     for name in ["ada", "ben"] {
         assert_eq!(shown(&mut c, name, group), "todo: paint");
     }
+}
+
+#[test]
+fn cards_of_a_board_whose_columns_were_all_deleted_apart_are_shown_and_go_into_the_next_one() {
+    let mut c = Cluster::new(6);
+    let group = c.group_of(&["ada", "ben"]);
+    column(&mut c, "ada", group, "todo");
+    column(&mut c, "ben", group, "done");
+    c.settle();
+    let paint = card(&mut c, "ada", group, "todo", "paint");
+    c.settle();
+    c.isolate("ben");
+    must(&mut c, "ada", group, move_to(paint, "done", At::Last));
+    must(&mut c, "ada", group, BoardCommand::DeleteColumn("todo".into()));
+    must(&mut c, "ben", group, BoardCommand::DeleteColumn("done".into()));
+    c.heal();
+    c.settle();
+    for name in ["ada", "ben"] {
+        let Outcome::Done(Reply::Board(board)) = ask(&mut c, name, group, BoardCommand::Show) else {
+            panic!("a board")
+        };
+        assert!(board.columns.is_empty());
+        let loose: Vec<_> = board.loose.iter().map(|card| (card.id, card.column)).collect();
+        assert_eq!(loose, [(paint, None)]);
+    }
+    column(&mut c, "ada", group, "anew");
+    c.settle();
+    assert_eq!(shown(&mut c, "ben", group), "anew: paint");
 }
 
 #[test]

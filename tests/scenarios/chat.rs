@@ -1,8 +1,8 @@
 //! A chat that merges: edits, deletions and reactions made together, apart and out of order.
 
 use fourword_protocol::command::{ChatCommand, Command, Outcome, RefusalCode, Reply, SyncState};
-use fourword_protocol::limits::PENDING_EDITS_MAX;
-use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::limits::{ATTACHMENTS_MAX, PENDING_EDITS_MAX};
+use fourword_protocol::schema::chat::{Attachment, MessageId, NewMessage};
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
 
@@ -76,7 +76,7 @@ fn replies_and_reactions_reach_the_other() {
     let group = c.group_of(&["ada", "ben"]);
     let id = c.send_message("ada", group, "tea?");
     c.settle();
-    let reply = ChatCommand::Send { text: "yes".into(), parent: Some(id) };
+    let reply = ChatCommand::say("yes", Some(id));
     c.must("ben", Command::Chat(group, reply));
     let react = ChatCommand::React { message: id, emoji: "👍".into(), on: true };
     c.must("ben", Command::Chat(group, react));
@@ -88,6 +88,31 @@ fn replies_and_reactions_reach_the_other() {
     assert_eq!(second.message.parent, Some(id));
     let [(emoji, by)] = &first.reactions[..] else { panic!("{:?}", first.reactions) };
     assert_eq!((emoji.as_str(), by.len()), ("👍", 1));
+}
+
+#[test]
+fn a_message_may_refer_to_files_and_needs_no_text_then() {
+    let mut c = Cluster::new(12);
+    let group = c.group_of(&["ada", "ben"]);
+    let file = |name: &str| Attachment { blob: [7; 32], size_bytes: 1_200_000, name: name.into() };
+    let send = |attachments| {
+        let (text, parent) = Default::default();
+        Command::Chat(group, ChatCommand::Send(NewMessage { text, parent, attachments }))
+    };
+    c.must("ada", send(vec![file("plan.pdf"), file("photo.png")]));
+    c.settle();
+    let Reply::Messages(shown) = c.must("ben", Command::Chat(group, ChatCommand::Read { last: 1 })) else {
+        panic!("messages")
+    };
+    assert_eq!(shown[0].message.attachments, [file("plan.pdf"), file("photo.png")]);
+    for (wrong, why) in [
+        (vec![], RefusalCode::Usage),
+        (vec![file("../plan.pdf")], RefusalCode::Usage),
+        (vec![file("plan.pdf"); ATTACHMENTS_MAX + 1], RefusalCode::TooMuch),
+    ] {
+        let Outcome::Refused(refusal) = c.ask("ada", send(wrong)) else { panic!("refused") };
+        assert_eq!(refusal.code, why);
+    }
 }
 
 #[test]
@@ -137,7 +162,7 @@ fn many_writes_at_once_are_grouped_and_all_answered() {
     let group = c.group_of(&["ada", "ben"]);
     let ids: Vec<_> = (0..500)
         .map(|i| {
-            let send = ChatCommand::Send { text: format!("message {i}"), parent: None };
+            let send = ChatCommand::say(format!("message {i}"), None);
             c.begin("ada", Command::Chat(group, send))
         })
         .collect();
@@ -189,7 +214,7 @@ fn as_many_edits_as_there_is_room_for_wait_for_the_disk_and_one_more_is_refused(
     // The first is on its way to the disk before the others come, which wait for it.
     let sends: Vec<_> = (0..PENDING_EDITS_MAX + 2)
         .map(|number| {
-            let send = ChatCommand::Send { text: number.to_string(), parent: None };
+            let send = ChatCommand::say(number.to_string(), None);
             c.begin("ada", Command::Chat(group, send))
         })
         .collect();

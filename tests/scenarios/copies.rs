@@ -130,7 +130,7 @@ fn act(c: &mut Cluster, random: &mut ChaCha20Rng, group: FourWords, number: usiz
     let command = match (random.random_range(0..16), some) {
         (0..=5, parent) => {
             let parent = parent.filter(|_| random.random_bool(0.3));
-            say(ChatCommand::Send { text, parent })
+            say(ChatCommand::say(text, parent))
         }
         (6..=7, Some(id)) => say(ChatCommand::Edit(id, text)),
         (8, Some(id)) => say(ChatCommand::Delete(id)),
@@ -252,8 +252,7 @@ fn a_copy_that_lags_too_far_behind_is_made_anew_page_by_page() {
     let before: Revision = places(&mut c, "ada")[0].documents[0].revision.unwrap();
     for number in 0..=FEED_THINGS_MAX {
         let parent = None;
-        let id =
-            c.begin("ada", Command::Chat(group, ChatCommand::Send { text: format!("m{number}"), parent }));
+        let id = c.begin("ada", Command::Chat(group, ChatCommand::say(format!("m{number}"), parent)));
         if number % 64 == 0 {
             c.run_until(|c| c.answer("ada", id).is_some());
         }

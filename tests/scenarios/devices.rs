@@ -192,7 +192,7 @@ fn a_group_joined_on_one_device_appears_on_the_other_and_left_on_one_is_left_on_
     assert_eq!(groups(&mut c, "laptop"), all);
     c.must("laptop", Command::Leave(all[0]));
     c.settle();
-    let send = ChatCommand::Send { text: "x".into(), parent: None };
+    let send = ChatCommand::say("x", None);
     assert_eq!(refused(c.ask("phone", Command::Chat(all[0], send))), Some(RefusalCode::NotAllowed));
 }
 
@@ -238,7 +238,7 @@ fn a_stolen_laptop_cannot_revoke_the_phone_and_is_shut_out_by_it() {
     c.settle();
     assert_eq!(c.read_chat("ben", group), ["mine still", "among us"]);
     assert_eq!(c.read_chat("laptop", group), ["mine still"]);
-    let send = ChatCommand::Send { text: "x".into(), parent: None };
+    let send = ChatCommand::say("x", None);
     assert_eq!(refused(c.ask("laptop", Command::Chat(group, send))), Some(RefusalCode::NotAllowed));
     assert_eq!(
         refused(c.ask("laptop", Command::Device(DeviceCommand::Add { addresses: vec![] }))),
@@ -283,7 +283,7 @@ fn with_all_devices_lost_the_phrase_brings_back_the_person_its_groups_and_their_
     c.restart("phone");
     c.connect_all();
     c.settle();
-    let send = ChatCommand::Send { text: "I found it".into(), parent: None };
+    let send = ChatCommand::say("I found it", None);
     assert_eq!(refused(c.ask("phone", Command::Chat(group, send))), Some(RefusalCode::NotAllowed));
     assert_eq!(c.read_chat("phone", group), ["from the phone"], "and it is given nothing any more");
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use fourword_protocol::checkpoint::{self, Checkpoint, Reached, Vector};
-use fourword_protocol::command::{At, BoardCommand, ChatCommand, Command, DocumentSync, Reply, SyncState};
+use fourword_protocol::command::{
+    At, BoardCommand, BoardView, ChatCommand, Command, DocumentSync, Reply, SyncState,
+};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::ids::{Digest, DocumentKey, EntityId, LogHead, LogId};
@@ -326,7 +328,10 @@ fn a_newcomer_is_given_a_folded_board_at_which_it_never_looked_and_hears_what_fo
     c.must("ada", add("later".into()));
     // By gossip alone: that takes less than a comparison.
     c.run_for(200);
-    let Reply::Board(columns) = c.must("dia", Command::Board(group, BoardCommand::Show)) else { panic!() };
+    let Reply::Board(BoardView { columns, .. }) = c.must("dia", Command::Board(group, BoardCommand::Show))
+    else {
+        panic!()
+    };
     assert_eq!(columns.len(), 21);
 }
 

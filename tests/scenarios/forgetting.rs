@@ -68,7 +68,7 @@ fn doings(c: &mut Cluster, ms: u64) -> (usize, usize, usize) {
 
 /// Sends many messages, and waits until all are saved.
 fn send_many(c: &mut Cluster, by: &[&str], group: FourWords, count: usize) -> Vec<MessageId> {
-    let send = |text| Command::Chat(group, ChatCommand::Send { text, parent: None });
+    let send = |text| Command::Chat(group, ChatCommand::say(text, None));
     let text = |n| format!("message {n}, which says a little more than nothing at all");
     let asked: Vec<_> =
         (0..count).map(|n| (by[n % by.len()], c.begin(by[n % by.len()], send(text(n))))).collect();

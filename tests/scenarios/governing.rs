@@ -3,9 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a story that goes wrong shall stop")]
 
-use fourword_protocol::command::{AboutView, Command, JoinBy, MemberCommand, PersonView, RefusalCode, Reply};
-use fourword_protocol::ids::Digest;
-use fourword_protocol::limits::TEXT_BYTES_MAX;
+use fourword_protocol::command::{Command, JoinBy, MemberCommand, RefusalCode, Reply};
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::core::Setting;
 use fourword_tests::cluster::Cluster;
@@ -145,44 +143,6 @@ fn admins_settle_and_members_do_not() {
     c.restart("ben");
     let Reply::Entity(view) = c.must("ben", Command::Show(group)) else { panic!("an entity") };
     assert_eq!(view.settings.lapse_days, 7);
-}
-
-#[test]
-fn what_a_group_says_of_itself_is_set_by_admins_and_shown_to_all_with_who_is_and_was_in() {
-    let mut c = Cluster::new(41);
-    let group = c.group_of(&["ada", "ben", "eve"]);
-    let set = |setting| Command::Configure(group, setting);
-    for setting in [
-        Setting::Name("Kitchen".into()),
-        Setting::Description("All about\nthe kitchen".into()),
-        Setting::Website(Some([7; 32])),
-    ] {
-        assert_eq!(refused(&mut c, "ben", set(setting.clone())).code, RefusalCode::NotAllowed);
-        c.must("ada", set(setting));
-    }
-    for (wrong, code) in [
-        (Setting::Name(" ".into()), RefusalCode::Usage),
-        (Setting::Name("two\nlines".into()), RefusalCode::Usage),
-        (Setting::Description("x".repeat(TEXT_BYTES_MAX + 1)), RefusalCode::TooMuch),
-    ] {
-        assert_eq!(refused(&mut c, "ada", set(wrong)).code, code);
-    }
-    remove(&mut c, "ada", group, "eve");
-    c.settle();
-    let Reply::Core(core) = c.must("ben", Command::Core(group)) else { panic!("a core document") };
-    assert_eq!(core.entity.name, "Kitchen");
-    assert_eq!(core.entity.about.description, "All about\nthe kitchen");
-    assert_eq!(core.entity.about.website, Some(Digest([7; 32])));
-    let words = |person: &PersonView| person.words.map(|words| words.to_string());
-    assert_eq!(words(&core.creator), Some(words_of(&mut c, "ada")));
-    let members: Vec<_> = core.members.iter().map(|member| words(&member.person)).collect();
-    assert_eq!(members, [Some(words_of(&mut c, "ada")), Some(words_of(&mut c, "ben"))]);
-    assert_eq!(core.former.iter().map(words).collect::<Vec<_>>(), [Some(words_of(&mut c, "eve"))]);
-    c.must("ada", set(Setting::Website(None)));
-    c.must("ada", set(Setting::Description(String::new())));
-    c.settle();
-    let Reply::Entity(view) = c.must("ben", Command::Show(group)) else { panic!("an entity") };
-    assert_eq!(view.about, AboutView::default());
 }
 
 #[test]

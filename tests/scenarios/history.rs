@@ -12,10 +12,9 @@ use fourword_protocol::limits::{
 };
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::Concern;
-use fourword_protocol::schema::core::{Setting, Settings};
+use fourword_protocol::schema::core::Setting;
 use fourword_protocol::schema::field::{Number, Value};
 use fourword_protocol::schema::thing::ThingId;
-use fourword_protocol::schema::things::Stays;
 use fourword_protocol::schema::told::{Did, Presence};
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
@@ -92,7 +91,7 @@ fn newest(c: &mut Cluster, at: &str, group: FourWords) -> String {
 }
 
 /// What was done, in words, the newest first.
-fn told(versions: &[VersionView]) -> Vec<String> {
+pub(crate) fn told(versions: &[VersionView]) -> Vec<String> {
     let of = |version: &VersionView| {
         let done: Vec<&str> = version.changes.iter().map(|change| change.text.as_str()).collect();
         done.join("; ")
@@ -431,77 +430,6 @@ fn versions_of_chats_issues_and_canvases_are_told_as_well() {
     let of_canvas = versions(&mut c, "ada", (group, Concern::Canvas), None, 50);
     assert_eq!(told(&of_canvas), ["set width of the document to \"800\""]);
     assert_eq!(of_canvas[0].changes[0].thing, None);
-}
-
-#[test]
-fn what_a_group_says_of_itself_has_versions_and_is_brought_back_by_its_admins() {
-    let mut c = Cluster::new(12);
-    let group = c.group_of(&THREE);
-    let core = (group, Concern::Core);
-    for setting in [
-        Setting::Description("All about the kitchen".into()),
-        Setting::LapseDays(60),
-        Setting::NewcomersReadHistory(false),
-    ] {
-        c.must("ada", Command::Configure(group, setting));
-        c.settle();
-    }
-    c.must("ben", Command::SetName("Benno".into()));
-    c.settle();
-    let then = versions(&mut c, "eve", core, None, 50);
-    assert_eq!(
-        told(&then)[..4],
-        [
-            "goes by the name \"Benno\"",
-            "set newcomers-read-history of the group to \"off\"",
-            "set lapse-days of the group to \"60\"",
-            "set description of the group to \"All about the kitchen\"",
-        ]
-    );
-    assert_eq!(then[0].by[0].name, "Benno");
-    let first = then[3].id.to_string();
-    c.must("ada", Command::Configure(group, Setting::Description(String::new())));
-    c.must("ada", Command::Configure(group, Setting::Website(Some([7; 32]))));
-    c.settle();
-    let told = told(&versions(&mut c, "eve", core, None, 2));
-    assert_eq!(told[..2], ["set website of the group", "cleared description of the group"]);
-
-    let [difference] = &compared(&mut c, "eve", core, (Some(&first), None))[..] else { panic!("one") };
-    assert_eq!((difference.thing, difference.presence), (None, Presence::Both));
-    let fields: Vec<_> =
-        difference.fields.iter().map(|f| (&*f.field, &*f.part, f.after.as_deref())).collect();
-    let site = "07".repeat(32);
-    let expected = [
-        ("description", "", None),
-        ("lapse-days", "", Some("60")),
-        ("newcomers-read-history", "", Some("no")),
-        ("website", "", Some(&*site)),
-        ("names", "Benno", Some("Benno")),
-    ];
-    assert_eq!(fields, expected);
-    assert!(compared(&mut c, "eve", core, (Some(&first), Some(&first))).is_empty());
-
-    let back = |by: &str, c: &mut Cluster| {
-        let restore = HistoryCommand::Restore { version: first.clone(), of: None };
-        match c.must(by, Command::History(group, Concern::Core, restore)) {
-            Reply::Reverted(view) => {
-                view.left.into_iter().map(|left| (left.field, left.why)).collect::<Vec<_>>()
-            }
-            other => panic!("{other:?}"),
-        }
-    };
-    let denied = ["description", "lapse-days", "newcomers-read-history", "website"];
-    assert_eq!(back("ben", &mut c), denied.map(|field| (field.to_owned(), Stays::NotAllowed)));
-    c.settle();
-    assert_eq!(compared(&mut c, "eve", core, (Some(&first), None))[0].fields.len(), 4, "his own name is his");
-    assert_eq!(back("ada", &mut c), []);
-    c.settle();
-    let Reply::Entity(view) = c.must("eve", Command::Show(group)) else { panic!("an entity") };
-    assert_eq!((&*view.about.description, view.about.website), ("All about the kitchen", None));
-    assert_eq!(view.settings, Settings::default());
-    let one = HistoryCommand::List { of: Some("ab".repeat(12)), before: None, limit: 1 };
-    let refusal = refused(&mut c, "ada", Command::History(group, Concern::Core, one));
-    assert_eq!(refusal.code, RefusalCode::Usage);
 }
 
 #[test]

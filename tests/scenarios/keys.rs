@@ -314,7 +314,7 @@ fn devices_that_come_and_go_do_not_make_others_open_epochs_without_end() {
     assert!(opened.iter().all(|count| *count <= allowed), "{opened:?} epochs in {elapsed_s} s");
     assert!(opened.iter().sum::<usize>() >= 8, "the attack does make them open epochs: {opened:?}");
     // Once it rests, what was written meanwhile is sealed and everybody is at one.
-    let waiting = c.begin("ada", Command::Chat(group, ChatCommand::Send { text: "x".into(), parent: None }));
+    let waiting = c.begin("ada", Command::Chat(group, ChatCommand::say("x", None)));
     c.run_for(30_000);
     assert!(c.answer("ada", waiting).is_some());
     c.send_message("ben", group, "after the storm");

@@ -22,7 +22,7 @@ use fourword_tests::insider::{Insider, envelopes, page};
 use crate::people::id_of;
 
 pub(crate) fn say(group: FourWords, text: &str) -> Command {
-    Command::Chat(group, ChatCommand::Send { text: text.to_owned(), parent: None })
+    Command::Chat(group, ChatCommand::say(text.to_owned(), None))
 }
 
 // -- nothing that was called saved is lost ----------------------------------------------------
@@ -242,7 +242,7 @@ fn nothing_that_is_sent_or_passed_on_shows_a_word_of_what_was_written() {
     c.settle();
     let id = c.send_message("ada", channel, "plain-message");
     c.settle();
-    let reply = ChatCommand::Send { text: "plain-reply".into(), parent: Some(id) };
+    let reply = ChatCommand::say("plain-reply", Some(id));
     chat(&mut c, "ben", channel, reply);
     c.settle();
     let entity = id_of(&mut c, "ada", group);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use fourword_protocol::command::{Command, JoinBy, RefusalCode, Reply};
+use fourword_protocol::command::{ChatCommand, Command, JoinBy, RefusalCode, Reply};
 use fourword_protocol::envelope::{Envelope, Header};
 use fourword_protocol::ids::{EnvelopeHash, StatementId};
 use fourword_protocol::limits::STATEMENTS_PER_DEVICE_MAX;
@@ -70,7 +70,7 @@ fn a_removed_member_sees_that_it_is_out_and_its_node_writes_nothing_more() {
         }
         let Reply::Entity(view) = c.must("eve", Command::Show(group)) else { panic!("an entity") };
         assert_eq!((view.role, view.members), (None, 1));
-        let send = fourword_protocol::command::ChatCommand::Send { text: "no".into(), parent: None };
+        let send = ChatCommand::say("no", None);
         let refusal = refused(&mut c, "eve", Command::Chat(group, send));
         assert_eq!(refusal.code, RefusalCode::NotAllowed);
         assert!(refusal.message.contains("removed"), "{}", refusal.message);
@@ -84,7 +84,7 @@ fn what_was_being_written_when_the_removal_came_is_refused_and_the_node_still_st
     let mut c = Cluster::new(3);
     let group = c.group_of(&["ada", "eve"]);
     remove(&mut c, "ada", group, "eve");
-    let send = |n| fourword_protocol::command::ChatCommand::Send { text: format!("late {n}"), parent: None };
+    let send = |n| ChatCommand::say(format!("late {n}"), None);
     let asked: Vec<_> = (0..50).map(|n| c.begin("eve", Command::Chat(group, send(n)))).collect();
     c.settle();
     for id in asked {
@@ -333,7 +333,7 @@ fn a_demotion_to_viewer_cuts_what_was_written_apart_from_it() {
     for name in ["ada", "ben", "cem"] {
         assert_eq!(c.read_chat(name, group), ["as a member"], "{name}");
     }
-    let send = fourword_protocol::command::ChatCommand::Send { text: "no".into(), parent: None };
+    let send = ChatCommand::say("no", None);
     assert_eq!(refused(&mut c, "ben", Command::Chat(group, send)).code, RefusalCode::NotAllowed);
     c.send_message("ada", group, "ben still reads");
     c.settle();

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fourword_protocol::command::{
-    At, BoardCommand, CanvasCommand, CardView, Change, ChatCommand, Command, CommentCommand, CommentView,
-    IssueCommand, IssueFilter, Kind, Outcome, PersonView, PlaceView, Reply,
+    At, BoardCommand, BoardView, CanvasCommand, CardView, Change, ChatCommand, Command, CommentCommand,
+    CommentView, IssueCommand, IssueFilter, Kind, Outcome, PersonView, PlaceView, Reply,
 };
 use fourword_protocol::limits::COPY_ROWS_MAX;
 use fourword_protocol::schema::Concern;
@@ -58,7 +58,8 @@ fn seen(c: &mut Cluster, name: &str, group: FourWords) -> Vec<Seen> {
     };
     let messages = messages.into_iter().map(|view| view.message).filter(|message| !message.deleted);
     all.extend(messages.map(|message| see(ThingKind::Message, message.id, false, vec![message.text])));
-    let Reply::Board(columns) = c.must(name, Command::Board(group, BoardCommand::Show)) else {
+    let Reply::Board(BoardView { columns, .. }) = c.must(name, Command::Board(group, BoardCommand::Show))
+    else {
         panic!("a board")
     };
     let Reply::Cards(away) = c.must(name, Command::Board(group, BoardCommand::Archived)) else {
@@ -238,7 +239,7 @@ fn in_chat(random: &mut ChaCha20Rng, seen: &[Seen]) -> Option<ChatCommand> {
     Some(match random.random_range(0..4) {
         0 => ChatCommand::Edit(message?, phrase(random)),
         1 => ChatCommand::Delete(message?),
-        _ => ChatCommand::Send { text: phrase(random), parent: None },
+        _ => ChatCommand::say(phrase(random), None),
     })
 }
 

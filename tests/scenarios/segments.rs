@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fourword_protocol::command::{
-    At, BoardCommand, ChatCommand, Command, MessageView, Outcome, RefusalCode, Reply, SyncState,
+    At, BoardCommand, BoardView, ChatCommand, Command, MessageView, Outcome, RefusalCode, Reply, SyncState,
 };
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::ids::{Digest, DocumentKey};
@@ -160,7 +160,7 @@ fn what_is_said_about_an_old_message_goes_where_that_was_written_and_what_replie
     let react = ChatCommand::React { message: ids[1], emoji: "+".into(), on: true };
     assert_eq!(say(&mut c, "eve", group, react), done);
     assert_eq!(say(&mut c, "eve", group, ChatCommand::Delete(ids[2])), done);
-    let reply = ChatCommand::Send { text: "about the first".into(), parent: Some(ids[0]) };
+    let reply = ChatCommand::say("about the first", Some(ids[0]));
     assert!(matches!(say(&mut c, "ben", group, reply), Outcome::Done(Reply::Message(_))));
     run_bounded(&mut c, 60_000, &THREE);
     assert_eq!(begun(&c, "ada"), before);
@@ -172,9 +172,7 @@ fn what_is_said_about_an_old_message_goes_where_that_was_written_and_what_replie
         let reply = shown.last().unwrap();
         assert_eq!((reply.message.text.as_str(), reply.message.parent), ("about the first", Some(ids[0])));
         // What was deleted stays deleted: it can neither be answered nor changed, whoever looks for it.
-        for command in
-            [ChatCommand::Delete(ids[2]), ChatCommand::Send { text: "?".into(), parent: Some(ids[2]) }]
-        {
+        for command in [ChatCommand::Delete(ids[2]), ChatCommand::say("?", Some(ids[2]))] {
             let Outcome::Refused(refusal) = say(&mut c, name, group, command) else { panic!("it is gone") };
             assert_eq!(refusal.code, RefusalCode::NotFound, "{refusal:?}");
         }
@@ -250,7 +248,7 @@ fn a_kill_at_the_moment_the_next_segment_is_begun_loses_nothing_that_was_saved()
             saved.push(c.send_message("ada", group, &text(number)));
             number += 1;
         }
-        let send = ChatCommand::Send { text: text(number), parent: None };
+        let send = ChatCommand::say(text(number), None);
         let asked = c.begin("ada", Command::Chat(group, send));
         for _ in 0..steps {
             c.step_seen(&mut |_, _| {});
@@ -360,7 +358,8 @@ fn a_board_that_is_full_takes_nothing_new_but_lets_things_be_deleted() {
     c.settle();
     let delete = BoardCommand::DeleteColumn(made[0].to_string());
     assert_eq!(c.ask("ada", Command::Board(group, delete)), Outcome::Done(Reply::Ok));
-    let Reply::Board(columns) = c.must("ada", Command::Board(group, BoardCommand::Show)) else {
+    let Reply::Board(BoardView { columns, .. }) = c.must("ada", Command::Board(group, BoardCommand::Show))
+    else {
         panic!("a board")
     };
     assert_eq!(columns.len(), made.len() - 1, "what was refused is not there");

@@ -96,7 +96,7 @@ fn a_full_disk_refuses_writes_says_so_and_loses_nothing_that_was_saved() {
     c.send_message("ada", group, "saved");
     c.fill_disk("ada");
     let send = |text: &str| {
-        let command = ChatCommand::Send { text: text.into(), parent: None };
+        let command = ChatCommand::say(text, None);
         Command::Chat(group, command)
     };
     let refused =
@@ -170,7 +170,7 @@ fn a_log_that_a_crash_ended_is_not_gone_on_with_after_a_later_clean_stop() {
     c.send_message("ben", group, "one");
     c.settle();
     // Published, and gone from its author before it was on disk.
-    c.begin("ben", Command::Chat(group, ChatCommand::Send { text: "two".into(), parent: None }));
+    c.begin("ben", Command::Chat(group, ChatCommand::say("two", None)));
     c.run_until_delivered("ada");
     c.crash("ben");
     c.restart("ben");

@@ -166,7 +166,7 @@ fn topics_of(c: &Cluster, who: &str, id: EntityId, secret: &EntitySecret) -> BTr
 fn said_on(c: &mut Cluster, group: FourWords) -> BTreeSet<Topic> {
     let mut said = BTreeSet::new();
     for by in ["ada", "ben"] {
-        c.begin(by, Command::Chat(group, ChatCommand::Send { text: "hello".into(), parent: None }));
+        c.begin(by, Command::Chat(group, ChatCommand::say("hello", None)));
         let end = c.now() + 10_000;
         let mut see = |happened: &Happened| {
             for effect in &happened.effects {

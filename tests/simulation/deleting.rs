@@ -5,8 +5,8 @@
 //! says how many schedules each kind has, `FOURWORD_SEED` the first.
 
 use fourword_protocol::command::{
-    At, BoardCommand, CanvasCommand, Change, ChatCommand, Command, CommentCommand, IssueCommand, IssueFilter,
-    Outcome, RefusalCode, Reply,
+    At, BoardCommand, BoardView, CanvasCommand, Change, ChatCommand, Command, CommentCommand, IssueCommand,
+    IssueFilter, Outcome, RefusalCode, Reply,
 };
 use fourword_protocol::schema::field::{Number, Value};
 use fourword_protocol::schema::thing::ThingId;
@@ -123,7 +123,7 @@ impl Schedule {
         ];
         let element = fields.map(|(field, value)| Change::Field(field.into(), value)).to_vec();
         let command = match self.kind {
-            Kind::Message => Command::Chat(group, ChatCommand::Send { text: title, parent: None }),
+            Kind::Message => Command::Chat(group, ChatCommand::say(title, None)),
             Kind::Card => board(card),
             Kind::Column => board(BoardCommand::AddColumn { title, limit: 0, at }),
             Kind::Issue => Command::Issue(group, IssueCommand::Add { title, changes: Vec::new() }),
@@ -177,7 +177,7 @@ impl Schedule {
     fn fill(&mut self) -> Command {
         let (group, text) = (self.group, self.text());
         match self.kind {
-            Kind::Message => Command::Chat(group, ChatCommand::Send { text, parent: None }),
+            Kind::Message => Command::Chat(group, ChatCommand::say(text, None)),
             Kind::Issue => Command::Issue(group, IssueCommand::Add { title: text, changes: Vec::new() }),
             Kind::Element => {
                 let color = Value::Text(format!("#{:06x}", self.said));
@@ -213,7 +213,10 @@ impl Schedule {
                 }
             }
             Kind::Card | Kind::Column => {
-                let Reply::Board(columns) = must(Command::Board(group, BoardCommand::Show)) else { panic!() };
+                let Reply::Board(BoardView { columns, .. }) = must(Command::Board(group, BoardCommand::Show))
+                else {
+                    panic!()
+                };
                 let Reply::Cards(away) = must(Command::Board(group, BoardCommand::Archived)) else {
                     panic!()
                 };

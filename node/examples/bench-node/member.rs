@@ -256,7 +256,7 @@ async fn join(
 }
 
 fn send(group: FourWords, writer: char, number: u64) -> Command {
-    Command::Chat(group, ChatCommand::Send { text: message::text(writer, number), parent: None })
+    Command::Chat(group, ChatCommand::say(message::text(writer, number), None))
 }
 
 /// Asks for something that must succeed.

@@ -23,6 +23,9 @@ use super::things::{self, Comment, Finished, Made, NewComment, PageQuery, Person
 pub struct Board {
     /// In order.
     pub columns: Vec<Column>,
+    /// Where all columns were deleted, the cards that are left: they go into the next that is made.
+    #[serde(default)]
+    pub loose: Vec<Card>,
 }
 
 /// A column and the cards in it.
@@ -302,8 +305,11 @@ impl CardPatch {
 /// `GET /api/v1/groups/{words}/board`
 pub async fn show(State(api): State<Api>, Path(words): Path<String>) -> Result<Json<Board>, Problem> {
     let command = Command::Board(text::words(&words)?, BoardCommand::Show);
-    let Reply::Board(columns) = api.ask(command).await? else { return Err(Problem::mismatch()) };
-    Ok(Json(Board { columns: columns.into_iter().map(Column::from).collect() }))
+    let Reply::Board(board) = api.ask(command).await? else { return Err(Problem::mismatch()) };
+    Ok(Json(Board {
+        columns: board.columns.into_iter().map(Column::from).collect(),
+        loose: board.loose.into_iter().map(Card::from).collect(),
+    }))
 }
 
 /// `GET /api/v1/groups/{words}/board/archive?limit=N&after=NEXT`
@@ -379,10 +385,12 @@ pub async fn change_card(
     Body(patch): Body<CardPatch>,
 ) -> Result<Json<Card>, Problem> {
     let (words, card, changes) = (text::words(&words)?, named(card)?, patch.changes()?);
-    if seen.is_given() {
-        let present = page(&api, words, card.clone()).await?.card;
+    let turn = seen.turn(&api).await;
+    if let Some(api) = &turn {
+        let present = page(api, words, card.clone()).await?.card;
         seen.check(&present.revision, &present)?;
     }
+    let api = turn.unwrap_or(api);
     changed(&api, words, card.clone(), BoardCommand::SetCard(card, changes)).await
 }
 

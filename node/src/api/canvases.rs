@@ -260,10 +260,12 @@ pub async fn change(
     Body(patch): Body<ElementPatch>,
 ) -> Result<Json<Element>, Problem> {
     let (words, element, changes) = (text::words(&words)?, named(element)?, patch.changes()?);
-    if seen.is_given() {
-        let present = one(&api, words, &element).await?;
+    let turn = seen.turn(&api).await;
+    if let Some(api) = &turn {
+        let present = one(api, words, &element).await?;
         seen.check(&present.revision, &present)?;
     }
+    let api = turn.unwrap_or(api);
     api.act(Command::Canvas(words, CanvasCommand::Set(element.clone(), changes))).await?;
     Ok(Json(one(&api, words, &element).await?))
 }

@@ -3,8 +3,9 @@
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use fourword_protocol::command::{ChatCommand, Command, PersonView, Reply};
+use fourword_protocol::ids::Digest;
 use fourword_protocol::limits;
-use fourword_protocol::schema::chat::{Lookup, MessageId};
+use fourword_protocol::schema::chat::{self, Lookup, MessageId};
 use fourword_protocol::words::FourWords;
 use fourword_storage::read_model::{PAGE_MESSAGES_MAX, Shown};
 use schemars::JsonSchema;
@@ -28,6 +29,21 @@ pub struct NewMessage {
     /// The id of the message replied to.
     #[serde(default)]
     pub parent: Option<String>,
+    /// Files that it is about, at most 16.
+    #[serde(default)]
+    pub attachments: Vec<Attachment>,
+}
+
+/// A reference to a file: whoever has a file can tell by its hash that it is this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Attachment {
+    /// The name of the file, without a path.
+    pub name: String,
+    /// How many bytes it has, as the author says.
+    pub size: u64,
+    /// The BLAKE3 hash of its bytes, as 64 digits.
+    pub hash: String,
 }
 
 /// Another text for a message.
@@ -94,6 +110,9 @@ pub struct Message {
     pub edited: bool,
     /// Whether it was deleted.
     pub deleted: bool,
+    /// The files that it is about.
+    #[serde(default)]
+    pub attachments: Vec<Attachment>,
     /// Who reacted with what.
     pub reactions: Vec<Reaction>,
     /// Who pinned it: four words if they are known, else the first digits of the id.
@@ -120,6 +139,11 @@ pub struct Reaction {
 impl From<Shown> for Message {
     fn from(Shown { view, replies, mentions }: Shown) -> Message {
         let reactions = view.reactions.into_iter();
+        let attachment = |file: chat::Attachment| Attachment {
+            name: file.name,
+            size: file.size_bytes,
+            hash: Digest(file.blob).to_string(),
+        };
         let people = |people: &[PersonView]| people.iter().map(text::identity).collect();
         Message {
             id: view.message.id.to_string(),
@@ -130,6 +154,7 @@ impl From<Shown> for Message {
             parent: view.message.parent.map(|parent| parent.to_string()),
             edited: view.message.edited,
             deleted: view.message.deleted,
+            attachments: view.message.attachments.into_iter().map(attachment).collect(),
             reactions: reactions.map(|(emoji, by)| Reaction { emoji, by: people(&by) }).collect(),
             pinned_by: people(&view.pinned_by),
             replies,
@@ -170,12 +195,22 @@ pub async fn send(
     Path(words): Path<String>,
     Body(new): Body<NewMessage>,
 ) -> Result<Json<Saved>, Problem> {
-    check_text(&new.text)?;
+    if !(new.text.is_empty() && !new.attachments.is_empty()) {
+        check_text(&new.text)?;
+    }
+    let attachments = new.attachments.into_iter().map(|file| {
+        let blob = text::hash(&file.hash)?;
+        Ok(chat::Attachment { blob, size_bytes: file.size, name: file.name })
+    });
+    let attachments = attachments.collect::<Result<_, Problem>>()?;
     let parent = match &new.parent {
         Some(parent) => Some(named(&api, &words, parent).await?),
         None => None,
     };
-    let command = Command::Chat(text::words(&words)?, ChatCommand::Send { text: new.text, parent });
+    let command = Command::Chat(
+        text::words(&words)?,
+        ChatCommand::Send(chat::NewMessage { text: new.text, parent, attachments }),
+    );
     let Reply::Message(id) = api.ask(command).await? else { return Err(Problem::mismatch()) };
     Ok(Json(Saved { id: id.to_string() }))
 }

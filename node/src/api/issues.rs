@@ -266,10 +266,12 @@ pub async fn change(
     Body(patch): Body<IssuePatch>,
 ) -> Result<Json<Issue>, Problem> {
     let (words, issue, changes) = (text::words(&words)?, named(issue)?, patch.changes()?);
-    if seen.is_given() {
-        let present = page(&api, words, issue.clone()).await?.issue;
+    let turn = seen.turn(&api).await;
+    if let Some(api) = &turn {
+        let present = page(api, words, issue.clone()).await?.issue;
         seen.check(&present.revision, &present)?;
     }
+    let api = turn.unwrap_or(api);
     let command = Command::Issue(words, IssueCommand::Set(issue.clone(), changes));
     api.act(command).await?;
     Ok(Json(page(&api, words, issue).await?.issue))

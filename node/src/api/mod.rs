@@ -52,7 +52,7 @@ use fourword_protocol::command::{Command, Notice, Outcome, Progress, Reply};
 use fourword_protocol::limits;
 use fourword_protocol::schema::thing::ThingId;
 use futures::future::BoxFuture;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock, broadcast, mpsc, watch};
 
 use crate::driver::{Handle, Report, Stopped};
 use crate::logging::Levels;
@@ -159,6 +159,10 @@ pub struct Api {
     events: Arc<events::Log>,
     levels: Option<Levels>,
     stop: Arc<watch::Sender<bool>>,
+    /// Shared by all who change things; held by one who changes something as it was seen.
+    turns: Arc<RwLock<()>>,
+    /// Held by this one.
+    turn: Option<Arc<OwnedRwLockWriteGuard<()>>>,
 }
 
 impl Api {
@@ -167,7 +171,8 @@ impl Api {
     pub fn new(node: Arc<dyn Answers>, reading: Reading) -> Api {
         let events = Arc::new(events::Log::new());
         tokio::spawn(events::gather(node.notices(), events.clone()));
-        Api { node, reading, events, levels: None, stop: Arc::new(watch::Sender::new(false)) }
+        let (stop, turns) = (Arc::new(watch::Sender::new(false)), Arc::default());
+        Api { node, reading, events, levels: None, stop, turns, turn: None }
     }
 
     /// The same API, through which the levels of the log can be changed.
@@ -201,7 +206,17 @@ impl Api {
         told.into_iter().take(limits::INVITE_ADDRESSES_MAX).collect()
     }
 
+    /// The same API; until that is dropped, nobody else changes things through this node.
+    async fn alone(&self) -> Api {
+        let turn = self.turns.clone().write_owned().await;
+        Api { turn: Some(Arc::new(turn)), ..self.clone() }
+    }
+
     async fn ask(&self, command: Command) -> Result<Reply, Problem> {
+        let _beside = match &self.turn {
+            None if is_about_things(&command) => Some(self.turns.read().await),
+            _ => None,
+        };
         let outcome = tokio::time::timeout(ASK_TIME_MAX, self.node.ask(command)).await;
         done(outcome.map_err(|_| too_long(ASK_TIME_MAX))?)
     }
@@ -227,6 +242,18 @@ impl Api {
         let outcome = tokio::time::timeout(time_max, self.node.ask_for(command, wait)).await;
         done(outcome.map_err(|_| too_long(time_max))?)
     }
+}
+
+fn is_about_things(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Board(..)
+            | Command::Issue(..)
+            | Command::Canvas(..)
+            | Command::Undo(..)
+            | Command::Redo(..)
+            | Command::History(..)
+    )
 }
 
 fn done(outcome: Result<Outcome, Stopped>) -> Result<Reply, Problem> {

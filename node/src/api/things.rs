@@ -2,7 +2,7 @@
 //!
 //! Things are named by their full id or by the first digits that people are shown of it; the machine
 //! finds which is meant. Invariant: a revision says what a client has seen, never when. It guards
-//! against overwriting what came before a request; what others write at the same time merges.
+//! against overwriting what came before a request; what comes from other nodes at the same time merges.
 
 use axum::extract::FromRequestParts;
 use axum::http::header::IF_MATCH;
@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Code, Problem};
-use super::text;
+use super::{Api, text};
 
 /// Entries of a list given if nobody says how many.
 const ENTRIES: usize = 100;
@@ -185,9 +185,13 @@ fn cursor(text: &str) -> Result<(WallTime, ThingId), Problem> {
 }
 
 impl Seen {
-    /// Whether the client wants what it saw to be compared.
-    pub(super) fn is_given(&self) -> bool {
-        self.0.is_some()
+    /// Through what a thing is looked at, compared and changed, so that nobody comes in between; `None`
+    /// if the client wants nothing to be compared.
+    pub(super) async fn turn(&self, api: &Api) -> Option<Api> {
+        match self.0 {
+            Some(_) => Some(api.alone().await),
+            None => None,
+        }
     }
 
     /// Refuses if the client saw something else than what is there now, and shows it that.

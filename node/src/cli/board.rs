@@ -9,7 +9,7 @@ use super::client::path;
 use super::failure::{Exit, Failure};
 use super::output::plain;
 use super::thing::{self, Step, Where};
-use crate::api::boards::{Board, Column, ColumnPatch, ColumnPlace, NewColumn};
+use crate::api::boards::{Board, Card, Column, ColumnPatch, ColumnPlace, NewColumn};
 
 /// What can be done with a board.
 #[derive(Debug, clap::Subcommand)]
@@ -137,7 +137,8 @@ async fn column(verb: ColumnVerb, context: &Context) -> Result<Exit, Failure> {
 
 fn shown(board: &Board) -> String {
     if board.columns.is_empty() {
-        return "there is no column yet: fourword board column add WORDS TITLE".to_owned();
+        let none = "there is no column yet: fourword board column add WORDS TITLE".to_owned();
+        return lines(none, &board.loose);
     }
     board.columns.iter().map(column_text).collect::<Vec<_>>().join("\n")
 }
@@ -148,14 +149,19 @@ fn column_text(column: &Column) -> String {
         None => column.cards.len().to_string(),
     };
     let head = format!("{} ({count})  {}", plain(&column.title), short(&column.id));
-    let cards = column.cards.iter().map(|one| format!("\n  {}", card::card_line(one)));
+    lines(head, &column.cards)
+}
+
+/// A head, and below it a line for each card.
+fn lines(head: String, cards: &[Card]) -> String {
+    let cards = cards.iter().map(|one| format!("\n  {}", card::card_line(one)));
     cards.fold(head, |text, card| text + &card)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::boards::{Card, Line};
+    use crate::api::boards::Line;
     use crate::api::things::Person;
 
     #[test]
@@ -186,14 +192,19 @@ mod tests {
             limit,
             cards,
         };
-        let board =
-            Board { columns: vec![column("todo", Some(3), vec![card]), column("done", None, Vec::new())] };
+        let board = Board {
+            columns: vec![column("todo", Some(3), vec![card]), column("done", None, Vec::new())],
+            loose: Vec::new(),
+        };
         assert_eq!(
             shown(&board),
             "todo (1 of 3)  xigpuwug\n\
              \x20 paint\u{fffd} the door  high  due 2026-11-30  @Ada  #house #dry  1 of 2 lines  2 comments  pmlq2wee\n\
              done (0)  xigpuwug"
         );
-        assert!(shown(&Board { columns: Vec::new() }).contains("fourword board column add"));
+        let mut bare = Board { columns: Vec::new(), loose: Vec::new() };
+        assert!(shown(&bare).contains("fourword board column add"));
+        bare.loose = board.columns.iter().flat_map(|column| column.cards.clone()).collect();
+        assert!(shown(&bare).ends_with(shown(&board).lines().nth(1).unwrap_or("a card")));
     }
 }

@@ -1,7 +1,10 @@
 //! `chat`: write, change, read and follow the messages of a group.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use fourword_protocol::limits;
 use fourword_storage::read_model::PAGE_MESSAGES_MAX;
@@ -11,7 +14,7 @@ use super::Context;
 use super::client::{Client, escaped, path};
 use super::failure::{Exit, Failure};
 use super::output::{plain, plain_lines, time};
-use crate::api::chat::{Edit, Message, Messages, NewMessage, Saved};
+use crate::api::chat::{Attachment, Edit, Message, Messages, NewMessage, Saved};
 use crate::api::error::Code;
 use crate::api::events::Event;
 use crate::api::inbox::{Marked, Read};
@@ -27,13 +30,16 @@ const RECENT: usize = 200;
 pub(super) enum Verb {
     /// Write a message; its id is printed once it is saved.
     #[command(
-        after_help = "Examples:\n  fourword chat send ocean-forest-moon-star \"Hello\"\n  date | fourword chat send ocean-forest-moon-star -"
+        after_help = "Examples:\n  fourword chat send ocean-forest-moon-star \"Hello\"\n  date | fourword chat send ocean-forest-moon-star -\n  fourword chat send ocean-forest-moon-star \"The plan\" --attach plan.pdf"
     )]
     Send {
         /// The group's four words.
         words: String,
-        /// The text, or - to read it from standard input.
+        /// The text, or - to read it from standard input. It may be "" where something is attached.
         text: String,
+        /// Refer to this file by its name, size and hash; its bytes are not sent. May be given again.
+        #[arg(long, value_name = "FILE")]
+        attach: Vec<PathBuf>,
     },
     /// Reply to a message.
     #[command(after_help = "Example:\n  fourword chat reply ocean-forest-moon-star ID \"I agree\"")]
@@ -136,8 +142,14 @@ pub(super) enum Verb {
 pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     let client = context.client();
     let saved: Saved = match verb {
-        Verb::Send { words, text } => send(&client, &words, text, None).await?,
-        Verb::Reply { words, id, text } => send(&client, &words, text, Some(id)).await?,
+        Verb::Send { words, text, attach } => {
+            let attachments = attach.iter().map(|file| attachment(file)).collect::<Result<_, _>>()?;
+            send(&client, &words, NewMessage { text: whole(text)?, parent: None, attachments }).await?
+        }
+        Verb::Reply { words, id, text } => {
+            let new = NewMessage { text: whole(text)?, parent: Some(id), attachments: Vec::new() };
+            send(&client, &words, new).await?
+        }
         Verb::Edit { words, id, text } => {
             let edit = Edit { text: whole(text)? };
             client.send(Method::PATCH, &message(&words, &id), &edit).await?
@@ -174,9 +186,19 @@ pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
     Ok(Exit::Done)
 }
 
-async fn send(client: &Client, words: &str, text: String, parent: Option<String>) -> Result<Saved, Failure> {
-    let new = NewMessage { text: whole(text)?, parent };
+async fn send(client: &Client, words: &str, new: NewMessage) -> Result<Saved, Failure> {
     client.send(Method::POST, &path(["groups", words, "chat", "messages"]), &new).await
+}
+
+/// Refers to a file of this computer.
+fn attachment(file: &Path) -> Result<Attachment, Failure> {
+    let failed = |error: std::io::Error| Failure::usage(format!("{}: {error}", file.display()));
+    let name = file.file_name().and_then(OsStr::to_str);
+    let name = name.ok_or_else(|| Failure::usage(format!("{} names no file", file.display())))?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(file).map_err(failed)?).map_err(failed)?;
+    let hash = hasher.finalize().to_hex().to_string();
+    Ok(Attachment { name: name.to_owned(), size: hasher.count(), hash })
 }
 
 async fn read(client: &Client, words: &str, last: usize) -> Result<Messages, Failure> {
@@ -326,8 +348,10 @@ pub(super) fn message_line(message: &Message) -> String {
         .iter()
         .map(|reaction| format!("  {} {}", plain(&reaction.emoji), reaction.by.len()))
         .collect();
+    let file = |file: &Attachment| format!("  [{}, {} bytes]", plain(&file.name), file.size);
+    let files: String = message.attachments.iter().map(file).collect();
     format!(
-        "{head}{reply}: {}{edited}{pinned}{reactions}{replies}  {}",
+        "{head}{reply}: {}{files}{edited}{pinned}{reactions}{replies}  {}",
         plain_lines(&message.text, "    "),
         short(&message.id)
     )
@@ -349,6 +373,7 @@ mod tests {
             parent: Some("P".into()),
             edited: true,
             deleted: false,
+            attachments: vec![Attachment { name: "plan.pdf".into(), size: 12, hash: "0c".repeat(32) }],
             reactions: vec![Reaction { emoji: "👍".into(), by: vec!["a".into(), "b".into()] }],
             pinned_by: vec!["a".into()],
             replies: 2,
@@ -356,7 +381,7 @@ mod tests {
         };
         assert_eq!(
             message_line(&message),
-            "[1970-01-01 00:00] ocean-forest-moon-star (reply): one\n    two\u{fffd}[2J (edited) (pinned)  👍 2  2 replies  ID"
+            "[1970-01-01 00:00] ocean-forest-moon-star (reply): one\n    two\u{fffd}[2J  [plan.pdf, 12 bytes] (edited) (pinned)  👍 2  2 replies  ID"
         );
         message.deleted = true;
         message.author_name = "Ada".into();

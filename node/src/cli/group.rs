@@ -98,6 +98,22 @@ pub(super) enum Setting {
     },
 }
 
+impl From<Setting> for NewSettings {
+    fn from(setting: Setting) -> NewSettings {
+        let mut new = NewSettings::default();
+        match setting {
+            Setting::Name { name } => new.name = Some(name),
+            Setting::Description { text } => new.description = Some(text),
+            Setting::Website { hash } => {
+                new.website = Some(if hash == "none" { String::new() } else { hash });
+            }
+            Setting::NewcomersReadHistory { value } => new.newcomers_read_history = Some(value == "on"),
+            Setting::LapseDays { days } => new.lapse_days = Some(days),
+        }
+        new
+    }
+}
+
 pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     let (client, output) = (context.client(), context.output);
     match verb {
@@ -141,26 +157,10 @@ id       {}
         }
         Verb::Members { words } => return member::list(&words, context).await,
         Verb::Set { words, setting } => {
-            let new = match setting {
-                Setting::Name { name } => NewSettings { name: Some(name), ..NewSettings::default() },
-                Setting::Description { text } => {
-                    NewSettings { description: Some(text), ..NewSettings::default() }
-                }
-                Setting::Website { hash } => {
-                    let website = if hash == "none" { String::new() } else { hash };
-                    NewSettings { website: Some(website), ..NewSettings::default() }
-                }
-                Setting::NewcomersReadHistory { value } => {
-                    NewSettings { newcomers_read_history: Some(value == "on"), ..NewSettings::default() }
-                }
-                Setting::LapseDays { days } => {
-                    NewSettings { lapse_days: Some(days), ..NewSettings::default() }
-                }
-            };
-            let group: Group =
-                client.send(Method::PATCH, &path(["groups", &words, "settings"]), &new).await?;
+            let place = path(["groups", &words, "settings"]);
+            let group: Group = client.send(Method::PATCH, &place, &NewSettings::from(setting)).await?;
             output.answer(&group, |group| {
-                format!("name  {}\n{}{}", plain(&group.name), about_text(group), settings_text(group))
+                format!("name     {}\n{}{}", plain(&group.name), about_text(group), settings_text(group))
             })?;
         }
         Verb::Leave { words } => {

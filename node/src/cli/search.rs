@@ -178,6 +178,7 @@ mod tests {
             parent: None,
             edited: false,
             deleted: false,
+            attachments: Vec::new(),
             reactions: Vec::new(),
             pinned_by: Vec::new(),
             replies: 0,

@@ -8,7 +8,7 @@ use fourword::api::bounded::CONNECTIONS_MAX;
 use fourword::driver::Stopped;
 use fourword_protocol::command::{ChatCommand, Command, JoinBy, JoinState, Kind, RefusalCode, Reply};
 use fourword_protocol::roster::invite::InviteCode;
-use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::schema::chat::{Attachment, MessageId, NewMessage};
 use fourword_storage::read_model::{HITS_MAX, SEARCH_BYTES_MAX};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -203,7 +203,16 @@ fn requests() -> Vec<(&'static str, String, Value, Command)> {
             "POST",
             chat.clone(),
             json!({"text": "Hi", "parent": message_id().to_string()}),
-            say(ChatCommand::Send { text: "Hi".into(), parent: Some(message_id()) }),
+            say(ChatCommand::say("Hi", Some(message_id()))),
+        ),
+        (
+            "POST",
+            chat.clone(),
+            json!({"text": "", "attachments": [{"name": "plan.pdf", "size": 3, "hash": "0c".repeat(32)}]}),
+            say(ChatCommand::Send(NewMessage {
+                attachments: vec![Attachment { blob: [12; 32], size_bytes: 3, name: "plan.pdf".into() }],
+                ..NewMessage::default()
+            })),
         ),
         ("PATCH", one.clone(), json!({"text": "Ho"}), say(ChatCommand::Edit(message_id(), "Ho".into()))),
         ("DELETE", one.clone(), Value::Null, say(ChatCommand::Delete(message_id()))),

@@ -12,13 +12,17 @@ use fourword_protocol::ids::{DeviceKey, Digest};
 use fourword_protocol::roster::Role;
 use fourword_protocol::roster::invite::InviteCode;
 use fourword_protocol::schema::Concern;
-use fourword_protocol::schema::chat::{Message, MessageId};
+use fourword_protocol::schema::chat::{Attachment, Message, MessageId, NewMessage};
 use fourword_protocol::schema::key;
 use fourword_protocol::time::WallTime;
 use serde_json::{Value, json};
 
 use crate::program::{KilledAtEnd, program, run, run_alone, run_with};
 use crate::script::{Node, WORDS, done, group, message_id, person, refused, status, stranger, words};
+
+fn attachment() -> Attachment {
+    Attachment { blob: [12; 32], size_bytes: 3, name: "plan.pdf".into() }
+}
 
 fn message() -> MessageView {
     MessageView {
@@ -27,7 +31,7 @@ fn message() -> MessageView {
             text: "Hello\x1b[2J".into(),
             time: WallTime(1_000),
             parent: None,
-            attachments: Vec::new(),
+            attachments: vec![attachment()],
             edited: true,
             deleted: false,
         },
@@ -60,6 +64,7 @@ fn message_json() -> Value {
         "id": message_id().to_string(), "author": WORDS, "author_name": "Ada", "text": "Hello\u{1b}[2J",
         "time": 1000, "parent": null, "edited": true, "deleted": false,
         "reactions": [{"emoji": "👍", "by": [WORDS, "abababab"]}],
+        "attachments": [{"name": "plan.pdf", "size": 3, "hash": "0c".repeat(32)}],
         "pinned_by": ["abababab"], "replies": 0, "mentions": [],
     })
 }
@@ -86,7 +91,7 @@ pub(crate) fn answer(command: &Command) -> Reply {
         }]),
         Command::Invite { entity: _, .. } => Reply::Invite(code()),
         Command::Join { .. } => Reply::Joined(group(), JoinState::Joined),
-        Command::Chat(_, ChatCommand::Send { .. }) => Reply::Message(message_id()),
+        Command::Chat(_, ChatCommand::Send(_)) => Reply::Message(message_id()),
         Command::Places => Reply::Places(vec![place()]),
         Command::Copy { .. } => Reply::Copy(copy()),
         Command::SyncStatus(_) => Reply::Sync { documents: vec![document_sync(device)], joins: Vec::new() },
@@ -275,7 +280,10 @@ async fn what_was_not_settled_is_asked_for_once_more_when_it_is_and_then_no_more
 async fn text_for_people_cannot_steer_their_terminal() {
     let node = Node::start(|command| done(answer(command))).await;
     let ran = run(&node, &["chat", "read", WORDS]).await;
-    assert!(ran.out.contains("Ada: Hello\u{fffd}[2J (edited) (pinned)  👍 2"), "{ran:?}");
+    assert!(
+        ran.out.contains("Ada: Hello\u{fffd}[2J  [plan.pdf, 3 bytes] (edited) (pinned)  👍 2"),
+        "{ran:?}"
+    );
     assert!(!ran.out.contains('\x1b'));
 }
 
@@ -345,10 +353,29 @@ async fn a_dash_reads_the_text_from_standard_input() {
     let node = Node::replying(Reply::Message(message_id())).await;
     let ran = run_with(&node, &["chat", "send", WORDS, "-"], "two\nlines\n").await;
     assert_eq!((ran.code, ran.out.trim()), (0, message_id().short().as_str()));
-    let send = ChatCommand::Send { text: "two\nlines".into(), parent: None };
+    let send = ChatCommand::say("two\nlines", None);
     assert_eq!(node.script.asked(), [(Command::Chat(words(), send), None)]);
     let ran = run_with(&node, &["chat", "send", WORDS, "-"], &"x".repeat(64 * 1024 + 1)).await;
     assert_eq!(ran.code, 2);
+    assert!(node.script.asked().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_referred_to_by_its_name_its_size_and_the_hash_of_its_bytes() {
+    let node = Node::replying(Reply::Message(message_id())).await;
+    let plan = node.home().join("plan.pdf");
+    std::fs::write(&plan, "abc").unwrap();
+    let plan = plan.to_str().unwrap();
+    let ran = run(&node, &["chat", "send", WORDS, "", "--attach", plan]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let blob = *blake3::hash(b"abc").as_bytes();
+    let new = NewMessage { attachments: vec![Attachment { blob, ..attachment() }], ..NewMessage::default() };
+    assert_eq!(node.script.asked(), [(Command::Chat(words(), ChatCommand::Send(new)), None)]);
+    for wrong in
+        [&["chat", "send", WORDS, "", "--attach", "/nowhere/plan.pdf"][..], &["chat", "send", WORDS, ""]]
+    {
+        assert_eq!(run(&node, wrong).await.code, 2, "{wrong:?}");
+    }
     assert!(node.script.asked().is_empty());
 }
 

@@ -11,6 +11,7 @@
 mod api;
 mod cli;
 mod events;
+mod groups;
 mod history;
 mod openapi;
 mod pages;

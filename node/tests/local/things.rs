@@ -1,11 +1,16 @@
 //! Boards, issues and canvases over the API: what is shown, which command each request becomes, and
 //! who may not overwrite what they have not seen.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
 use fourword::api::issues::FILTER_VALUES_MAX;
 use fourword::api::things::ENTRIES_MAX;
 use fourword_protocol::command::{
-    At, BoardCommand, CanvasCommand, CanvasView, CardView, Change, ColumnView, Command, CommentCommand,
-    CommentView, ElementView, IssueCommand, IssueFilter, IssueView, LineView, RefusalCode, Reply,
+    At, BoardCommand, BoardView, CanvasCommand, CanvasView, CardView, Change, ColumnView, Command,
+    CommentCommand, CommentView, ElementView, IssueCommand, IssueFilter, IssueView, LineView, RefusalCode,
+    Reply,
 };
 use fourword_protocol::limits::{NAME_BYTES_MAX, RECORD_FIELDS_MAX};
 use fourword_protocol::schema::field::{Number, Value as Held};
@@ -107,7 +112,9 @@ pub(crate) fn canvas() -> CanvasView {
 /// What a node answers in which there is one of each.
 pub(crate) fn answer(command: &Command) -> Reply {
     match command {
-        Command::Board(_, BoardCommand::Show) => Reply::Board(vec![column()]),
+        Command::Board(_, BoardCommand::Show) => {
+            Reply::Board(BoardView { columns: vec![column()], loose: vec![] })
+        }
         Command::Board(_, BoardCommand::Archived) => Reply::Cards(vec![card()]),
         Command::Board(_, BoardCommand::Card(_)) => Reply::Card(Box::new(card()), vec![comment()]),
         Command::Board(
@@ -171,7 +178,7 @@ async fn a_board_is_shown_with_its_columns_and_cards() {
     let columns = json!([{
         "id": thing(1).to_string(), "title": "todo", "limit": 3, "cards": [card_json()],
     }]);
-    assert_eq!(board, json!({"columns": columns}));
+    assert_eq!(board, json!({"columns": columns, "loose": []}));
     let (_, mut page) = node.ask("GET", &of("board/cards/aiba"), "").await;
     take_revision(&mut page["card"]);
     assert_eq!(page, json!({"card": card_json(), "comments": [comment_json()]}));
@@ -540,6 +547,33 @@ async fn who_has_not_seen_how_a_thing_is_now_overwrites_nothing_and_is_shown_it(
         let wrong = node.send("PATCH", &of(path), body, &[("if-match", "\"1\", \"2\"")]).await;
         assert_eq!(wrong.status(), 400, "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_who_change_at_once_what_both_have_seen_one_is_refused() {
+    let changes = Arc::new(AtomicU8::new(0));
+    let changed = changes.clone();
+    let node = Node::start(move |command| match command {
+        Command::Board(_, BoardCommand::SetCard(..)) => {
+            changed.fetch_add(1, Ordering::SeqCst);
+            done(Reply::Ok)
+        }
+        _ => {
+            let title = format!("changed {} times", changed.load(Ordering::SeqCst));
+            // Long enough for the other to look at it too.
+            std::thread::sleep(Duration::from_millis(50));
+            done(Reply::Card(Box::new(CardView { title, ..card() }), Vec::new()))
+        }
+    });
+    let node = node.await;
+    let (_, seen) = node.ask("GET", &of("board/cards/aiba"), "").await;
+    let revision = format!("\"{}\"", seen["card"]["revision"].as_str().unwrap());
+    let (path, headers) = (of("board/cards/aiba"), [("if-match", revision.as_str())]);
+    let change = || node.send("PATCH", &path, r#"{"title":"mine"}"#, &headers);
+    let (one, other) = tokio::join!(change(), change());
+    let mut answers = [one.status().as_u16(), other.status().as_u16()];
+    answers.sort_unstable();
+    assert_eq!((answers, changes.load(Ordering::SeqCst)), ([200, 412], 1));
 }
 
 #[tokio::test]

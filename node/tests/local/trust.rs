@@ -5,16 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fourword_protocol::command::{
-    Command, CoreView, DeviceCommand, DeviceView, DocumentTombstones, DocumentView, FaultKind, FaultView,
-    InviteView, JoinBy, JoinState, JoinView, KeeperView, Keeps, MemberCommand, MemberView, PersonView,
-    RefusalCode, Reply, RequestView, Status, TombstoneView, UnacceptedView,
+    Command, DeviceCommand, DeviceView, DocumentTombstones, DocumentView, FaultKind, FaultView, InviteView,
+    JoinBy, JoinState, JoinView, KeeperView, Keeps, MemberCommand, PersonView, RefusalCode, Reply,
+    RequestView, Status, TombstoneView, UnacceptedView,
 };
 use fourword_protocol::ids::{DeviceKey, EntityId, PersonId, StatementId, VerifyingKey};
 use fourword_protocol::link::LinkCode;
 use fourword_protocol::roster::Role;
 use fourword_protocol::roster::invite::InviteCode;
 use fourword_protocol::schema::chat::MessageId;
-use fourword_protocol::schema::core::Setting;
 use fourword_protocol::time::WallTime;
 use serde_json::{Value, json};
 
@@ -95,54 +94,6 @@ fn asked_about_members() -> Vec<Asked> {
 fn asked_about_groups_and_devices() -> Vec<Asked> {
     let path = |rest: &str| format!("/api/v1/groups/{WORDS}/{rest}");
     vec![
-        (
-            "PATCH",
-            path("settings"),
-            json!({"newcomers_read_history": false}),
-            vec!["group", "set", WORDS, "newcomers-read-history", "off"],
-            Command::Configure(words(), Setting::NewcomersReadHistory(false)),
-        ),
-        (
-            "PATCH",
-            path("settings"),
-            json!({"name": "Kitchen"}),
-            vec!["group", "set", WORDS, "name", "Kitchen"],
-            Command::Configure(words(), Setting::Name("Kitchen".into())),
-        ),
-        (
-            "PATCH",
-            path("settings"),
-            json!({"description": "a\nb"}),
-            vec!["group", "set", WORDS, "description", "a\nb"],
-            Command::Configure(words(), Setting::Description("a\nb".into())),
-        ),
-        (
-            "PATCH",
-            path("settings"),
-            json!({"website": "07".repeat(32)}),
-            vec![
-                "group",
-                "set",
-                WORDS,
-                "website",
-                "0707070707070707070707070707070707070707070707070707070707070707",
-            ],
-            Command::Configure(words(), Setting::Website(Some([7; 32]))),
-        ),
-        (
-            "PATCH",
-            path("settings"),
-            json!({"website": ""}),
-            vec!["group", "set", WORDS, "website", "none"],
-            Command::Configure(words(), Setting::Website(None)),
-        ),
-        (
-            "PATCH",
-            path("settings"),
-            json!({"lapse_days": 60}),
-            vec!["group", "set", WORDS, "lapse-days", "60"],
-            Command::Configure(words(), Setting::LapseDays(60)),
-        ),
         (
             "GET",
             path("unaccepted"),
@@ -519,10 +470,6 @@ async fn wrong_requests_are_refused_before_they_reach_the_node() {
         ("POST", format!("{group}/requests/Ben/approve"), json!({"rôle": "member"})),
         ("POST", format!("{group}/requests/%20/deny"), Value::Null),
         ("DELETE", format!("{group}/invites/no-key"), Value::Null),
-        ("PATCH", format!("{group}/settings"), json!({})),
-        ("PATCH", format!("{group}/settings"), json!({"lapse_days": 0})),
-        ("PATCH", format!("{group}/settings"), json!({"website": "07"})),
-        ("PATCH", format!("{group}/settings"), json!({"newcomers_read_history": true, "lapse_days": 3651})),
         ("GET", "/api/v1/groups/oceam-forest-moon-star/unaccepted".into(), Value::Null),
         ("DELETE", "/api/v1/joins/ocean".into(), Value::Null),
         ("DELETE", "/api/v1/devices/12D3KooW".into(), Value::Null),
@@ -552,53 +499,6 @@ async fn what_cannot_be_undone_needs_a_yes() {
         assert_eq!((ran.code, &ran.error()["error"]["hint"]), (2, &json!("add --yes")));
     }
     assert!(node.script.asked().is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_group_is_shown_as_a_document_with_who_is_and_was_in() {
-    let core = CoreView {
-        entity: group(),
-        created: WallTime(60_000),
-        creator: person(),
-        members: vec![MemberView { person: person(), role: Role::Admin, online: true, devices: vec![] }],
-        former: vec![PersonView { person: PersonId([0xcd; 32]), words: None, name: "Eve".into() }],
-    };
-    let node = Node::replying(Reply::Core(core)).await;
-    let (status, answered) = node.ask("GET", &format!("/api/v1/groups/{WORDS}/core"), "").await;
-    let (ada, eve, group) = (person().person.to_string(), "cd".repeat(32), group_json());
-    let expected = json!({
-        "metadata": {
-            "entity_id": group["id"], "entity_type": "group", "name": "Team",
-            "description": "All about\nthe kitchen", "four_words": WORDS, "created_at": 60_000,
-            "created_by": ada, "website_root": "09".repeat(32),
-        },
-        "members": {
-            ada.as_str(): {
-                "member_id": ada, "four_words": WORDS, "name": "Ada", "role": "admin", "deleted": false,
-            },
-            eve.as_str(): {
-                "member_id": eve, "four_words": "cdcdcdcd", "name": "Eve", "role": null, "deleted": true,
-            },
-        },
-        "active_members": {ada.as_str(): true},
-    });
-    assert_eq!((status, answered), (200, expected));
-    assert_eq!(node.script.asked(), [(Command::Core(words()), None)]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_settings_in_one_request_are_set_one_after_the_other() {
-    let node = Node::start(|command| done(answer(command))).await;
-    let body = r#"{"lapse_days": 7, "newcomers_read_history": true}"#;
-    let (status, answered) = node.ask("PATCH", &format!("/api/v1/groups/{WORDS}/settings"), body).await;
-    assert_eq!((status, answered), (200, group_json()));
-    let set = |setting| (Command::Configure(words(), setting), None);
-    let expected = [
-        set(Setting::NewcomersReadHistory(true)),
-        set(Setting::LapseDays(7)),
-        (Command::Show(words()), None),
-    ];
-    assert_eq!(node.script.asked(), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

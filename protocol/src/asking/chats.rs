@@ -45,7 +45,7 @@ impl Replicator {
             return self.read_chat(id, words, at, last);
         }
         let way = match &command {
-            ChatCommand::Send { parent, .. } => match (self.way_to_the_new(at, words)?, parent) {
+            ChatCommand::Send(NewMessage { parent, .. }) => match (self.way_to_the_new(at, words)?, parent) {
                 (Way::To(document), Some(parent)) => self.way_to_reply(id, at, *parent, document)?,
                 (way, _) => way,
             },
@@ -191,8 +191,7 @@ fn chat_put(
 ) -> Result<(Option<Put>, Reply), ChatError> {
     let Some(chat) = live.chat() else { return Ok((None, Reply::Ok)) };
     let put = match command {
-        ChatCommand::Send { text, parent } => {
-            let new = NewMessage { text, parent, attachments: Vec::new() };
+        ChatCommand::Send(new) => {
             let (message, put) = chat.send_after(actor, random, &new, now)?;
             return Ok((Some(put), Reply::Message(message)));
         }

@@ -176,7 +176,7 @@ impl Replicator {
                 let view = shown.card(&card, Board(things).column_of(&card)).ok_or_else(gone)?;
                 Reply::Card(Box::new(view), shown.comments(card.id))
             }
-            Request::Board(_) => Reply::Board(shown.columns()),
+            Request::Board(_) => Reply::Board(shown.board()),
             Request::Issue(IssueCommand::Show(name)) => {
                 let issue = things.thing(ISSUES.root, named.thing(ISSUES, &name)?).ok_or_else(gone)?;
                 Reply::Issue(Box::new(shown.issue(&issue).ok_or_else(gone)?), shown.comments(issue.id))

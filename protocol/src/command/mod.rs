@@ -18,7 +18,7 @@ use crate::link::LinkCode;
 use crate::roster::Role;
 use crate::roster::invite::InviteCode;
 use crate::schema::Concern;
-use crate::schema::chat::MessageId;
+use crate::schema::chat::{MessageId, NewMessage};
 use crate::schema::core::Setting;
 use crate::schema::home::ReadMarker;
 use crate::schema::thing::ThingId;
@@ -33,7 +33,9 @@ pub use history::{
 pub use member::MemberCommand;
 pub use presence::{Presence, PresentView, Scene};
 pub use thing::{At, BoardCommand, CanvasCommand, Change, CommentCommand, IssueCommand, IssueFilter, Named};
-pub use thing_view::{CanvasView, CardView, ColumnView, CommentView, ElementView, IssueView, LineView};
+pub use thing_view::{
+    BoardView, CanvasView, CardView, ColumnView, CommentView, ElementView, IssueView, LineView,
+};
 pub use undo::{LeftView, RevertedView};
 pub use view::*;
 
@@ -201,13 +203,8 @@ pub enum JoinBy {
 /// What can be asked of a chat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChatCommand {
-    /// Write a message, or a reply to `parent`. At most `limits::TEXT_BYTES_MAX`.
-    Send {
-        /// The text.
-        text: String,
-        /// The message replied to.
-        parent: Option<MessageId>,
-    },
+    /// Write a message or a reply.
+    Send(NewMessage),
     /// Give one's own message another text.
     Edit(MessageId, String),
     /// Delete one's own message, or anybody's as an admin.
@@ -235,6 +232,13 @@ pub enum ChatCommand {
         /// At most so many, and at most `limits::READ_MESSAGES_MAX`.
         last: u32,
     },
+}
+
+impl ChatCommand {
+    /// Writes a message, or a reply to `parent`, with nothing attached.
+    pub fn say(text: impl Into<String>, parent: Option<MessageId>) -> ChatCommand {
+        ChatCommand::Send(NewMessage { text: text.into(), parent, attachments: Vec::new() })
+    }
 }
 
 /// The answer to a command.
@@ -288,7 +292,7 @@ pub enum Reply {
     /// Answers what makes a thing or says something about one: its name.
     Thing(ThingId),
     /// Answers `BoardCommand::Show`.
-    Board(Vec<ColumnView>),
+    Board(BoardView),
     /// Answers `BoardCommand::Archived`, the oldest first.
     Cards(Vec<CardView>),
     /// Answers `BoardCommand::Card`.

@@ -19,6 +19,15 @@ pub struct ColumnView {
     pub cards: Vec<CardView>,
 }
 
+/// A board.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoardView {
+    /// In order.
+    pub columns: Vec<ColumnView>,
+    /// Where all columns were deleted, the cards that are left, without those that were put away.
+    pub loose: Vec<CardView>,
+}
+
 /// A card.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CardView {

@@ -136,9 +136,7 @@ impl Board<'_> {
     pub fn columns(&self) -> Vec<Column> {
         let mut columns: Vec<Column> =
             self.column_things().into_iter().map(|column| Column { column, cards: Vec::new() }).collect();
-        let mut cards: Vec<Thing> = self.0.all(CARDS.root).filter(|card| !card.flag("archived")).collect();
-        sort_by_rank(&mut cards, "pos");
-        for card in cards {
+        for card in self.cards() {
             let named = place(&card).map(|(column, _)| column);
             let at = columns.iter().position(|column| Some(column.column.id) == named).unwrap_or(0);
             if let Some(column) = columns.get_mut(at) {
@@ -146,6 +144,18 @@ impl Board<'_> {
             }
         }
         columns
+    }
+
+    /// The cards that show in no column, since there is none, without archived ones.
+    pub fn loose(&self) -> Vec<Thing> {
+        if self.column_things().is_empty() { self.cards() } else { Vec::new() }
+    }
+
+    /// The cards that are not archived, in the order of their ranks.
+    fn cards(&self) -> Vec<Thing> {
+        let mut cards: Vec<Thing> = self.0.all(CARDS.root).filter(|card| !card.flag("archived")).collect();
+        sort_by_rank(&mut cards, "pos");
+        cards
     }
 
     /// The column in which a card shows; `None` while there is no column at all.

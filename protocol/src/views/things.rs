@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::command::{
-    CanvasView, CardView, ColumnView, CommentView, ElementView, IssueView, LineView, PersonView,
+    BoardView, CanvasView, CardView, ColumnView, CommentView, ElementView, IssueView, LineView, PersonView,
 };
 use crate::entity::Entity;
 use crate::replicator::Replicator;
@@ -37,15 +37,20 @@ impl Replicator {
 }
 
 impl Shown<'_> {
-    pub(crate) fn columns(&self) -> Vec<ColumnView> {
-        let columns = Board(self.things).columns().into_iter();
+    pub(crate) fn board(&self) -> BoardView {
+        let board = Board(self.things);
+        let columns = board.columns().into_iter();
         let view = |column: kanban::Column| ColumnView {
             id: column.column.id,
             title: column.column.text("title").to_owned(),
             limit: column.limit(),
             cards: column.cards.iter().filter_map(|card| self.card(card, Some(column.column.id))).collect(),
         };
-        columns.map(view).collect()
+        let loose = board.loose();
+        BoardView {
+            columns: columns.map(view).collect(),
+            loose: loose.iter().filter_map(|card| self.card(card, None)).collect(),
+        }
     }
 
     pub(crate) fn archived(&self) -> Vec<CardView> {

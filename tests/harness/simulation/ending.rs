@@ -182,7 +182,7 @@ impl Schedule {
                 let Some(Reply::Entity(view)) = self.c.peek(&name, Command::Show(words)) else { continue };
                 if view.role.is_some_and(|role| role > Role::Viewer) {
                     let text = self.world.new_text(person, group, 0);
-                    let send = ChatCommand::Send { text: text.clone(), parent: None };
+                    let send = ChatCommand::say(text.clone(), None);
                     let outcome =
                         self.ask_for(&name, Command::Chat(words, send), Intent::send(group, text))?;
                     if let Outcome::Refused(refusal) = outcome {

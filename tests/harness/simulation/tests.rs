@@ -26,7 +26,7 @@ fn calm() -> Schedule {
 /// What Ada writes next.
 fn message(schedule: &mut Schedule) -> (Command, Intent) {
     let text = schedule.world.new_text(0, 0, 0);
-    let send = ChatCommand::Send { text: text.clone(), parent: None };
+    let send = ChatCommand::say(text.clone(), None);
     (Command::Chat(schedule.world.groups[0].words, send), Intent::send(0, text))
 }
 

@@ -36,8 +36,9 @@ pub(super) fn things(c: &mut Cluster, world: &World, name: &str, group: usize) -
     let Some(words) = world.groups.get(group).filter(|_| world.works).map(|group| group.words) else {
         return shown;
     };
-    if let Some(Reply::Board(columns)) = c.peek(name, Command::Board(words, BoardCommand::Show)) {
-        columns.into_iter().for_each(|column| take_column(&mut shown, column));
+    if let Some(Reply::Board(board)) = c.peek(name, Command::Board(words, BoardCommand::Show)) {
+        board.columns.into_iter().for_each(|column| take_column(&mut shown, column));
+        shown.extend(board.loose.into_iter().map(card));
     }
     if let Some(Reply::Cards(cards)) = c.peek(name, Command::Board(words, BoardCommand::Archived)) {
         shown.extend(cards.into_iter().map(card));

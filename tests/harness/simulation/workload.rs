@@ -118,7 +118,7 @@ impl Schedule {
             true => self.saved_in(group, What::Message, None),
             false => None,
         };
-        let send = ChatCommand::Send { text: text.clone(), parent };
+        let send = ChatCommand::say(text.clone(), parent);
         self.begin(name, Command::Chat(words, send), Intent::send(group, text));
     }
 
