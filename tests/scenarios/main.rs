@@ -22,6 +22,7 @@ mod history;
 mod issues;
 mod joining;
 mod keys;
+mod modelled;
 mod people;
 mod presence;
 mod pressing;
