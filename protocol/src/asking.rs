@@ -213,7 +213,7 @@ impl Replicator {
     fn say_core(&mut self, id: CommandId, words: FourWords) -> Result<(), Refusal> {
         let (entity, place) = self.place(words).ok_or_else(|| unknown(words))?;
         let view = self.core_view(entity, place).ok_or_else(|| unknown(words))?;
-        self.say(id, Reply::Core(view))
+        self.say(id, Reply::Core(Box::new(view)))
     }
 
     fn members(&mut self, id: CommandId, words: FourWords) -> Result<(), Refusal> {

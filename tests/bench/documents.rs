@@ -11,8 +11,11 @@ use fourword_protocol::identity::{DeviceSecret, PersonCard, RootSecret};
 use fourword_protocol::ids::PersonId;
 use fourword_protocol::roster::{Body, Genesis, Inserted, Role, Roster, Signer, Statement};
 use fourword_protocol::schema::chat::{Chat, ChatIndex, NewMessage};
+use fourword_protocol::schema::field::Value;
+use fourword_protocol::schema::kanban::Spot;
 use fourword_protocol::schema::rights::Actor;
-use fourword_protocol::schema::{Concern, core, roots};
+use fourword_protocol::schema::things::{Layout, Set, Thing, ThingIndex, Things};
+use fourword_protocol::schema::{Concern, about, core, issues, kanban, roots};
 use fourword_protocol::time::WallTime;
 use fourword_protocol::update::Shape;
 use fourword_protocol::update::document::{Document, Put};
@@ -23,6 +26,9 @@ use crate::figures::{Figure, figure};
 #[global_allocator]
 static COUNTED: PeakAlloc = PeakAlloc;
 
+/// How hard a state is packed, as envelopes and snapshots are.
+const PACKING: i32 = 3;
+
 /// The client that writes.
 const CLIENT: u64 = 7;
 
@@ -31,7 +37,134 @@ const BEGUN: u64 = 1_700_000_000_000;
 
 /// A chat of so many messages of 100 bytes, by four people.
 pub(crate) fn chat(messages: u64) -> anyhow::Result<Vec<Figure>> {
+    let (mut document, ..) = chat_of(messages)?;
+    load(&mut document, &Concern::Chat, |document| Some(ChatIndex::scan(document)))
+}
+
+/// What is left of so many messages that were deleted and pruned, beside as many that stay: how much
+/// larger the state is than one that never had them, for each.
+pub(crate) fn pruned(messages: u64) -> anyhow::Result<Vec<Figure>> {
+    let (mut never, ..) = chat_of(messages)?;
+    let (mut document, mut index, sent) = chat_of(2 * messages)?;
+    for put in sent.iter().step_by(2) {
+        let id = about(&Concern::Chat, put.root, &put.key).context("a message has a name")?.id;
+        let time = WallTime(BEGUN + 2 * messages);
+        let deletion = Chat::new(&document, &index).delete(&actor(PersonId([0; 32])), id, time)?;
+        index.note(deletion.root, &deletion.key, Some(&deletion.value));
+        document.edit(&[deletion])?;
+        document.prune(put.root, &put.key)?;
+    }
+    let (without, with) = (never.encode_state()?, document.encode_state()?);
+    let packed = |state: &[u8]| Ok::<_, anyhow::Error>(zstd::bulk::compress(state, PACKING)?.len());
+    let each = |with: usize, without: usize| (with as f64 - without as f64) / messages as f64;
+    Ok(vec![
+        figure("as it is", "bytes each", each(with.len(), without.len())),
+        figure("packed, as it lies and travels", "bytes each", each(packed(&with)?, packed(&without)?)),
+    ])
+}
+
+/// A board of so many cards in four columns.
+pub(crate) fn board(cards: u64) -> anyhow::Result<Vec<Figure>> {
+    let mut held = Held::of(&Concern::Kanban, kanban::LAYOUT)?;
+    let mut columns = Vec::new();
+    for number in 0..4 {
+        let (random, time) = (u64::MAX - number, WallTime(BEGUN));
+        let things = held.things()?;
+        let placed = kanban::Board(things).order(Spot::Last, None, random).map_err(|e| anyhow!("{e:?}"))?;
+        let sets = vec![text("title", format!("Column {number}")), placed.set];
+        let made = things.make(&held.actor, random.to_be_bytes(), kanban::COLUMNS, sets, time)?;
+        columns.push(made.0);
+        held.write(vec![made.1])?;
+    }
+    for (number, column) in (0..cards).zip(columns.iter().cycle()) {
+        let time = WallTime(BEGUN + number);
+        let things = held.things()?;
+        let placed = kanban::Board(things).pos(*column, Spot::Last, None, true, number);
+        let placed = placed.map_err(|e| anyhow!("{e:?}"))?;
+        let sets = vec![text("title", format!("Card {number:04}: something that is to be done")), placed.set];
+        let (id, put) = things.make(&held.actor, number.to_be_bytes(), kanban::CARDS, sets, time)?;
+        held.write(vec![put])?;
+        let sets = vec![
+            text("description", "What is to be done about it, in a few words. ".repeat(4)),
+            text("priority", "high".into()),
+            text("due", "2026-11-30".into()),
+            label(number % 7),
+        ];
+        let puts = held.things()?.set(&held.actor, id, kanban::CARDS, sets, time)?;
+        held.write(puts)?;
+    }
+    load(&mut held.document, &Concern::Kanban, |document| {
+        let index = ThingIndex::scan(kanban::LAYOUT, document);
+        let shown = kanban::Board(Things::new(&Concern::Kanban, document, &index)?).columns();
+        (shown.iter().map(|column| column.cards.len() as u64).sum::<u64>() == cards).then_some((shown, index))
+    })
+}
+
+/// A tracker of so many issues, each of which was taken up once.
+pub(crate) fn issues(count: u64) -> anyhow::Result<Vec<Figure>> {
+    let mut held = Held::of(&Concern::Issues, issues::LAYOUT)?;
+    for number in 0..count {
+        let time = WallTime(BEGUN + number);
+        let sets = vec![
+            text("title", format!("Issue {number:04}: something that does not work as it should")),
+            text("description", "What was done, what was expected, and what happened instead. ".repeat(10)),
+            text("status", issues::FIRST_STATUS.into()),
+            text("priority", "medium".into()),
+            label(number % 7),
+        ];
+        let made = held.things()?.make(&held.actor, number.to_be_bytes(), issues::ISSUES, sets, time)?;
+        held.write(vec![made.1])?;
+        let sets = vec![text("status", "in-progress".into()), label(7)];
+        let puts = held.things()?.set(&held.actor, made.0, issues::ISSUES, sets, time)?;
+        held.write(puts)?;
+    }
+    load(&mut held.document, &Concern::Issues, |document| {
+        let index = ThingIndex::scan(issues::LAYOUT, document);
+        let shown: Vec<Thing> =
+            Things::new(&Concern::Issues, document, &index)?.all(issues::ISSUES.root).collect();
+        (shown.len() as u64 == count).then_some((shown, index))
+    })
+}
+
+/// A document of things with the index over it, and who writes in it.
+struct Held {
+    concern: &'static Concern,
+    layout: &'static Layout,
+    document: Document,
+    index: ThingIndex,
+    actor: Actor,
+}
+
+impl Held {
+    fn of(concern: &'static Concern, layout: &'static Layout) -> anyhow::Result<Held> {
+        let (document, index) = (begin(concern)?, ThingIndex::default());
+        Ok(Held { concern, layout, document, index, actor: actor(PersonId([1; 32])) })
+    }
+
+    fn things(&self) -> anyhow::Result<Things<'_>> {
+        Things::new(self.concern, &self.document, &self.index).context("the document holds things")
+    }
+
+    fn write(&mut self, puts: Vec<Put>) -> anyhow::Result<()> {
+        for put in &puts {
+            self.index.note(self.layout, put.root, &put.key, Some(&put.value));
+        }
+        self.document.edit(&puts)?;
+        Ok(())
+    }
+}
+
+fn text(field: &str, text: String) -> Set {
+    Set { field: field.into(), part: None, value: Value::Text(text) }
+}
+
+fn label(number: u64) -> Set {
+    Set { field: "labels".into(), part: Some(format!("label-{number}")), value: Value::Flag(true) }
+}
+
+fn chat_of(messages: u64) -> anyhow::Result<(Document, ChatIndex, Vec<Put>)> {
     let (mut document, mut index) = (begin(&Concern::Chat)?, ChatIndex::default());
+    let mut sent = Vec::new();
     for number in 0..messages {
         let person = PersonId([u8::try_from(number % 4)?; 32]);
         let text = format!("message {number:06}: {}", "what people write to each other ".repeat(3));
@@ -41,9 +174,10 @@ pub(crate) fn chat(messages: u64) -> anyhow::Result<Vec<Figure>> {
         let time = WallTime(BEGUN + number);
         let (_, put) = Chat::new(&document, &index).send(&actor(person), *random, &new, time)?;
         index.note(put.root, &put.key, Some(&put.value));
-        document.edit(&[put])?;
+        document.edit(std::slice::from_ref(&put))?;
+        sent.push(put);
     }
-    load(&mut document, &Concern::Chat, |document| Some(ChatIndex::scan(document)))
+    Ok((document, index, sent))
 }
 
 /// The core document of a group in which so many members have given their names.

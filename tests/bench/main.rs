@@ -1,7 +1,7 @@
 //! Measures nodes: puts real processes through workloads and prints what they took, beside floors.
 //!
 //! `scripts/bench` builds and runs it. `workloads` says what nodes are put through, `floors` what
-//! the machine needs for the least of it, `documents` how large documents are; `cluster` and `child`
+//! the machine needs for the least of it, `documents` how large documents are, `reading` how they are read; `cluster` and `child`
 //! run the processes, `gauge` reads what they used, `page` writes it down. Nothing here judges a
 //! time: figures are for people, who know what else the machine did.
 
@@ -13,6 +13,7 @@ mod floors;
 mod gauge;
 mod options;
 mod page;
+mod reading;
 mod space;
 mod workloads;
 
@@ -128,6 +129,11 @@ fn jobs_of<'a>(part: Part, options: &'a Options, place: &'a Place) -> Vec<Job<'a
             let title = format!("Start: {groups} groups");
             vec![job(title, Box::new(move || workloads::start(place, groups)))]
         }
+        Part::Reading => {
+            let messages = if options.small { 1000 } else { 100_000 };
+            let run = Box::new(move || reading::copy_of(messages, &place.scratch));
+            vec![job(format!("Reading, {} messages", parted(messages)), run)]
+        }
         Part::Documents => document_jobs(options).into_iter().map(|(title, run)| job(title, run)).collect(),
     }
 }
@@ -136,12 +142,17 @@ type Run = Box<dyn Fn() -> anyhow::Result<Vec<Figure>>>;
 
 fn document_jobs(options: &Options) -> Vec<(String, Run)> {
     let (chats, members): (&[u64], u64) = if options.small { (&[100], 10) } else { (&[1000, 50_000], 100) };
+    let [cards, issues, pruned] = if options.small { [10, 10, 10] } else { [500, 1000, 1000] };
     let chat = |messages: &u64| {
         let messages = *messages;
         let run: Run = Box::new(move || documents::chat(messages));
         (format!("Chat, {} messages", parted(messages)), run)
     };
     let mut jobs: Vec<(String, Run)> = chats.iter().map(chat).collect();
+    jobs.push((format!("Board, {cards} cards"), Box::new(move || documents::board(cards))));
+    jobs.push((format!("Issues, {}", parted(issues)), Box::new(move || documents::issues(issues))));
+    let title = format!("Pruned, {} of {} messages", parted(pruned), parted(2 * pruned));
+    jobs.push((title, Box::new(move || documents::pruned(pruned))));
     jobs.push((format!("Core, {members} members"), Box::new(move || documents::core_of(members))));
     jobs.push((format!("Roster, {members} members"), Box::new(move || documents::roster_of(members))));
     jobs

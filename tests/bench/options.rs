@@ -79,6 +79,8 @@ pub(crate) enum Part {
     Start,
     /// Size, loading time and memory of documents.
     Documents,
+    /// Pages, searches and counts by the copy that is kept for reading.
+    Reading,
 }
 
 impl std::fmt::Display for Part {

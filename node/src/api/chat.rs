@@ -195,7 +195,7 @@ pub async fn send(
     Path(words): Path<String>,
     Body(new): Body<NewMessage>,
 ) -> Result<Json<Saved>, Problem> {
-    if !(new.text.is_empty() && !new.attachments.is_empty()) {
+    if !new.text.is_empty() || new.attachments.is_empty() {
         check_text(&new.text)?;
     }
     let attachments = new.attachments.into_iter().map(|file| {

@@ -274,7 +274,7 @@ pub async fn core(State(api): State<Api>, Path(words): Path<String>) -> Result<J
     let Reply::Core(core) = api.ask(Command::Core(text::words(&words)?)).await? else {
         return Err(Problem::mismatch());
     };
-    Ok(Json(core.into()))
+    Ok(Json((*core).into()))
 }
 
 /// `DELETE /api/v1/groups/{words}`: leaves for good.

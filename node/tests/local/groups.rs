@@ -60,7 +60,7 @@ async fn a_group_is_shown_as_a_document_with_who_is_and_was_in() {
         members: vec![MemberView { person: person(), role: Role::Admin, online: true, devices: vec![] }],
         former: vec![PersonView { person: PersonId([0xcd; 32]), words: None, name: "Eve".into() }],
     };
-    let node = Node::replying(Reply::Core(core)).await;
+    let node = Node::replying(Reply::Core(Box::new(core))).await;
     let (status, answered) = node.ask("GET", &format!("/api/v1/groups/{WORDS}/core"), "").await;
     let (ada, eve, group) = (person().person.to_string(), "cd".repeat(32), group_json());
     let expected = json!({

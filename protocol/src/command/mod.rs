@@ -266,7 +266,7 @@ pub enum Reply {
     /// Answers `Members`, senior to junior.
     Members(Vec<MemberView>),
     /// One entity as such.
-    Core(CoreView),
+    Core(Box<CoreView>),
     /// Answers `Invite`.
     Invite(InviteCode),
     /// Answers `Join`.
