@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 
+use fourword_protocol::limits::FOLD_AFTER_ENVELOPES;
 use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, Home, eventually};
@@ -108,10 +109,13 @@ fn write(homes: &[Home], group: &str, count: usize) -> Vec<String> {
     ids
 }
 
-/// Waits until the first node has folded the chat, ends all nodes and starts the first again: its resident
-/// bytes once it has read the chat, the size of that, and what it shows.
+/// Waits until the first node has folded what there is to fold, ends all nodes and starts the first again:
+/// its resident bytes once it has read the chat, the size of that, and what it shows.
 fn reloaded(homes: &[Home], daemons: &mut [Option<Daemon>], group: &str) -> (u64, Value, Vec<String>) {
-    eventually("the chat to be folded", || size(&homes[0], group)["snapshot_bytes"].as_u64() > Some(0));
+    eventually("the chat to be folded", || {
+        let left = size(&homes[0], group)["log_envelopes"].as_u64();
+        left.is_some_and(|left| left <= FOLD_AFTER_ENVELOPES)
+    });
     daemons.iter_mut().filter_map(Option::take).for_each(Daemon::stop);
     let daemon = homes[0].up();
     let last = homes[0].must(&["chat", "read", group, "--last", "1"])["messages"][0]["id"].clone();
