@@ -22,8 +22,10 @@ use crate::ids::Digest;
 use crate::limits::TOLD_CHANGES_MAX;
 use crate::outbox::refusal;
 use crate::replica::Live;
+use crate::schema::chat::Chat;
 use crate::schema::key::Owner;
 use crate::schema::thing::ThingId;
+use crate::schema::things::Things;
 use crate::schema::told::Told;
 use crate::schema::{self, About, Concern, Maps, core};
 use crate::time::WallTime;
@@ -263,11 +265,7 @@ fn tell(
     (root, key, before): (&str, &str, Option<&[u8]>),
 ) -> Option<Told> {
     let maps = Without { maps: &live.document, concern, gone };
-    match (live.things_over(&maps), live.chat_over(&maps)) {
-        (Some(things), _) => things.tell(root, key, before),
-        (None, Some(chat)) => chat.tell(root, key),
-        (None, None) => core::tell(&maps, root, key),
-    }
+    tell_of(&maps, (live.things_over(&maps), live.chat_over(&maps)), (root, key, before))
 }
 
 /// The records of a document without what is gone.
@@ -290,10 +288,19 @@ impl Maps for Without<'_> {
 }
 
 fn tell_picture(picture: &Picture, root: &str, key: &str, before: Option<&[u8]>) -> Option<Told> {
-    match (picture.things(), picture.chat()) {
+    tell_of(picture, (picture.things(), picture.chat()), (root, key, before))
+}
+
+/// The same of a document by these records, which holds things, a chat, or what an entity says of itself.
+fn tell_of(
+    maps: &dyn Maps,
+    shown: (Option<Things<'_>>, Option<Chat<'_>>),
+    (root, key, before): (&str, &str, Option<&[u8]>),
+) -> Option<Told> {
+    match shown {
         (Some(things), _) => things.tell(root, key, before),
         (None, Some(chat)) => chat.tell(root, key),
-        (None, None) => core::tell(picture, root, key),
+        (None, None) => core::tell(maps, root, key),
     }
 }
 

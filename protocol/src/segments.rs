@@ -3,7 +3,8 @@
 //! A chat is `chat/1`, `chat/2` and so on, ordinary documents all of them. New things go to the first
 //! that is not full as this device sees it, so a segment that somebody begins early fills up in its
 //! turn. The next one is known here once the one before was begun, or once a peer or the disk names it;
-//! its name follows from its number: whoever begins it begins the same. A thing stays in the segment in which it was made.
+//! its name follows from its number: whoever begins it begins the same. A thing stays in the segment in
+//! which it was made.
 //! Invariant: of one series `LIVE_SEGMENTS_MAX` are in memory at most, but for those in which
 //! something waits for people.
 

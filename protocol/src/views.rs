@@ -88,14 +88,12 @@ impl Replicator {
         let names = shown_names(entity);
         let view = |person: PersonId| self.person_view(person, &names);
         let genesis = entity.genesis_of(place)?;
-        let members = &entity.roster.reading().members;
-        let former = entity.roster.people().into_iter().filter(|person| !members.contains_key(person));
         Some(CoreView {
             entity: self.entity_view(entity, place)?,
             created: genesis.created,
             creator: view(genesis.creator.person.id()),
             members: self.member_views(entity),
-            former: former.map(view).collect(),
+            former: entity.roster.former().into_iter().map(view).collect(),
         })
     }
 

@@ -3,16 +3,19 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a story that goes wrong shall stop")]
 
 use fourword_protocol::command::{AboutView, Command, HistoryCommand, PersonView, RefusalCode, Reply};
+use fourword_protocol::identity::{DeviceSecret, PersonCard, RootSecret};
 use fourword_protocol::ids::Digest;
 use fourword_protocol::limits::TEXT_BYTES_MAX;
+use fourword_protocol::roster::{Body, Role};
 use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::core::{Setting, Settings};
 use fourword_protocol::schema::things::Stays;
 use fourword_protocol::schema::told::Presence;
 use fourword_tests::cluster::Cluster;
+use fourword_tests::insider::{Insider, roster_of};
 
 use crate::history::{THREE, compared, told, versions};
-use crate::people::{refused, remove, words_of};
+use crate::people::{refused, remove, set_role, words_of};
 
 #[test]
 fn what_a_group_says_of_itself_is_set_by_admins_and_shown_to_all_with_who_is_and_was_in() {
@@ -121,4 +124,25 @@ fn what_a_group_says_of_itself_has_versions_and_is_brought_back_by_its_admins() 
     let one = HistoryCommand::List { of: Some("ab".repeat(12)), before: None, limit: 1 };
     let refusal = refused(&mut c, "ada", Command::History(group, Concern::Core, one));
     assert_eq!(refusal.code, RefusalCode::Usage);
+}
+
+#[test]
+fn who_was_let_in_without_the_right_to_it_never_was_in() {
+    let mut c = Cluster::new(42);
+    let group = c.group_of(&THREE);
+    set_role(&mut c, "ada", group, "eve", Role::Viewer);
+    c.settle();
+    let mut eve = Insider::take_over(&mut c, "eve");
+    let root = RootSecret::from_seed(&[7; 32]);
+    let person = PersonCard { root: root.public(), nonce: 0 }.id();
+    let device = DeviceSecret::from_seeds(&[8; 32], &[9; 32]);
+    let certificate = root.certify(0, &device.card(person));
+    let (id, statement) = eve.state(Body::Add { certificate, role: Role::Viewer });
+    eve.greet(&mut c, "ada");
+    eve.send_statements(&mut c, "ada", vec![statement]);
+    c.settle();
+    let Reply::Core(core) = c.must("ada", Command::Core(group)) else { panic!("a core document") };
+    let roster = roster_of(&c, "ada", core.entity.id);
+    assert!(roster.contains(&id), "it was taken, and counts for nothing");
+    assert_eq!((core.members.len(), core.former), (3, Vec::new()));
 }

@@ -307,8 +307,7 @@ fn restoration(
     }
     let (Some(is), Some(was)) = (live.things(), then.things()) else {
         let (puts, left) = core::restore(&live.document, then, actor);
-        let left =
-            left.into_iter().map(|(field, why)| LeftView { thing: None, field: field.to_owned(), why });
+        let left = left.into_iter().map(|(field, why)| LeftView { thing: None, field, why });
         return Ok(Restoration { puts, things: Vec::new(), left: left.collect() });
     };
     if of.is_some_and(|of| was.comment(of).is_some()) {

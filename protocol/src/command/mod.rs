@@ -265,7 +265,7 @@ pub enum Reply {
     Entities(Vec<EntityView>),
     /// Answers `Members`, senior to junior.
     Members(Vec<MemberView>),
-    /// One entity as such.
+    /// Answers `Core`.
     Core(Box<CoreView>),
     /// Answers `Invite`.
     Invite(InviteCode),

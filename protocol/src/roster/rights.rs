@@ -12,7 +12,7 @@ use super::bits::Bits;
 use super::body::{Body, Seal};
 use super::fact::Act;
 use super::fitting::{greatest_epoch, knowers};
-use super::graph::Graph;
+use super::graph::{Graph, Membership};
 use super::judge::Heirs;
 use super::reading::{Reading, reach};
 use super::set::Roster;
@@ -112,9 +112,18 @@ impl Roster {
         graph.seats_with(device).iter().map(place).min().unwrap_or((usize::MAX, usize::MAX))
     }
 
-    /// All who are or ever were in, ascending.
+    /// All whom anybody ever let in, with or without the right to it, ascending.
     pub fn people(&self) -> BTreeSet<PersonId> {
         self.graph.memberships.iter().map(|(_, membership)| membership.person).collect()
+    }
+
+    /// Who was let in by a statement that counts, and is in no more, ascending.
+    pub fn former(&self) -> BTreeSet<PersonId> {
+        let reading = self.reading();
+        let counts = |membership: &Membership| reading.judgement.counts.contains(membership.statement);
+        let were_in = self.graph.memberships.iter().filter(|(_, membership)| counts(membership));
+        let people = were_in.map(|(_, membership)| membership.person);
+        people.filter(|person| !reading.is_member(person)).collect()
     }
 
     /// Whether somebody else removed this person, by a statement that counts.

@@ -50,11 +50,7 @@ pub(crate) fn difference(now: &dyn Maps, then: &dyn Maps) -> Option<Difference> 
 
 /// What brings back what was `then`, and by its name what stays as it is. What others call themselves
 /// and which entities were made under this one is no part of it.
-pub(crate) fn restore(
-    now: &dyn Maps,
-    then: &dyn Maps,
-    actor: &Actor,
-) -> (Vec<Put>, Vec<(&'static str, Stays)>) {
+pub(crate) fn restore(now: &dyn Maps, then: &dyn Maps, actor: &Actor) -> (Vec<Put>, Vec<(String, Stays)>) {
     let own = spell(&actor.owner());
     let (mut puts, mut left) = (Vec::new(), Vec::new());
     for (root, key) in keys(now, then).into_iter().filter(|(root, key)| *root == META || *key == own) {
@@ -62,14 +58,15 @@ pub(crate) fn restore(
         if held(now, root, &key) == was {
             continue;
         }
-        let value = was
-            .and_then(|_| then.get(root, &key))
-            .map_or_else(|| nothing(root, &key), |value| Some(value.to_vec()));
+        let value = match was {
+            Some(_) => then.get(root, &key).map(<[u8]>::to_vec),
+            None => nothing(root, &key),
+        };
         let put = value.map(|value| Put { root, key: key.clone(), value });
         let put = put.ok_or(Stays::Final).and_then(|put| allowed(put, actor).map_err(|_| Stays::NotAllowed));
         match put {
             Ok(put) => puts.push(put),
-            Err(why) => left.push((kept_name(&key), why)),
+            Err(why) => left.extend(field(root, &key).map(|(field, _)| (field.to_owned(), why))),
         }
     }
     (puts, left)
@@ -93,18 +90,6 @@ fn field<'a>(root: &str, key: &'a str) -> Option<(&'a str, &'a str)> {
         NAMES => Some((NAMES, key)),
         CHILDREN => Some((CHILDREN, key::split::<2>(key)?[1])),
         _ => None,
-    }
-}
-
-/// The same where it is to be kept, of those entries that this software knows.
-fn kept_name(key: &str) -> &'static str {
-    match field(META, key) {
-        Some((NAME, _)) => NAME,
-        Some((DESCRIPTION, _)) => DESCRIPTION,
-        Some((WEBSITE, _)) => WEBSITE,
-        Some((NEWCOMERS_READ_HISTORY, _)) => NEWCOMERS_READ_HISTORY,
-        Some((LAPSE_DAYS, _)) => LAPSE_DAYS,
-        _ => SETTINGS,
     }
 }
 
