@@ -8,7 +8,9 @@ use super::client::path;
 use super::failure::{Exit, Failure};
 use super::member;
 use super::output::{plain, plain_lines};
+use super::thing::person;
 use crate::api::groups::{Group, Groups, Left, NewGroup, NewSettings};
+use crate::api::presence::{Doing, Pointing, Present, Seen};
 
 /// What can be done with groups.
 #[derive(Debug, clap::Subcommand)]
@@ -39,6 +41,12 @@ pub(super) enum Verb {
     /// Show who is in a group.
     #[command(after_help = "Example:\n  fourword group members ocean-forest-moon-star")]
     Members {
+        /// The group's four words.
+        words: String,
+    },
+    /// Show who of those connected is on the canvas or writes a message at the moment.
+    #[command(after_help = "Example:\n  fourword group present ocean-forest-moon-star")]
+    Present {
         /// The group's four words.
         words: String,
     },
@@ -156,6 +164,10 @@ id       {}
             })?;
         }
         Verb::Members { words } => return member::list(&words, context).await,
+        Verb::Present { words } => {
+            let present: Present = client.get(&path(["groups", &words, "presence"])).await?;
+            output.answer(&present, present_text)?;
+        }
         Verb::Set { words, setting } => {
             let place = path(["groups", &words, "settings"]);
             let group: Group = client.send(Method::PATCH, &place, &NewSettings::from(setting)).await?;
@@ -185,6 +197,28 @@ fn about_text(group: &Group) -> String {
 fn settings_text(group: &Group) -> String {
     let history = if group.settings.newcomers_read_history { "on" } else { "off" };
     format!("newcomers-read-history  {history}\nlapse-days              {}", group.settings.lapse_days)
+}
+
+fn present_text(present: &Present) -> String {
+    if present.present.is_empty() {
+        return "Nobody who is connected is seen on the canvas or writing.".into();
+    }
+    let line = |seen: &Seen| {
+        let doing = match &seen.doing {
+            Doing::Typing => "writes a message".into(),
+            Doing::Pointing(Pointing { at, selected }) => {
+                let at = at.map(|[across, down]| format!(" at {across}, {down}")).unwrap_or_default();
+                let selected = match selected.len() {
+                    0 => String::new(),
+                    1 => ", 1 element selected".into(),
+                    many => format!(", {many} elements selected"),
+                };
+                format!("is on the canvas{at}{selected}")
+            }
+        };
+        format!("{} {doing}", person(&seen.person))
+    };
+    present.present.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn list_text(groups: &Groups) -> String {

@@ -92,6 +92,18 @@ async fn who_is_seen_is_told_with_the_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_shows_who_is_seen_and_where() {
+    let ran = run(&node().await, &["group", "present", WORDS]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert!(lines[0].ends_with(" is on the canvas at 1.5, -2, 1 element selected"), "{lines:?}");
+    assert!(lines[1].ends_with(" writes a message") && lines.len() == 2, "{lines:?}");
+    let nobody = Node::start(|_| done(Reply::Present(Vec::new()))).await;
+    let ran = run(&nobody, &["group", "present", WORDS]).await;
+    assert_eq!(ran.out, "Nobody who is connected is seen on the canvas or writing.\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_step_back_says_what_changed_and_what_stays() {
     let node = node().await;
     for (noun, concern) in
