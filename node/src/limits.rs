@@ -255,6 +255,9 @@ pub const ORDERS_MAX: usize = 64;
 /// Store jobs in flight above which the machine takes no more commands and arrivals.
 pub const STORE_JOBS_MAX: usize = 1024;
 
+/// How long writes for which nothing waits are gathered before they are made durable together.
+pub const STORE_GATHERS_FOR: Duration = Duration::from_millis(50);
+
 /// Bytes of writes in flight above which the machine takes no more commands and arrivals.
 pub const STORE_BYTES_MAX: usize = 32 * 1024 * 1024;
 

@@ -81,8 +81,9 @@ impl Outbox {
         }
         self.batches += 1;
         let id = BatchId(self.batches);
+        let urgent = !after.is_empty();
         self.after.insert(id, after);
-        self.effects.push(Effect::Write(Batch { id, records }));
+        self.effects.push(Effect::Write(Batch { id, records, urgent }));
     }
 
     /// From now on until `release`, writes become durable together or not at all. For statements

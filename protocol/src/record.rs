@@ -22,6 +22,9 @@ pub struct Batch {
     pub id: BatchId,
     /// At most `limits::BATCH_RECORDS_MAX`, in the order in which loads give them back.
     pub records: Vec<Record>,
+    /// Something waits for it. What nobody waits for, as what peers sent and have, may become durable
+    /// somewhat later, together with more of it.
+    pub urgent: bool,
 }
 
 /// One thing to remember.

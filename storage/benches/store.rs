@@ -33,7 +33,7 @@ fn batch(sequence: u64) -> Batch {
     let hash = EnvelopeHash(*blake3::hash(&sequence.to_be_bytes()).as_bytes());
     let bytes = vec![7; ENVELOPE_BYTES];
     let record = Record::Envelope { entity: EntityId([4; 32]), log: log(), sequence, hash, bytes };
-    Batch { id: BatchId(sequence), records: vec![record] }
+    Batch { id: BatchId(sequence), records: vec![record], urgent: true }
 }
 
 fn writing(criterion: &mut Criterion) {

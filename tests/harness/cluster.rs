@@ -19,7 +19,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
 use crate::clock::Clock;
-use crate::disk::{DiskProfile, Work};
+use crate::disk::DiskProfile;
 use crate::draw;
 use crate::network::{LinkProfile, Network};
 use crate::node::Node;
@@ -458,13 +458,8 @@ impl Cluster {
     }
 
     pub(crate) fn start_disk(&mut self, name: &str) {
-        let (flush, read) = (self.disks.flush_ms, self.disks.read_ms);
         if let Some(work) = self.node_mut(name).disk.begin() {
-            let takes = match work {
-                Work::Flush => flush,
-                Work::Read => read,
-            };
-            let takes = if takes.0 == takes.1 { takes.0 } else { draw::within(&mut self.random, takes) };
+            let takes = self.disks.time(work, &mut self.random);
             self.happen_in(takes, name, None, What::Disk);
         }
     }

@@ -10,21 +10,38 @@ use fourword_protocol::event::Event;
 use fourword_protocol::ids::LogId;
 use fourword_protocol::record::{Batch, LoadId, Page, Query};
 use fourword_storage::{Fault, MemoryStore, Store};
+use rand_chacha::ChaCha20Rng;
 
 use crate::cluster::Cluster;
+use crate::draw;
 
 /// How long a disk takes, from and to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskProfile {
     /// One flush.
     pub flush_ms: (u64, u64),
+    /// How much longer one takes of which nothing waits for anything: those are gathered first.
+    pub gather_ms: (u64, u64),
     /// One read.
     pub read_ms: (u64, u64),
 }
 
 impl DiskProfile {
     /// A disk that is always as fast.
-    pub const CALM: DiskProfile = DiskProfile { flush_ms: (1, 1), read_ms: (1, 1) };
+    pub const CALM: DiskProfile = DiskProfile { flush_ms: (1, 1), gather_ms: (0, 0), read_ms: (1, 1) };
+
+    /// Draws how long this takes, in milliseconds.
+    pub(crate) fn time(self, work: Work, random: &mut ChaCha20Rng) -> u64 {
+        let mut within = |(least, most): (u64, u64)| match least == most {
+            true => least,
+            false => draw::within(random, (least, most)),
+        };
+        match work {
+            Work::Flush { urgent: true } => within(self.flush_ms),
+            Work::Flush { urgent: false } => within(self.flush_ms) + within(self.gather_ms),
+            Work::Read => within(self.read_ms),
+        }
+    }
 }
 
 /// One node's disk.
@@ -49,7 +66,7 @@ enum Job {
 /// What a disk has begun to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
-    Flush,
+    Flush { urgent: bool },
     Read,
 }
 
@@ -71,9 +88,18 @@ impl Disk {
         if self.under_way > 0 || self.jobs.is_empty() {
             return None;
         }
-        let writes = self.jobs.iter().take_while(|job| matches!(job, Job::Write(_))).count();
-        self.under_way = writes.max(1);
-        Some(if writes > 0 { Work::Flush } else { Work::Read })
+        let writes = self.jobs.iter().map_while(|job| match job {
+            Job::Write(batch) => Some(batch.urgent),
+            Job::Load(..) => None,
+        });
+        let urgent: Vec<bool> = writes.collect();
+        self.under_way = urgent.len().max(1);
+        if urgent.is_empty() {
+            return Some(Work::Read);
+        }
+        // A load that waits behind them is waited for as well.
+        let urgent = urgent.len() < self.jobs.len() || urgent.contains(&true);
+        Some(Work::Flush { urgent })
     }
 
     /// Ends what was under way and says what to tell the machine, in order.
@@ -158,7 +184,11 @@ mod tests {
 
     fn batch(number: u64) -> Batch {
         let key = LocalKey { kind: "test".into(), of: number.to_be_bytes().to_vec() };
-        Batch { id: BatchId(number), records: vec![Record::Local { key, value: Some(vec![1]) }] }
+        Batch {
+            id: BatchId(number),
+            records: vec![Record::Local { key, value: Some(vec![1]) }],
+            urgent: true,
+        }
     }
 
     fn kept(disk: &Disk) -> usize {
@@ -174,14 +204,25 @@ mod tests {
         disk.write(batch(1));
         disk.write(batch(2));
         disk.load(LoadId(1), Query::Opening);
-        assert_eq!(disk.begin(), Some(Work::Flush));
+        assert_eq!(disk.begin(), Some(Work::Flush { urgent: true }));
         disk.write(batch(3));
         assert_eq!(disk.begin(), None, "one thing at a time");
         assert_eq!(disk.end(), [Event::Durable(BatchId(1)), Event::Durable(BatchId(2))]);
         assert_eq!(disk.begin(), Some(Work::Read));
         let [Event::Loaded(_, Ok(Page::Opening { locals, .. }))] = &disk.end()[..] else { panic!("a page") };
         assert_eq!(locals.len(), 2);
-        assert_eq!(disk.begin(), Some(Work::Flush));
+        assert_eq!(disk.begin(), Some(Work::Flush { urgent: true }));
+    }
+
+    #[test]
+    fn a_flush_is_urgent_if_anything_waits_for_any_of_it() {
+        let mut disk = Disk::default();
+        disk.write(Batch { urgent: false, ..batch(1) });
+        assert_eq!(disk.begin(), Some(Work::Flush { urgent: false }));
+        disk.end();
+        disk.write(Batch { urgent: false, ..batch(2) });
+        disk.load(LoadId(1), Query::Opening);
+        assert_eq!(disk.begin(), Some(Work::Flush { urgent: true }), "the load sees it");
     }
 
     #[test]

@@ -135,7 +135,11 @@ impl Cluster {
 
     /// Changes a small value in the home of a node that does not run.
     pub fn rewrite(&mut self, name: &str, key: LocalKey, value: Vec<u8>) {
-        let batch = Batch { id: BatchId(u64::MAX), records: vec![Record::Local { key, value: Some(value) }] };
+        let batch = Batch {
+            id: BatchId(u64::MAX),
+            records: vec![Record::Local { key, value: Some(value) }],
+            urgent: true,
+        };
         let written = self.node_mut(name).disk.store.write(&[batch]);
         written.unwrap_or_else(|error| panic!("{name}: {error}"));
     }

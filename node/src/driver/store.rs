@@ -2,8 +2,9 @@
 //!
 //! The machine's thread puts jobs in and never waits; `driver` takes no more commands and arrivals
 //! while many jobs are in flight, which is what bounds the queue. While a flush runs, writes
-//! gather, and the next flush takes all of them. Order is kept: a load sees every write put in
-//! before it, and answers come in the order of the jobs.
+//! gather, and the next flush takes all of them; writes for which nothing waits are gathered for a
+//! moment. Order is kept: a load sees every write put in before it, and answers come in the order of
+//! the jobs.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,7 +18,10 @@ use fourword_storage::Store;
 use tokio::sync::mpsc;
 
 use super::report::Flushes;
-use crate::limits::{STORE_BYTES_MAX, STORE_JOBS_MAX};
+use crate::limits::{STORE_BYTES_MAX, STORE_GATHERS_FOR, STORE_JOBS_MAX};
+
+/// So many jobs, or bytes to be written, are not gathered any longer: the machine would be held up.
+const GATHERED_MAX: (usize, usize) = (STORE_JOBS_MAX / 4, STORE_BYTES_MAX / 4);
 
 /// One thing for the store to do.
 enum Job {
@@ -52,6 +56,12 @@ struct Queue {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
+    /// About what the writes among them take.
+    bytes: usize,
+    /// When the oldest of them was put in.
+    since: Option<Instant>,
+    /// Something waits for one of them.
+    urgent: bool,
     closed: bool,
 }
 
@@ -68,19 +78,21 @@ pub(super) fn start<S: Store + 'static>(store: S) -> io::Result<(Jobs, JoinHandl
 impl Jobs {
     /// Makes a batch durable; answered by `Durable` or `WriteFailed`.
     pub(super) fn write(&mut self, batch: Batch) {
-        self.bytes = self.bytes.saturating_add(size(&batch));
-        self.put(Job::Write(batch));
+        let (bytes, urgent) = (size(&batch), batch.urgent);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.put(Job::Write(batch), bytes, urgent);
     }
 
     /// Reads; answered by `Loaded`.
     pub(super) fn load(&mut self, id: LoadId, query: Query) {
-        self.put(Job::Load(id, query));
+        self.put(Job::Load(id, query), 0, true);
     }
 
-    fn put(&mut self, job: Job) {
+    fn put(&mut self, job: Job, bytes: usize, urgent: bool) {
         self.count += 1;
-        self.queue.lock().jobs.push_back(job);
-        self.queue.changed.notify_one();
+        if self.queue.lock().put(job, (bytes, urgent), Instant::now()) {
+            self.queue.changed.notify_one();
+        }
     }
 
     /// Whether more that may lead to writes can be taken on.
@@ -117,19 +129,50 @@ impl Drop for Jobs {
     }
 }
 
+impl State {
+    /// Puts a job in. True if the thread has to wake: it knows itself when gathering ends.
+    fn put(&mut self, job: Job, (bytes, urgent): (usize, bool), now: Instant) -> bool {
+        let (was_empty, was_due) = (self.jobs.is_empty(), self.is_due(now));
+        self.jobs.push_back(job);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.urgent |= urgent;
+        self.since.get_or_insert(now);
+        was_empty || (!was_due && self.is_due(now))
+    }
+
+    /// Whether the jobs are gathered no longer.
+    fn is_due(&self, now: Instant) -> bool {
+        let (jobs, bytes) = GATHERED_MAX;
+        let is_old = || self.gathered_for(now).is_some_and(|so_long| so_long >= STORE_GATHERS_FOR);
+        self.urgent || self.jobs.len() >= jobs || self.bytes >= bytes || is_old()
+    }
+
+    fn gathered_for(&self, now: Instant) -> Option<Duration> {
+        self.since.map(|since| now.saturating_duration_since(since))
+    }
+}
+
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         // The state is whole between any two statements, also after a panic elsewhere.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All jobs that wait, at least one; empty at the end.
+    /// All jobs that wait, at least one, once they are due; empty at the end.
     fn take_all(&self) -> VecDeque<Job> {
         let mut state = self.lock();
-        while state.jobs.is_empty() && !state.closed {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        while !state.closed && !state.is_due(Instant::now()) {
+            state = match state.gathered_for(Instant::now()) {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(so_long) => {
+                    let left = STORE_GATHERS_FOR.saturating_sub(so_long);
+                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
-        std::mem::take(&mut state.jobs)
+        let jobs = std::mem::take(&mut state.jobs);
+        *state = State { closed: state.closed, ..State::default() };
+        jobs
     }
 }
 
@@ -192,4 +235,38 @@ fn size(batch: &Batch) -> usize {
         Record::Local { key, value } => key.of.len() + value.as_ref().map_or(0, Vec::len),
     });
     records.fold(0, |sum, bytes| sum.saturating_add(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use fourword_protocol::record::BatchId;
+
+    use super::*;
+
+    fn put(state: &mut State, urgent: bool, now: Instant) -> bool {
+        let batch = Batch { id: BatchId(0), records: Vec::new(), urgent };
+        state.put(Job::Write(batch), (10, urgent), now)
+    }
+
+    #[test]
+    fn writes_for_which_nothing_waits_are_gathered_for_a_moment_or_until_something_does() {
+        let (mut state, begun) = (State::default(), Instant::now());
+        assert!(!state.is_due(begun));
+        assert!(put(&mut state, false, begun), "the thread has to count the time");
+        let soon = begun + STORE_GATHERS_FOR / 2;
+        assert!(!put(&mut state, false, soon) && !state.is_due(soon));
+        assert!(state.is_due(begun + STORE_GATHERS_FOR), "the first of them counts");
+        assert!(put(&mut state, true, soon) && state.is_due(soon));
+        assert!(!put(&mut state, true, soon), "it is awake");
+    }
+
+    #[test]
+    fn so_much_is_not_gathered_that_the_machine_is_held_up() {
+        let (mut state, now) = (State::default(), Instant::now());
+        let woken = (0..GATHERED_MAX.0).filter(|_| put(&mut state, false, now)).count();
+        assert!(state.is_due(now) && woken == 2, "at the first and at the last");
+        let mut state = State::default();
+        let batch = Batch { id: BatchId(0), records: Vec::new(), urgent: false };
+        assert!(state.put(Job::Write(batch), (GATHERED_MAX.1, false), now) && state.is_due(now));
+    }
 }

@@ -45,7 +45,7 @@ impl Store for Gated {
 
 fn batch(number: u64) -> Batch {
     let key = LocalKey { kind: "test".to_string(), of: number.to_be_bytes().to_vec() };
-    Batch { id: BatchId(number), records: vec![Record::Local { key, value: Some(vec![1]) }] }
+    Batch { id: BatchId(number), records: vec![Record::Local { key, value: Some(vec![1]) }], urgent: true }
 }
 
 fn ok() -> Outcome {
@@ -104,6 +104,22 @@ async fn writes_that_come_while_one_is_in_flight_go_in_one_flush() {
     for number in 1..4 {
         assert_eq!(durables.recv_timeout(DEADLINE).unwrap(), number);
     }
+    stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nothing_waits_for_becomes_durable_all_the_same() {
+    let (durable, durables) = blocking::channel();
+    let running = run(MemoryStore::new(), move |_, event| match event {
+        Event::Started { .. } => vec![Effect::Write(Batch { urgent: false, ..batch(1) })],
+        Event::Durable(BatchId(number)) => {
+            durable.send(number).unwrap();
+            Vec::new()
+        }
+        Event::Stopping => vec![Effect::Stopped],
+        _ => Vec::new(),
+    });
+    assert_eq!(durables.recv_timeout(DEADLINE).unwrap(), 1);
     stop(running).await;
 }
 

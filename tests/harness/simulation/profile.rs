@@ -73,6 +73,7 @@ impl Profile {
     pub(super) fn disks(self, random: &mut ChaCha20Rng) -> DiskProfile {
         DiskProfile {
             flush_ms: (1, draw::within(random, (3, 60))),
+            gather_ms: (0, draw::within(random, (1, 60))),
             read_ms: (1, draw::within(random, (2, 20))),
         }
     }
