@@ -36,6 +36,10 @@ impl Replicator {
         if let Some(refused) = self.unready_for(&command) {
             return self.out.refuse(id, refused);
         }
+        if let Some(refused) = self.unkept_for(&command) {
+            self.walks.remove(&id);
+            return self.out.refuse(id, refused);
+        }
         if let Some((entity, core)) = self.core_wanted(&command) {
             self.deferred.entry(core).or_default().push((id, command));
             return self.load_documents(entity);
@@ -82,6 +86,8 @@ impl Replicator {
             Command::SyncStatus(words) => self.sync_status(id, words),
             Command::Tombstones(words) => self.tombstones(id, words),
             Command::Documents(words) => self.sizes(id, words),
+            Command::Drop(words, concern) => self.drop_series(id, words, concern),
+            Command::Keep(words, concern) => self.keep_series(id, words, concern),
             Command::Point(words, presence) => self.ask_show(id, words, presence.scene(), Some(presence)),
             Command::Unpoint(words, scene) => self.ask_show(id, words, scene, None),
             Command::Present(words) => self.ask_present(id, words),
@@ -349,7 +355,9 @@ fn writes(command: &Command) -> bool {
         | Command::CancelJoin(_)
         | Command::Configure(..)
         | Command::Undo(..)
-        | Command::Redo(..) => true,
+        | Command::Redo(..)
+        | Command::Drop(..)
+        | Command::Keep(..) => true,
         Command::Member(_, command) => !matches!(command, MemberCommand::Requests | MemberCommand::Invites),
         Command::Device(command) => !matches!(command, DeviceCommand::List),
         Command::Chat(_, command) => !matches!(command, ChatCommand::Read { .. }),

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::command::{CommandId, EntityView, Kind, Outcome, Refusal, RefusalCode, Reply};
 use crate::entity::Entity;
 use crate::ids::{DocumentKey, EntityId, StatementId};
+use crate::keeping::Stopped;
 use crate::limits::{CHILDREN_MAX, PARENTS_MAX};
 use crate::outbox::{local, refusal};
 use crate::record::Record;
@@ -46,8 +47,16 @@ impl Entity {
 
     /// The documents of this entity and of its children that are open.
     pub(crate) fn documents(&self) -> impl Iterator<Item = &Replica> {
-        let is_open = |place| place == self.id || self.children.get(&place).is_some_and(|child| child.open);
-        self.replicas.values().filter(move |replica| is_open(replica.of))
+        self.replicas.values().filter(|replica| self.is_open(replica.of))
+    }
+
+    fn is_open(&self, place: EntityId) -> bool {
+        place == self.id || self.children.get(&place).is_some_and(|child| child.open)
+    }
+
+    /// The documents of these that this device does not keep.
+    pub(crate) fn dropped(&self) -> impl Iterator<Item = (&DocumentKey, &Stopped)> {
+        self.stopped.iter().filter(|(_, stopped)| self.is_open(stopped.of))
     }
 
     /// What this entity or a child of it is for.

@@ -50,7 +50,7 @@ impl Replicator {
 
     fn stands(&self, entity: &Entity, place: EntityId) -> Option<PlaceView> {
         let me = self.me.as_ref()?.person();
-        let first = entity.series(place, &Concern::Chat).first()?.key;
+        let first = entity.first_of((place, Concern::Chat))?;
         let core = entity.document(place, &Concern::Core).and_then(Replica::live);
         let home = self.home_document();
         let documents = COPIED.iter().flat_map(|concern| entity.series(place, concern));

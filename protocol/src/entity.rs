@@ -14,6 +14,7 @@ use crate::evidence::Faults;
 use crate::governing::{Asking, Rotation};
 use crate::identity::DeviceSecret;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogId, StatementId, Topic};
+use crate::keeping::Stopped;
 use crate::planted::{self, Planted};
 use crate::replica::{Author, Judged, Live, Replica, Rested, Stands, Stored};
 use crate::roster::{Body, Role, Roster, Statement};
@@ -37,6 +38,8 @@ pub(crate) struct Entity {
     /// Every epoch key sealed to this device, by its epoch statement.
     pub(crate) keys: BTreeMap<StatementId, EpochKey>,
     pub(crate) replicas: BTreeMap<DocumentKey, Replica>,
+    /// The documents that this device does not keep; none of them has a replica.
+    pub(crate) stopped: BTreeMap<DocumentKey, Stopped>,
     /// The entities that have this one's roster and keys for their own.
     pub(crate) children: BTreeMap<EntityId, Child>,
     /// Topics listened to, and whose concern they carry.
@@ -109,6 +112,7 @@ impl Entity {
             secret: None,
             keys: BTreeMap::new(),
             replicas: BTreeMap::new(),
+            stopped: BTreeMap::new(),
             children: BTreeMap::new(),
             topics: BTreeMap::new(),
             unwritten: BTreeSet::new(),
@@ -171,13 +175,17 @@ impl Entity {
         self.keys.len() > before
     }
 
-    /// Makes the replicas of the documents that this entity and its children have by their kind.
+    /// Makes the replicas of the documents that this entity and its children have by their kind, and
+    /// that this device keeps.
     pub(crate) fn found_documents(&mut self) {
         let Some(own) = &self.secret else { return };
         let children = self.children.values().map(|child| (child.id, child.kind, own.of_child(child.id)));
         for (id, kind, secret) in children.chain([(self.id, self.kind, own.clone())]) {
             for concern in schema::concerns(kind) {
                 let key = schema::document_key(secret.bytes(), concern, 1);
+                if self.stopped.contains_key(&key) {
+                    continue;
+                }
                 self.replicas.entry(key).or_insert_with(|| Replica::new(id, key, *concern, 1));
             }
         }

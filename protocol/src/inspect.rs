@@ -14,7 +14,7 @@ use crate::replica::Replica;
 use crate::replicator::Replicator;
 use crate::schema::Concern;
 use crate::schema::chat::MessageId;
-use crate::stability::{Awaited, Tombstones, lapse};
+use crate::stability::{Awaited, Flag, Tombstones, lapse};
 use crate::time::WallTime;
 
 /// What a node holds of one document: each answer is found when it is asked for.
@@ -96,10 +96,20 @@ impl<'a> Holding<'a> {
         self.replica.stability.frontier()
     }
 
-    /// What was pruned here, and the envelopes that flagged it.
+    /// What was pruned here, and the envelopes that flagged it: none if a snapshot had it so.
     pub fn pruned(&self) -> BTreeMap<MessageId, Vec<(LogId, u64)>> {
-        let pruned = self.replica.tombstones().into_iter().flat_map(Tombstones::pruned);
-        pruned.map(|(id, flags)| (id, flags.iter().map(|flag| (flag.log, flag.sequence)).collect())).collect()
+        flagged(self.replica.tombstones().into_iter().flat_map(Tombstones::pruned))
+    }
+
+    /// What was deleted and waits to be pruned, and the envelopes that flagged it.
+    pub fn deleted(&self) -> BTreeMap<MessageId, Vec<(LogId, u64)>> {
+        flagged(self.replica.tombstones().into_iter().flat_map(Tombstones::waiting))
+    }
+
+    /// Devices that are known to keep the document no longer.
+    pub fn stopped(&self) -> BTreeSet<DeviceKey> {
+        let devices = self.entity.roster.reading().devices().map(|(device, _)| device);
+        devices.filter(|device| self.replica.stability.has_stopped(device)).collect()
     }
 
     /// Devices that are held to have lapsed.
@@ -110,6 +120,21 @@ impl<'a> Holding<'a> {
             |device: &DeviceKey| matches!(stability.awaited(device, lapse, self.now), Awaited::Lapsed(_));
         devices.filter(has_lapsed).collect()
     }
+}
+
+fn flagged<'a>(of: impl Iterator<Item = (MessageId, &'a [Flag])>) -> BTreeMap<MessageId, Vec<(LogId, u64)>> {
+    of.map(|(id, flags)| (id, flags.iter().map(|flag| (flag.log, flag.sequence)).collect())).collect()
+}
+
+/// A series of documents that a node does not keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unkept {
+    /// The entity whose roster counts for it.
+    pub entity: EntityId,
+    /// The entity or child that it belongs to.
+    pub place: EntityId,
+    /// What it is about.
+    pub concern: Concern,
 }
 
 /// What a node says of one document and one other member's device.
@@ -131,6 +156,17 @@ impl Replicator {
         let now = self.now.wall;
         let of = move |entity| move |replica| Holding { entity, replica, now };
         self.entities.values().flat_map(move |entity| entity.documents().map(of(entity)))
+    }
+
+    /// The series that this node does not keep.
+    pub fn unkept(&self) -> BTreeSet<Unkept> {
+        let of = |entity: &Entity| {
+            let entity_id = entity.id;
+            let stopped = entity.stopped.values();
+            let unkept = stopped.map(move |s| Unkept { entity: entity_id, place: s.of, concern: s.concern });
+            unkept.collect::<Vec<_>>()
+        };
+        self.entities.values().flat_map(of).collect()
     }
 
     /// What this node says of every document and every other member's device: nothing where this

@@ -27,6 +27,7 @@ pub mod identity;
 pub mod ids;
 pub mod inspect;
 mod joining;
+mod keeping;
 pub mod limits;
 pub mod link;
 mod me;

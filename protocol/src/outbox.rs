@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::command::{CommandId, Notice, Outcome, Refusal, RefusalCode};
 use crate::effect::Effect;
 use crate::event::StretchId;
-use crate::ids::{DeviceKey, DocumentKey, EntityId, StatementId};
+use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, StatementId};
 use crate::limits::BATCH_RECORDS_MAX;
 use crate::record::{Batch, BatchId, LoadId, LocalKey, Query, Record};
 use crate::time::Instant;
@@ -25,6 +25,22 @@ pub(crate) enum After {
     Sealed(EntityId, DocumentKey),
     /// Our acknowledgement of a document is on disk, and all that it names: it may be told.
     Acknowledged(EntityId, DocumentKey),
+    /// Our word that we keep documents, or keep them no longer, is on disk: it may be told.
+    Said {
+        /// Whose documents.
+        entity: EntityId,
+        /// Which, and the number of that word.
+        words: Vec<(DocumentKey, u64)>,
+    },
+    /// All is on disk that came before a device asked whether we hold these documents: it is answered.
+    Spare {
+        /// Who asked.
+        to: DeviceKey,
+        /// Whose documents, and the question's number.
+        of: (EntityId, u64),
+        /// Which, by the digests of their state vectors.
+        documents: Vec<(DocumentKey, Digest)>,
+    },
     /// Statements are on disk: they may be sent.
     Spread {
         /// Whose roster.

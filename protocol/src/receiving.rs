@@ -271,6 +271,10 @@ impl Replicator {
             // What cannot be saved would be forgotten, asked for and sent again without end.
             return self.drop_counted("envelopes that cannot be saved");
         }
+        if self.entities.get(&id).is_some_and(|entity| entity.stopped.contains_key(&document)) {
+            // They were on their way; whoever sends them is told, and no more are asked for.
+            return self.drop_counted("envelopes of what is not kept");
+        }
         let mut taken = Vec::new();
         for bytes in envelopes {
             if is_vain(&self.vain, from, self.now) {
@@ -351,7 +355,7 @@ impl Replicator {
     }
 
     /// Notes that what a device sent cost a check of a signature and brought nothing for now.
-    fn note_vain(&mut self, from: DeviceKey) {
+    pub(crate) fn note_vain(&mut self, from: DeviceKey) {
         self.vain.entry(from).or_default().take(self.now.instant, VAIN_BURST, VAIN_EVERY);
     }
 
@@ -492,6 +496,13 @@ impl Replicator {
                 self.rebuild(id, document);
             }
         }
+    }
+}
+
+impl Replicator {
+    /// Whether a device has sent so much in vain that it is not heard for a while.
+    pub(crate) fn is_vain(&self, device: DeviceKey) -> bool {
+        is_vain(&self.vain, device, self.now)
     }
 }
 

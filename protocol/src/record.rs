@@ -2,7 +2,7 @@
 //!
 //! The machine writes batches and loads pages; how they lie on disk is the store's affair. A
 //! record is either an entry of something append-only (statement, envelope) or a small value
-//! under a key, of which the last one written holds.
+//! under a key, of which the last one written holds. One alone takes back: it forgets a document.
 
 use crate::envelope::Envelope;
 use crate::ids::{DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
@@ -78,6 +78,12 @@ pub enum Record {
         /// How much of each log it covers: at least what the one before did. At most
         /// `limits::FRAME_LOGS_MAX`.
         covers: Vec<(LogId, LogHead)>,
+    },
+    /// All that was written of a document so far is forgotten: its envelopes, and its snapshot with the
+    /// parts. What is written of it from now on counts as if nothing had been before.
+    Forget {
+        /// Which document.
+        document: DocumentKey,
     },
     /// A small value of this device alone; the last one written under a key holds.
     Local {

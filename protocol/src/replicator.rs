@@ -18,6 +18,7 @@ use crate::entity::Entity;
 use crate::event::{Event, StretchId};
 use crate::ids::{DeviceKey, DocumentKey, EntityId};
 use crate::joining::{Join, Seeking};
+use crate::keeping::Leaving;
 use crate::limits::FOLD_AFTER_ENVELOPES;
 use crate::me::Me;
 use crate::minting::Minting;
@@ -104,6 +105,10 @@ pub struct Replicator {
     pub(crate) changed: BTreeMap<EntityId, Instant>,
     /// When everything is compared with all peers again.
     pub(crate) compare_at: Option<Instant>,
+    /// Series that are dropped once somebody says to hold them.
+    pub(crate) leaving: Vec<Leaving>,
+    /// Counts them.
+    pub(crate) leavings: u64,
     /// From whom documents are fetched, of which there is much to fetch.
     pub(crate) fetching: BTreeMap<DocumentKey, Fetching>,
     /// How documents were last said to stand with each device.
@@ -165,6 +170,8 @@ impl Replicator {
             undoing: Undoing::default(),
             changed: BTreeMap::new(),
             compare_at: None,
+            leaving: Vec::new(),
+            leavings: 0,
             fetching: BTreeMap::new(),
             said: BTreeMap::new(),
             sync_changed: BTreeSet::new(),
@@ -252,6 +259,7 @@ impl Replicator {
         self.ask_for_all_keys();
         self.tend_stability();
         self.tend_segments();
+        self.tend_leaving();
         self.recall_all();
         self.tend_presence();
     }
@@ -272,6 +280,8 @@ impl Replicator {
                 After::Answer(command, outcome) => self.out.answer(command, outcome),
                 After::Sealed(entity, document) => self.sealed(entity, document),
                 After::Acknowledged(entity, document) => self.acknowledged(entity, document),
+                After::Said { entity, words } => self.said(entity, &words),
+                After::Spare { to, of, documents } => self.answer_spare(to, of, documents),
                 After::Spread { entity, statements, except } => self.spread(entity, &statements, except),
                 After::Welcome(entity, device) => self.welcome(entity, device),
                 After::Linked { to, home, certificate } => {
@@ -314,6 +324,7 @@ impl Replicator {
         for command in self.histories.take() {
             self.out.refuse(command, refusal(RefusalCode::Pending, "the node is stopping", ""));
         }
+        self.end_leaving(|_| true);
         // Only a log that this run could go on with may be gone on with after this clean stop: one
         // that a crash ended earlier may be longer elsewhere than here.
         let replicas = self.entities.values().flat_map(|e| e.replicas.values());

@@ -23,13 +23,13 @@ use crate::session::Stream;
 use crate::time::Duration;
 
 /// The kind of the small values that mark full segments.
-const FULL: &str = "full";
+pub(crate) const FULL: &str = "full";
 
 /// When it is tried again to bring into memory what found no room there.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// One series: whose it is, of which concern, and its first segment.
-type Series = (EntityId, Concern, DocumentKey);
+pub(crate) type Series = (EntityId, Concern, DocumentKey);
 
 /// How far a command has come that goes through the segments of a series, the last one first.
 #[derive(Debug)]
@@ -81,14 +81,16 @@ impl Entity {
         is_new
     }
 
-    fn segment_key(&self, (of, concern, _): Series, segment: u32) -> Option<DocumentKey> {
+    pub(crate) fn segment_key(&self, (of, concern, _): Series, segment: u32) -> Option<DocumentKey> {
         let own = self.secret.as_ref()?;
         let secret = if self.children.contains_key(&of) { own.of_child(of) } else { own.clone() };
         Some(schema::document_key(secret.bytes(), &concern, segment))
     }
 
     fn found_segment(&mut self, (of, concern, first): Series, segment: u32, key: DocumentKey) -> bool {
-        if self.replicas.len() >= STATE_DOCUMENTS_MAX || self.replicas.contains_key(&key) {
+        let count = self.replicas.len() + self.stopped.len();
+        if count >= STATE_DOCUMENTS_MAX || self.replicas.contains_key(&key) || self.stopped.contains_key(&key)
+        {
             return false;
         }
         let mut found = Replica::new(of, key, concern, segment);

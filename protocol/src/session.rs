@@ -49,6 +49,8 @@ pub(crate) struct Session {
     pub(crate) key_asks: Allowance,
     /// How often it may say where it is reached.
     pub(crate) meetings: Allowance,
+    /// How often it may ask whether it is spared as a keeper of documents.
+    pub(crate) spares: Allowance,
     /// How often it may compare everything.
     pub(crate) quiets: Allowance,
     /// How often it may show what its person does, and what that is.
@@ -147,6 +149,11 @@ pub(crate) struct AcksKnown {
     pub(crate) is_unsure: bool,
     /// The number of the latest of each device that it sent or was sent.
     pub(crate) numbers: BTreeMap<DeviceKey, u64>,
+    /// Devices of which it is shown the latest that is known here, as it knows another.
+    pub(crate) corrects: BTreeSet<DeviceKey>,
+    /// The number by which it said that it keeps the document no longer; noted where this device does
+    /// not keep it either.
+    pub(crate) stopped: Option<u64>,
     /// The checkpoint that it was told last, and whose signatures of it it knows.
     pub(crate) passed: Option<(Digest, BTreeSet<DeviceKey>)>,
     /// The checkpoint that it showed last, other than what is known here already.
@@ -199,6 +206,14 @@ impl Paging {
     /// Whether the peer has the page, and is to ask for the next one.
     fn is_with_the_peer(self) -> bool {
         matches!(self, Paging::Sent(..) | Paging::SentPart)
+    }
+}
+
+impl AcksKnown {
+    /// Has the peer shown the latest of a device that is known here, whatever passed before.
+    pub(crate) fn correct(&mut self, device: DeviceKey) {
+        self.numbers.remove(&device);
+        self.corrects.insert(device);
     }
 }
 

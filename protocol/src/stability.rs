@@ -32,7 +32,7 @@ use crate::waiting::Waiting;
 
 pub(crate) use checkpoints::Checkpoints;
 pub(crate) use forgetting::Forgetting;
-pub(crate) use kept::COUNTERSIGNED;
+pub(crate) use kept::{ACK, COUNTERSIGNED};
 pub(crate) use late::{Late, Why as LateWhy};
 pub(crate) use proposing::is_confirmed;
 pub(crate) use tending::lapse;
@@ -76,6 +76,8 @@ pub(crate) struct Stability {
     /// The greatest number that others know of an acknowledgement of this device: a home that is an
     /// older copy goes on above it.
     seen: Option<(DeviceKey, u64)>,
+    /// That one said that the document is not kept here, which it is.
+    is_misheard: bool,
     /// What this device wrote and what came too late, the oldest first.
     late: Vec<Late>,
     /// Counts acknowledgements taken.
@@ -127,14 +129,42 @@ impl Stability {
         kept.max(self.seen.filter(|(own, _)| own == device).map(|(_, number)| number))
     }
 
+    /// The number of the latest word of a device that is known, and whether it stops. Of two homes of one
+    /// device each may have given one number to another word: then to stop is the later one.
+    pub(crate) fn word_of(&self, device: &DeviceKey) -> Option<(u64, bool)> {
+        self.kept.get(device).map(|kept| (kept.ack.number, kept.ack.stops))
+    }
+
     /// Whether one more of this device is taken now.
     pub(crate) fn may_take(&mut self, device: &DeviceKey, now: Instant) -> bool {
         self.kept.get_mut(device).is_none_or(|kept| kept.pace.take(now, TAKEN_BURST, TAKEN_EVERY))
     }
 
     /// Notes that peers keep an acknowledgement of this device with that number.
-    pub(crate) fn saw_own(&mut self, device: DeviceKey, number: u64) {
-        self.seen = self.seen.max(Some((device, number)));
+    pub(crate) fn saw_own(&mut self, ack: &Acknowledgement) {
+        self.seen = self.seen.max(Some((ack.device, ack.number)));
+        self.is_misheard = ack.stops;
+    }
+
+    /// Whether others believe that this device keeps the document no longer.
+    pub(crate) fn is_misheard(&self) -> bool {
+        self.is_misheard
+    }
+
+    /// A number above all that are known of this device.
+    pub(crate) fn next_number(&self, own: &DeviceKey) -> u64 {
+        let making = self.making.as_ref().map(|ack| ack.number);
+        self.number_of(own).max(making).unwrap_or(0).saturating_add(1)
+    }
+
+    /// Whether the acknowledgement of ours with this number is on its way to the disk.
+    pub(crate) fn is_making(&self, number: u64) -> bool {
+        self.making.as_ref().is_some_and(|ack| ack.number == number)
+    }
+
+    /// Begins with an acknowledgement of ours that is on its way to the disk.
+    pub(crate) fn begin(&mut self, ack: Acknowledgement) {
+        self.making = Some(ack);
     }
 
     /// Takes an acknowledgement that is later than the one known of its device, which signed it.
@@ -146,7 +176,8 @@ impl Stability {
         let before = self.kept.remove(&device);
         let mut moved = before.as_ref().is_none_or(|before| before.ack.stops != ack.stops);
         let (mut joined, pace) = before.map(|before| (before.joined, before.pace)).unwrap_or_default();
-        joined.retain(|log, _| holds(log) || ack.positions.contains_key(log));
+        // Who stops holds nothing, and begins with nothing if it keeps the document again.
+        joined.retain(|log, _| !ack.stops && (holds(log) || ack.positions.contains_key(log)));
         for (log, sequence) in &ack.positions {
             let known = joined.entry(*log).or_insert(0);
             moved |= *sequence > *known;
@@ -202,8 +233,30 @@ impl Stability {
         if planted::is(Planted::AckWhatWaits) {
             positions.iter_mut().for_each(|(log, held)| *held = waiting.furthest(log).max(*held));
         }
-        let number = self.number_of(&device.key()).unwrap_or(0).saturating_add(1);
+        let number = self.next_number(&device.key());
         let ack = Acknowledgement::sign(of, number, false, wanted.heads, positions, device);
+        self.making = Some(ack.clone());
+        Ok(Some(ack))
+    }
+
+    /// Makes an acknowledgement of ours that says no more than those before it, if others believe that the
+    /// document is not kept here. Gives when it may be made instead, if that is not yet.
+    pub(crate) fn say_kept(
+        &mut self,
+        of: (EntityId, DocumentKey),
+        device: &DeviceSecret,
+        heads: Vec<StatementId>,
+        now: Instant,
+    ) -> Result<Option<Acknowledgement>, Instant> {
+        if !self.is_misheard || self.making.is_some() {
+            return Ok(None);
+        }
+        if !self.made_of_growth.take(now, 1, GROWN_EVERY) {
+            return Err(self.made_of_growth.free_at(now, 1, GROWN_EVERY));
+        }
+        let said = self.kept.get(&device.key()).map(|own| own.joined.iter()).into_iter().flatten();
+        let positions = said.take(ACK_LOGS_MAX).map(|(log, held)| (*log, *held)).collect();
+        let ack = Acknowledgement::sign(of, self.next_number(&device.key()), false, heads, positions, device);
         self.making = Some(ack.clone());
         Ok(Some(ack))
     }
@@ -212,6 +265,7 @@ impl Stability {
     pub(crate) fn made(&mut self, holds: impl Fn(&LogId) -> bool, now: WallTime) {
         if let Some(ack) = self.making.take() {
             let device = ack.device;
+            self.is_misheard &= self.seen.is_some_and(|(_, seen)| seen >= ack.number);
             self.take(ack, holds, now);
             self.unkept.acks.remove(&device);
         }
@@ -293,7 +347,8 @@ impl Stability {
             let must_speak = |goal| !self.reaches(device, goal) || self.unsettled.contains(device);
             tombstones.waiting().any(unknown) || goal.is_some_and(must_speak)
         };
-        let behind: BTreeSet<DeviceKey> = members.iter().filter(|d| *d != me && lacks(d)).copied().collect();
+        let behind: BTreeSet<DeviceKey> =
+            members.iter().filter(|d| *d != me && !self.has_stopped(d) && lacks(d)).copied().collect();
         let before = self.since.clone();
         self.since.retain(|device, since| {
             // Who lapsed is not awaited again before it has spoken.

@@ -14,6 +14,7 @@ mod fetching;
 mod quiet;
 mod rosters;
 mod snapshots;
+mod stops;
 mod telling;
 mod vectors;
 
@@ -73,6 +74,7 @@ impl Replicator {
             }
             self.out.notify(crate::command::Notice::PeerChanged { device, connected: false });
             self.stop_fetching(device);
+            self.not_spared(device, |_| true);
         }
     }
 
@@ -124,6 +126,9 @@ impl Replicator {
                 self.their_part(from, (entity, document), Piece { name, part, of, bytes });
             }
             Frame::Presence(sealed) => self.their_presence(from, &sealed),
+            Frame::Spare { entity, number, documents, says } => {
+                self.their_spare(from, (entity, number), documents, says);
+            }
         }
     }
 

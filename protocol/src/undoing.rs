@@ -77,6 +77,11 @@ impl Undoing {
         self.documents.get(document)
     }
 
+    /// Forgets what was done to a document.
+    pub(crate) fn forget(&mut self, document: &DocumentKey) {
+        self.documents.remove(document);
+    }
+
     /// Notes what a request did to a document, which ends what could be done again there.
     pub(crate) fn did(&mut self, document: DocumentKey, concern: &Concern, deeds: Vec<Deed>, puts: &[Put]) {
         if deeds.is_empty() {

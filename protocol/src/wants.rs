@@ -100,6 +100,11 @@ impl Wants {
         records
     }
 
+    /// What must be written so that nothing of it is left on disk.
+    pub(crate) fn forgetting(&self, document: DocumentKey) -> Vec<Record> {
+        self.written.keys().map(|by| local(WANT, &[document.0, by.0].concat(), None)).collect()
+    }
+
     fn restore(&mut self, by: DeviceKey, logs: Logs) {
         self.written.insert(by, logs.clone());
         self.shown.insert(by, logs);

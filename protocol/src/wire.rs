@@ -164,6 +164,28 @@ pub enum Frame {
     },
     /// What a member's person does at the moment. Not stored, and not passed on.
     Presence(Sealed),
+    /// The sender wants to keep documents no longer, or answers one who does.
+    Spare {
+        /// Whose documents.
+        entity: EntityId,
+        /// The question's, in a connection; the answer has the same.
+        number: u64,
+        /// Which, each with the digest of its state vector; at most `limits::SEGMENTS_MAX`.
+        documents: Vec<(DocumentKey, Digest)>,
+        /// What is said.
+        says: Spare,
+    },
+}
+
+/// Whether a device can be spared as a keeper of documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Spare {
+    /// The sender asks: does the receiver hold just this, and keep it?
+    Asks,
+    /// It does, all of it on its disk.
+    Yes,
+    /// It does not, or cannot say so now.
+    No,
 }
 
 /// What a device shows of its person, as `presence` seals it.
@@ -304,7 +326,7 @@ impl Frame {
 }
 
 /// The kinds of frame in the order in which they are numbered, for who counts frames.
-const KINDS: [&str; 20] = [
+const KINDS: [&str; 21] = [
     "hello",
     "state",
     "have",
@@ -325,6 +347,7 @@ const KINDS: [&str; 20] = [
     "checkpoint",
     "snapshotpart",
     "presence",
+    "spare",
 ];
 
 /// Names the kind of a frame by its first byte, without reading the rest.
@@ -344,7 +367,7 @@ mod tests {
             let kind = kind_of(&frame.encode());
             assert!(shown.starts_with(kind), "{kind}: {shown}");
         }
-        assert_eq!((kind_of(&[]), kind_of(&[20]), kind_of(&[255])), ("unknown", "unknown", "unknown"));
+        assert_eq!((kind_of(&[]), kind_of(&[21]), kind_of(&[255])), ("unknown", "unknown", "unknown"));
         // One more would be a frame that has no name.
         assert_eq!(kind_of(&frames()[frames().len() - 1].encode()), KINDS[KINDS.len() - 1]);
     }
@@ -393,6 +416,12 @@ mod tests {
                 nonce: [6; 24],
                 sealed: vec![7; 99],
             }),
+            Frame::Spare {
+                entity,
+                number: 3,
+                documents: vec![(document, Digest([8; 32])); 2],
+                says: Spare::Yes,
+            },
         ]
     }
 

@@ -3,7 +3,8 @@
 //! Of statements and envelopes written twice the first counts, of values the last, by their order
 //! and not by the place where they are found. So records may be noted in any sequence, also twice,
 //! with the same outcome: writing, reading the journal again and rewriting its files all go
-//! through [`Catalog::note`]. What is noted gathers in [`Changes`] and counts once committed,
+//! through [`Catalog::note`]. Only what forgets a document must be noted before what was written of
+//! it since, for which nothing from before may take its place. What is noted gathers in [`Changes`] and counts once committed,
 //! which happens only after the journal is flushed.
 
 use std::collections::BTreeMap;
@@ -126,6 +127,8 @@ impl Catalog {
     ) -> Result<bool, StoreError> {
         let row = Row::new(order, at);
         let counts = match record {
+            record if self.is_forgotten(changes, record, order)? => false,
+            Record::Forget { document } => self.note_forget(changes, *document, row)?,
             Record::Statement { entity, id, .. } => {
                 self.note_single(changes, keys::statement(&self.keys, *entity, *id), row, Rule::First)?
             }
@@ -340,6 +343,53 @@ impl Catalog {
         Ok(true)
     }
 
+    // -- forgetting ---------------------------------------------------------------------------
+
+    /// Whether a record is of a document that was forgotten after it was written.
+    fn is_forgotten(&self, changes: &Changes, record: &Record, order: u64) -> Result<bool, StoreError> {
+        let document = match record {
+            Record::Envelope { log, .. } => log.document,
+            Record::SnapshotPart { document, .. } | Record::Snapshot { document, .. } => *document,
+            Record::Statement { .. } | Record::Local { .. } | Record::Forget { .. } => return Ok(false),
+        };
+        let forgot = self.row(changes, &keys::forget(&self.keys, document))?;
+        Ok(forgot.is_some_and(|forgot| order < forgot.order))
+    }
+
+    /// Forgets all that is noted of a document. The row stays: what was written before may be met again.
+    fn note_forget(
+        &self,
+        changes: &mut Changes,
+        document: DocumentKey,
+        row: Row,
+    ) -> Result<bool, StoreError> {
+        let key = keys::forget(&self.keys, document);
+        if let Some(held) = self.row(changes, &key)? {
+            if held.order >= row.order {
+                return Ok(false);
+            }
+            self.bury(changes, held.at);
+        }
+        changes.put(key, row.encode());
+        let snapshot = keys::snapshot(&self.keys, document);
+        for prefix in [keys::logs(&self.keys, document), keys::parts(&self.keys, document), snapshot] {
+            for (key, row) in self.held(changes, &prefix)? {
+                self.bury(changes, row.at);
+                changes.rows.insert(key, None);
+            }
+        }
+        // These say where the same records lie, or no place at all.
+        let heads = keys::heads(&self.keys, document);
+        let (bases, number) =
+            (keys::bases(&self.keys, document), keys::snapshot_number(&self.keys, document));
+        for prefix in [keys::document(&self.keys, document), heads, bases, number] {
+            for key in self.under(changes, &prefix)?.into_keys() {
+                changes.rows.insert(key, None);
+            }
+        }
+        Ok(true)
+    }
+
     // -- snapshots ----------------------------------------------------------------------------
 
     /// The number of the snapshot of a document that counts, or 0.
@@ -454,6 +504,12 @@ impl Catalog {
 
     /// The rows under a prefix as they are with these changes, in order.
     fn held(&self, changes: &Changes, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        let found = self.under(changes, prefix)?.into_iter();
+        found.map(|(key, value)| Ok((key, Row::decode(&value).map_err(malformed)?))).collect()
+    }
+
+    /// What lies under a prefix as it is with these changes, whatever it is.
+    fn under(&self, changes: &Changes, prefix: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
         let committed = self.index.rows(prefix.to_vec(), prefix.to_vec()).collect::<Result<Vec<_>, _>>()?;
         let mut found: BTreeMap<Vec<u8>, Vec<u8>> = committed.into_iter().collect();
         let changed = changes.rows.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
@@ -463,7 +519,7 @@ impl Catalog {
                 None => found.remove(key),
             };
         }
-        found.into_iter().map(|(key, value)| Ok((key, Row::decode(&value).map_err(malformed)?))).collect()
+        Ok(found)
     }
 
     fn row(&self, changes: &Changes, key: &[u8]) -> Result<Option<Row>, StoreError> {

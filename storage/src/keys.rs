@@ -1,18 +1,19 @@
 //! The layout of the index: one row kind per line.
 //!
-//! | key                                          | value                                   |
-//! |----------------------------------------------|-----------------------------------------|
-//! | `v`                                          | version of this layout, next order      |
-//! | `f` file number (4)                          | how far the file is indexed, bytes alive|
-//! | `s` name(entity, statement)                  | row                                     |
-//! | `k` name(kind, of)                           | row                                     |
-//! | `l` name(log) sequence (8) order (8)         | row with the envelope's hash            |
-//! | `d` name(document) order (8)                 | row                                     |
-//! | `h` name(log)                                | entity, log, head                       |
-//! | `w` name(document)                           | row of the snapshot that counts         |
-//! | `n` name(document)                           | its number                              |
-//! | `p` name(document) number (8) part (4)       | row                                     |
-//! | `b` name(log)                                | how much of it the snapshot covers      |
+//! | key                                                 | value                                   |
+//! |-----------------------------------------------------|-----------------------------------------|
+//! | `v`                                                 | version of this layout, next order      |
+//! | `f` file number (4)                                 | how far the file is indexed, bytes alive |
+//! | `s` name(entity, statement)                         | row                                     |
+//! | `k` name(kind, of)                                  | row                                     |
+//! | `l` name(document) name(log) sequence (8) order (8) | row with the envelope's hash            |
+//! | `d` name(document) order (8)                        | row                                     |
+//! | `h` name(document) name(log)                        | entity, log, head                       |
+//! | `w` name(document)                                  | row of the snapshot that counts         |
+//! | `n` name(document)                                  | its number                              |
+//! | `p` name(document) number (8) part (4)              | row                                     |
+//! | `b` name(document) name(log)                        | how much of it the snapshot covers      |
+//! | `x` name(document)                                  | row of the last record that forgot it   |
 //!
 //! A name is a keyed hash of 16 bytes; every value is sealed under its key. So the index shows
 //! how many there are of each, and nothing else. Integers are big-endian, so that keys sort.
@@ -28,7 +29,7 @@ use crate::journal::entry::Entry;
 use crate::sealing::HomeKeys;
 
 /// Raised when the rows change their meaning; an index of another version is made anew.
-pub(crate) const LAYOUT: u32 = 2;
+pub(crate) const LAYOUT: u32 = 3;
 
 pub(crate) const META: &[u8] = b"v";
 pub(crate) const FILES: &[u8] = b"f";
@@ -49,8 +50,12 @@ pub(crate) fn local(keys: &HomeKeys, key: &LocalKey) -> Vec<u8> {
     named(keys, b'k', &[key.kind.as_bytes(), &key.of])
 }
 
+pub(crate) fn logs(keys: &HomeKeys, document: DocumentKey) -> Vec<u8> {
+    named(keys, b'l', &[&document.0])
+}
+
 pub(crate) fn log(keys: &HomeKeys, log: &LogId) -> Vec<u8> {
-    named(keys, b'l', &log_parts(log, &log.incarnation.0.to_be_bytes()))
+    of_log(keys, b'l', log)
 }
 
 pub(crate) fn log_at(keys: &HomeKeys, id: &LogId, sequence: u64) -> Vec<u8> {
@@ -69,8 +74,12 @@ pub(crate) fn document_entry(keys: &HomeKeys, id: DocumentKey, order: u64) -> Ve
     [document(keys, id).as_slice(), &order.to_be_bytes()].concat()
 }
 
+pub(crate) fn heads(keys: &HomeKeys, document: DocumentKey) -> Vec<u8> {
+    named(keys, b'h', &[&document.0])
+}
+
 pub(crate) fn head(keys: &HomeKeys, log: &LogId) -> Vec<u8> {
-    named(keys, b'h', &log_parts(log, &log.incarnation.0.to_be_bytes()))
+    of_log(keys, b'h', log)
 }
 
 pub(crate) fn snapshot(keys: &HomeKeys, document: DocumentKey) -> Vec<u8> {
@@ -89,8 +98,16 @@ pub(crate) fn part(keys: &HomeKeys, document: DocumentKey, number: u64, part: u3
     [parts(keys, document).as_slice(), &number.to_be_bytes(), &part.to_be_bytes()].concat()
 }
 
+pub(crate) fn bases(keys: &HomeKeys, document: DocumentKey) -> Vec<u8> {
+    named(keys, b'b', &[&document.0])
+}
+
 pub(crate) fn base(keys: &HomeKeys, log: &LogId) -> Vec<u8> {
-    named(keys, b'b', &log_parts(log, &log.incarnation.0.to_be_bytes()))
+    of_log(keys, b'b', log)
+}
+
+pub(crate) fn forget(keys: &HomeKeys, document: DocumentKey) -> Vec<u8> {
+    named(keys, b'x', &[&document.0])
 }
 
 /// The rows that say where an entry lies.
@@ -99,6 +116,7 @@ pub(crate) fn rows_of(keys: &HomeKeys, entry: &Entry) -> Vec<Vec<u8>> {
         Record::Statement { entity, id, .. } => vec![statement(keys, *entity, *id)],
         Record::Local { key, .. } => vec![local(keys, key)],
         Record::Snapshot { document, .. } => vec![snapshot(keys, *document)],
+        Record::Forget { document } => vec![forget(keys, *document)],
         Record::SnapshotPart { document, number, part: at, .. } => {
             vec![part(keys, *document, *number, *at)]
         }
@@ -119,8 +137,10 @@ fn named(keys: &HomeKeys, kind: u8, parts: &[&[u8]]) -> Vec<u8> {
     [&[kind][..], &keys.name(kind, parts)].concat()
 }
 
-fn log_parts<'a>(log: &'a LogId, incarnation: &'a [u8; 8]) -> [&'a [u8]; 3] {
-    [&log.document.0, &log.device.0, incarnation]
+/// Begins with the name of the document, so that all rows of its logs lie together.
+fn of_log(keys: &HomeKeys, kind: u8, log: &LogId) -> Vec<u8> {
+    let name = keys.name(kind, &[&log.document.0, &log.device.0, &log.incarnation.0.to_be_bytes()]);
+    [named(keys, kind, &[&log.document.0]).as_slice(), &name].concat()
 }
 
 /// Where something lies, and what is needed to know which of several counts.

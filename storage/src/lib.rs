@@ -54,6 +54,8 @@ pub trait Store: Send {
     ///
     /// What a snapshot covers is no more: it is not given, and writing it again changes nothing. A
     /// head that lies in it is the one that the snapshot names.
+    ///
+    /// A document that was forgotten is as one of which nothing was ever written.
     fn read(&self, query: &Query) -> Result<Page, StoreError>;
 }
 
@@ -84,6 +86,7 @@ fn flaw(record: &Record) -> Option<String> {
         Record::Snapshot { number: 0, .. } => Some("a snapshot has number 0; they count from 1".into()),
         Record::Snapshot { covers, .. } => (covers.len() > FRAME_LOGS_MAX)
             .then(|| format!("a snapshot covers {} logs; at most {FRAME_LOGS_MAX} are kept", covers.len())),
+        Record::Forget { .. } => None,
         Record::Local { key, value } => over("a key", key.kind.len() + key.of.len(), LOCAL_KEY_BYTES_MAX)
             .or_else(|| over("a value", value.as_ref().map_or(0, Vec::len), LOCAL_VALUE_BYTES_MAX)),
     }

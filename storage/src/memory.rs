@@ -172,8 +172,19 @@ impl Contents {
                 Record::Snapshot { entity, document, number, parts, covers } => {
                     self.fold(Snapshot { document, entity, number, parts, covers });
                 }
+                Record::Forget { document } => self.forget(document),
             }
         }
+    }
+
+    fn forget(&mut self, document: DocumentKey) {
+        for order in self.documents.remove(&document).into_iter().flatten() {
+            self.envelopes.remove(&order);
+        }
+        self.logs.retain(|log, _| log.document != document);
+        self.bases.retain(|log, _| log.document != document);
+        self.parts.retain(|(of, ..), _| *of != document);
+        self.snapshots.remove(&document);
     }
 
     fn fold(&mut self, snapshot: Snapshot) {

@@ -126,6 +126,30 @@ fn disagreement(catalog: &Catalog, journal: &Journal) -> Result<Option<String>, 
     Ok(None)
 }
 
+/// Notes which documents were forgotten by what is not indexed yet. Copied records lie behind newer
+/// ones, so that what was written before a document was forgotten may be met after what was written since.
+fn index_forgets(journal: &Journal, catalog: &mut Catalog, keys: &HomeKeys) -> Result<(), StoreError> {
+    let failed = |error| StoreError::disk("read", "the journal", error);
+    let mut changes = catalog.changes();
+    for number in journal.numbers().map_err(failed)? {
+        let from = catalog.files().get(&number).map_or(0, |file| file.complete);
+        if from == journal.length(number).map_err(failed)? {
+            continue;
+        }
+        for found in Walk::new(number, from, &journal.load(number, from).map_err(failed)?) {
+            let Found::Frame(frame) = found else { continue };
+            for (entry, at) in entry::open_forgets(keys, frame) {
+                catalog.note(&mut changes, entry.order, &entry.record, at)?;
+            }
+        }
+        if changes.row_count() > ROWS_MAX {
+            catalog.commit(changes)?;
+            changes = catalog.changes();
+        }
+    }
+    catalog.commit(changes)
+}
+
 /// Indexes what is not indexed yet; gives the files that are damaged.
 fn index_journal(
     journal: &mut Journal,
@@ -135,6 +159,7 @@ fn index_journal(
 ) -> Result<Vec<u32>, OpenError> {
     let failed = |error| StoreError::disk("read", "the journal", error);
     let mut damaged = Vec::new();
+    index_forgets(journal, catalog, keys)?;
     for number in journal.numbers().map_err(failed)? {
         let from = catalog.files().get(&number).map_or(0, |file| file.complete);
         if from == journal.length(number).map_err(failed)? {

@@ -58,6 +58,8 @@ on_every_store!(
     the_past_lies_behind_the_parts_of_a_snapshot_and_goes_with_it,
     what_a_snapshot_covers_is_not_kept_again,
     a_head_goes_on_behind_what_a_snapshot_covers,
+    a_forgotten_document_is_as_if_nothing_had_been_written_of_it,
+    what_is_written_of_a_forgotten_document_counts_from_its_beginning,
 );
 
 fn an_empty_store_answers_with_nothing(store: &mut dyn Store) {
@@ -314,4 +316,45 @@ fn a_head_goes_on_behind_what_a_snapshot_covers(store: &mut dyn Store) {
     put(store, [envelope(log(1, 1), 6, b"six")]);
     assert_eq!(opening(store).heads[0].2, head(6, b"six"));
     assert_eq!(whole_log(store, log(1, 1), 1000), [&b"four"[..], b"five", b"six"]);
+}
+
+/// A document of two logs, one of them forked, with a snapshot and what lies behind it.
+fn fill_document(store: &mut dyn Store, document: u8) {
+    let (one, two) = (log(document, 1), log(document, 2));
+    put(store, [envelope(one, 1, b"a"), envelope(one, 2, b"b"), envelope(two, 1, b"c")]);
+    put(store, [part(document, 1, 0, b"state"), part(document, 1, 1, b"past")]);
+    put(store, [snapshot(document, 1, 1, &[(one, head(1, b"a"))])]);
+    put(store, [envelope(one, 3, b"d"), envelope(one, 3, b"fork"), envelope(two, 7, b"gap")]);
+}
+
+fn a_forgotten_document_is_as_if_nothing_had_been_written_of_it(store: &mut dyn Store) {
+    fill_document(store, 1);
+    fill_document(store, 2);
+    put(store, [statement(1, b"s"), local("kept", b"v"), forget(1)]);
+    assert!(whole_document(store, 1, 100).is_empty());
+    assert!(whole_log(store, log(1, 1), 100).is_empty() && whole_log(store, log(1, 2), 100).is_empty());
+    assert!(snapshot_parts(store, 1).is_empty());
+    let opening = opening(store);
+    assert!(opening.heads.iter().all(|(_, of, _)| of.document == DocumentKey([2; 32])));
+    assert_eq!(opening.heads.len(), 2, "the other document keeps its own");
+    assert_eq!(opening.snapshots.len(), 1);
+    assert_eq!((opening.statements.len(), opening.locals.len()), (1, 1));
+    assert_eq!(whole_document(store, 2, 100).len(), 5);
+    put(store, [forget(1), forget(3)]);
+    assert_eq!(whole_document(store, 2, 100).len(), 5, "forgetting what is not there changes nothing");
+}
+
+fn what_is_written_of_a_forgotten_document_counts_from_its_beginning(store: &mut dyn Store) {
+    fill_document(store, 1);
+    // The same envelopes and a snapshot of the same number, as others give them back; all at once.
+    put(
+        store,
+        [forget(1), envelope(log(1, 1), 1, b"a"), envelope(log(1, 1), 2, b"b"), part(1, 1, 0, b"new state")],
+    );
+    assert_eq!(whole_document(store, 1, 100), [b"a", b"b"]);
+    assert_eq!(opening(store).heads, [(EntityId([0xee; 32]), log(1, 1), head(2, b"b"))]);
+    assert!(snapshot_parts(store, 1).is_empty(), "a part alone makes no snapshot");
+    put(store, [snapshot(1, 1, 1, &[(log(1, 1), head(1, b"a"))])]);
+    assert_eq!(snapshot_parts(store, 1), [b"new state"]);
+    assert_eq!(whole_document(store, 1, 100), [b"b"]);
 }

@@ -1,4 +1,5 @@
-//! Random writes, crashes and lost indexes: the store on disk stays equal to the one in memory.
+//! Random writes, crashes, lost indexes and files that were copied but not removed: the store on disk
+//! stays equal to the one in memory.
 
 #![cfg(test)]
 
@@ -6,6 +7,7 @@ mod fixture;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use fixture::*;
 use fourword_protocol::record::Record;
@@ -37,6 +39,38 @@ fn fold(random: &mut ChaCha8Rng, covered: &mut Covered) -> Vec<Record> {
         records.push(snapshot(document, *number, parts, &covers));
     }
     records
+}
+
+/// A batch like one of the machine's: small writes, now and then a snapshot, and now and then a document
+/// that is forgotten before or after them.
+fn draw(random: &mut ChaCha8Rng, covered: &mut Covered) -> Vec<Record> {
+    let forget_one = |random: &mut ChaCha8Rng, covered: &mut Covered, records: &mut Vec<Record>| {
+        if random.next_u32().is_multiple_of(12) {
+            let document = (random.next_u32() % 3) as u8;
+            covered.remove(&document);
+            records.push(forget(document));
+        }
+    };
+    let mut records = Vec::new();
+    forget_one(random, covered, &mut records);
+    for _ in 0..random.next_u32() % 5 {
+        records.push(record(random));
+    }
+    if random.next_u32().is_multiple_of(8) {
+        records.extend(fold(random, covered));
+    }
+    forget_one(random, covered, &mut records);
+    records
+}
+
+/// Puts files back that a write removed, as if the disk had failed before that.
+fn put_back(old: &Path, home: &Path) {
+    for file in fs::read_dir(old).unwrap().map(|file| file.unwrap()) {
+        let path = home.join("journal").join(file.file_name());
+        if !path.exists() {
+            fs::copy(file.path(), path).unwrap();
+        }
+    }
 }
 
 fn record(random: &mut ChaCha8Rng) -> Record {
@@ -74,23 +108,18 @@ fn assert_equal(disk: &DiskStore, memory: &MemoryStore, seed: u64, step: u32) {
 
 #[test]
 fn disk_and_memory_stay_equal_under_random_writes_and_restarts() {
-    for seed in 0..4 {
+    for seed in 0..6 {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let home = tempfile::tempdir().unwrap();
-        let home = home.path();
+        let root = tempfile::tempdir().unwrap();
+        let (home, old) = (&root.path().join("home"), &root.path().join("old"));
         let (mut disk, mut memory) = (open_small(home), MemoryStore::new());
         let mut covered = Covered::new();
         for step in 0..80 {
             let batches: Vec<_> = (0..random.next_u32() % 4)
-                .map(|id| {
-                    let records = (0..random.next_u32() % 5).map(|_| record(&mut random));
-                    let mut records: Vec<_> = records.collect();
-                    if random.next_u32().is_multiple_of(8) {
-                        records.extend(fold(&mut random, &mut covered));
-                    }
-                    batch(u64::from(id), records)
-                })
+                .map(|id| batch(u64::from(id), draw(&mut random, &mut covered)))
                 .collect();
+            let _ = fs::remove_dir_all(old);
+            copy_directory(&home.join("journal"), old);
             disk.write(&batches).unwrap();
             memory.write(&batches).unwrap();
             match random.next_u32() % 12 {
@@ -107,7 +136,18 @@ fn disk_and_memory_stay_equal_under_random_writes_and_restarts() {
                     fs::remove_dir_all(home.join("index")).unwrap();
                     disk = open_small(home);
                 }
-                3..=5 => assert_equal(&disk, &memory, seed, step),
+                3 => {
+                    drop(disk);
+                    put_back(old, home);
+                    disk = open_small(home);
+                }
+                4 => {
+                    drop(disk);
+                    put_back(old, home);
+                    fs::remove_dir_all(home.join("index")).unwrap();
+                    disk = open_small(home);
+                }
+                5..=7 => assert_equal(&disk, &memory, seed, step),
                 _ => {}
             }
         }

@@ -367,6 +367,62 @@ fn files_that_were_copied_but_not_removed_count_once() {
     assert_filled(&open_small(&home));
 }
 
+#[test]
+fn a_forgotten_document_gives_its_room_back_and_stays_forgotten_when_all_is_read_anew() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let mut store = open_small(home);
+    for sequence in 1..=100 {
+        put(&mut store, [envelope(log(9, 9), sequence, &[sequence as u8; 700])]);
+    }
+    put(&mut store, [part(9, 1, 0, &[1; 5000]), snapshot(9, 1, 1, &[(log(9, 9), head(50, &[50; 700]))])]);
+    put(&mut store, [forget(9)]);
+    for n in 0..60u8 {
+        put(&mut store, [local("filler", &[n; 1500])]);
+    }
+    drop(store);
+    let bytes: u64 = journal_files(home).iter().map(|file| fs::metadata(file).unwrap().len()).sum();
+    assert!(bytes < 12_000, "{bytes} bytes are left of 170,000");
+    fs::remove_dir_all(home.join("index")).unwrap();
+    let store = open_store(home);
+    assert!(whole_document(&store, 9, 1000).is_empty() && opening(&store).heads.is_empty());
+}
+
+#[test]
+fn what_came_back_counts_though_what_was_forgotten_lies_behind_it_in_the_journal() {
+    let home = tempfile::tempdir().unwrap();
+    let (home, old) = (home.path().join("home"), home.path().join("old"));
+    let mut store = open_small(&home);
+    put(&mut store, [envelope(log(9, 9), 1, b"first"), envelope(log(9, 9), 2, b"other branch")]);
+    drop(store);
+    copy_directory(&home.join("journal"), &old);
+    let mut store = open_small(&home);
+    put(&mut store, [forget(9), envelope(log(9, 9), 1, b"first"), envelope(log(9, 9), 2, b"second")]);
+    drop(store);
+    // The records from before lie in a file of their own behind all others, as rewriting leaves them.
+    let copy = home.join("copy");
+    fs::create_dir(&copy).unwrap();
+    fs::copy(home.join("key"), copy.join("key")).unwrap();
+    copy_directory(&old, &copy.join("journal"));
+    let mut lone = open_small(&copy);
+    lone.write(&[batch(1, [local("filler", &[1; 3000]), local("filler", b"")])]).unwrap();
+    put(&mut lone, [local("last", b"v")]);
+    put(&mut lone, [local("filler", &[2; 3000])]);
+    put(&mut lone, [local("filler", b"")]);
+    drop(lone);
+    let rewritten =
+        journal_files(&copy).into_iter().find(|file| !old.join(file.file_name().unwrap()).exists());
+    let rewritten = rewritten.expect("the first file was copied");
+    assert!(!copy.join("journal/00000001.log").exists());
+    fs::copy(&rewritten, home.join("journal").join(rewritten.file_name().unwrap())).unwrap();
+    for index in [home.join("index"), copy.clone()] {
+        fs::remove_dir_all(index).unwrap();
+    }
+    let store = open_store(&home);
+    assert_eq!(whole_document(&store, 9, 1000), [&b"first"[..], b"second"]);
+    assert_eq!(whole_log(&store, log(9, 9), 1000), [&b"first"[..], b"second"]);
+}
+
 /// A disk that fails from a certain operation on: as a full one, or one that cannot flush.
 struct Failing {
     left: Arc<AtomicUsize>,

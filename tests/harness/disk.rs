@@ -7,8 +7,8 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use fourword_protocol::event::Event;
-use fourword_protocol::ids::LogId;
-use fourword_protocol::record::{Batch, LoadId, Page, Query};
+use fourword_protocol::ids::{DocumentKey, LogId};
+use fourword_protocol::record::{Batch, LoadId, Page, Query, Record};
 use fourword_storage::{Fault, MemoryStore, Store};
 use rand_chacha::ChaCha20Rng;
 
@@ -55,6 +55,8 @@ pub(crate) struct Disk {
     fault: Option<Fault>,
     /// Some write failed since the disk was last opened.
     pub(crate) failed: bool,
+    /// What such writes forget, which may be gone when it is opened again.
+    doubtful: BTreeSet<DocumentKey>,
 }
 
 #[derive(Debug)]
@@ -120,6 +122,9 @@ impl Disk {
             self.fault.take().into_iter().for_each(|fault| self.store.fail_next(fault));
             let written = self.store.write(&batches);
             self.failed |= written.is_err();
+            if written.is_err() {
+                self.doubtful.extend(batches.iter().flat_map(forgotten));
+            }
             events.extend(batches.iter().map(|batch| match &written {
                 Ok(()) => Event::Durable(batch.id),
                 Err(error) => Event::WriteFailed(batch.id, error.failure()),
@@ -148,6 +153,16 @@ impl Disk {
         let _ = self.store.append(&reached);
         self.store.crash(reached.len());
         (self.failed, self.fault) = (false, None);
+        self.doubtful.clear();
+    }
+
+    /// Whether what is held of a document may be gone by what was asked of the disk already.
+    pub(crate) fn may_forget(&self, document: DocumentKey) -> bool {
+        let asked = self.jobs.iter().filter_map(|job| match job {
+            Job::Write(batch) => Some(batch),
+            Job::Load(..) => None,
+        });
+        self.doubtful.contains(&document) || asked.flat_map(forgotten).any(|of| of == document)
     }
 
     /// Makes the next flush fail, and all after it until the disk is opened again.
@@ -159,6 +174,14 @@ impl Disk {
     pub(crate) fn spare(&mut self) {
         self.fault = None;
     }
+}
+
+/// The documents that a batch forgets.
+fn forgotten(batch: &Batch) -> impl Iterator<Item = DocumentKey> {
+    batch.records.iter().filter_map(|record| match record {
+        Record::Forget { document } => Some(*document),
+        _ => None,
+    })
 }
 
 impl Cluster {
@@ -178,7 +201,7 @@ impl Cluster {
 
 #[cfg(test)]
 mod tests {
-    use fourword_protocol::record::{BatchId, LocalKey, Page, Record};
+    use fourword_protocol::record::{BatchId, LocalKey, Page};
 
     use super::*;
 

@@ -3,6 +3,7 @@
 //! Two runs of one seed give one hash, in any process. What differs between them without changing
 //! any outcome would still be found by it.
 
+use fourword_protocol::acknowledgement::Acknowledgement;
 use fourword_protocol::effect::Effect;
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::event::Event;
@@ -66,9 +67,20 @@ fn frame_in_words(bytes: &[u8]) -> String {
                 .collect();
             format!("Statements [{}]", names.join(" "))
         }
+        Ok(Frame::Acks { document, waits, acks, .. }) => {
+            let acks: Vec<String> = acks.iter().map(|bytes| ack_in_words(bytes)).collect();
+            format!("Acks {} waits {waits} [{}]", short(&document.0), acks.join(" "))
+        }
         Ok(frame) => format!("{frame:?}").chars().take(60).collect(),
         Err(_) => "garbage".into(),
     }
+}
+
+fn ack_in_words(bytes: &[u8]) -> String {
+    Acknowledgement::read(bytes).map_or("garbage".into(), |ack| {
+        let stops = if ack.stops { " stops" } else { "" };
+        format!("{}@{}{stops}", short(&ack.device.0), ack.number)
+    })
 }
 
 fn envelope_in_words(bytes: &[u8]) -> String {
@@ -90,6 +102,10 @@ fn effect_in_words(effect: &Effect) -> String {
                 Record::SnapshotPart { number, part, .. } => format!("part {part} of snapshot {number}"),
                 Record::Snapshot { document, number, .. } => {
                     format!("snapshot {number} of {}", short(&document.0))
+                }
+                Record::Forget { document } => format!("forget {}", short(&document.0)),
+                Record::Local { key, value: Some(value) } if key.kind == "ack" => {
+                    format!("ack {}", ack_in_words(value))
                 }
                 Record::Local { key, .. } => key.kind.clone(),
             });
@@ -215,6 +231,10 @@ impl Trace {
             Record::Snapshot { document, number, covers, .. } => {
                 self.bytes(&document.0);
                 self.covers(*number, covers);
+            }
+            Record::Forget { document } => {
+                self.bytes(b"forget");
+                self.bytes(&document.0);
             }
             Record::Local { key, value } => {
                 self.bytes(key.kind.as_bytes());

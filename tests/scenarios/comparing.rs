@@ -34,7 +34,7 @@ fn kind(frame: &Frame) -> &'static str {
 }
 
 /// Runs for so long and gives what each node did: frames by kind and receiver, writes, notices.
-fn watch(c: &mut Cluster, ms: u64) -> BTreeMap<(String, String), u64> {
+pub(crate) fn watch(c: &mut Cluster, ms: u64) -> BTreeMap<(String, String), u64> {
     let mut seen: BTreeMap<(String, String), u64> = BTreeMap::new();
     run_seen(c, ms, &mut |happened| {
         for effect in &happened.effects {

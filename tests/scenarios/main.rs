@@ -4,6 +4,7 @@
 
 mod about;
 mod asking;
+mod believing;
 mod boards;
 mod bounds;
 mod canvases;
@@ -21,6 +22,7 @@ mod governing;
 mod history;
 mod issues;
 mod joining;
+mod keeping;
 mod keys;
 mod modelled;
 mod people;
@@ -34,6 +36,7 @@ mod returning;
 mod searching;
 mod seeking;
 mod segments;
+mod sparing;
 mod standing;
 mod surviving;
 mod topics;

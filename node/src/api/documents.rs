@@ -1,15 +1,16 @@
-//! How large the documents of a group are, segment by segment.
+//! How large the documents of a group are, segment by segment, and which of them this device keeps.
 
 use axum::Json;
 use axum::extract::{Path, State};
 use fourword_protocol::command::{Command, DocumentView, Reply};
+use fourword_protocol::schema::Concern;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::error::Problem;
+use super::error::{Code, Problem};
 use super::{Api, text};
 
-/// The documents of a group in which somebody wrote.
+/// The documents of a group in which somebody wrote, and those that this device does not keep.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Documents {
     /// By concern, and of a series by segment.
@@ -25,6 +26,8 @@ pub struct Size {
     pub id: String,
     /// Which one of its series, from 1.
     pub segment: u32,
+    /// Whether this device keeps it; of what it does not keep nothing else is known.
+    pub kept: bool,
     /// Whether its content is in memory.
     pub live: bool,
     /// Whether it takes no new things: they are made in a later segment.
@@ -54,6 +57,7 @@ impl From<DocumentView> for Size {
         Size {
             id: view.id,
             segment: view.segment,
+            kept: view.is_kept,
             live: view.is_in_memory,
             full: view.is_full,
             content_bytes: view.content_bytes,
@@ -68,10 +72,53 @@ impl From<DocumentView> for Size {
     }
 }
 
+/// Whether this device keeps a document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Keeping {
+    /// `chat`, `kanban`, `issues` or `canvas`.
+    pub document: String,
+    /// Whether it keeps it now.
+    pub kept: bool,
+}
+
 /// `GET /api/v1/groups/{words}/documents`
 pub async fn list(State(api): State<Api>, Path(words): Path<String>) -> Result<Json<Documents>, Problem> {
     let Reply::Documents(documents) = api.ask(Command::Documents(text::words(&words)?)).await? else {
         return Err(Problem::mismatch());
     };
     Ok(Json(Documents { documents: documents.into_iter().map(Size::from).collect() }))
+}
+
+/// `PUT /api/v1/groups/{words}/documents/{document}`
+pub async fn keep(
+    State(api): State<Api>,
+    Path((words, document)): Path<(String, String)>,
+) -> Result<Json<Keeping>, Problem> {
+    let concern = concern(&document)?;
+    api.act(Command::Keep(text::words(&words)?, concern)).await?;
+    Ok(Json(Keeping { document: concern.name(), kept: true }))
+}
+
+/// `DELETE /api/v1/groups/{words}/documents/{document}`
+pub async fn drop(
+    State(api): State<Api>,
+    Path((words, document)): Path<(String, String)>,
+) -> Result<Json<Keeping>, Problem> {
+    let concern = concern(&document)?;
+    api.act(Command::Drop(text::words(&words)?, concern)).await?;
+    Ok(Json(Keeping { document: concern.name(), kept: false }))
+}
+
+/// What a document is about, by the word in its id or that of the command line.
+fn concern(document: &str) -> Result<Concern, Problem> {
+    match document {
+        "chat" => Ok(Concern::Chat),
+        "kanban" | "board" => Ok(Concern::Kanban),
+        "issues" => Ok(Concern::Issues),
+        "canvas" => Ok(Concern::Canvas),
+        other => {
+            let detail = format!("\"{other}\" is no document that a device drops or keeps");
+            Err(Problem::new(Code::NotFound, detail, "give chat, kanban, issues or canvas"))
+        }
+    }
 }

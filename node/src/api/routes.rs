@@ -85,6 +85,8 @@ fn membership() -> Table {
         .get("/unaccepted", "What this person wrote that does not count", sync::unaccepted)
         .get("/tombstones", "What was deleted and waits to be forgotten", tombstones::list)
         .get("/documents", "How large the documents of a group are", documents::list)
+        .put("/documents/{document}", "Keep a document on this device again", documents::keep)
+        .delete("/documents/{document}", "Keep a document on this device no longer", documents::drop)
 }
 
 fn talk() -> Table {

@@ -81,6 +81,8 @@ pub struct Peer {
     pub identity: String,
     /// The device.
     pub device: String,
+    /// Whether it keeps the document, as far as is known.
+    pub keeps: bool,
     /// How it stands.
     pub state: Standing,
     /// How many entries the two lack of each other, as far as is known.
@@ -118,7 +120,8 @@ pub struct Refused {
 pub enum Standing {
     /// Both hold the same.
     InSync,
-    /// It is not connected, and nothing is known to be missing.
+    /// There is nobody to compare with, and nothing is known to be missing: the other is not connected, or
+    /// one of the two does not keep the document.
     Alone,
     /// Something is missing on one side.
     Behind,
@@ -134,11 +137,11 @@ pub enum Standing {
 
 impl Document {
     /// Whether there is nothing to wait for. Who is cut off from all others knows of nothing that
-    /// is missing, and waits to meet them; who has no others does not.
+    /// is missing, and waits to meet them; who has no others that keep it does not.
     pub fn is_settled(&self) -> bool {
         match self.state {
             Standing::InSync | Standing::NotMember => true,
-            Standing::Alone => self.peers.is_empty(),
+            Standing::Alone => self.peers.iter().all(|peer| !peer.keeps),
             Standing::Behind | Standing::Unconfirmed | Standing::WaitingForKey | Standing::Diverged => false,
         }
     }
@@ -163,6 +166,7 @@ impl From<PeerSync> for Peer {
         Peer {
             identity: text::identity(&peer.person),
             device: peer.device.to_string(),
+            keeps: peer.keeps,
             state: peer.state.into(),
             behind: peer.behind,
             reason: peer.reason,

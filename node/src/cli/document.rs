@@ -1,11 +1,13 @@
-//! `document`: how large the documents of a group are.
+//! `document`: how large the documents of a group are, and which of them this device keeps.
 
 use std::fmt::Write;
+
+use hyper::Method;
 
 use super::Context;
 use super::client::path;
 use super::failure::{Exit, Failure};
-use crate::api::documents::{Documents, Size};
+use crate::api::documents::{Documents, Keeping, Size};
 
 /// What `document` can do.
 #[derive(Debug, clap::Subcommand)]
@@ -18,26 +20,62 @@ pub(super) enum Verb {
         /// The group's four words.
         words: String,
     },
+    /// Keep a document on this device no longer, once somebody who is connected says to hold all of it.
+    ///
+    /// Its content leaves this device's memory and disk, and the other members' devices wait for this
+    /// one no more. They keep it.
+    #[command(after_help = "Examples:\n  fourword document drop ocean-forest-moon-star chat")]
+    Drop {
+        /// The four words of the group, channel or project.
+        words: String,
+        /// Which document: chat, kanban, issues or canvas.
+        document: String,
+    },
+    /// Keep a document on this device again: it is brought back from the others.
+    #[command(after_help = "Examples:\n  fourword document keep ocean-forest-moon-star chat")]
+    Keep {
+        /// The four words of the group, channel or project.
+        words: String,
+        /// Which document: chat, kanban, issues or canvas.
+        document: String,
+    },
 }
 
 pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
-    let Verb::Show { words } = verb;
-    let documents: Documents = context.client().get(&path(["groups", &words, "documents"])).await?;
-    context.output.answer(&documents, text)?;
+    match verb {
+        Verb::Show { words } => {
+            let documents: Documents = context.client().get(&path(["groups", &words, "documents"])).await?;
+            context.output.answer(&documents, text)?;
+        }
+        Verb::Drop { words, document } => set(context, Method::DELETE, &words, &document).await?,
+        Verb::Keep { words, document } => set(context, Method::PUT, &words, &document).await?,
+    }
     Ok(Exit::Done)
+}
+
+async fn set(context: &Context, method: Method, words: &str, document: &str) -> Result<(), Failure> {
+    let path = path(["groups", words, "documents", document]);
+    let keeping: Keeping = context.client().act(method, &path).await?;
+    context.output.answer(&keeping, |keeping| match keeping.kept {
+        true => format!("This device keeps the {} of {words}; it is being brought back.", keeping.document),
+        false => format!("This device does not keep the {} of {words} any more.", keeping.document),
+    })
 }
 
 fn text(documents: &Documents) -> String {
     let mut text = String::new();
     for size in &documents.documents {
         let _ = writeln!(text, "{}  {}", size.id, state(size));
-        let _ = writeln!(text, "  {}", parts(size).join(", "));
+        if size.kept {
+            let _ = writeln!(text, "  {}", parts(size).join(", "));
+        }
     }
     if text.is_empty() { "Nobody has written anything here.".into() } else { text.trim_end().into() }
 }
 
 fn state(size: &Size) -> &'static str {
     match (size.live, size.full) {
+        _ if !size.kept => "not kept on this device",
         (true, false) => "in memory",
         (true, true) => "in memory, full",
         (false, false) => "on disk",
@@ -74,6 +112,7 @@ mod tests {
         let read = Size {
             id: "group:a-b-c-d:chat".into(),
             segment: 1,
+            kept: true,
             live: false,
             full: true,
             content_bytes: Some(10_485_761),
@@ -95,13 +134,15 @@ mod tests {
             flags_waiting: None,
             ..read.clone()
         };
+        let dropped = Size { id: "group:a-b-c-d:kanban".into(), kept: false, ..unread.clone() };
         assert_eq!(
-            text(&Documents { documents: vec![read, unread] }),
+            text(&Documents { documents: vec![read, unread, dropped] }),
             "group:a-b-c-d:chat  on disk, full\n\
              \x20 content 10241 KiB of 10240 KiB, log 20 of 900 entries, 4 KiB, snapshot 1 KiB, \
              2 deleted and waiting, 7 forgotten\n\
              group:a-b-c-d:chat/2  in memory\n\
-             \x20 log 900 entries, no snapshot"
+             \x20 log 900 entries, no snapshot\n\
+             group:a-b-c-d:kanban  not kept on this device"
         );
     }
 }

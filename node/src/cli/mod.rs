@@ -188,7 +188,7 @@ enum Verb {
     /// Show how far everything is in sync.
     #[command(subcommand)]
     Sync(sync::Verb),
-    /// Show how large the documents of a group are.
+    /// Show how large the documents of a group are, and keep some of them on this device or not.
     #[command(subcommand)]
     Document(document::Verb),
     /// Show what was deleted in a group and waits to be forgotten, and for whom.

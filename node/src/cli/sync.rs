@@ -55,6 +55,7 @@ fn text(sync: &Sync) -> String {
             let device: String = peer.device.chars().take(8).collect();
             let state = match peer.state {
                 // The line names the device already, and there is no more to say of it.
+                Standing::Alone if !peer.keeps => "does not keep this document".to_owned(),
                 Standing::Alone => "not connected".to_owned(),
                 state => told(word(state), &peer.reason),
             };
@@ -161,6 +162,7 @@ mod tests {
         let peer = |state, reason: &str| Peer {
             identity: "e-f-g-h".into(),
             device: "0123456789abcdef".into(),
+            keeps: true,
             state,
             behind: 0,
             reason: reason.into(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Check;
-use crate::api::sync::{Awaits, Standing, Sync};
+use crate::api::sync::{Awaits, Peer, Standing, Sync};
 
 /// Devices told of one by one.
 const DEVICES_MAX: usize = 50;
@@ -15,7 +15,9 @@ type Line<'a> = (&'a str, Standing, &'a str);
 pub fn peers(sync: &Sync) -> Vec<Check> {
     let mut devices: BTreeMap<(&str, &str), Vec<Line<'_>>> = BTreeMap::new();
     for document in &sync.documents {
-        for peer in document.peers.iter().filter(|peer| peer.state != Standing::InSync) {
+        let is_missing = |peer: &Peer| peer.keeps || peer.state != Standing::Alone;
+        let differs = |peer: &&Peer| is_missing(peer) && peer.state != Standing::InSync;
+        for peer in document.peers.iter().filter(differs) {
             let line = (document.id.as_str(), peer.state, peer.reason.as_str());
             devices.entry((&peer.identity, &peer.device)).or_default().push(line);
         }
@@ -82,12 +84,13 @@ fn told(identity: &str, device: &str, lines: &[Line<'_>]) -> Check {
 mod tests {
     use super::super::Verdict;
     use super::*;
-    use crate::api::sync::{Document, Peer};
+    use crate::api::sync::Document;
 
     fn sync(states: &[Standing]) -> Sync {
         let peer = |state: &Standing| Peer {
             identity: "a-b-c-d".into(),
             device: "0e".repeat(32),
+            keeps: true,
             state: *state,
             behind: 1,
             reason: "it lacks 1 entry".into(),
@@ -112,5 +115,12 @@ mod tests {
         assert!(told[0].says.contains("it lacks 1 entry, and 1 more documents"), "{told:?}");
         assert!(peers(&sync(&[Standing::Alone]))[0].says.contains("not connected"));
         assert_eq!(peers(&sync(&[Standing::Behind, Standing::Diverged]))[0].verdict, Verdict::Failed);
+        let mut dropped = sync(&[Standing::Alone]);
+        dropped.documents[0].peers[0].keeps = false;
+        assert_eq!(
+            peers(&dropped)[0].verdict,
+            Verdict::Ok,
+            "who does not keep a document lacks nothing of it"
+        );
     }
 }

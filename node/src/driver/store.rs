@@ -232,6 +232,7 @@ fn size(batch: &Batch) -> usize {
         | Record::Envelope { bytes, .. }
         | Record::SnapshotPart { bytes, .. } => bytes.len(),
         Record::Snapshot { covers, .. } => size_of_val(covers.as_slice()),
+        Record::Forget { document } => document.0.len(),
         Record::Local { key, value } => key.of.len() + value.as_ref().map_or(0, Vec::len),
     });
     records.fold(0, |sum, bytes| sum.saturating_add(bytes))

@@ -110,7 +110,7 @@ fn document_sync(device: DeviceKey) -> DocumentSync {
         id: format!("group:{WORDS}:chat"),
         state,
         reason: reason.clone(),
-        peers: vec![PeerSync { person: person(), device, state, behind: 0, reason }],
+        peers: vec![PeerSync { person: person(), device, keeps: true, state, behind: 0, reason }],
         waiting: vec![("a key".into(), 2)],
         unaccepted: 1,
         tombstones: 2,
@@ -178,7 +178,7 @@ async fn every_verb_prints_one_json_value_of_the_promised_shape() {
             vec!["sync", "status", WORDS],
             json!({"documents": [{
                 "id": format!("group:{WORDS}:chat"), "state": "in_sync", "reason": "",
-                "peers": [{"identity": WORDS, "device": device, "state": "in_sync", "behind": 0, "reason": ""}],
+                "peers": [{"identity": WORDS, "device": device, "keeps": true, "state": "in_sync", "behind": 0, "reason": ""}],
                 "waiting": {"a key": 2}, "unaccepted": 1, "tombstones": 2,
             }], "joins": []}),
         ),

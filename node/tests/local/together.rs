@@ -54,6 +54,9 @@ async fn each_request_about_what_is_done_together_becomes_its_command() {
         ("PUT", "presence", json!("typing"), Command::Point(words(), Presence::Typing)),
         ("DELETE", "presence/canvas", Value::Null, Command::Unpoint(words(), Scene::Canvas)),
         ("DELETE", "presence/chat", Value::Null, Command::Unpoint(words(), Scene::Chat)),
+        ("DELETE", "documents/chat", Value::Null, Command::Drop(words(), Concern::Chat)),
+        ("PUT", "documents/board", Value::Null, Command::Keep(words(), Concern::Kanban)),
+        ("PUT", "documents/kanban", Value::Null, Command::Keep(words(), Concern::Kanban)),
     ] {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let (status, problem) = node.ask(method, &of(path), &body).await;

@@ -211,6 +211,7 @@ fn size() -> DocumentView {
     DocumentView {
         id: format!("group:{WORDS}:chat"),
         segment: 1,
+        is_kept: true,
         is_in_memory: false,
         is_full: true,
         content_bytes: Some(4096),
@@ -294,7 +295,7 @@ async fn every_verb_prints_one_json_value_of_the_promised_shape() {
         (
             vec!["document", "show", WORDS],
             json!({"documents": [{
-                "id": format!("group:{WORDS}:chat"), "segment": 1, "live": false, "full": true,
+                "id": format!("group:{WORDS}:chat"), "segment": 1, "kept": true, "live": false, "full": true,
                 "content_bytes": 4096, "full_bytes": 4096, "envelopes": 9, "log_envelopes": 2, "log_bytes": 512,
                 "snapshot_bytes": null, "flags_waiting": 1, "flags_pruned": 3,
             }]}),

@@ -13,6 +13,7 @@ mod daemon;
 mod durable;
 mod forgetting;
 mod full;
+mod keeping;
 mod nat;
 mod net;
 mod operating;

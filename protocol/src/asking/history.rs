@@ -57,6 +57,12 @@ struct Restoration {
 }
 
 impl Histories {
+    /// Takes those who wait to be told about the versions of one document.
+    pub(crate) fn take_of(&mut self, document: &DocumentKey) -> Vec<(CommandId, Command)> {
+        let asked = self.waiting.remove(document).into_iter().flatten();
+        asked.map(|asked| (asked.id, Command::History(asked.words, asked.concern, asked.command))).collect()
+    }
+
     fn count(&self) -> usize {
         self.waiting.values().map(VecDeque::len).sum()
     }

@@ -171,6 +171,11 @@ pub enum Command {
     Tombstones(FourWords),
     /// How large the documents of an entity are, segment by segment.
     Documents(FourWords),
+    /// Keep a chat, board, issue tracker or canvas no longer on this device, all segments of it. Refused
+    /// where nobody who is connected says to hold all of it.
+    Drop(FourWords, Concern),
+    /// Keep it again: it is brought back from the others.
+    Keep(FourWords, Concern),
     /// How far each document is in sync with each peer; of one entity or of all.
     SyncStatus(Option<FourWords>),
     /// Which devices are connected.
@@ -313,7 +318,8 @@ pub enum Reply {
     Reverted(RevertedView),
     /// Answers `Tombstones`, by document.
     Tombstones(Vec<DocumentTombstones>),
-    /// Answers `Documents`, by document and segment; those alone in which somebody wrote.
+    /// Answers `Documents`, by document and segment; those alone in which somebody wrote. Then one
+    /// for each series that this device does not keep.
     Documents(Vec<DocumentView>),
     /// Answers `Places`, by words.
     Places(Vec<PlaceView>),

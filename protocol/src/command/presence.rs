@@ -2,6 +2,7 @@
 
 use super::PersonView;
 use crate::ids::DeviceKey;
+use crate::schema::Concern;
 use crate::schema::field::Number;
 use crate::schema::thing::ThingId;
 
@@ -26,6 +27,16 @@ pub enum Scene {
     Canvas,
     /// In the chat.
     Chat,
+}
+
+impl Scene {
+    /// What the document is about.
+    pub(crate) fn concern(self) -> Concern {
+        match self {
+            Scene::Canvas => Concern::Canvas,
+            Scene::Chat => Concern::Chat,
+        }
+    }
 }
 
 impl Presence {

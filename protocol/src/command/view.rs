@@ -262,6 +262,8 @@ pub struct DocumentView {
     pub id: String,
     /// Which one of its series, from 1.
     pub segment: u32,
+    /// This device keeps it; of what it does not keep nothing else is known.
+    pub is_kept: bool,
     /// Its content is in memory.
     pub is_in_memory: bool,
     /// It takes no new things: they are made in a later segment.
@@ -338,6 +340,8 @@ pub struct PeerSync {
     pub person: PersonView,
     /// With which device.
     pub device: DeviceKey,
+    /// It keeps the document, as far as is known.
+    pub keeps: bool,
     /// How it stands.
     pub state: SyncState,
     /// How many envelopes the two lack of each other, as far as is known.
@@ -351,7 +355,8 @@ pub struct PeerSync {
 pub enum SyncState {
     /// Roster digest, vectors and content digest are equal, and all of ours is sealed and read.
     InSync,
-    /// It is not connected, and nothing is known to be missing.
+    /// There is nobody to compare with, and nothing is known to be missing: the other is not connected,
+    /// or one of the two does not keep the document.
     Alone,
     /// Content or statements are missing on one side.
     Behind,

@@ -14,7 +14,6 @@ use crate::limits::PRESENCE_SELECTED_MAX;
 use crate::outbox::refusal;
 use crate::replicator::Replicator;
 use crate::roster::Role;
-use crate::schema::Concern;
 use crate::views::shown_names;
 use crate::wire::{Frame, Sealed};
 use crate::words::FourWords;
@@ -31,7 +30,7 @@ impl Replicator {
         presence: Option<Presence>,
     ) -> Result<(), Refusal> {
         let (entity, place) = self.place(words).ok_or_else(|| unknown(words))?;
-        let (entity, concern) = (entity.id, concern(scene));
+        let (entity, concern) = (entity.id, scene.concern());
         if self.entities.get(&entity).and_then(|entity| entity.document(place, &concern)).is_none() {
             let message = format!("{words} has no {}", concern.name());
             return Err(refusal(RefusalCode::NotFound, message, ""));
@@ -133,7 +132,7 @@ impl Replicator {
             Err(Unread::Hostile) => return self.blame(from, "malformed presence"),
         };
         let is_typing = saying.presence == Some(Presence::Typing);
-        let is_there = entity.document(saying.place, &concern(saying.scene)).is_some();
+        let is_there = entity.document(saying.place, &saying.scene.concern()).is_some();
         if !is_there || (is_typing && member.role <= Role::Viewer) {
             return self.drop_counted("presence where nobody can be");
         }
@@ -171,12 +170,5 @@ impl Replicator {
                 self.out.notify(Notice::PresenceChanged(words));
             }
         }
-    }
-}
-
-fn concern(scene: Scene) -> Concern {
-    match scene {
-        Scene::Canvas => Concern::Canvas,
-        Scene::Chat => Concern::Chat,
     }
 }

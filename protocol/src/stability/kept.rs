@@ -17,7 +17,7 @@ use crate::session::Allowance;
 use crate::time::WallTime;
 
 /// The kinds of the small values.
-pub(super) const ACK: &str = "ack";
+pub(crate) const ACK: &str = "ack";
 const FRONTIER: &str = "frontier";
 const AWAITED: &str = "awaited";
 const LATE: &str = "late";
@@ -53,6 +53,17 @@ impl Stability {
             records.push(local(LATE, &document.0, self.write_late()));
         }
         records
+    }
+
+    /// What must be written when the document is kept no longer, and what others said left aside.
+    pub(crate) fn forgetting(&self, document: DocumentKey) -> impl Iterator<Item = Record> + use<> {
+        [FRONTIER, AWAITED, LATE, COUNTERSIGNED].into_iter().map(move |kind| local(kind, &document.0, None))
+    }
+
+    /// What must be written so that nothing is left of what others than this device said.
+    pub(crate) fn forgetting_acks(&self, document: DocumentKey, own: &DeviceKey) -> Vec<Record> {
+        let others = self.kept.keys().filter(|device| *device != own);
+        others.map(|device| local(ACK, &[document.0, device.0].concat(), None)).collect()
     }
 
     fn write_since(&self) -> Option<Vec<u8>> {

@@ -245,7 +245,8 @@ impl Replicator {
 
     // -- writing ------------------------------------------------------------------------------
 
-    /// Makes what was found here the snapshot, if enough others found the same.
+    /// Makes what was found here the snapshot, if enough others found the same. Where others keep the
+    /// document no longer one alone has no witness.
     fn write_confirmed(&mut self, id: EntityId, document: DocumentKey) {
         let Some(entity) = self.entities.get_mut(&id) else { return };
         let Some(Replica { checkpoints, .. }) = entity.replicas.get_mut(&document) else { return };

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::Wanted;
 use super::kept::ACK;
 use super::tombstones::Tombstones;
+use crate::acknowledgement::Acknowledgement;
 use crate::command::Notice;
 use crate::entity::Entity;
 use crate::ids::{DeviceKey, DocumentKey, EntityId};
@@ -27,9 +28,11 @@ pub(crate) fn lapse(entity: &Entity) -> Duration {
 }
 
 impl Replicator {
-    /// Looks after all documents in memory, and those at rest in which something waits.
+    /// Looks after all documents in memory, and those at rest in which something waits or of which others
+    /// believe that this device does not keep them.
     pub(crate) fn tend_stability(&mut self) {
-        let live = |r: &&Replica| r.live().is_some() || (r.rested().is_some() && r.waits());
+        let waits = |r: &Replica| (r.rested().is_some() && r.waits()) || r.stability.is_misheard();
+        let live = |r: &&Replica| r.live().is_some() || waits(r);
         let all: Vec<(EntityId, DocumentKey)> = self
             .entities
             .iter()
@@ -51,6 +54,8 @@ impl Replicator {
         if entity.rejudge || entity.member(me).is_none() {
             return;
         }
+        self.say_that_it_is_kept(id, document);
+        let Some(entity) = self.entities.get_mut(&id) else { return };
         let replica = entity.replicas.get_mut(&document);
         let is_known = |r: &&mut Replica| r.rested().is_some() || (r.live().is_some() && !r.is_stale());
         let Some(replica) = replica.filter(is_known) else { return };
@@ -156,14 +161,30 @@ impl Replicator {
             return;
         };
         match replica.acknowledge((id, document), &me.device, wanted, now) {
-            Ok(Some(ack)) => {
-                let of = [document.0, ack.device.0].concat();
-                let record = local(ACK, &of, Some(ack.bytes().to_vec()));
-                self.out.write(vec![record], vec![After::Acknowledged(id, document)]);
-            }
+            Ok(Some(ack)) => self.write_own(id, &ack),
             Ok(None) => {}
             Err(at) => self.out.wake_at(at),
         }
+    }
+
+    /// Says again that this device keeps a document, where others know a later word that says it does not.
+    fn say_that_it_is_kept(&mut self, id: EntityId, document: DocumentKey) {
+        let now = self.now.instant;
+        let (Some(me), Some(entity)) = (&self.me, self.entities.get_mut(&id)) else { return };
+        let heads = entity.roster.heads_over(&[]);
+        let Some(replica) = entity.replicas.get_mut(&document) else { return };
+        match replica.stability.say_kept((id, document), &me.device, heads, now) {
+            Ok(Some(ack)) => self.write_own(id, &ack),
+            Ok(None) => {}
+            Err(at) => self.out.wake_at(at),
+        }
+    }
+
+    /// Writes an acknowledgement of ours, which is told once it is on disk.
+    fn write_own(&mut self, id: EntityId, ack: &Acknowledgement) {
+        let of = [ack.document.0, ack.device.0].concat();
+        let record = local(ACK, &of, Some(ack.bytes().to_vec()));
+        self.out.write(vec![record], vec![After::Acknowledged(id, ack.document)]);
     }
 
     /// Our acknowledgement is on disk: it counts, and may be told.
@@ -171,7 +192,11 @@ impl Replicator {
         let wall = self.now.wall;
         let Some(replica) = self.replica_mut(id, document) else { return };
         let Replica { stability, heads, .. } = replica;
+        let was_misheard = stability.is_misheard();
         stability.made(|log| heads.contains_key(log), wall);
+        if was_misheard {
+            self.tell_word_to_all(id, document);
+        }
         self.look_to(id, document);
     }
 

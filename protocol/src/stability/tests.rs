@@ -177,7 +177,7 @@ fn an_acknowledgement_is_made_once_for_what_waits_and_at_most_one_a_second() {
 #[test]
 fn a_home_that_is_an_older_copy_goes_on_above_the_numbers_that_others_know() {
     let mut node = Node::new(&[1], &[(1, 1)]);
-    node.stability.saw_own(secret(1).key(), 40);
+    node.stability.saw_own(&ack(1, 40, &[]));
     let mut heads = Heads::default();
     heads.set(log(1), LogHead { sequence: 1, hash: EnvelopeHash([0; 32]) });
     let made =
@@ -206,4 +206,45 @@ fn another_device_is_heard_so_often_and_no_more() {
     node.take(ack(2, 1, &[]), DAY);
     let taken = (0..100).filter(|_| node.stability.may_take(&secret(2).key(), Instant(0))).count();
     assert_eq!(taken as u64, TAKEN_BURST);
+}
+
+fn stop(of: u8, number: u64) -> Acknowledgement {
+    Acknowledgement::sign(OF, number, true, Vec::new(), Positions::new(), &secret(of))
+}
+
+#[test]
+fn who_stops_holds_nothing_and_who_begins_again_is_awaited_from_the_beginning() {
+    let mut node = Node::new(&[1, 2], &[(1, 1)]);
+    node.take(ack(1, 1, &[(1, 1)]), Duration(0));
+    node.take(ack(2, 1, &[(1, 1)]), Duration(0));
+    node.take(stop(2, 2), Duration(0));
+    assert!(!node.stability.has(&secret(2).key(), &[Flag { log: log(1), sequence: 1 }]));
+    assert!(node.is_stable(Duration(1)), "it is not waited for");
+    let mut other = Node::new(&[1, 2], &[(1, 1)]);
+    other.take(ack(1, 1, &[(1, 1)]), Duration(0));
+    other.take(stop(2, 2), Duration(0));
+    other.take(ack(2, 3, &[]), Duration(0));
+    assert!(!other.is_stable(Duration(1)), "what it held before it stopped is not there any more");
+    other.take(ack(2, 4, &[(1, 1)]), Duration(0));
+    assert!(other.is_stable(Duration(1)));
+}
+
+#[test]
+fn who_hears_that_it_had_stopped_says_above_that_number_that_it_has_not() {
+    let mut node = Node::new(&[1], &[]);
+    node.take(ack(1, 1, &[(1, 1)]), Duration(0));
+    assert_eq!(node.stability.say_kept(OF, &secret(1), Vec::new(), Instant(0)), Ok(None));
+    node.stability.saw_own(&stop(1, 7));
+    assert!(node.stability.is_misheard());
+    let made = node.stability.say_kept(OF, &secret(1), Vec::new(), Instant(0)).unwrap().unwrap();
+    assert_eq!((made.number, made.stops, made.positions.len()), (8, false, 1), "it says what it held");
+    node.stability.made(|_| true, WallTime(0));
+    assert!(!node.stability.is_misheard());
+    node.stability.saw_own(&stop(1, 9));
+    let soon = node.stability.say_kept(OF, &secret(1), Vec::new(), Instant(1));
+    assert_eq!(
+        soon,
+        Err(Instant(10_000)),
+        "two homes of one device do not contradict each other without end"
+    );
 }

@@ -35,8 +35,11 @@ pub(crate) struct Tombstones {
 }
 
 impl Tombstones {
-    /// Notes that an envelope flagged this.
+    /// Notes that an envelope flagged this. Who else deleted what a snapshot flags matters to nobody.
     pub(crate) fn note(&mut self, id: MessageId, by: Flag) {
+        if self.flags.get(&id).is_some_and(Vec::is_empty) {
+            return;
+        }
         let flags = self.flags.entry(id).or_insert_with(|| {
             self.waiting.insert(id);
             Vec::new()
@@ -125,5 +128,15 @@ mod tests {
         assert_eq!((tombstones.count_waiting(), tombstones.count_pruned()), (0, 1));
         tombstones.note(id, flag(3, 1));
         assert!(tombstones.is_pruned(id), "a flag that comes later brings nothing back");
+    }
+
+    #[test]
+    fn what_a_snapshot_flags_stays_as_it_is_whoever_deletes_it_too() {
+        let id = MessageId { owner: [7; 16], random: [8; 8] };
+        let mut tombstones = Tombstones::default();
+        tombstones.settle(id);
+        tombstones.note(id, flag(1, 5));
+        assert!(tombstones.is_pruned(id) && tombstones.count_waiting() == 0);
+        assert!(tombstones.pruned().all(|(_, flags)| flags.is_empty()));
     }
 }

@@ -45,6 +45,9 @@ impl Replicator {
         if entity.member(me).is_none() || entity.member(to).is_none() {
             return;
         }
+        if replica.stability.has_stopped(&to) {
+            return;
+        }
         let Some(shared) = shared(&mut self.sessions, to, id) else { return };
         let known = shared.acks.entry(document).or_default();
         if !(must || replica.waits() || known.waits) {

@@ -78,6 +78,11 @@ impl Replicator {
         self.end_where(|fetching| fetching.from == from);
     }
 
+    /// A peer keeps a document no longer.
+    pub(super) fn stop_fetching_of(&mut self, document: DocumentKey, from: DeviceKey) {
+        self.fetched(document, from);
+    }
+
     /// Ends what takes too long.
     pub(super) fn tend_fetching(&mut self) {
         let now = self.now.instant;

@@ -13,11 +13,10 @@ use crate::entity::Entity;
 use crate::epoch::Greeting;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId};
 use crate::limits::GREETING_ENTITIES_MAX;
-use crate::replica::Replica;
 use crate::replicator::Replicator;
 use crate::session::Shared;
 use crate::time::{Duration, Instant};
-use crate::wire::{Frame, Quiet};
+use crate::wire::{Frame, Quiet, State};
 
 use super::shared;
 
@@ -55,7 +54,7 @@ impl Replicator {
         self.schedule_comparison();
     }
 
-    fn send_quiet(&mut self, to: DeviceKey, answers: bool) {
+    pub(crate) fn send_quiet(&mut self, to: DeviceKey, answers: bool) {
         if let Some(quiet) = self.quiet(to, answers) {
             self.out.send(to, &Frame::Quiet(quiet));
         }
@@ -69,7 +68,8 @@ impl Replicator {
             return self.drop_counted("compared too often");
         }
         let Some(ours) = self.quiet(from, theirs.answers) else { return };
-        if ours.state == theirs.state {
+        // While one knows of another's keeping what the other does not, not all was compared.
+        if (ours.state, ours.acks) == (theirs.state, theirs.acks) {
             self.note_agreement(from);
         }
         if ours == theirs {
@@ -103,9 +103,15 @@ impl Replicator {
             let both_in =
                 |entity: &&mut Entity| entity.member(me).is_some() && entity.member(device).is_some();
             let Some(entity) = self.entities.get_mut(id).filter(both_in) else { continue };
-            shared.theirs = Some(entity.state());
+            // What only one of the two keeps was not compared.
+            let before = shared.theirs.take().map(|state| state.documents).unwrap_or_default();
+            let unkept = before.into_iter().filter(|theirs| entity.stopped.contains_key(&theirs.document));
+            let mut agreed = entity.state_for(&device);
+            agreed.documents.extend(unkept);
+            agreed.documents.sort_by_key(|theirs| theirs.document);
+            shared.theirs = Some(agreed);
             for replica in entity.replicas.values_mut() {
-                if replica.wants.clear(&device) {
+                if !replica.stability.has_stopped(&device) && replica.wants.clear(&device) {
                     wanted.push(*id);
                 }
             }
@@ -153,10 +159,10 @@ impl Replicator {
         let shared = session.shared.iter();
         for (entity, shared) in shared.filter_map(|(id, shared)| Some((self.entities.get(id)?, shared))) {
             let both_in = entity.member(me).is_some() && entity.member(device).is_some();
-            stand(&mut state, entity, both_in);
+            stand(&mut state, entity, &device, both_in);
             if both_in {
                 self.keep_of(&mut requests, entity);
-                waited_for(&mut acks, entity, shared, me < device);
+                waited_for(&mut acks, entity, shared, (me, device));
             }
         }
         let digest = |hasher: blake3::Hasher| Digest(*hasher.finalize().as_bytes());
@@ -185,9 +191,21 @@ impl Replicator {
     }
 }
 
-/// Adds how an entity stands: all of it for members, else who is in alone.
-fn stand(hasher: &mut blake3::Hasher, entity: &Entity, both_in: bool) {
-    let state = entity.state();
+impl Entity {
+    /// How this replica stands in what a peer keeps too.
+    fn state_for(&self, device: &DeviceKey) -> State {
+        let mut state = self.state();
+        state.documents.retain(|ours| {
+            let replica = self.replicas.get(&ours.document);
+            replica.is_none_or(|replica| self.stop_of(replica, device).is_none())
+        });
+        state
+    }
+}
+
+/// Adds how an entity stands: all that both keep for members, else who is in alone.
+fn stand(hasher: &mut blake3::Hasher, entity: &Entity, device: &DeviceKey, both_in: bool) {
+    let state = entity.state_for(device);
     hasher.update(&entity.id.0).update(&state.roster.0);
     let documents = if both_in { state.documents } else { Vec::new() };
     count(hasher, documents.len());
@@ -199,26 +217,52 @@ fn stand(hasher: &mut blake3::Hasher, entity: &Entity, both_in: bool) {
 
 /// Adds which acknowledgements are known of documents that wait for some at either of two, and which
 /// checkpoint each of the two told the other last. What each found is its own, and may differ for as
-/// long as one awaits somebody whom the other does not.
-fn waited_for(hasher: &mut blake3::Hasher, entity: &Entity, shared: &Shared, am_first: bool) {
-    hasher.update(&entity.id.0);
-    let waits_there = |replica: &Replica| shared.acks.get(&replica.key).is_some_and(|known| known.waits);
-    for replica in entity.documents().filter(|r| r.waits() || waits_there(r)) {
+/// long as one awaits somebody whom the other does not. Of documents for which nothing waits only those
+/// are named who keep them no longer, and of what one of the two does not keep that one alone.
+fn waited_for(
+    hasher: &mut blake3::Hasher,
+    entity: &Entity,
+    shared: &Shared,
+    (me, peer): (DeviceKey, DeviceKey),
+) {
+    let mut documents: BTreeMap<DocumentKey, (Numbers, bool)> = BTreeMap::new();
+    for replica in entity.documents() {
+        let waits_there = shared.acks.get(&replica.key).is_some_and(|known| known.waits);
+        let stop_there = entity.stop_of(replica, &peer);
+        let waits = stop_there.is_none() && (replica.waits() || waits_there);
         let devices = entity.roster.reading().devices().map(|(device, _)| device);
-        let numbers: BTreeMap<DeviceKey, u64> =
-            devices.filter_map(|device| Some((device, replica.stability.number_of(&device)?))).collect();
-        hasher.update(&replica.key.0);
+        let numbers: Numbers = match stop_there {
+            Some(number) => Numbers::from([(peer, number)]),
+            None if waits => devices.filter_map(|d| Some((d, replica.stability.number_of(&d)?))).collect(),
+            None => devices.filter_map(|d| Some((d, entity.stop_of(replica, &d)?))).collect(),
+        };
+        if waits || !numbers.is_empty() {
+            documents.insert(replica.key, (numbers, waits));
+        }
+    }
+    for (document, stopped) in entity.dropped() {
+        // A peer that has dropped it too is none of those who wait.
+        if shared.acks.get(document).is_none_or(|known| known.stopped.is_none()) {
+            documents.insert(*document, (Numbers::from([(me, stopped.ack.number)]), false));
+        }
+    }
+    hasher.update(&entity.id.0);
+    for (document, (numbers, waits)) in documents {
+        hasher.update(&document.0);
         count(hasher, numbers.len());
         for (device, number) in numbers {
             hasher.update(&device.0).update(&number.to_be_bytes());
         }
-        let said = shared.acks.get(&replica.key).map(|known| (known.told_checkpoint, known.heard_checkpoint));
-        let (told, heard) = said.unwrap_or_default();
-        for said in if am_first { [told, heard] } else { [heard, told] } {
+        let known = shared.acks.get(&document).filter(|_| waits);
+        let (told, heard) = known.map(|k| (k.told_checkpoint, k.heard_checkpoint)).unwrap_or_default();
+        for said in if me < peer { [told, heard] } else { [heard, told] } {
             hasher.update(&said.unwrap_or(Digest([0; 32])).0);
         }
     }
 }
+
+/// The numbers of acknowledgements by the devices that made them.
+type Numbers = BTreeMap<DeviceKey, u64>;
 
 fn hashes<'a>(of: impl Iterator<Item = &'a [u8]>) -> BTreeSet<[u8; 32]> {
     of.map(|bytes| *blake3::hash(bytes).as_bytes()).collect()

@@ -49,6 +49,11 @@ pub(crate) struct Arriving {
 }
 
 impl Arriving {
+    /// Whether it is of this document.
+    pub(crate) fn is_of(&self, id: EntityId, document: DocumentKey) -> bool {
+        (self.what.0, self.what.1) == (id, document)
+    }
+
     /// Bytes held of it.
     pub(crate) fn bytes(&self) -> usize {
         self.parts.iter().map(Vec::len).sum()
@@ -213,7 +218,7 @@ impl Replicator {
 
 impl Replicator {
     /// The other members' devices that could have found a checkpoint of a document: all but those that
-    /// are seen to hold nothing in it but their own logs, as newcomers do.
+    /// keep it no longer, or are seen to hold nothing in it but their own logs, as newcomers do.
     fn begun_elsewhere(&self, id: EntityId, document: DocumentKey) -> BTreeSet<DeviceKey> {
         let Some(entity) = self.entities.get(&id) else { return BTreeSet::new() };
         let me = self.me.as_ref().map(|me| me.key());
@@ -232,8 +237,10 @@ impl Replicator {
             let is_empty = stands.is_some_and(|stands| stands.vector == nothing);
             is_empty || (shown.peek().is_some() && shown.all(is_own))
         };
+        let replica = entity.replicas.get(&document);
+        let keeps = |device: &DeviceKey| replica.is_none_or(|r| !r.stability.has_stopped(device));
         let devices = entity.roster.reading().devices().map(|(device, _)| device);
-        devices.filter(|device| Some(*device) != me && !begins(device)).collect()
+        devices.filter(|device| Some(*device) != me && keeps(device) && !begins(device)).collect()
     }
 }
 

@@ -86,8 +86,10 @@ impl Replicator {
         if !shared.takes_number(number) {
             return self.drop_counted("state that is older than one before it");
         }
+        let mut named = Vec::new();
         if entity.member(from).is_some() {
-            entity.found_named(state.documents.iter().map(|theirs| theirs.document));
+            named.extend(state.documents.iter().map(|theirs| theirs.document));
+            entity.found_named(named.iter().copied());
         }
         // Documents of children that this node has yet to open are remembered too, to be asked for
         // then; an honest peer has no more of them than this.
@@ -123,6 +125,7 @@ impl Replicator {
         } else {
             self.drop_counted("state told too often");
         }
+        self.stop_named(id, &named);
         if wanted {
             self.touch(id);
         }

@@ -9,8 +9,8 @@ use crate::stability::Tombstones;
 use crate::words::FourWords;
 
 impl Replicator {
-    /// Answers with the sizes of all documents of an entity in which somebody wrote. Reads nothing
-    /// from disk for that.
+    /// Answers with the sizes of all documents of an entity in which somebody wrote, then names those that
+    /// this device does not keep. Reads nothing from disk for that.
     pub(crate) fn sizes(&mut self, id: CommandId, words: FourWords) -> Result<(), Refusal> {
         let (entity, place) = self.place(words).ok_or_else(|| unknown(words))?;
         let mut documents: Vec<&Replica> =
@@ -22,7 +22,15 @@ impl Replicator {
             let full_bytes = replica.concern.bytes_max();
             Some(DocumentView { full_bytes, ..size(replica, id) })
         });
-        let views = views.collect();
+        // Of a series there is nothing more to say than that it is not kept.
+        let first = entity.stopped.values().filter(|stopped| stopped.of == place && stopped.segment == 1);
+        let dropped = first.filter_map(|stopped| {
+            let id = schema::document_id(kind?, words, &stopped.concern, stopped.segment);
+            Some(DocumentView { id, segment: stopped.segment, ..DocumentView::default() })
+        });
+        let mut dropped: Vec<DocumentView> = dropped.collect();
+        dropped.sort_by(|a, b| a.id.cmp(&b.id));
+        let views = views.chain(dropped).collect();
         self.out.answer(id, Outcome::Done(Reply::Documents(views)));
         Ok(())
     }
@@ -35,6 +43,7 @@ fn size(replica: &Replica, id: String) -> DocumentView {
     DocumentView {
         id,
         segment: replica.segment,
+        is_kept: true,
         is_in_memory: replica.is_in_memory(),
         is_full: replica.is_full,
         content_bytes: replica.content_bytes(),

@@ -13,6 +13,7 @@ use crate::command::SyncState::{
 use crate::command::{CommandId, DocumentSync, Kind, Notice, Outcome, PeerSync, Refusal, Reply};
 use crate::entity::Entity;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogHead, LogId, PersonId};
+use crate::keeping::{Series, Stopped};
 use crate::planted::{self, Planted};
 use crate::replica::Replica;
 use crate::replicator::Replicator;
@@ -25,6 +26,8 @@ use super::shown_names;
 
 const UNCONFIRMED: &str =
     "the earlier entries came as a snapshot for which one person vouches; another must confirm it";
+
+const UNKEPT: &str = "this device does not keep it; `fourword document keep` brings it back";
 
 /// How one document stands, before it is put into words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +59,10 @@ pub(crate) enum Why {
     Away { was_equal: bool },
     /// The device is not connected, and showed so many envelopes that have not come.
     Showed(u64),
+    /// The device does not keep the document.
+    Stopped,
+    /// The same, and before it had shown so many envelopes that have not come from anybody.
+    Left(u64),
     /// It has not said how it stands.
     Untold,
     /// It does not know of the document yet.
@@ -118,6 +125,7 @@ impl Replicator {
                 |document: &DocumentKey| entity.replicas.get(document).is_some_and(|r| !r.is_blank());
             let of_place = standings.iter().filter(|s| s.of == place && is_begun(&s.document));
             documents.extend(of_place.filter_map(|standing| self.in_words(entity, standing)));
+            documents.extend(self.unkept_in_words(entity, place));
         }
         let joins = if words.is_none() { self.joins_under_way() } else { Vec::new() };
         self.out.answer(id, Outcome::Done(Reply::Sync { documents, joins }));
@@ -176,8 +184,11 @@ impl Replicator {
 
     /// How a document stands with one device. Where logs differ it does not look by what.
     fn line(&self, ours: &Ours<'_>, replica: &Replica, device: DeviceKey) -> (SyncState, Why) {
+        let showed = replica.wants.beyond(&device, |log| replica.heads.length(log));
+        if replica.stability.has_stopped(&device) {
+            return if showed > 0 { (Behind, Why::Left(showed)) } else { (Alone, Why::Stopped) };
+        }
         let Some(session) = self.sessions.get(&device) else {
-            let showed = replica.wants.beyond(&device, |log| replica.heads.length(log));
             let equal = ours.entity.parted_equal.get(&device);
             let was_equal = equal.is_some_and(|documents| documents.contains(&replica.key));
             return if showed > 0 { (Behind, Why::Showed(showed)) } else { (Alone, Why::Away { was_equal }) };
@@ -285,6 +296,7 @@ impl Replicator {
         let peer = |line: &Line| PeerSync {
             person: self.person_view(line.person, &names),
             device: line.device,
+            keeps: !matches!(line.why, Why::Stopped | Why::Left(_)),
             state: line.state,
             behind: line.why.behind(),
             reason: self.why_in_words(entity, line),
@@ -302,6 +314,34 @@ impl Replicator {
         })
     }
 
+    /// The documents of a place that this device does not keep: one line for each series.
+    fn unkept_in_words(&self, entity: &Entity, place: EntityId) -> Vec<DocumentSync> {
+        let Some((kind, words)) = entity.kind_of(place).zip(self.names.entity(place)) else {
+            return Vec::new();
+        };
+        let first = entity.stopped.values().filter(|s| s.of == place && s.segment == 1);
+        let line = |stopped: &Stopped| DocumentSync {
+            id: schema::document_id(kind, words, &stopped.concern, stopped.segment),
+            state: Alone,
+            reason: UNKEPT.to_owned(),
+            peers: Vec::new(),
+            waiting: Vec::new(),
+            unaccepted: 0,
+            tombstones: 0,
+        };
+        first.map(line).collect()
+    }
+
+    /// The connected devices of other members and of this person that stand in sync with every segment
+    /// of a series.
+    pub(crate) fn in_sync_with(&self, id: EntityId, series: Series) -> Vec<DeviceKey> {
+        let Some(entity) = self.entities.get(&id) else { return Vec::new() };
+        let (ours, kept) = (self.ours(entity), entity.kept(series));
+        let has_all =
+            |device: &DeviceKey| kept.iter().all(|replica| self.line(&ours, replica, *device).0 == InSync);
+        self.others(&ours).map(|(_, device)| device).filter(has_all).collect()
+    }
+
     /// Why a document stands as it does: what is so here, else what its worst line says.
     fn reason(&self, entity: &Entity, replica: &Replica, standing: &Standing) -> String {
         let state = standing.state();
@@ -317,6 +357,9 @@ impl Replicator {
         match (state, worst) {
             (InSync, _) => String::new(),
             (Alone, _) if standing.lines.is_empty() => "no other device is a member".to_owned(),
+            (Alone, _) if standing.lines.iter().any(|line| line.why == Why::Stopped) => {
+                "no other device that keeps this document is connected".to_owned()
+            }
             (Alone, _) => "no other device is connected".to_owned(),
             (_, Some(line)) => self.why_in_words(entity, line),
             (_, None) => {
@@ -353,6 +396,10 @@ impl Replicator {
             Why::Away { was_equal: false } => format!("{whose} is not connected"),
             Why::Showed(count) => {
                 format!("{whose} is not connected and showed {} that have not come", entries(count))
+            }
+            Why::Stopped => format!("{whose} does not keep this document"),
+            Why::Left(count) => {
+                format!("{whose} does not keep this document, of which it had shown {} more", entries(count))
             }
             Why::Untold => format!("{whose} has not told yet how it stands"),
             Why::Unopened => format!("{whose} has not opened this document yet"),
@@ -395,7 +442,7 @@ impl Why {
     fn behind(self) -> u64 {
         match self {
             Why::Lacking { here, there } => here.saturating_add(there),
-            Why::Keyless(count) | Why::Showed(count) => count,
+            Why::Keyless(count) | Why::Showed(count) | Why::Left(count) => count,
             _ => 0,
         }
     }

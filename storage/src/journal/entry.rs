@@ -4,7 +4,7 @@
 //! bytes. Envelope (2): order, entity, document, device, incarnation, sequence, hash, bytes. Value
 //! (3): order, kind, key, value. Forgotten value (4): order, kind, key. Part of a snapshot (5): order,
 //! document, number, part, bytes. Snapshot (6): order, entity, document, number, parts, and for each
-//! log that it covers device, incarnation, sequence, hash.
+//! log that it covers device, incarnation, sequence, hash. Forgotten document (7): order, document.
 
 use fourword_protocol::bytes::{Malformed, Reader, Writer};
 use fourword_protocol::ids::{
@@ -20,6 +20,9 @@ use crate::sealing::{HomeKeys, SEALING_BYTES};
 /// Bytes of one sealed record: the longest is a snapshot that covers as many logs as may be.
 pub(crate) const RECORD_BYTES_MAX: usize = FRAME_LOGS_MAX * COVER_BYTES + 1024 + SEALING_BYTES;
 
+/// Bytes of one sealed record that forgets a document.
+const FORGET_BYTES: usize = 8 + 1 + 32 + SEALING_BYTES;
+
 /// Bytes of one log that a snapshot covers.
 const COVER_BYTES: usize = 32 + 8 + 8 + 32;
 
@@ -29,6 +32,7 @@ const VALUE: u8 = 3;
 const FORGOTTEN: u8 = 4;
 const PART: u8 = 5;
 const SNAPSHOT: u8 = 6;
+const FORGET: u8 = 7;
 
 /// A record and its place in the order in which all records of this store were written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +86,9 @@ pub(crate) fn encode(order: u64, record: &Record) -> Vec<u8> {
                 writer.raw(&log.device.0).u64(log.incarnation.0).u64(head.sequence).raw(&head.hash.0);
             }
         }
+        Record::Forget { document } => {
+            writer.u8(FORGET).raw(&document.0);
+        }
         Record::Local { key, value } => {
             writer.u8(if value.is_some() { VALUE } else { FORGOTTEN });
             writer.text(&key.kind).bytes(&key.of).raw(value.as_deref().unwrap_or_default());
@@ -98,6 +105,18 @@ pub(crate) fn open_all(keys: &HomeKeys, frame: Frame) -> Result<Vec<(Entry, Posi
         entries.push((Entry::decode(&plain)?, at));
     }
     Ok(entries)
+}
+
+/// Those records of a frame that forget a document, and where they lie. Only what has their length is
+/// unsealed, and what cannot be read is left to [`open_all`].
+pub(crate) fn open_forgets(keys: &HomeKeys, frame: Frame) -> Vec<(Entry, Position)> {
+    let records = frame.records().unwrap_or_default();
+    let fitting = records.into_iter().filter(|(_, sealed)| sealed.len() == FORGET_BYTES);
+    let entries = fitting.filter_map(|(at, sealed)| {
+        let plain = keys.journal.open(&place(at.file, at.offset), sealed)?;
+        Some((Entry::decode(&plain).ok()?, at))
+    });
+    entries.filter(|(entry, _)| matches!(entry.record, Record::Forget { .. })).collect()
 }
 
 impl Entry {
@@ -140,6 +159,7 @@ impl Entry {
                 }
                 Record::Snapshot { entity, document, number, parts, covers }
             }
+            FORGET => Record::Forget { document: DocumentKey(reader.array()?) },
             kind @ (VALUE | FORGOTTEN) => {
                 let word = reader.text(LOCAL_KEY_BYTES_MAX)?.to_owned();
                 let key = LocalKey { kind: word, of: reader.bytes(LOCAL_KEY_BYTES_MAX)?.to_vec() };
@@ -182,6 +202,7 @@ mod tests {
                 parts: 5,
                 covers: vec![(log, LogHead { sequence: 8, hash: EnvelopeHash([9; 32]) })],
             },
+            Record::Forget { document: log.document },
             Record::Local { key: key.clone(), value: Some(vec![]) },
             Record::Local { key, value: None },
         ];

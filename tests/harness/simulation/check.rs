@@ -45,7 +45,9 @@ pub struct Checker {
     pub(super) rosters: Rosters,
     /// Envelopes that honest devices wrote: by whom, and how many statements it knew.
     pub(super) authored: Vec<Authored>,
-    shown: Shown,
+    pub(super) shown: Shown,
+    /// When the last home was lost.
+    pub(super) home_lost_at: Option<u64>,
     pub(super) claims: Claims,
     pub(super) forgotten: Forgotten,
     /// What nodes that were just started have on their disks as wanted.
@@ -106,6 +108,9 @@ impl Checker {
                 Effect::Write(batch) => {
                     for record in &batch.records {
                         self.record(c, world, (&h.name, batch.id), record, &published)?;
+                        if let Record::Forget { document } = record {
+                            self.forgets(c, world, (&h.name, *document))?;
+                        }
                     }
                 }
                 Effect::Answer(id, outcome) => self.answer(c, world, h, *id, outcome)?,
@@ -228,6 +233,10 @@ impl Checker {
                 })?;
                 self.checkpoints.insert(checkpoint.name(), checkpoint);
             }
+            Record::Forget { document } => {
+                let heads = self.heads.entry(name.to_owned()).or_default();
+                heads.retain(|log, _| log.document != *document);
+            }
             Record::SnapshotPart { .. } | Record::Local { .. } => {}
         }
         Ok(())
@@ -337,7 +346,7 @@ impl Checker {
         demand(is_stored(c, &h.name, &log, sequence), Rule::SavedIsDurable, || {
             format!("{} calls saved what is not on its disk", h.name)
         })?;
-        Ok(Promise { node: h.name.clone(), log, sequence, given_up: false })
+        Ok(Promise { node: h.name.clone(), log, sequence, given_up: false, dropped: false })
     }
 
     /// The roster that a node knew when it wrote an envelope.
@@ -380,11 +389,12 @@ impl Checker {
     }
 
     /// A home is lost: what nobody else holds of what was promised is lost with it.
-    pub(super) fn loses_home(&self, c: &Cluster, world: &mut World, name: &str) {
+    pub(super) fn loses_home(&mut self, c: &Cluster, world: &mut World, name: &str) {
+        self.home_lost_at = Some(c.now());
         let others: Vec<String> =
             world.nodes.keys().filter(|of| *of != name && world.is_honest(of)).cloned().collect();
         for promise in world.promises_mut() {
-            let held = others.iter().find(|of| is_stored(c, of, &promise.log, promise.sequence));
+            let held = others.iter().find(|of| stays_stored(c, of, promise));
             match held {
                 // From now on it is whoever else has it that must keep it.
                 Some(other) if promise.node == name => promise.node.clone_from(other),
@@ -467,6 +477,12 @@ pub(super) fn is_stored(c: &Cluster, name: &str, log: &LogId, sequence: u64) -> 
     let Ok(Page::Envelopes { envelopes, .. }) = page else { return false };
     let first = envelopes.first().and_then(|bytes| Envelope::read(bytes).ok());
     first.is_some_and(|envelope| envelope.header.sequence == sequence)
+}
+
+/// Whether a node's disk holds what was promised, and was not asked to forget it.
+pub(super) fn stays_stored(c: &Cluster, name: &str, promise: &Promise) -> bool {
+    let stays = !c.node(name).disk.may_forget(promise.log.document);
+    stays && is_stored(c, name, &promise.log, promise.sequence)
 }
 
 /// What others cause is held within the limits.

@@ -78,6 +78,14 @@ struct Stood {
 }
 
 impl Stood {
+    /// Whether two hold the same of what both keep.
+    fn agrees(&self, other: &Stood) -> bool {
+        let is_same = |(document, heads): (_, &BTreeMap<LogId, LogHead>)| {
+            other.heads.get(document).is_none_or(|others| others == heads)
+        };
+        self.heads.iter().all(is_same)
+    }
+
     /// The logs of a document; a board in which nobody wrote is as good as none.
     fn heads_of(&self, document: &DocumentKey) -> Option<&BTreeMap<LogId, LogHead>> {
         self.heads.get(document).filter(|heads| !heads.is_empty())
@@ -96,11 +104,13 @@ impl Claims {
         for effect in &h.effects {
             match effect {
                 Effect::Write(batch) => {
+                    changed.everything |=
+                        batch.records.iter().any(|record| matches!(record, Record::Forget { .. }));
                     changed.content.extend(batch.records.iter().filter_map(|record| match record {
                         Record::Envelope { entity, .. }
                         | Record::Statement { entity, .. }
                         | Record::Snapshot { entity, .. } => Some(*entity),
-                        Record::SnapshotPart { .. } | Record::Local { .. } => None,
+                        Record::SnapshotPart { .. } | Record::Forget { .. } | Record::Local { .. } => None,
                     }));
                 }
                 Effect::Send(_, bytes) => match kind_of(bytes) {
@@ -161,7 +171,7 @@ impl Claims {
                 // One digest for all: what is equal confirms itself, of what is not it says nothing.
                 let ours = self.stood.get(name);
                 for (entity, stood) in told {
-                    let is_ours = |ours: &&Rc<Stood>| stood.iter().any(|stood| stood.heads == ours.heads);
+                    let is_ours = |ours: &&Rc<Stood>| stood.iter().any(|stood| stood.agrees(ours));
                     if ours.and_then(|ours| ours.get(entity)).filter(is_ours).is_some() {
                         // It may be old, and not what the node goes by then.
                         heard.entry(*entity).or_default().extend(stood.iter().cloned());
@@ -212,6 +222,10 @@ impl Claims {
         for claim in &claims {
             *whole.entry((claim.entity, claim.device)).or_insert(true) &= claim.state == SyncState::InSync;
         }
+        // Nor does it show all of what it does not keep.
+        let unkept = c.node(name).machine.unkept();
+        let is_kept = |entity: &EntityId| !unkept.iter().any(|unkept| unkept.entity == *entity);
+        whole.iter_mut().for_each(|((entity, _), whole)| *whole &= is_kept(entity));
         let (sessions, heard) = (self.sessions.get(name), self.heard.get(name));
         let stood = self.stood.get(name);
         let mut said: BTreeMap<DocumentKey, BTreeMap<String, bool>> = BTreeMap::new();

@@ -27,14 +27,16 @@ pub(super) struct Forgotten {
     said: BTreeMap<DeviceKey, Positions>,
     /// Acknowledgements that were found true.
     found: BTreeSet<Vec<u8>>,
+    /// Which devices said of which documents that they keep them no longer.
+    stopped: BTreeSet<(DeviceKey, DocumentKey)>,
     /// What each home has pruned.
     pruned: BTreeMap<String, BTreeSet<ThingId>>,
     /// The envelopes that flagged what was pruned: who has folded them knows no more which they were.
     flags: BTreeMap<ThingId, BTreeSet<(LogId, u64)>>,
     /// The frontiers of each run.
     frontiers: BTreeMap<(String, u64, DocumentKey), Positions>,
-    /// What was within a node's frontier while it did not wait for a device: before it knew of it, and
-    /// while it had lapsed.
+    /// What was within a node's frontier while it did not wait for a device: before it knew of it, while it
+    /// had lapsed, and while it did not keep the document.
     without: BTreeMap<(String, DocumentKey), Without>,
 }
 
@@ -67,6 +69,9 @@ impl Forgotten {
     }
 
     fn judge(&mut self, c: &Cluster, name: &str, ack: &Acknowledgement) -> Result<(), Violation> {
+        if ack.stops {
+            self.stopped.insert((ack.device, ack.document));
+        }
         let said = self.said.entry(ack.device).or_default();
         for (log, sequence) in &ack.positions {
             demand(is_stored(c, name, log, *sequence), Rule::AckIsTrue, || {
@@ -91,6 +96,9 @@ impl Forgotten {
         roster_of: impl Fn(EntityId) -> Option<Rc<Roster>>,
     ) -> Result<(), Violation> {
         for holding in c.holdings(name) {
+            for (id, flags) in holding.deleted() {
+                self.flags.entry(id).or_default().extend(flags);
+            }
             let pruned = holding.pruned();
             if pruned.is_empty() {
                 continue;
@@ -105,6 +113,8 @@ impl Forgotten {
             let roster = if new.is_empty() { None } else { roster_of(holding.entity()) };
             let Some(roster) = roster else { continue };
             let lapsed = holding.lapsed();
+            let mut stopped = holding.stopped();
+            stopped.retain(|device| self.stopped.contains(&(*device, holding.document())));
             for (id, flags) in new {
                 self.flags.entry(*id).or_default().extend(flags);
                 if flags.is_empty() {
@@ -113,7 +123,8 @@ impl Forgotten {
                 }
                 for (device, _) in roster.reading().devices() {
                     let awaited = world.is_device_honest(&device) && Some(device) != c.device(name);
-                    if !awaited || (world.months > 0 && lapsed.contains(&device)) {
+                    let has_lapsed = world.months > 0 && lapsed.contains(&device);
+                    if !awaited || has_lapsed || stopped.contains(&device) {
                         continue;
                     }
                     let nodes = world.devices.get(&device).into_iter().flatten();
@@ -140,6 +151,12 @@ impl Forgotten {
             }
         }
         Ok(())
+    }
+
+    /// A home forgets a document, and what it knew of it.
+    pub(super) fn forgets(&mut self, (name, run): (&str, u64), document: DocumentKey) {
+        self.frontiers.remove(&(name.to_owned(), run, document));
+        self.without.remove(&(name.to_owned(), document));
     }
 
     /// Looks at the frontiers of a machine, which never go back while it runs.
@@ -174,7 +191,8 @@ impl Forgotten {
             })?;
             before.clone_from(now);
             let lapsed = if world.months > 0 { holding.lapsed() } else { BTreeSet::new() };
-            without.held.extend(lapsed.into_iter().map(|device| (device, now.clone())));
+            let unawaited = lapsed.into_iter().chain(holding.stopped());
+            without.held.extend(unawaited.map(|device| (device, now.clone())));
         }
         Ok(())
     }
@@ -193,10 +211,15 @@ impl Checker {
         let Some(flags) = c.holdings(name).find_map(|holding| holding.pruned().remove(id)) else {
             return false;
         };
-        let known = self.forgotten.flags.get(id).into_iter().flatten();
-        known.chain(&flags).any(|(log, sequence)| {
-            let envelope = truth::envelope_at(c, &self.promised, name, (log, *sequence));
-            envelope.is_some_and(|envelope| truth::deletes(world, roster, &envelope, id))
+        let known = self.forgotten.flags.get(id).into_iter().flatten().copied();
+        // Of what was folded as it was read nobody saw a flag but who deleted it.
+        let told = world.deleted.get(id).into_iter().flatten().map(|p| (p.log, p.sequence));
+        known.chain(flags).chain(told).any(|(log, sequence)| {
+            let envelope = truth::envelope_at(c, &self.promised, name, (&log, sequence));
+            envelope.is_some_and(|envelope| {
+                let deletes = |roster: &Roster| truth::deletes(world, roster, &envelope, id);
+                deletes(roster) || self.was_folded_where(&envelope, deletes)
+            })
         })
     }
 }

@@ -1,7 +1,8 @@
 //! Random schedules: one seed draws a world, its faults and what people do in it.
 //!
 //! [`run`] plays one schedule: `workload` draws what people do, `working` what they do on boards,
-//! issues and canvases, `faults` what breaks, `renegades` what members try that turn hostile. `check`
+//! issues and canvases, `faults` what breaks, `keeping` what devices drop, `renegades` what
+//! members try that turn hostile. `check`
 //! looks at every event and says at once what must never be, `shown` and `things` at what people
 //! see, `claims` and `wanted` at what nodes say of being in sync and of what is missing; `ending`
 //! heals the world, and `agreement` demands that all agree. A failure is a value with its seed, and
@@ -13,6 +14,7 @@ mod claims;
 mod ending;
 mod faults;
 mod forgotten;
+mod keeping;
 mod profile;
 mod renegades;
 mod rosters;

@@ -11,6 +11,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
 use super::check::Checker;
+use super::keeping::Keeping;
 use super::profile::Profile;
 use super::renegades::Renegades;
 use super::verdict::{Report, Rule, Violation, demand};
@@ -38,6 +39,7 @@ pub struct Schedule {
     pub(super) world: World,
     pub(super) checker: Checker,
     pub(super) renegades: Renegades,
+    pub(super) keeping: Keeping,
     /// What people and the world did, by kind.
     pub(super) faults: Tally,
     trace: Trace,
@@ -65,6 +67,7 @@ impl Schedule {
             world: World::new(profile == Profile::Busy),
             checker: Checker::default(),
             renegades: Renegades::new(seed),
+            keeping: Keeping::new(seed),
             faults: Tally::default(),
             trace: Trace::default(),
             events: 0,
@@ -86,6 +89,7 @@ impl Schedule {
             *at = (step, self.c.now());
             self.act()?;
             self.betray(step)?;
+            self.drop_or_keep();
             let pause = draw::within(&mut self.random, (1, 1_200));
             self.run_for(pause)?;
             self.checker.look_around(&mut self.c, &mut self.world)?;

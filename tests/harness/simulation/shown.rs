@@ -59,6 +59,11 @@ impl Shown {
         self.members.extend(roots.map(|(at, _)| (name.to_owned(), at)));
     }
 
+    /// A node forgets a document, and may see it come back in any order.
+    pub(super) fn forgets(&mut self, name: &str) {
+        self.deleted.retain(|(node, _), _| node != name);
+    }
+
     /// Looks at what changed in what machines show, once effects are carried out.
     pub(super) fn look(
         &mut self,

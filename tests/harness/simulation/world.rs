@@ -135,6 +135,8 @@ pub(super) struct Promise {
     pub(super) sequence: u64,
     /// The home that held it is gone by its user's doing, before anybody else had it.
     pub(super) given_up: bool,
+    /// Whoever wrote it has dropped the document since, and is not told what became of it.
+    pub(super) dropped: bool,
 }
 
 /// A message or a thing of which its author was told that it is saved.
