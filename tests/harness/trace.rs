@@ -115,16 +115,25 @@ fn effect_in_words(effect: &Effect) -> String {
     }
 }
 
+/// How much is hashed at once: many short pieces would take four times as long.
+const HASHED_BYTES: usize = 64 << 10;
+
 /// The hash of a run so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trace {
     hasher: blake3::Hasher,
+    /// What is not hashed yet.
+    waiting: Vec<u8>,
 }
 
 impl Trace {
     /// Takes in one event at a node and the effects it had.
     pub(crate) fn note(&mut self, at: u64, name: &str, event: &Event, effects: &[Effect]) {
-        self.hasher.update(&at.to_be_bytes());
+        if self.waiting.len() >= HASHED_BYTES {
+            self.hasher.update(&self.waiting);
+            self.waiting.clear();
+        }
+        self.waiting.extend(at.to_be_bytes());
         self.bytes(name.as_bytes());
         self.event(event);
         for effect in effects {
@@ -134,11 +143,12 @@ impl Trace {
 
     /// The hash of all so far.
     pub(crate) fn hash(&self) -> [u8; 32] {
-        *self.hasher.finalize().as_bytes()
+        *self.hasher.clone().update(&self.waiting).finalize().as_bytes()
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
-        self.hasher.update(&(bytes.len() as u64).to_be_bytes()).update(bytes);
+        self.waiting.extend((bytes.len() as u64).to_be_bytes());
+        self.waiting.extend(bytes);
     }
 
     fn event(&mut self, event: &Event) {

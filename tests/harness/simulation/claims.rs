@@ -13,6 +13,7 @@ use fourword_protocol::command::{MessageView, SyncState};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::Event;
 use fourword_protocol::ids::{DeviceKey, DocumentKey, EntityId, LogHead, LogId, PersonId};
+use fourword_protocol::inspect::{Claim, Unkept};
 use fourword_protocol::record::Record;
 use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::wire::{Frame, kind_of};
@@ -46,6 +47,8 @@ pub(super) struct Claims {
     /// In which documents each node said to be in sync with which nodes when it was last looked at,
     /// and whether in all documents of the entity.
     said: BTreeMap<String, BTreeMap<DocumentKey, BTreeMap<String, bool>>>,
+    /// What each node said when it was last looked at, and what it did not keep.
+    claimed: BTreeMap<String, (Vec<Claim>, BTreeSet<Unkept>)>,
     /// How often a node asked for a key that it lacked.
     pub(super) late_keys: u64,
 }
@@ -56,6 +59,8 @@ struct Changed {
     content: BTreeSet<EntityId>,
     /// What it holds of anything may be another.
     everything: bool,
+    /// It goes by another word of a peer, or has met or lost one.
+    heard: bool,
     /// Frames by which it told how it stands, and how it stood before that event.
     sent: Vec<(Vec<u8>, Standing)>,
 }
@@ -127,31 +132,33 @@ impl Claims {
         match &h.event {
             Event::Received(from, bytes) => {
                 let peer = self.sessions.get(&h.name).and_then(|sessions| sessions.get(from));
-                if let Some(peer) = peer.cloned() {
-                    self.hear(&h.name, peer, bytes);
-                }
+                let heard = peer.cloned().is_some_and(|peer| self.hear(&h.name, peer, bytes));
+                self.changed.entry(h.name.clone()).or_default().heard |= heard;
             }
             Event::Connected(device) => {
+                changed.heard = true;
                 if let Some(peer) = c.named(*device, &h.name) {
                     self.heard.entry(h.name.clone()).or_default().remove(&peer);
                     self.sessions.entry(h.name.clone()).or_default().insert(*device, peer);
                 }
             }
             Event::Disconnected(device) => {
+                changed.heard = true;
                 self.sessions.entry(h.name.clone()).or_default().remove(device);
             }
             Event::Started { .. } => {
                 self.stood.remove(&h.name);
                 self.sessions.remove(&h.name);
                 self.said.remove(&h.name);
+                self.claimed.remove(&h.name);
             }
             _ => {}
         }
     }
 
-    /// A peer's word has come: which one a node goes by from now on.
-    fn hear(&mut self, name: &str, peer: String, bytes: &[u8]) {
-        let Some(told) = self.told.get(&peer).and_then(|told| told.get(bytes)) else { return };
+    /// A peer's word has come: which one a node goes by from now on. False if it is no such word.
+    fn hear(&mut self, name: &str, peer: String, bytes: &[u8]) -> bool {
+        let Some(told) = self.told.get(&peer).and_then(|told| told.get(bytes)) else { return false };
         let heard = self.heard.entry(name.to_owned()).or_default().entry(peer.clone()).or_default();
         match Frame::decode(bytes) {
             Ok(Frame::State { number, state }) => {
@@ -159,7 +166,7 @@ impl Claims {
                 let about = (name.to_owned(), peer, state.entity);
                 let last = self.numbers.get(&about).copied();
                 if last.is_some_and(|last| last >> 32 == number >> 32 && last >= number) {
-                    return;
+                    return false;
                 }
                 self.numbers.insert(about, number);
                 match told.get(&state.entity) {
@@ -179,6 +186,7 @@ impl Claims {
                 }
             }
         }
+        true
     }
 
     /// Looks at what changed, once the effects are carried out.
@@ -193,7 +201,8 @@ impl Claims {
                 continue;
             }
             let everything = changed.everything || !self.stood.contains_key(&name);
-            if everything || !changed.content.is_empty() {
+            let is_content = everything || !changed.content.is_empty();
+            if is_content {
                 let of = |entity: &EntityId| everything || changed.content.contains(entity);
                 let now = how_it_stands(c, world, (&name, documents), of);
                 let stood = self.stood.entry(name.clone()).or_default();
@@ -210,20 +219,29 @@ impl Claims {
                 }
                 self.told.entry(name.clone()).or_default().insert(frame, word);
             }
-            self.look_at(c, world, &name)?;
+            // Whatever else a peer does is looked at when that is.
+            let now = (c.node(&name).machine.claims(), c.node(&name).machine.unkept());
+            if is_content || changed.heard || self.claimed.get(&name) != Some(&now) {
+                self.look_at(c, world, &name, &now)?;
+                self.claimed.insert(name, now);
+            }
         }
         Ok(())
     }
 
-    fn look_at(&mut self, c: &Cluster, world: &World, name: &str) -> Result<(), Violation> {
-        let claims = c.node(name).machine.claims();
+    fn look_at(
+        &mut self,
+        c: &Cluster,
+        world: &World,
+        name: &str,
+        (claims, unkept): &(Vec<Claim>, BTreeSet<Unkept>),
+    ) -> Result<(), Violation> {
         // The chats of an entity can be compared where all of its documents are said to be in sync.
         let mut whole: BTreeMap<(EntityId, DeviceKey), bool> = BTreeMap::new();
-        for claim in &claims {
+        for claim in claims {
             *whole.entry((claim.entity, claim.device)).or_insert(true) &= claim.state == SyncState::InSync;
         }
         // Nor does it show all of what it does not keep.
-        let unkept = c.node(name).machine.unkept();
         let is_kept = |entity: &EntityId| !unkept.iter().any(|unkept| unkept.entity == *entity);
         whole.iter_mut().for_each(|((entity, _), whole)| *whole &= is_kept(entity));
         let (sessions, heard) = (self.sessions.get(name), self.heard.get(name));
