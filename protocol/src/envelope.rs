@@ -17,6 +17,7 @@ use crate::epoch::EpochKey;
 use crate::identity::{DeviceSecret, SignatureBytes, verify};
 use crate::ids::{DeviceKey, DocumentKey, EnvelopeHash, Incarnation, LogHead, LogId, StatementId};
 use crate::limits::{CONTENT_BYTES_MAX, ENVELOPE_BYTES_MAX, PACK_RATIO_MAX, ROSTER_HEADS_MAX};
+use crate::packing;
 
 const VERSION: u8 = 1;
 const SIGNED: &[u8] = b"fourword v1 envelope";
@@ -235,7 +236,7 @@ fn pack(content: &[u8]) -> Result<Vec<u8>, TooLarge> {
         return Err(TooLarge);
     }
     for level in ZSTD_LEVELS {
-        let packed = zstd::bulk::compress(content, level).map_err(|_| TooLarge)?;
+        let packed = packing::compress(content, level).ok_or(TooLarge)?;
         if packed.len() >= content.len() {
             break;
         }
@@ -259,7 +260,7 @@ fn unpack(packed: &[u8]) -> Result<Vec<u8>, OpenError> {
             let size = zstd::zstd_safe::get_frame_content_size(body).ok().flatten();
             let most = body.len().saturating_mul(PACK_RATIO_MAX).min(CONTENT_BYTES_MAX);
             let size = size.and_then(|s| usize::try_from(s).ok()).filter(|s| *s <= most);
-            zstd::bulk::decompress(body, size.ok_or(OpenError::Content)?).map_err(|_| OpenError::Content)
+            packing::decompress(body, size.ok_or(OpenError::Content)?).ok_or(OpenError::Content)
         }
         _ => Err(OpenError::Content),
     }

@@ -35,6 +35,7 @@ mod minting;
 mod names;
 mod opening;
 mod outbox;
+mod packing;
 pub mod planted;
 pub mod presence;
 pub mod queues;
