@@ -203,14 +203,6 @@ impl Replicator {
             let message = format!("you are not a member of {words} any more");
             return Err(refusal(RefusalCode::NotAllowed, message, ""));
         }
-        let unaccepted: u64 = kept.iter().filter_map(|replica| replica.unaccepted).sum();
-        if unaccepted > 0 {
-            let name = concern.name();
-            let message =
-                format!("what you wrote in the {name} of {words} and does not count is on this device alone");
-            let hint = format!("`fourword sync unaccepted {words}` shows it");
-            return Err(refusal(RefusalCode::Pending, message, hint));
-        }
         self.leave_series(id, words, (entity_id, (place, concern)))
     }
 
@@ -315,9 +307,9 @@ impl Replicator {
     // -- what is on disk ----------------------------------------------------------------------
 
     /// This device's word on documents is on disk: others may hear of it, if it said nothing else since.
-    pub(crate) fn said(&mut self, id: EntityId, words: &[(DocumentKey, u64)]) {
+    pub(crate) fn said(&mut self, id: EntityId, acks: &[(DocumentKey, u64)]) {
         let wall = self.now.wall;
-        for (document, number) in words {
+        for (document, number) in acks {
             let Some(entity) = self.entities.get_mut(&id) else { return };
             if let Some(stopped) = entity.stopped.get_mut(document) {
                 stopped.is_written |= stopped.ack.number == *number;
@@ -331,7 +323,7 @@ impl Replicator {
         // Whoever holds what is kept again differs from this device by now, and tells how it stands.
         let entity = self.entities.get(&id);
         if entity
-            .is_some_and(|entity| words.iter().any(|(document, _)| entity.replicas.contains_key(document)))
+            .is_some_and(|entity| acks.iter().any(|(document, _)| entity.replicas.contains_key(document)))
         {
             let sharing = self.sessions.iter().filter(|(_, session)| session.shared.contains_key(&id));
             for device in sharing.map(|(device, _)| *device).collect::<Vec<_>>() {
@@ -382,9 +374,9 @@ impl Replicator {
 }
 
 impl After {
-    /// These words of this device are on disk.
-    fn said<'a>(entity: EntityId, words: impl IntoIterator<Item = &'a Acknowledgement>) -> After {
-        After::Said { entity, words: words.into_iter().map(|ack| (ack.document, ack.number)).collect() }
+    /// These acknowledgements of this device are on disk.
+    fn said<'a>(entity: EntityId, acks: impl IntoIterator<Item = &'a Acknowledgement>) -> After {
+        After::Said { entity, acks: acks.into_iter().map(|ack| (ack.document, ack.number)).collect() }
     }
 }
 

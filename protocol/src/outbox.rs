@@ -29,8 +29,8 @@ pub(crate) enum After {
     Said {
         /// Whose documents.
         entity: EntityId,
-        /// Which, and the number of that word.
-        words: Vec<(DocumentKey, u64)>,
+        /// Which, and the number of the acknowledgement that says so.
+        acks: Vec<(DocumentKey, u64)>,
     },
     /// All is on disk that came before a device asked whether we hold these documents: it is answered.
     Spare {

@@ -499,13 +499,6 @@ impl Replicator {
     }
 }
 
-impl Replicator {
-    /// Whether a device has sent so much in vain that it is not heard for a while.
-    pub(crate) fn is_vain(&self, device: DeviceKey) -> bool {
-        is_vain(&self.vain, device, self.now)
-    }
-}
-
 /// Whether a device has sent so much in vain that it is not heard for a while.
 pub(crate) fn is_vain(vain: &BTreeMap<DeviceKey, Allowance>, device: DeviceKey, now: Now) -> bool {
     vain.get(&device).is_some_and(|vain| vain.is_spent(now.instant, VAIN_BURST, VAIN_EVERY))

@@ -280,7 +280,7 @@ impl Replicator {
                 After::Answer(command, outcome) => self.out.answer(command, outcome),
                 After::Sealed(entity, document) => self.sealed(entity, document),
                 After::Acknowledged(entity, document) => self.acknowledged(entity, document),
-                After::Said { entity, words } => self.said(entity, &words),
+                After::Said { entity, acks } => self.said(entity, &acks),
                 After::Spare { to, of, documents } => self.answer_spare(to, of, documents),
                 After::Spread { entity, statements, except } => self.spread(entity, &statements, except),
                 After::Welcome(entity, device) => self.welcome(entity, device),

@@ -4,8 +4,8 @@
 //! and not by the place where they are found. So records may be noted in any sequence, also twice,
 //! with the same outcome: writing, reading the journal again and rewriting its files all go
 //! through [`Catalog::note`]. Only what forgets a document must be noted before what was written of
-//! it since, for which nothing from before may take its place. What is noted gathers in [`Changes`] and counts once committed,
-//! which happens only after the journal is flushed.
+//! it since, for which nothing from before may take its place. What is noted gathers in [`Changes`]
+//! and counts once committed, which happens only after the journal is flushed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

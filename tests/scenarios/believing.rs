@@ -4,17 +4,33 @@
 use fourword_protocol::command::Keeps;
 use fourword_protocol::roster::Role;
 use fourword_protocol::wire::Frame;
+use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
 
 use crate::comparing::watch;
 use crate::keeping::{CHAT, assert_same, chats, delete, flags, keep, keeps, must_drop};
 
+/// A group in whose chat something was said, and which then rests.
+fn resting_group(c: &mut Cluster, names: &[&str]) -> FourWords {
+    let group = c.group_of(names);
+    c.send_message("ada", group, "hello");
+    c.settle();
+    group
+}
+
+/// A copy of ben's home, the only one that runs, drops the chat.
+fn drop_by_a_copy_of_ben(c: &mut Cluster, group: FourWords) {
+    c.stop("ben");
+    c.start_twin("ben", "copy of ben");
+    c.connect("ada", "copy of ben");
+    c.settle();
+    must_drop(c, "copy of ben", group, CHAT);
+}
+
 #[test]
 fn a_word_that_is_lost_on_the_way_is_found_missing() {
     let mut c = Cluster::new(1919);
-    let group = c.group_of(&["ada", "ben"]);
-    c.send_message("ada", group, "hello");
-    c.settle();
+    let group = resting_group(&mut c, &["ada", "ben"]);
     let ben = c.device("ben").unwrap();
     let is_acks = |frame: &Frame| matches!(frame, Frame::Acks { .. });
     c.lose("ben", "ada", is_acks, 1);
@@ -32,9 +48,7 @@ fn a_word_that_is_lost_on_the_way_is_found_missing() {
 fn who_keeps_a_chat_again_is_soon_awaited_by_those_whom_it_does_not_meet() {
     let mut c = Cluster::new(1932);
     c.compare_every = None;
-    let group = c.group_of(&["ada", "ben", "cem"]);
-    c.send_message("ada", group, "hello");
-    c.settle();
+    let group = resting_group(&mut c, &["ada", "ben", "cem"]);
     let ada = c.device("ada").unwrap();
     c.disconnect("ada", "cem");
     must_drop(&mut c, "ada", group, CHAT);
@@ -49,9 +63,7 @@ fn who_keeps_a_chat_again_is_soon_awaited_by_those_whom_it_does_not_meet() {
 #[test]
 fn who_dropped_a_chat_finds_missing_that_another_keeps_it_again() {
     let mut c = Cluster::new(1936);
-    let group = c.group_of(&["ada", "ben", "eve"]);
-    c.send_message("ada", group, "hello");
-    c.settle();
+    let group = resting_group(&mut c, &["ada", "ben", "eve"]);
     must_drop(&mut c, "ben", group, CHAT);
     must_drop(&mut c, "eve", group, CHAT);
     c.settle();
@@ -65,9 +77,7 @@ fn who_dropped_a_chat_finds_missing_that_another_keeps_it_again() {
 #[test]
 fn a_home_from_before_the_drop_says_that_it_keeps_the_chat() {
     let mut c = Cluster::new(1925);
-    let group = c.group_of(&["ada", "ben"]);
-    c.send_message("ada", group, "hello");
-    c.settle();
+    let group = resting_group(&mut c, &["ada", "ben"]);
     let ben = c.device("ben").unwrap();
     c.stop("ben");
     c.restore_copy("ben", "ben from before");
@@ -92,9 +102,7 @@ fn a_home_from_before_the_drop_says_that_it_keeps_the_chat() {
 #[test]
 fn a_home_from_before_it_kept_the_chat_again_says_that_it_does_not() {
     let mut c = Cluster::new(1926);
-    let group = c.group_of(&["ada", "ben"]);
-    c.send_message("ada", group, "hello");
-    c.settle();
+    let group = resting_group(&mut c, &["ada", "ben"]);
     let ben = c.device("ben").unwrap();
     must_drop(&mut c, "ben", group, CHAT);
     c.stop("ben");
@@ -116,15 +124,9 @@ fn a_home_from_before_it_kept_the_chat_again_says_that_it_does_not() {
 #[test]
 fn a_device_of_whose_home_a_copy_dropped_the_chat_says_that_it_keeps_all_segments_of_it() {
     let mut c = Cluster::new(1927);
-    let group = c.group_of(&["ada", "ben", "eve"]);
-    c.send_message("ada", group, "hello");
-    c.settle();
+    let group = resting_group(&mut c, &["ada", "ben", "eve"]);
     let ben = c.device("ben").unwrap();
-    c.stop("ben");
-    c.start_twin("ben", "copy of ben");
-    c.connect("ada", "copy of ben");
-    c.settle();
-    must_drop(&mut c, "copy of ben", group, CHAT);
+    drop_by_a_copy_of_ben(&mut c, group);
     c.settle();
     assert_eq!(keeps(&mut c, "ada", group, ben), Keeps::Stopped);
     c.crash("copy of ben");
@@ -143,15 +145,9 @@ fn a_device_of_whose_home_a_copy_dropped_the_chat_says_that_it_keeps_all_segment
 #[test]
 fn a_device_of_whose_home_a_copy_said_otherwise_under_one_number_is_heard() {
     let mut c = Cluster::new(1933);
-    let group = c.group_of(&["ada", "ben"]);
-    c.send_message("ada", group, "hello");
-    c.settle();
+    let group = resting_group(&mut c, &["ada", "ben"]);
     let ben = c.device("ben").unwrap();
-    c.stop("ben");
-    c.start_twin("ben", "copy of ben");
-    c.connect("ada", "copy of ben");
-    c.settle();
-    must_drop(&mut c, "copy of ben", group, CHAT);
+    drop_by_a_copy_of_ben(&mut c, group);
     c.settle();
     assert_eq!(keeps(&mut c, "ada", group, ben), Keeps::Stopped);
     c.crash("copy of ben");
@@ -169,14 +165,8 @@ fn a_device_of_whose_home_a_copy_said_otherwise_under_one_number_is_heard() {
 #[test]
 fn two_homes_of_one_device_that_say_otherwise_do_not_keep_each_other_busy() {
     let mut c = Cluster::new(1928);
-    let group = c.group_of(&["ada", "ben"]);
-    c.send_message("ada", group, "hello");
-    c.settle();
-    c.stop("ben");
-    c.start_twin("ben", "copy of ben");
-    c.connect("ada", "copy of ben");
-    c.settle();
-    must_drop(&mut c, "copy of ben", group, CHAT);
+    let group = resting_group(&mut c, &["ada", "ben"]);
+    drop_by_a_copy_of_ben(&mut c, group);
     c.add("eve");
     let code = c.invite("ada", group, Role::Member, 1);
     c.join("eve", group, &code);

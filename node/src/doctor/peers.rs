@@ -122,5 +122,8 @@ mod tests {
             Verdict::Ok,
             "who does not keep a document lacks nothing of it"
         );
+        dropped.documents[0].peers[0].state = Standing::Behind;
+        let left = peers(&dropped);
+        assert_ne!(left[0].verdict, Verdict::Ok, "what it had shown and nobody has is missing");
     }
 }

@@ -44,15 +44,20 @@ pub(crate) struct Leaving {
 }
 
 impl Entity {
-    /// What is to be held by who spares a series: nothing of what nobody wrote in. `None` while anything
-    /// of this device waits to be sealed, or of others to be read.
-    fn to_be_held(&self, series: Series) -> Option<Held> {
+    /// What is to be held by who spares a series: nothing of what nobody wrote in. Refused while anything
+    /// of this device waits to be sealed, or of others to be read, and while what its person wrote counts
+    /// for nobody: others may not hold that.
+    fn to_be_held(&self, words: FourWords, series: Series) -> Result<Held, Refusal> {
         let kept = self.kept(series);
+        if kept.iter().any(|replica| replica.unaccepted.is_some_and(|count| count > 0)) {
+            return Err(unaccepted(words, series));
+        }
         let is_settled = kept.iter().all(|replica| {
             replica.is_sealed() && replica.waiting.is_empty() && replica.unconfirmed.is_none()
         });
         let begun = kept.into_iter().filter(|replica| !replica.heads.is_empty());
-        is_settled.then(|| begun.map(|replica| (replica.key, replica.heads.digest())).collect())
+        let held = || begun.map(|replica| (replica.key, replica.heads.digest())).collect();
+        is_settled.then(held).ok_or_else(|| incomplete(words, series))
     }
 
     fn holds(&self, documents: &[(DocumentKey, Digest)]) -> bool {
@@ -75,8 +80,8 @@ impl Replicator {
             let message = format!("the {} of {words} is being dropped already", series.1.name());
             return Err(refusal(RefusalCode::Pending, message, "wait for that"));
         }
-        let held = self.entities.get(&id).and_then(|entity| entity.to_be_held(series));
-        let held = held.ok_or_else(|| incomplete(words, series))?;
+        let held = self.entities.get(&id).map(|entity| entity.to_be_held(words, series));
+        let held = held.unwrap_or_else(|| Err(incomplete(words, series)))?;
         if held.is_empty() {
             self.stop_series(asker, (id, series));
             return Ok(());
@@ -166,22 +171,22 @@ impl Replicator {
             return self.drop_counted("spared without having asked");
         };
         let (asker, words, series) = (leaving.asker, leaving.words, leaving.series);
-        let is_writable = self.read_only.is_none();
-        let entity = self.entities.get(&id).filter(|_| is_writable);
-        match entity.and_then(|entity| entity.to_be_held(series)) {
-            Some(now) if now == documents => {
+        let entity = self.entities.get(&id).filter(|_| self.read_only.is_none());
+        let held = entity.map(|entity| entity.to_be_held(words, series));
+        match held.unwrap_or_else(|| Err(incomplete(words, series))) {
+            Ok(now) if now == documents => {
                 self.leaving.retain(|leaving| leaving.number != number);
                 self.stop_series(asker, (id, series));
             }
             // More came meanwhile, which it may have too.
-            Some(now) => {
+            Ok(now) => {
                 leaving.asked.insert(from, now.clone());
                 let says = Spare::Asks;
                 self.out.send(from, &Frame::Spare { entity: id, number, documents: now, says });
             }
-            None => {
+            Err(refusal) => {
                 self.leaving.retain(|leaving| leaving.number != number);
-                self.out.refuse(asker, incomplete(words, series));
+                self.out.refuse(asker, refusal);
             }
         }
     }
@@ -212,6 +217,13 @@ impl Replicator {
             self.out.refuse(leaving.asker, leaving.refusal());
         }
     }
+}
+
+fn unaccepted(words: FourWords, (_, concern): Series) -> Refusal {
+    let name = concern.name();
+    let message =
+        format!("what you wrote in the {name} of {words} and does not count is on this device alone");
+    refusal(RefusalCode::Pending, message, format!("`fourword sync unaccepted {words}` shows it"))
 }
 
 fn incomplete(words: FourWords, (_, concern): Series) -> Refusal {

@@ -89,7 +89,7 @@ impl Replicator {
         }
         self.tell_acks(from, id, document);
         if !turned.is_empty() {
-            self.pass_on_words(from, (id, document), &turned);
+            self.pass_on_acks(from, (id, document), &turned);
         }
     }
 

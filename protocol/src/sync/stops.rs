@@ -1,15 +1,17 @@
 //! Tells peers which documents this device does not keep, and takes what they say of their own.
 //!
 //! Who has dropped a document shows every member's device that it meets the acknowledgement that says
-//! so, once in a connection; others pass it on, to the device itself too. Who has a later word of a device
-//! than it is shown shows that in turn, so a document that is kept again is soon awaited again. Invariant: of a document
-//! that is not kept nothing is asked, streamed or compared, but for these few bytes.
+//! so, once in a connection; others pass it on, to the device itself too, and at once where a device
+//! stops or keeps a document again. Who has a later word of a device than it is shown shows that in
+//! turn. Invariant: of a document that is not kept nothing is asked, streamed or compared, but for
+//! these few bytes.
 
 use std::collections::BTreeSet;
 
 use crate::acknowledgement::Acknowledgement;
 use crate::entity::Entity;
 use crate::ids::{DeviceKey, DocumentKey, EntityId};
+use crate::receiving::is_vain;
 use crate::replica::Replica;
 use crate::replicator::Replicator;
 use crate::session::Shared;
@@ -37,7 +39,7 @@ impl Replicator {
 
     /// Tells everybody but who said so what devices said last: some keep the document no longer, or again.
     /// Whoever believes otherwise may have heard so from here.
-    pub(super) fn pass_on_words(
+    pub(super) fn pass_on_acks(
         &mut self,
         from: DeviceKey,
         (id, document): (EntityId, DocumentKey),
@@ -106,7 +108,7 @@ impl Replicator {
             if !is_news {
                 continue;
             }
-            if self.is_vain(from) {
+            if is_vain(&self.vain, from, self.now) {
                 self.drop_counted("acknowledged too often");
             } else if !ack.is_signed() {
                 return self.blame(from, "acknowledgement signature");
