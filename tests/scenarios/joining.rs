@@ -1,6 +1,8 @@
 //! Getting in by invite: who is let in, who is not, and what each is told.
 
-use fourword_protocol::command::{Command, DeviceCommand, JoinBy, Kind, Outcome, RefusalCode, Reply};
+use fourword_protocol::command::{
+    Command, DeviceCommand, JoinBy, Kind, MemberCommand, Outcome, RefusalCode, Reply,
+};
 use fourword_protocol::roster::Role;
 use fourword_protocol::roster::invite::InviteCode;
 use fourword_tests::cluster::Cluster;
@@ -140,4 +142,27 @@ fn a_node_that_is_being_linked_joins_and_founds_nothing_of_its_own_meanwhile() {
     c.run_for(10 * 60_000);
     assert!(matches!(c.answer("cem", linking), Some(Outcome::Refused(_))));
     c.join("cem", group, &code);
+}
+
+#[test]
+fn who_knocked_with_a_code_where_nobody_could_let_it_in_gets_in_there_once_somebody_can() {
+    let mut c = Cluster::new(9);
+    for name in ["ada", "ben", "eve"] {
+        c.add(name);
+    }
+    let group = c.create_group("ada", "tea");
+    let to_view = c.invite("ada", group, Role::Viewer, 1);
+    c.join("ben", group, &to_view);
+    let code = c.invite("ada", group, Role::Member, 1);
+    c.settle();
+    c.isolate("eve");
+    c.reunite("ben", "eve");
+    let id = c.begin("eve", Command::Join { words: group, by: JoinBy::Code(code), peers: Vec::new() });
+    c.run_for(20_000);
+    assert!(c.answer("eve", id).is_none(), "a viewer lets nobody in");
+    let Reply::Members(members) = c.must("ada", Command::Members(group)) else { panic!("members") };
+    let who = members.iter().find(|member| member.role == Role::Viewer).unwrap().person.person.to_string();
+    c.must("ada", Command::Member(group, MemberCommand::SetRole { who, role: Role::Member }));
+    c.run_for(120_000);
+    assert!(matches!(c.answer("eve", id), Some(Outcome::Done(_))), "{:?}", c.answer("eve", id));
 }

@@ -173,11 +173,12 @@ impl Replicator {
         }
         // Before the request is made, a device can only say that it does not know us.
         let not_asked_yet = matches!(&join.right, Right::Asking(asking) if asking.request.is_none());
-        let by_code = matches!(join.right, Right::Code(_));
-        if not_asked_yet || (why == Turned::NotHere && !by_code) {
+        if not_asked_yet || why == Turned::NotHere {
+            // It may let us in later, and what it answers may be what we showed it before.
             return;
         }
         session.turned.insert(id, why);
+        let by_code = matches!(join.right, Right::Code(_));
         let Some(refused) = refused(why, &join.right).filter(|_| join.refused.is_none()) else { return };
         join.refused = Some(refused);
         join.next = self.now.instant + OTHERS_MAY_ADMIT;
