@@ -152,6 +152,18 @@ pub fn covers(vector: &Vector, other: &Vector) -> bool {
     })
 }
 
+/// Of each log as far as the one vector or the other.
+pub(crate) fn union(vector: &Vector, other: &Vector) -> Vector {
+    let mut union = vector.clone();
+    for (log, head) in other {
+        let further = union.entry(*log).or_insert(*head);
+        if further.sequence < head.sequence {
+            *further = *head;
+        }
+    }
+    union
+}
+
 /// How many envelopes lie within a vector and beyond another.
 pub fn beyond(vector: &Vector, base: &Vector) -> u64 {
     let below = |log| base.get(log).map_or(0, |head| head.sequence);

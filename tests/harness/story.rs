@@ -90,7 +90,8 @@ impl Cluster {
 
     /// Makes an invite that carries the inviter's address.
     pub fn invite(&mut self, by: &str, group: FourWords, role: Role, uses: u32) -> InviteCode {
-        let expires = WallTime(WALL_START_MS + self.now() + DAY_MS);
+        let passed = u64::try_from(self.days_passed).unwrap_or(0) * DAY_MS;
+        let expires = WallTime(WALL_START_MS + self.now() + passed + DAY_MS);
         let addresses = vec![format!("sim:{by}")];
         match self.must(by, Command::Invite { entity: group, role, uses, expires, addresses }) {
             Reply::Invite(code) => code,

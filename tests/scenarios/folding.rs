@@ -10,7 +10,6 @@ use fourword_protocol::effect::Effect;
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::ids::{Digest, DocumentKey, EntityId, LogHead, LogId};
 use fourword_protocol::inspect::Holding;
-use fourword_protocol::limits::{CHECKPOINT_SIGNATURES_MAX, SNAPSHOT_PART_BYTES_MAX, SNAPSHOT_PARTS_MAX};
 use fourword_protocol::record::Query;
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::Concern;
@@ -23,21 +22,21 @@ use fourword_tests::insider::{Insider, roster_of};
 use crate::people::set_role;
 
 /// Envelopes after which these chats want to be folded.
-const FOLD_AFTER: u64 = 12;
+pub(crate) const FOLD_AFTER: u64 = 12;
 
-fn cluster(seed: u64) -> Cluster {
+pub(crate) fn cluster(seed: u64) -> Cluster {
     let mut c = Cluster::new(seed);
     c.fold_after = FOLD_AFTER;
     c
 }
 
 /// What a node holds of the chat: the only document that is folded.
-fn chat<'a>(c: &'a Cluster, name: &str, document: DocumentKey) -> Holding<'a> {
+pub(crate) fn chat<'a>(c: &'a Cluster, name: &str, document: DocumentKey) -> Holding<'a> {
     c.holdings(name).find(|holding| holding.document() == document).unwrap()
 }
 
 /// The chat of a group in which something was written already: it alone has logs of two people.
-fn document(c: &Cluster, name: &str, logs_of: &[&str]) -> (EntityId, DocumentKey) {
+pub(crate) fn document(c: &Cluster, name: &str, logs_of: &[&str]) -> (EntityId, DocumentKey) {
     let devices: Vec<_> = logs_of.iter().map(|of| c.device(of).unwrap()).collect();
     let has = |h: &Holding| devices.iter().all(|device| h.heads().keys().any(|log| log.device == *device));
     let of_group = c.holdings(name).filter(has);
@@ -46,17 +45,22 @@ fn document(c: &Cluster, name: &str, logs_of: &[&str]) -> (EntityId, DocumentKey
 }
 
 /// Lets people write in turn, each message in an envelope of its own.
-fn write(c: &mut Cluster, by: &[&str], group: FourWords, texts: std::ops::Range<usize>) -> Vec<MessageId> {
+pub(crate) fn write(
+    c: &mut Cluster,
+    by: &[&str],
+    group: FourWords,
+    texts: std::ops::Range<usize>,
+) -> Vec<MessageId> {
     texts.map(|n| c.send_message(by[n % by.len()], group, &format!("message {n}"))).collect()
 }
 
 /// How far a vector reaches, over all logs.
-fn reach(vector: &BTreeMap<LogId, LogHead>) -> u64 {
+pub(crate) fn reach(vector: &BTreeMap<LogId, LogHead>) -> u64 {
     vector.values().map(|head| head.sequence).sum()
 }
 
 /// All hold and show the same, whatever of it is folded.
-fn assert_same(c: &mut Cluster, names: &[&str], group: FourWords, document: DocumentKey) {
+pub(crate) fn assert_same(c: &mut Cluster, names: &[&str], group: FourWords, document: DocumentKey) {
     let shown = c.read_chat(names[0], group);
     let first = chat(c, names[0], document);
     let first = (first.heads().clone(), first.content());
@@ -69,7 +73,7 @@ fn assert_same(c: &mut Cluster, names: &[&str], group: FourWords, document: Docu
 }
 
 /// What lies at or below the snapshot is no envelope on disk any more, and all that lies beyond is.
-fn assert_on_disk(c: &Cluster, name: &str, document: DocumentKey) {
+pub(crate) fn assert_on_disk(c: &Cluster, name: &str, document: DocumentKey) {
     let held = chat(c, name, document);
     for (log, head) in held.heads() {
         let base = held.covered().get(log).map_or(0, |head| head.sequence);
@@ -82,12 +86,12 @@ fn stored(c: &Cluster, name: &str, log: &LogId) -> Vec<u64> {
     c.stored_log(name, *log).iter().map(|bytes| Envelope::read(bytes).unwrap().header.sequence).collect()
 }
 
-fn folded(c: &Cluster, name: &str, document: DocumentKey) -> Vector {
+pub(crate) fn folded(c: &Cluster, name: &str, document: DocumentKey) -> Vector {
     chat(c, name, document).covered()
 }
 
 /// The chat's line of the status.
-fn status(c: &mut Cluster, name: &str, group: FourWords) -> DocumentSync {
+pub(crate) fn status(c: &mut Cluster, name: &str, group: FourWords) -> DocumentSync {
     match c.must(name, Command::SyncStatus(Some(group))) {
         Reply::Sync { documents, .. } => documents.into_iter().find(|d| d.id.ends_with(":chat")).unwrap(),
         other => panic!("{other:?}"),
@@ -95,7 +99,7 @@ fn status(c: &mut Cluster, name: &str, group: FourWords) -> DocumentSync {
 }
 
 /// Frames of acknowledgements, checkpoints, snapshots and envelopes, and writes, in a while.
-fn doings(c: &mut Cluster, ms: u64) -> usize {
+pub(crate) fn doings(c: &mut Cluster, ms: u64) -> usize {
     let (end, mut did) = (c.now() + ms, 0);
     while c.now() < end {
         let more = c.step_seen(&mut |_, happened| {
@@ -113,12 +117,12 @@ fn doings(c: &mut Cluster, ms: u64) -> usize {
     did
 }
 
-const THREE: [&str; 3] = ["ada", "ben", "eve"];
+pub(crate) const THREE: [&str; 3] = ["ada", "ben", "eve"];
 
-const FOUR: [&str; 4] = ["ada", "ben", "cem", "eve"];
+pub(crate) const FOUR: [&str; 4] = ["ada", "ben", "cem", "eve"];
 
 /// A group of three whose chat everybody has folded.
-fn folded_group(seed: u64) -> (Cluster, FourWords, DocumentKey) {
+pub(crate) fn folded_group(seed: u64) -> (Cluster, FourWords, DocumentKey) {
     let mut c = cluster(seed);
     let group = c.group_of(&THREE);
     write(&mut c, &THREE, group, 0..20);
@@ -460,116 +464,6 @@ fn who_alone_waits_for_nobody_any_more_tells_its_checkpoint_once_and_then_falls_
     for name in ["ada", "ben"] {
         assert!(reach(&folded(&c, name, document)) > 30, "{name} has folded");
     }
-}
-
-/// A newcomer to a folded group whom nobody but ben, who is in the hands of a test, gives a snapshot.
-fn lured(seed: u64) -> (Cluster, FourWords, EntityId, DocumentKey) {
-    let (mut c, group, document) = folded_group(seed);
-    let entity = c.holdings("ben").find(|h| h.document() == document).unwrap().entity();
-    c.add("dia");
-    let is_given = |frame: &Frame| matches!(frame, Frame::SnapshotPart { .. } | Frame::Checkpoint { .. });
-    THREE.iter().for_each(|from| c.lose(from, "dia", is_given, 1_000));
-    let code = c.invite("ada", group, Role::Member, 1);
-    c.join("dia", group, &code);
-    c.connect_all();
-    c.settle();
-    c.take_over("ben");
-    assert!(c.read_chat("dia", group).is_empty(), "nobody has given it anything yet");
-    (c, group, entity, document)
-}
-
-/// Offers a snapshot to dia in ben's name: its checkpoint with signatures of these, then its parts.
-fn offer(c: &mut Cluster, entity: EntityId, checkpoint: &Checkpoint, by: &[&str], packed: &[u8]) {
-    let (name, document) = (checkpoint.name(), checkpoint.document);
-    let sign = |of: &&str| (c.device(of).unwrap(), checkpoint::sign(&name, &c.secret(of)).to_vec());
-    let signatures = by.iter().map(sign).collect();
-    let bytes = checkpoint.encode();
-    let whole = [&(bytes.len() as u32).to_be_bytes()[..], &bytes, packed].concat();
-    c.inject("ben", "dia", Frame::Checkpoint { entity, document, checkpoint: bytes, signatures }.encode());
-    c.settle();
-    let of = whole.len().div_ceil(SNAPSHOT_PART_BYTES_MAX) as u32;
-    for (part, bytes) in (0..).zip(whole.chunks(SNAPSHOT_PART_BYTES_MAX)) {
-        let frame = Frame::SnapshotPart { entity, document, name, part, of, bytes: bytes.to_vec() };
-        c.inject("ben", "dia", frame.encode());
-        c.settle();
-    }
-}
-
-/// What the snapshot on a node's disk is, and its packed bytes.
-fn on_disk(c: &Cluster, name: &str, document: DocumentKey) -> (Checkpoint, Vec<u8>) {
-    let bytes = c.stored_snapshot(name, document).concat();
-    let length = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
-    (Checkpoint::read(&bytes[4..4 + length]).unwrap(), bytes[4 + length..].to_vec())
-}
-
-fn dropped(c: &mut Cluster, name: &str, reason: &str) -> u64 {
-    match c.must(name, Command::Status) {
-        Reply::Status(status) => {
-            status.dropped.iter().find(|(why, _)| why == reason).map_or(0, |(_, count)| *count)
-        }
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn a_snapshot_of_other_content_or_with_extra_clocks_is_refused_whoever_is_said_to_have_signed_it() {
-    let (mut c, group, entity, document) = lured(78);
-    let (right, packed) = on_disk(&c, "ben", document);
-    let mut other = right.clone();
-    other.content.0[0] ^= 1;
-    let mut longer = right.clone();
-    longer.logs.values_mut().next().unwrap().clock += 1;
-    let mut further = right.clone();
-    further.logs.values_mut().next().unwrap().head.sequence += 1;
-    for (number, forged) in (1..).zip([other, longer, further]) {
-        offer(&mut c, entity, &forged, &["ben", "eve"], &packed);
-        assert_eq!(dropped(&mut c, "dia", "snapshot of other content"), number);
-        assert!(c.read_chat("dia", group).is_empty() && folded(&c, "dia", document).is_empty());
-    }
-    let mut altered = packed.clone();
-    *altered.last_mut().unwrap() ^= 1;
-    offer(&mut c, entity, &right, &["ben", "eve"], &altered);
-    assert_eq!(dropped(&mut c, "dia", "snapshot of other content"), 4);
-    let name = right.name();
-    let signatures = vec![(c.device("eve").unwrap(), vec![7; 64])];
-    let frame = Frame::Checkpoint { entity, document, checkpoint: right.encode(), signatures };
-    c.inject("ben", "dia", frame.encode());
-    c.settle();
-    assert_eq!(dropped(&mut c, "dia", "checkpoint signature"), 1);
-    let signatures = vec![(c.device("eve").unwrap(), vec![7; 64]); CHECKPOINT_SIGNATURES_MAX + 1];
-    let frame = Frame::Checkpoint { entity, document, checkpoint: right.encode(), signatures };
-    c.inject("ben", "dia", frame.encode());
-    let too_many = SNAPSHOT_PARTS_MAX as u32 + 1;
-    let frame = Frame::SnapshotPart { entity, document, name, part: 0, of: too_many, bytes: vec![0] };
-    c.inject("ben", "dia", frame.encode());
-    c.settle();
-    assert_eq!(dropped(&mut c, "dia", "too many signatures"), 1);
-    assert_eq!(dropped(&mut c, "dia", "oversized snapshot"), 1);
-    c.lose_no_more();
-    c.run_for(900_000);
-    assert_same(&mut c, &["ada", "eve", "dia"], group, document);
-    assert_eq!(c.read_chat("dia", group).len(), 20);
-}
-
-#[test]
-fn a_snapshot_for_which_one_person_vouches_is_shown_as_unconfirmed_kept_nowhere_and_replaced() {
-    let (mut c, group, entity, document) = lured(79);
-    let (right, packed) = on_disk(&c, "ben", document);
-    offer(&mut c, entity, &right, &["ben"], &packed);
-    assert_eq!(c.read_chat("dia", group).len(), 20);
-    assert_eq!(status(&mut c, "dia", group).state, SyncState::Unconfirmed);
-    assert!(folded(&c, "dia", document).is_empty() && chat(&c, "dia", document).heads().is_empty());
-    assert!(c.stored_snapshot("dia", document).is_empty());
-    c.lose_no_more();
-    c.run_for(900_000);
-    assert_same(&mut c, &["ada", "eve", "dia"], group, document);
-    assert!(reach(&folded(&c, "dia", document)) > FOLD_AFTER);
-    let (mut c, group, entity, document) = lured(81);
-    let (right, packed) = on_disk(&c, "ben", document);
-    offer(&mut c, entity, &right, &["ben"], &packed);
-    c.crash("dia");
-    c.restart("dia");
-    assert!(c.read_chat("dia", group).is_empty(), "it was in memory alone");
 }
 
 #[test]

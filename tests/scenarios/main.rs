@@ -25,6 +25,8 @@ mod joining;
 mod keeping;
 mod keys;
 mod modelled;
+mod offering;
+mod parted;
 mod people;
 mod presence;
 mod pressing;

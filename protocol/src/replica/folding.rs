@@ -71,6 +71,13 @@ impl Folding {
         self.stage = Stage::Past(Vec::new());
     }
 
+    /// The document at the vector, if all of it could be read, and who had it read.
+    fn whole(self) -> Option<(Box<Live>, Watch)> {
+        let Folding { live, upto, early, failed, watch, .. } = self;
+        let live = live.filter(|live| !failed && early.is_empty() && live.branches.heads() == upto)?;
+        Some((live, watch))
+    }
+
     /// Begins with the envelopes, behind that state and what is kept from before it.
     fn begin_behind(&mut self, concern: &Concern, past: Past) {
         self.stage = Stage::Envelopes;
@@ -217,34 +224,51 @@ impl Replica {
 
     /// Ends the reading for a snapshot: the document at the vector, if all of it could be read.
     pub(crate) fn end_folding(&mut self) -> Option<Folded> {
-        let Folding { live, upto, by, early, failed, watch, .. } = *self.folding.take()?;
-        let mut live = live.filter(|live| !failed && early.is_empty() && live.branches.heads() == upto)?;
+        let folding = *self.folding.take()?;
+        let by = folding.by.clone().unwrap_or_default();
+        let (mut live, watch) = folding.whole()?;
         let Watch::Past(mut past, now) = watch else { return None };
         // All that is flagged within a vector that all awaited have is stable.
         live.prune_flagged(&self.concern).ok()?;
         let gone = live.gone();
         past.forget(|root, key| is_of(&self.concern, &gone, root, key));
         past.thin(now);
-        let (logs, heads) = (live.reached(&upto, self.client_of), by.unwrap_or_default());
+        self.folded(&mut live, by, past)
+    }
+
+    /// A document as it is, as what becomes a snapshot.
+    fn folded(&self, live: &mut Live, heads: Vec<StatementId>, past: Past) -> Option<Folded> {
+        let upto = live.branches.heads();
         let bytes = live.write_snapshot(&upto, self.client_of).ok()?;
+        let logs = live.reached(&upto, self.client_of);
         Some(Folded { content: live.content_digest(), heads, logs, bytes, past })
     }
 
     /// Ends a reading that somebody only watched: what was seen, if all of it could be read.
     pub(crate) fn end_watching(&mut self) -> Option<Watch> {
-        let Folding { live, upto, early, failed, watch, .. } = *self.folding.take()?;
-        let is_whole = live.is_some_and(|live| live.branches.heads() == upto);
-        (is_whole && !failed && early.is_empty()).then_some(watch)
+        self.folding.take()?.whole().map(|(_, watch)| watch)
     }
 
     /// Ends a reading after which a peer's snapshot takes the place of what was read: what is to be
     /// kept from before it. Of what could not be read nothing is.
     pub(crate) fn end_taking(&mut self) -> Option<Past> {
-        let Folding { live, upto, early, failed, watch, .. } = *self.folding.take()?;
-        let (Watch::Taking(past, now), Some(unconfirmed)) = (watch, &self.unconfirmed) else { return None };
-        let live = live.filter(|live| !failed && early.is_empty() && live.branches.heads() == upto);
-        let (past, was) = if live.is_some() { (past, live.as_deref()) } else { (Past::default(), None) };
-        Some(past.taken(&self.concern, (was, &unconfirmed.live), &unconfirmed.signed.name, now))
+        let (folding, unconfirmed) = (*self.folding.take()?, self.unconfirmed.as_ref()?);
+        let Watch::Taking(_, now) = folding.watch else { return None };
+        let (was, past) = match folding.whole() {
+            Some((live, Watch::Taking(past, _))) => (Some(live), past),
+            _ => (None, Past::default()),
+        };
+        Some(past.taken(&self.concern, (was.as_deref(), &unconfirmed.live), &unconfirmed.signed.name, now))
+    }
+
+    /// Ends a reading of what a peer's snapshot does not cover: both as one, judged by the roster at
+    /// `heads`, if all could be read and they fit each other. The peer's is given up.
+    pub(crate) fn end_joining(&mut self, heads: Vec<StatementId>) -> Option<Folded> {
+        let mut theirs = self.unconfirmed.take()?;
+        let (mut ours, Watch::Taking(past, now)) = self.folding.take()?.whole()? else { return None };
+        let mut joined = ours.joined(&mut theirs.live, (self.key, &self.concern, self.client_of)).ok()?;
+        let past = past.taken(&self.concern, (Some(&ours), &joined), &theirs.signed.name, now);
+        self.folded(&mut joined, heads, past)
     }
 
     /// Notes that what is being read cannot be.

@@ -10,6 +10,7 @@ mod branches;
 mod feed;
 mod folding;
 mod heads;
+mod joined;
 mod live;
 mod loading;
 mod mine;

@@ -32,7 +32,7 @@ impl Live {
         for root in schema::roots(concern) {
             let of = |key: &str| {
                 let about = schema::about(concern, root, key).and_then(About::content);
-                about.is_some_and(|id| ids.contains(&id))
+                about.is_some_and(|id| self.forgetting.tombstones.is_pruned(id))
             };
             let flagged = self.document.iter(root).filter(|(key, _)| of(key));
             keys.extend(flagged.map(|(key, _)| (*root, Arc::clone(key))));

@@ -25,7 +25,7 @@ const ZSTD_LEVEL: i32 = 3;
 
 /// How a log stands where a snapshot ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+pub(super) enum Standing {
     /// It may go on.
     Open,
     /// It ended: nothing that follows counts.
@@ -84,13 +84,12 @@ impl Live {
         let logs: Vec<(&LogId, &LogHead)> = heads.iter().collect();
         writer.list(&logs, |writer, (log, head)| {
             writer.raw(&log.device.0).u64(log.incarnation.0).u64(head.sequence).raw(&head.hash.0);
-            writer.u8(match self.ended.contains_key(log) {
-                false => 0,
-                true if self.owns(client_of(log), log) => 1,
-                true => 2,
+            writer.u8(match self.standing(client_of, log) {
+                Standing::Open => 0,
+                Standing::Ended => 1,
+                Standing::Displaced => 2,
             });
-            let known = self.known.get(log).map(Vec::as_slice).unwrap_or_default();
-            writer.list(known, |writer, id| {
+            writer.list(self.known_to(log), |writer, id| {
                 writer.raw(&id.0);
             });
         });
@@ -132,7 +131,21 @@ impl Live {
         if is_named { Ok(live) } else { Err(Unfit::Other) }
     }
 
-    fn begin_log_at(
+    /// How a log stands here.
+    pub(super) fn standing(&self, client_of: ClientOf, log: &LogId) -> Standing {
+        match self.ended.contains_key(log) {
+            false => Standing::Open,
+            true if self.owns(client_of(log), log) => Standing::Ended,
+            true => Standing::Displaced,
+        }
+    }
+
+    /// The roster heads that the last envelope of a log names.
+    pub(super) fn known_to(&self, log: &LogId) -> &[StatementId] {
+        self.known.get(log).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    pub(super) fn begin_log_at(
         &mut self,
         client: u64,
         (log, head): (LogId, LogHead),
@@ -153,7 +166,7 @@ impl Live {
 
     /// Takes all content into the order of messages. What is flagged was pruned: a snapshot lies
     /// within the frontier.
-    fn note_all(&mut self, concern: &Concern) {
+    pub(super) fn note_all(&mut self, concern: &Concern) {
         let mut all = Changes::default();
         for root in schema::roots(concern) {
             let entries = self.document.iter(root).map(|(key, value)| {
@@ -198,7 +211,7 @@ fn unpack(bytes: &[u8]) -> Result<Vec<u8>, Unfit> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeSet;
 
     use rand::{Rng, SeedableRng};
@@ -218,26 +231,26 @@ mod tests {
     use crate::schema::rights::Actor;
     use crate::time::WallTime;
 
-    const DOCUMENT: DocumentKey = DocumentKey([1; 32]);
-    const PEOPLE: u8 = 3;
+    pub(crate) const DOCUMENT: DocumentKey = DocumentKey([1; 32]);
+    pub(crate) const PEOPLE: u8 = 3;
 
-    fn device(number: u8) -> DeviceSecret {
+    pub(crate) fn device(number: u8) -> DeviceSecret {
         DeviceSecret::from_seeds(&[number; 32], &[number; 32])
     }
 
-    fn actor(number: u8) -> Actor {
+    pub(crate) fn actor(number: u8) -> Actor {
         let role = if number == PEOPLE { Role::Viewer } else { Role::Admin };
         Actor { person: PersonId([number; 32]), role }
     }
 
-    fn replica() -> Replica {
+    pub(crate) fn replica() -> Replica {
         let mut replica = Replica::new(EntityId([1; 32]), DOCUMENT, Concern::Chat, 1);
         replica.begin_loading();
         replica.end_loading();
         replica
     }
 
-    fn take(replica: &mut Replica, envelope: &Envelope) -> Judged {
+    pub(crate) fn take(replica: &mut Replica, envelope: &Envelope) -> Judged {
         let number = (1..=PEOPLE).find(|number| device(*number).key() == envelope.header.log.device).unwrap();
         let key = EpochKey::new([9; 32]);
         replica.take(envelope, Author { actor: actor(number), key: &key, backdated: false }, |_, _| false)
@@ -267,30 +280,33 @@ mod tests {
         }
     }
 
+    /// Lets somebody do something at its own replica.
+    pub(crate) fn write(own: &mut Replica, number: u8, random: &mut ChaCha20Rng) -> Option<Envelope> {
+        let put = does(own, number, random)?;
+        own.edit(device(number).key(), vec![put], None, random).unwrap();
+        let epoch = (StatementId([2; 32]), &EpochKey::new([9; 32]));
+        let sealed = own.seal(&device(number), vec![StatementId([3; 32])], epoch, random).unwrap().unwrap();
+        own.sealed();
+        Some(sealed.envelope)
+    }
+
     /// Lets each of a few people do something at its own replica, which all others take.
-    fn go_on(replicas: &mut [Replica], random: &mut ChaCha20Rng) -> Vec<Envelope> {
+    pub(crate) fn go_on(replicas: &mut [Replica], random: &mut ChaCha20Rng) -> Vec<Envelope> {
         let mut written = Vec::new();
         for number in 1..=PEOPLE {
             let own = &mut replicas[usize::from(number) - 1];
-            let Some(put) = does(own, number, random) else { continue };
-            own.edit(device(number).key(), vec![put], None, random).unwrap();
-            let epoch = (StatementId([2; 32]), &EpochKey::new([9; 32]));
-            let sealed =
-                own.seal(&device(number), vec![StatementId([3; 32])], epoch, random).unwrap().unwrap();
-            own.sealed();
+            let Some(envelope) = write(own, number, random) else { continue };
             for (at, other) in (1..).zip(replicas.iter_mut()).filter(|(at, _)| *at != number) {
-                assert!(
-                    matches!(take(other, &sealed.envelope), Judged::Applied(_) | Judged::Rejected(_)),
-                    "{at}"
-                );
+                let judged = take(other, &envelope);
+                assert!(matches!(judged, Judged::Applied(_) | Judged::Rejected(_)), "{at}");
             }
-            written.push(sealed.envelope);
+            written.push(envelope);
         }
         written
     }
 
     /// The three people's replicas and one that only listens, with a history.
-    fn begun(random: &mut ChaCha20Rng) -> (Vec<Replica>, Replica) {
+    pub(crate) fn begun(random: &mut ChaCha20Rng) -> (Vec<Replica>, Replica) {
         let (mut replicas, mut listener) = ((0..PEOPLE).map(|_| replica()).collect::<Vec<_>>(), replica());
         for _ in 0..30 {
             for envelope in go_on(&mut replicas, random) {
@@ -300,7 +316,7 @@ mod tests {
         (replicas, listener)
     }
 
-    fn live(replica: &mut Replica) -> &mut Live {
+    pub(crate) fn live(replica: &mut Replica) -> &mut Live {
         match &mut replica.content {
             Content::Live(live) => live,
             other => panic!("{other:?}"),
@@ -324,7 +340,7 @@ mod tests {
         (live.write_snapshot(&heads, client_of).unwrap(), checkpoint)
     }
 
-    fn open(bytes: &[u8], checkpoint: &Checkpoint) -> Result<Live, Unfit> {
+    pub(crate) fn open(bytes: &[u8], checkpoint: &Checkpoint) -> Result<Live, Unfit> {
         Live::open_snapshot(DOCUMENT, &Concern::Chat, super::super::live::client, (bytes, checkpoint))
     }
 

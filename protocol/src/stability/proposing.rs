@@ -196,11 +196,30 @@ impl Replicator {
     /// place of what is here.
     fn gave_way(&mut self, id: EntityId, document: DocumentKey) {
         let Some(replica) = self.replica_mut(id, document) else { return };
+        let unconfirmed = replica.unconfirmed.as_ref();
+        if unconfirmed.is_some_and(|unconfirmed| !replica.is_covered_by(&unconfirmed.signed)) {
+            return self.join_folded(id, document);
+        }
         let past = replica.end_taking();
         if let Some(unconfirmed) = &mut replica.unconfirmed {
             unconfirmed.past = Some(past.unwrap_or_default());
         }
         self.confirm(id, document);
+    }
+
+    /// What others folded without this device, and what it folded without them, is found to be one snapshot.
+    /// Whoever puts the same two together finds the same.
+    fn join_folded(&mut self, id: EntityId, document: DocumentKey) {
+        let Some(entity) = self.entities.get_mut(&id) else { return };
+        let Some(replica) = entity.replicas.get(&document) else { return };
+        let cut = replica.reaches_joined().map(|vector| entity.cutting_short(&vector)).unwrap_or_default();
+        let heads = entity.roster.heads_over(&cut);
+        let Some(replica) = entity.replicas.get_mut(&document) else { return };
+        let joined = replica.end_joining(heads).map(|joined| joined.into_vouched((id, document)));
+        match joined.filter(|(snapshot, _)| snapshot.fits()) {
+            Some(found) => self.open_checkpoint(id, document, found),
+            None => self.drop_counted("snapshot that does not fit what is here"),
+        }
     }
 
     /// All was read: whoever it was read for has it, and the next who waits has it read.
@@ -221,14 +240,20 @@ impl Replicator {
 
     /// What was found is signed and told, or not tried again.
     fn folded(&mut self, id: EntityId, document: DocumentKey) {
-        let (Some(me), Some(entity)) = (&self.me, self.entities.get_mut(&id)) else { return };
-        let Some(replica) = entity.replicas.get_mut(&document) else { return };
+        let Some(replica) = self.replica_mut(id, document) else { return };
         let extent = replica.folds_to();
         let folded = replica.end_folding().map(|folded| folded.into_vouched((id, document)));
-        let Some((snapshot, past)) = folded.filter(|(snapshot, _)| snapshot.fits()) else {
-            replica.checkpoints.failed = extent;
-            return self.drop_counted("folding that came to nothing");
-        };
+        if let Some(found) = folded.filter(|(snapshot, _)| snapshot.fits()) {
+            return self.open_checkpoint(id, document, found);
+        }
+        replica.checkpoints.failed = extent;
+        self.drop_counted("folding that came to nothing");
+    }
+
+    /// Signs what was found and tells it; it waits for others who find the same.
+    fn open_checkpoint(&mut self, id: EntityId, document: DocumentKey, (snapshot, past): (Vouched, Past)) {
+        let (Some(me), Some(entity)) = (&self.me, self.entities.get_mut(&id)) else { return };
+        let Some(replica) = entity.replicas.get_mut(&document) else { return };
         let mut signed = Signed::new(snapshot.checkpoint.clone());
         signed.signatures.insert(me.key(), checkpoint::sign(&signed.name, &me.device));
         let shown = self.sessions.values().filter_map(|s| s.shared.get(&id)?.acks.get(&document));

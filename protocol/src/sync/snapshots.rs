@@ -7,7 +7,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::checkpoint::{Signed, covers};
+use crate::checkpoint::{Signed, Vector, covers, union};
+use crate::entity::Entity;
 use crate::history::{Past, Watch};
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogId};
 use crate::limits::{SNAPSHOT_PART_BYTES_MAX, SNAPSHOT_PARTS_MAX};
@@ -41,8 +42,10 @@ pub(super) struct Piece {
 #[derive(Debug)]
 pub(crate) struct Arriving {
     pub(crate) from: DeviceKey,
-    /// The entity, the document, the name of the checkpoint and the number of parts.
-    what: (EntityId, DocumentKey, Digest, u32),
+    /// What it is of, and the number of its parts.
+    what: (EntityId, DocumentKey, u32),
+    /// Its checkpoint, as it was shown before the first part.
+    signed: Signed,
     parts: Vec<Vec<u8>>,
     /// When the last one came.
     at: Instant,
@@ -125,29 +128,13 @@ impl Replicator {
         if piece.bytes.len() > SNAPSHOT_PART_BYTES_MAX || of > SNAPSHOT_PARTS_MAX || piece.part >= piece.of {
             return self.blame(from, "oversized snapshot");
         }
-        let Some(entity) = self.entities.get(&id).filter(|entity| entity.member(from).is_some()) else {
-            return self.drop_counted("snapshot of a stranger");
-        };
-        let replica = entity.replicas.get(&document).filter(|_| self.read_only.is_none());
-        let Some(shared) = shared(&mut self.sessions, from, id) else { return };
-        let known = shared.acks.entry(document).or_default();
-        let shown = known.shown.as_ref().filter(|signed| signed.name == piece.name);
-        if replica.zip(shown).is_none_or(|(replica, signed)| !replica.lacks_snapshot(signed)) {
-            return self.drop_counted("snapshot that is not wanted");
-        }
-        let what = (id, document, piece.name, piece.of);
-        if piece.part == 0 {
-            let other = self.arriving.as_ref().filter(|arriving| arriving.from != from);
-            if other.is_some_and(|other| other.at + STALLED_AFTER > now)
-                || !known.snapshots.take(now, TAKEN_BURST, TAKEN_EVERY)
-            {
-                return self.drop_counted("one snapshot too many");
-            }
-            self.arriving = Some(Arriving { from, what, parts: Vec::new(), at: now });
+        if piece.part == 0 && !self.begins_to_arrive(from, (id, document), &piece) {
+            return;
         }
         let place = usize::try_from(piece.part).unwrap_or(usize::MAX);
         let arriving = self.arriving.as_mut().filter(|arriving| {
-            arriving.from == from && arriving.what == what && arriving.parts.len() == place
+            (arriving.from, arriving.what) == (from, (id, document, piece.of))
+                && (arriving.signed.name, arriving.parts.len()) == (piece.name, place)
         });
         let Some(arriving) = arriving else { return self.drop_counted("part out of turn") };
         arriving.parts.push(piece.bytes);
@@ -156,9 +143,42 @@ impl Replicator {
             self.fetch(id, document, from);
             return self.out.send(from, &Frame::Next { entity: id, document });
         }
-        if let (Some(Arriving { parts, .. }), Some(signed)) = (self.arriving.take(), shown.cloned()) {
+        if let Some(Arriving { parts, signed, .. }) = self.arriving.take() {
             self.take_snapshot(from, (id, document), &parts, signed);
         }
+    }
+
+    /// The first part of a peer's snapshot came. False if it is not taken now.
+    fn begins_to_arrive(
+        &mut self,
+        from: DeviceKey,
+        (id, document): (EntityId, DocumentKey),
+        piece: &Piece,
+    ) -> bool {
+        let (now, others) = (self.now.instant, self.begun_elsewhere(id, document));
+        let Some(entity) = self.entities.get(&id).filter(|entity| entity.member(from).is_some()) else {
+            self.drop_counted("snapshot of a stranger");
+            return false;
+        };
+        let replica = entity.replicas.get(&document).filter(|_| self.read_only.is_none());
+        let Some(shared) = shared(&mut self.sessions, from, id) else { return false };
+        let known = shared.acks.entry(document).or_default();
+        let shown = known.shown.as_ref().filter(|signed| signed.name == piece.name);
+        let wants = |signed: &&Signed| replica.is_some_and(|replica| entity.wants(replica, signed, &others));
+        let Some(signed) = shown.filter(wants) else {
+            self.drop_counted("snapshot that is not wanted");
+            return false;
+        };
+        let other = self.arriving.as_ref().filter(|arriving| arriving.from != from);
+        if other.is_some_and(|other| other.at + STALLED_AFTER > now)
+            || !known.snapshots.take(now, TAKEN_BURST, TAKEN_EVERY)
+        {
+            self.drop_counted("one snapshot too many");
+            return false;
+        }
+        let (what, signed) = ((id, document, piece.of), signed.clone());
+        self.arriving = Some(Arriving { from, what, signed, parts: Vec::new(), at: now });
+        true
     }
 
     /// Takes a peer's snapshot of which all parts have come.
@@ -189,7 +209,8 @@ impl Replicator {
         let replica = entity.replicas.get_mut(&document);
         let Some(replica) = replica.filter(|r| r.live().is_some() && !r.is_stale()) else { return };
         let Some(mut unconfirmed) = replica.unconfirmed.take() else { return };
-        if !replica.lacks_snapshot(&unconfirmed.signed) {
+        let Some(replica) = entity.replicas.get(&document) else { return };
+        if !entity.wants(replica, &unconfirmed.signed, &others) {
             return;
         }
         let is_confirmed =
@@ -206,8 +227,8 @@ impl Replicator {
                 self.write_snapshot(id, (&unconfirmed.snapshot, &past), signed);
             }
             None if is_confirmed && replica.folding.is_none() => {
-                let vector = replica.within(&unconfirmed.signed.checkpoint.vector());
                 replica.unconfirmed = Some(unconfirmed);
+                let vector = replica.within(&replica.reaches_joined().unwrap_or_default());
                 replica.begin_folding(vector, None, Watch::Taking(Past::default(), wall));
                 self.fold_next(id, document, 0);
             }
@@ -244,8 +265,20 @@ impl Replicator {
     }
 }
 
+impl Entity {
+    /// Whether a snapshot is taken: it holds what is not here. To be joined with one here that it does not
+    /// cover, enough people must vouch for it, and nothing in it may be beyond what counts of those who left.
+    fn wants(&self, replica: &Replica, signed: &Signed, others: &BTreeSet<DeviceKey>) -> bool {
+        let may_join = || {
+            is_confirmed(self, &signed.signatures, |device| others.contains(device))
+                && self.cutting_short(&signed.checkpoint.vector()).is_empty()
+        };
+        replica.lacks_snapshot(signed) && (replica.is_covered_by(signed) || may_join())
+    }
+}
+
 impl Replica {
-    /// Whether a snapshot holds what is not here, and all that the one does which is.
+    /// Whether a snapshot holds what is neither here nor was joined with what is.
     fn lacks_snapshot(&self, signed: &Signed) -> bool {
         let Some(live) = self.live().filter(|_| !self.is_stale()) else { return false };
         let vector = signed.checkpoint.vector();
@@ -253,6 +286,19 @@ impl Replica {
             .iter()
             .all(|(log, head)| self.heads.length(log) >= head.sequence && live.branches.contains(log, head));
         let is_new = self.unconfirmed.as_ref().is_none_or(|before| before.signed.name != signed.name);
-        !is_held && is_new && covers(&vector, &self.covered())
+        let open = self.checkpoints.open.as_ref();
+        let is_joined = open.is_some_and(|open| covers(&open.signed.checkpoint.vector(), &vector));
+        !(is_held || is_joined) && is_new
+    }
+
+    /// How far the snapshot reaches that waits to be taken, joined with the one that is here.
+    pub(crate) fn reaches_joined(&self) -> Option<Vector> {
+        let unconfirmed = self.unconfirmed.as_ref()?;
+        Some(union(&unconfirmed.signed.checkpoint.vector(), &self.covered()))
+    }
+
+    /// Whether a snapshot covers all that the one does which is here.
+    pub(crate) fn is_covered_by(&self, signed: &Signed) -> bool {
+        covers(&signed.checkpoint.vector(), &self.covered())
     }
 }

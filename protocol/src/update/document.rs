@@ -343,6 +343,29 @@ impl Document {
         })
     }
 
+    /// Another copy of the same document and this one as one. Refused as stale if the two hold other blocks
+    /// of one log.
+    pub fn joined(&mut self, other: &mut Document) -> Result<Document, DocumentError> {
+        let states = [self.encode_state()?, other.encode_state()?];
+        let mut index = self.index.clone();
+        if !index.join(&other.index) {
+            return Err(DocumentError::Stale);
+        }
+        let mut both = Document::new(&self.name, self.roots, self.shape);
+        both.index = index;
+        let state = both.guarded(|both| {
+            for state in states {
+                take(&mut both.doc.transact_mut(), &state)?;
+            }
+            // What only one of the two had pruned lies there still, as the other had it.
+            both.index.pruned().for_each(|(root, key)| both.remove(root, key));
+            Ok(())
+        });
+        state
+            .and_then(|()| both.encode_state())
+            .and_then(|state| Document::open(&self.name, self.roots, self.shape, &state, both.index))
+    }
+
     /// A hash of the visible content, equal where readers see the same. Marks in texts are left out.
     pub fn content_digest(&self) -> Digest {
         self.content_digest_but(|_, _| false)

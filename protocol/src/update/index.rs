@@ -88,6 +88,30 @@ impl Runs {
         (clock < self.end).then_some(&run.known)
     }
 
+    /// Adds runs that begin where these end.
+    fn append(&mut self, more: &Runs) {
+        let ends = more.runs.iter().skip(1).map(|run| run.start).chain([more.end]);
+        for (run, end) in more.runs.iter().zip(ends) {
+            assert!(run.start == self.end, "runs begin where those before them end");
+            self.push(end.saturating_sub(run.start), run.known.clone());
+        }
+    }
+
+    /// The runs that begin before a clock.
+    fn before(&self, clock: u32) -> impl Iterator<Item = &Run> {
+        self.runs.iter().take_while(move |run| run.start < clock)
+    }
+
+    /// The runs from a clock on.
+    fn beyond(&self, clock: u32) -> Runs {
+        let mut beyond = Runs::from(clock);
+        let ends = self.runs.iter().skip(1).map(|run| run.start).chain([self.end]);
+        for (run, end) in self.runs.iter().zip(ends).filter(|(_, end)| *end > clock) {
+            beyond.push(end.saturating_sub(run.start.max(clock)), run.known.clone());
+        }
+        beyond
+    }
+
     /// What is known of each stretch of `clocks`.
     fn over(&self, clocks: Range<u32>) -> impl Iterator<Item = &Known> {
         let first = self.runs.partition_point(|run| run.start <= clocks.start).saturating_sub(1);
@@ -163,12 +187,31 @@ impl BlockIndex {
             return;
         }
         note_written(&mut self.written, client, update);
-        let runs = self.clients.entry(client).or_default();
-        let ends = update.runs.iter().skip(1).map(|run| run.start).chain([update.end]);
-        for (run, end) in update.runs.iter().zip(ends) {
-            assert!(run.start == runs.end, "an update begins where the index ends");
-            runs.push(end.saturating_sub(run.start), run.known.clone());
+        self.clients.entry(client).or_default().append(update);
+    }
+
+    /// Adds what another index of the same document knows beyond the ends of this one, and the keys that
+    /// were pruned there. False, and nothing is right any more, if the two know other things of one block.
+    pub(super) fn join(&mut self, other: &BlockIndex) -> bool {
+        for (client, theirs) in &other.clients {
+            let ours = self.clients.entry(*client).or_default();
+            let common = ours.end.min(theirs.end);
+            if !ours.before(common).eq(theirs.before(common)) {
+                return false;
+            }
+            let more = theirs.beyond(ours.end);
+            note_written(&mut self.written, *client, &more);
+            ours.append(&more);
         }
+        for (root, keys) in &other.pruned {
+            self.pruned.entry(root).or_default().extend(keys.iter().map(Arc::clone));
+        }
+        true
+    }
+
+    /// The keys of root maps that were pruned.
+    pub(super) fn pruned(&self) -> impl Iterator<Item = (&'static str, &Arc<str>)> {
+        self.pruned.iter().flat_map(|(root, keys)| keys.iter().map(move |key| (*root, key)))
     }
 
     /// Writes the index, each place once. Layout: docs/PROTOCOL.md, section 9.
@@ -201,9 +244,8 @@ impl BlockIndex {
                 }
             }
         }
-        let pruned = || self.pruned.iter().flat_map(|(root, keys)| keys.iter().map(move |key| (root, key)));
-        write_count(writer, pruned().count());
-        for (root, key) in pruned() {
+        write_count(writer, self.pruned().count());
+        for (root, key) in self.pruned() {
             writer.text(root).text(key);
         }
     }

@@ -1,0 +1,115 @@
+//! Two parts of a group that each folded without the other, and meet again.
+
+use fourword_protocol::command::{ChatCommand, Command};
+use fourword_protocol::ids::DocumentKey;
+use fourword_protocol::roster::Role;
+use fourword_protocol::words::FourWords;
+use fourword_tests::cluster::Cluster;
+
+use crate::folding::{
+    FOLD_AFTER, FOUR, assert_on_disk, assert_same, cluster, document, doings, folded, reach, write,
+};
+use crate::offering::{dropped, offer, on_disk};
+use crate::people::remove;
+
+/// Two pairs that wrote together, heard nothing of each other for a month, and folded what each wrote.
+fn parted(seed: u64, before: usize) -> (Cluster, FourWords, DocumentKey) {
+    let mut c = cluster(seed);
+    let group = c.group_of(&FOUR);
+    let written = write(&mut c, &FOUR, group, 0..before);
+    c.run_for(60_000);
+    let (_, document) = document(&c, "ada", &FOUR);
+    for (here, there) in [("ada", "cem"), ("ada", "eve"), ("ben", "cem"), ("ben", "eve")] {
+        c.disconnect(here, there);
+    }
+    write(&mut c, &["ada", "ben"], group, 100..140);
+    write(&mut c, &["cem", "eve"], group, 200..250);
+    c.must("ada", Command::Chat(group, ChatCommand::Delete(written[0])));
+    c.must("eve", Command::Chat(group, ChatCommand::Delete(written[3])));
+    c.run_for(120_000);
+    c.let_days_pass(31);
+    c.run_for(120_000);
+    for name in FOUR {
+        let reached = reach(&folded(&c, name, document));
+        assert!(reached > 30, "{name} has folded to {reached}");
+        assert_on_disk(&c, name, document);
+    }
+    (c, group, document)
+}
+
+#[test]
+fn two_parts_that_each_folded_without_the_other_hold_the_same_again_once_they_meet() {
+    for before in [4, 4 * FOLD_AFTER as usize] {
+        let (mut c, group, document) = parted(91, before);
+        c.heal();
+        c.run_for(120_000);
+        assert_same(&mut c, &FOUR, group, document);
+        let shown = c.read_chat("ada", group);
+        let mut expected: Vec<String> =
+            (0..before).filter(|n| ![0, 3].contains(n)).map(|n| format!("message {n}")).collect();
+        expected.extend((100..140).chain(200..250).map(|n| format!("message {n}")));
+        let said = |text: &String| shown.contains(text);
+        assert_eq!((shown.len(), expected.iter().all(said)), (expected.len(), true), "{shown:?}");
+        assert_eq!(doings(&mut c, 600_000), 0, "all is said");
+    }
+}
+
+#[test]
+fn who_joins_two_parts_that_had_folded_apart_is_given_all_of_it() {
+    let (mut c, group, document) = parted(92, 8);
+    c.heal();
+    c.run_for(120_000);
+    c.add("dia");
+    let code = c.invite("ada", group, Role::Member, 1);
+    c.join("dia", group, &code);
+    c.connect_all();
+    c.run_for(60_000);
+    assert_same(&mut c, &["ada", "ben", "cem", "dia", "eve"], group, document);
+    write(&mut c, &["dia", "cem"], group, 300..340);
+    c.run_for(120_000);
+    assert_same(&mut c, &["ada", "ben", "cem", "dia", "eve"], group, document);
+}
+
+#[test]
+fn one_who_meets_both_parts_carries_each_to_the_other() {
+    let (mut c, group, document) = parted(93, 8);
+    c.reunite("ben", "cem");
+    c.run_for(240_000);
+    assert_same(&mut c, &FOUR, group, document);
+}
+
+/// Ada removes eve, of whom she knows nothing since they parted, and cem is in the hands of a test when
+/// they meet again: what cem and eve signed is offered to ada.
+fn removed_and_offered(seed: u64, cem_vouches: bool) -> (Cluster, FourWords, DocumentKey) {
+    let (mut c, group, document) = parted(seed, 8);
+    remove(&mut c, "ada", group, "eve");
+    c.run_for(60_000);
+    if cem_vouches {
+        c.isolate("eve");
+        c.reunite("ada", "cem");
+        c.run_for(60_000);
+    } else {
+        let (checkpoint, packed) = on_disk(&c, "cem", document);
+        c.take_over("cem");
+        c.reunite("ada", "cem");
+        c.run_for(1_000);
+        offer(&mut c, ("cem", "ada"), &checkpoint, &["cem", "eve"], &packed);
+        c.run_for(60_000);
+    }
+    (c, group, document)
+}
+
+#[test]
+fn what_one_wrote_who_was_removed_meanwhile_counts_if_a_member_vouches_for_it() {
+    let (mut c, group, document) = removed_and_offered(94, true);
+    assert_same(&mut c, &["ada", "ben", "cem"], group, document);
+    assert!(c.read_chat("ada", group).contains(&"message 201".to_owned()), "eve wrote it");
+}
+
+#[test]
+fn a_member_that_vouches_for_nothing_brings_in_nothing_by_a_snapshot_of_one_who_was_removed() {
+    let (mut c, group, _) = removed_and_offered(95, false);
+    assert!(dropped(&mut c, "ada", "snapshot that is not wanted") > 0);
+    let shown = c.read_chat("ada", group);
+    assert!(shown.len() == 47 && shown.iter().all(|text| !text.starts_with("message 20")), "{shown:?}");
+}
