@@ -102,6 +102,10 @@ impl Replicator {
             self.put(id, document, puts, answer);
         }
         self.tend_unaccepted(id, document);
+        let replica = self.entities.get_mut(&id).and_then(|entity| entity.replicas.get_mut(&document));
+        if replica.is_some_and(Replica::shows_other) {
+            self.notify_anew(id, document);
+        }
         self.judge_anew(id);
         self.core_changed(id, document);
         self.mirror(id);

@@ -398,12 +398,22 @@ impl Replicator {
     /// Tells whoever listens which messages or other things of a document changed.
     pub(crate) fn notify_changed(&mut self, id: EntityId, document: DocumentKey, things: Vec<ThingId>) {
         let replica = self.entities.get(&id).and_then(|e| e.replicas.get(&document));
+        if replica.is_none_or(|replica| !things.is_empty() || replica.concern != Concern::Chat) {
+            self.notify(id, document, things);
+        }
+    }
+
+    /// Tells whoever listens that anything in a document may be another.
+    pub(crate) fn notify_anew(&mut self, id: EntityId, document: DocumentKey) {
+        self.notify(id, document, Vec::new());
+    }
+
+    fn notify(&mut self, id: EntityId, document: DocumentKey, things: Vec<ThingId>) {
+        let replica = self.entities.get(&id).and_then(|e| e.replicas.get(&document));
         let Some(replica) = replica.filter(|replica| replica.live().is_some()) else { return };
         let Some(entity) = self.names.entity(replica.of) else { return };
         match replica.concern {
-            Concern::Chat if !things.is_empty() => {
-                self.out.notify(Notice::ChatChanged { entity, messages: things });
-            }
+            Concern::Chat => self.out.notify(Notice::ChatChanged { entity, messages: things }),
             concern if schema::layout(&concern).is_some() => {
                 self.out.notify(Notice::ThingsChanged { entity, concern, things });
             }

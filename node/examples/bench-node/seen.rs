@@ -8,8 +8,12 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fourword::driver::Handle;
-use fourword_protocol::command::{ChatCommand, Command, MessageView, Notice, Outcome, Reply};
+
+use fourword_protocol::command::{
+    Changes, ChatCommand, Command, Copied, MessageView, Notice, Outcome, Reply, Row,
+};
 use fourword_protocol::limits::READ_MESSAGES_MAX;
+use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::chat::MessageId;
 use fourword_protocol::words::FourWords;
 use serde_json::json;
@@ -82,13 +86,11 @@ pub(crate) async fn listen(handle: Handle, mut notices: Receiver<Notice>, chat: 
         let told = match notices.recv().await {
             Ok(Notice::ChatChanged { entity, messages }) if entity == chat => messages,
             Ok(_) => continue,
-            // Some were missed: the last messages are read, and those not known yet are new.
-            Err(RecvError::Lagged(_)) => {
-                let messages = last_messages(&handle, chat, READ_MESSAGES_MAX).await;
-                messages.into_iter().map(|view| view.message.id).collect()
-            }
+            Err(RecvError::Lagged(_)) => Vec::new(),
             Err(RecvError::Closed) => return,
         };
+        // Some were missed, or a whole part of the chat came: those not known yet are new.
+        let told = if told.is_empty() { all_messages(&handle, chat).await } else { told };
         let new = seen.note(told, now_ms());
         if !new.is_empty() && seen.lock().each {
             print_each(&handle, chat, new).await;
@@ -98,8 +100,28 @@ pub(crate) async fn listen(handle: Handle, mut notices: Receiver<Notice>, chat: 
 
 /// Notes what a home that was opened again holds already.
 pub(crate) async fn note_held(handle: &Handle, chat: FourWords, seen: &Seen) {
-    let held = last_messages(handle, chat, READ_MESSAGES_MAX).await;
-    seen.note(held.into_iter().map(|view| view.message.id), now_ms());
+    seen.note(all_messages(handle, chat).await, now_ms());
+}
+
+/// All messages of a chat, segment by segment, as far as the node gives them.
+async fn all_messages(handle: &Handle, chat: FourWords) -> Vec<MessageId> {
+    let (mut all, mut segments, mut segment) = (Vec::new(), 1, 1);
+    while segment <= segments {
+        let mut known = Copied::default();
+        loop {
+            let copy = Command::Copy { entity: chat, concern: Concern::Chat, segment, known };
+            let Ok(Outcome::Done(Reply::Copy(copy))) = handle.ask(copy).await else { return all };
+            segments = copy.segments;
+            let Changes::Whole { reading, rows, next } = copy.changes else { break };
+            all.extend(rows.iter().map(Row::id));
+            if next.is_none() {
+                break;
+            }
+            known.whole = Some((reading, next));
+        }
+        segment += 1;
+    }
+    all
 }
 
 /// Reads new messages and prints their ids.

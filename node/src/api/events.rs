@@ -52,7 +52,7 @@ pub enum Event {
     ChatChanged {
         /// The group's four words.
         group: String,
-        /// Ids of the messages.
+        /// Ids of the messages; none where a whole part of the chat came, or counts otherwise than before.
         messages: Vec<String>,
     },
     /// A board, issue tracker or canvas changed: read it anew.

@@ -272,12 +272,13 @@ async fn follow(client: &Client, words: &str, last: usize, context: &Context) ->
         let Some(data) = line.strip_prefix(b"data: ") else { continue };
         // An event of a newer node may be unknown here: it is nothing that this command shows.
         match serde_json::from_slice::<Event>(data) {
-            Ok(Event::ChatChanged { group: changed, messages }) if changed == group.words => {
+            Ok(Event::ChatChanged { group: changed, .. }) if changed != group.words => {}
+            Ok(Event::ChatChanged { messages, .. }) if !messages.is_empty() => {
                 let changed: BTreeSet<String> = messages.into_iter().collect();
                 let found = find(client, words, &changed).await?;
                 shown.show(found, |message| changed.contains(&message.id), context)?;
             }
-            Ok(Event::Gap) => {
+            Ok(Event::Gap | Event::ChatChanged { .. }) => {
                 let all = read(client, words, PAGE_MESSAGES_MAX).await?;
                 let known = shown.clone();
                 shown.show(all, |message| known.is_news(message), context)?;

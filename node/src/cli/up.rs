@@ -311,8 +311,11 @@ fn text(event: &Event) -> String {
         Event::Ready { identity, .. } => format!("You are {identity}"),
         Event::Minting { what, done, .. } => format!("{} ({done})", plain(what)),
         Event::ChatChanged { group, messages } => {
-            let messages =
-                if messages.len() == 1 { "1 message".into() } else { format!("{} messages", messages.len()) };
+            let messages = match messages.len() {
+                0 => "messages".into(),
+                1 => "1 message".into(),
+                count => format!("{count} messages"),
+            };
             format!("{group}: {messages} new or changed")
         }
         Event::ThingsChanged { group, concern, .. } => format!("{group}: {concern} changed"),

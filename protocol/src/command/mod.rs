@@ -406,7 +406,7 @@ pub enum Notice {
     ChatChanged {
         /// Of which entity.
         entity: FourWords,
-        /// Which messages.
+        /// Which messages; none where a whole part of the chat came, or counts otherwise than before.
         messages: Vec<MessageId>,
     },
     /// A board, issue tracker or canvas changed. A reader reads it anew.

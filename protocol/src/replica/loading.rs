@@ -296,6 +296,12 @@ impl Replica {
         std::mem::take(&mut self.queued)
     }
 
+    /// Whether the content that was read anew is another than people saw before. Once for each reading.
+    pub(crate) fn shows_other(&mut self) -> bool {
+        let seen = self.seen.take();
+        seen.is_some_and(|seen| self.live().is_some_and(|live| live.content_digest() != seen))
+    }
+
     /// Has the content read anew, so that all of it is judged by the roster as it is now.
     /// Only where nothing of ours waits to be sealed.
     pub(crate) fn judge_anew(&mut self) {
@@ -309,6 +315,7 @@ impl Replica {
     pub(crate) fn read_anew(&mut self) {
         self.rested = None;
         if !matches!(self.content, Content::Cold) {
+            self.seen = self.live().map(Live::content_digest).or(self.seen);
             self.content = Content::Cold;
             self.folding = None;
             self.reading = None;

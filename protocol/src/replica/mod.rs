@@ -116,6 +116,8 @@ pub(crate) struct Replica {
     left: BTreeMap<LogId, u64>,
     /// What is in memory must be read anew.
     stale: bool,
+    /// What people saw of it before it was to be read anew.
+    seen: Option<Digest>,
     /// Envelopes of a version came that this software cannot read.
     pub(crate) meets_newer: bool,
     /// Envelopes of this device that do not count, when the content was last read; `None` before.
@@ -187,6 +189,7 @@ impl Replica {
             owners: BTreeMap::new(),
             left: BTreeMap::new(),
             stale: false,
+            seen: None,
             meets_newer: false,
             unaccepted: None,
             rewritten: Vec::new(),

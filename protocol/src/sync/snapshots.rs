@@ -196,6 +196,7 @@ impl Replicator {
         let Some((live, snapshot)) = opened else { return self.blame(from, "snapshot of other content") };
         replica.unconfirmed = Some(Box::new(Unconfirmed { snapshot, signed, live, past: None }));
         self.note_growth(id, document);
+        self.notify_anew(id, document);
         self.confirm(id, document);
         self.touch(id);
     }
