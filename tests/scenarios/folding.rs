@@ -467,6 +467,41 @@ fn who_alone_waits_for_nobody_any_more_tells_its_checkpoint_once_and_then_falls_
 }
 
 #[test]
+fn newcomers_that_hear_each_other_first_do_not_wait_for_each_other_to_confirm_what_neither_could_know() {
+    let mut c = cluster(86);
+    let group = c.group_of(&["ada"]);
+    write(&mut c, &["ada"], group, 0..20);
+    c.run_for(60_000);
+    let (_, document) = document(&c, "ada", &["ada"]);
+    assert!(reach(&folded(&c, "ada", document)) > FOLD_AFTER);
+    let lost = |frame: &Frame| matches!(frame, Frame::SnapshotPart { .. });
+    let code = c.invite("ada", group, Role::Member, 3);
+    let newcomers = ["ben", "cem", "eve"];
+    for name in newcomers {
+        c.add(name);
+        c.lose("ada", name, lost, 1_000);
+        c.join(name, group, &code);
+    }
+    c.connect_all();
+    c.settle();
+    write(&mut c, &newcomers, group, 20..26);
+    c.run_for(60_000);
+    assert!(c.read_chat("ben", group).contains(&"message 22".to_owned()), "eve wrote it");
+    for (here, there) in [("ben", "cem"), ("ben", "eve"), ("cem", "eve")] {
+        c.disconnect(here, there);
+    }
+    c.isolate("ada");
+    c.connect_all();
+    write(&mut c, &newcomers, group, 26..29);
+    c.run_for(60_000);
+    c.lose_no_more();
+    c.heal();
+    c.run_for(900_000);
+    assert_same(&mut c, &["ada", "ben", "cem", "eve"], group, document);
+    assert_eq!(c.read_chat("eve", group).len(), 29);
+}
+
+#[test]
 fn two_who_join_together_do_not_wait_for_each_other_to_confirm_what_neither_could_know() {
     let mut c = cluster(80);
     let group = c.group_of(&["ada"]);

@@ -102,7 +102,7 @@ impl Roster {
     }
 
     /// The smaller, the more senior; a device that never was in comes last.
-    fn seniority(&self, device: &DeviceKey) -> (usize, usize) {
+    pub(crate) fn seniority(&self, device: &DeviceKey) -> (usize, usize) {
         let (graph, judgement) = (&self.graph, &self.reading().judgement);
         let place = |seat: &SeatIx| {
             let m = self.member(*seat);

@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 
 use crate::checkpoint::{Signed, Vector, covers, union};
-use crate::entity::Entity;
 use crate::history::{Past, Watch};
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogId};
 use crate::limits::{SNAPSHOT_PART_BYTES_MAX, SNAPSHOT_PARTS_MAX};
@@ -155,20 +154,20 @@ impl Replicator {
         (id, document): (EntityId, DocumentKey),
         piece: &Piece,
     ) -> bool {
-        let (now, others) = (self.now.instant, self.begun_elsewhere(id, document));
-        let Some(entity) = self.entities.get(&id).filter(|entity| entity.member(from).is_some()) else {
+        let now = self.now.instant;
+        if self.entities.get(&id).is_none_or(|entity| entity.member(from).is_none()) {
             self.drop_counted("snapshot of a stranger");
             return false;
-        };
-        let replica = entity.replicas.get(&document).filter(|_| self.read_only.is_none());
-        let Some(shared) = shared(&mut self.sessions, from, id) else { return false };
-        let known = shared.acks.entry(document).or_default();
-        let shown = known.shown.as_ref().filter(|signed| signed.name == piece.name);
-        let wants = |signed: &&Signed| replica.is_some_and(|replica| entity.wants(replica, signed, &others));
-        let Some(signed) = shown.filter(wants) else {
+        }
+        let shared_with = shared(&mut self.sessions, from, id);
+        let shown = shared_with.and_then(|shared| shared.acks.get(&document)?.shown.clone());
+        let shown = shown.filter(|signed| signed.name == piece.name && self.read_only.is_none());
+        let Some(signed) = shown.filter(|signed| self.wants(id, signed)) else {
             self.drop_counted("snapshot that is not wanted");
             return false;
         };
+        let Some(shared) = shared(&mut self.sessions, from, id) else { return false };
+        let known = shared.acks.entry(document).or_default();
         let other = self.arriving.as_ref().filter(|arriving| arriving.from != from);
         if other.is_some_and(|other| other.at + STALLED_AFTER > now)
             || !known.snapshots.take(now, TAKEN_BURST, TAKEN_EVERY)
@@ -176,7 +175,7 @@ impl Replicator {
             self.drop_counted("one snapshot too many");
             return false;
         }
-        let (what, signed) = ((id, document, piece.of), signed.clone());
+        let what = (id, document, piece.of);
         self.arriving = Some(Arriving { from, what, signed, parts: Vec::new(), at: now });
         true
     }
@@ -205,17 +204,15 @@ impl Replicator {
     /// kept of the past here is read first.
     pub(crate) fn confirm(&mut self, id: EntityId, document: DocumentKey) {
         let wall = self.now.wall;
-        let others = self.begun_elsewhere(id, document);
         let Some(entity) = self.entities.get_mut(&id).filter(|_| self.read_only.is_none()) else { return };
         let replica = entity.replicas.get_mut(&document);
         let Some(replica) = replica.filter(|r| r.live().is_some() && !r.is_stale()) else { return };
         let Some(mut unconfirmed) = replica.unconfirmed.take() else { return };
-        let Some(replica) = entity.replicas.get(&document) else { return };
-        if !entity.wants(replica, &unconfirmed.signed, &others) {
+        if !self.wants(id, &unconfirmed.signed) {
             return;
         }
-        let is_confirmed =
-            is_confirmed(entity, &unconfirmed.signed.signatures, |device| others.contains(device));
+        let is_confirmed = self.is_vouched_for(id, &unconfirmed.signed);
+        let Some(entity) = self.entities.get_mut(&id) else { return };
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
         if replica.base.is_none() {
             let past = Past::default();
@@ -239,42 +236,56 @@ impl Replicator {
 }
 
 impl Replicator {
+    /// Whether a snapshot is taken: it holds what is not here. To be joined with one here that it does not
+    /// cover, enough people must vouch for it, and nothing in it may be beyond what counts of those who left.
+    fn wants(&self, id: EntityId, signed: &Signed) -> bool {
+        let Some(entity) = self.entities.get(&id) else { return false };
+        let Some(replica) = entity.replicas.get(&signed.checkpoint.document) else { return false };
+        let counts = || entity.cutting_short(&signed.checkpoint.vector()).is_empty();
+        replica.lacks_snapshot(signed)
+            && (replica.is_covered_by(signed) || (self.is_vouched_for(id, signed) && counts()))
+    }
+
+    /// Whether enough people vouch for a checkpoint, of those who could have found it.
+    fn is_vouched_for(&self, id: EntityId, signed: &Signed) -> bool {
+        let found = self.could_find(id, (signed.checkpoint.document, &signed.checkpoint.vector()));
+        let entity = self.entities.get(&id);
+        entity.is_some_and(|entity| is_confirmed(entity, &signed.signatures, |device| found.contains(device)))
+    }
+
     /// The other members' devices that could have found a checkpoint of a document: all but those that
-    /// keep it no longer, or are seen to hold nothing in it but their own logs, as newcomers do.
-    fn begun_elsewhere(&self, id: EntityId, document: DocumentKey) -> BTreeSet<DeviceKey> {
-        let Some(entity) = self.entities.get(&id) else { return BTreeSet::new() };
-        let me = self.me.as_ref().map(|me| me.key());
-        let nothing = Heads::default().digest();
+    /// keep it no longer, or are seen to be newcomers to it. These hold nothing but their own logs; to
+    /// whoever holds nothing else of what it covers, also who came later and holds nothing else of that.
+    fn could_find(&self, id: EntityId, (document, vector): (DocumentKey, &Vector)) -> BTreeSet<DeviceKey> {
+        let (Some(entity), Some(me)) = (self.entities.get(&id), &self.me) else { return BTreeSet::new() };
+        let replica = entity.replicas.get(&document);
+        let is_own = |log: &LogId, device: &DeviceKey| {
+            entity.roster.person_of(&log.device) == entity.roster.person_of(device)
+        };
+        let lacks = |log: &LogId, device: &DeviceKey| is_own(log, device) || !vector.contains_key(log);
+        let is_newcomer =
+            replica.is_some_and(|replica| replica.heads.keys().all(|log| lacks(log, &me.key())));
         let begins = |device: &DeviceKey| {
             let shared = self.sessions.get(device).and_then(|session| session.shared.get(&id));
             let Some((shared, theirs)) = shared.and_then(|shared| Some((shared, shared.theirs.as_ref()?)))
             else {
                 return false;
             };
-            let person = entity.roster.person_of(device);
             let stands = theirs.documents.iter().find(|stands| stands.document == document);
-            let mut shown =
-                shared.vectors.get(&document).into_iter().flat_map(|vector| vector.keys()).peekable();
-            let is_own = |log: &LogId| entity.roster.person_of(&log.device) == person;
-            let is_empty = stands.is_some_and(|stands| stands.vector == nothing);
-            is_empty || (shown.peek().is_some() && shown.all(is_own))
+            let stands_at = |heads: &Heads| stands.is_some_and(|stands| stands.vector == heads.digest());
+            // Who stands as we do shows nothing.
+            let held: Vec<&LogId> = match replica.filter(|replica| stands_at(&replica.heads)) {
+                Some(replica) => replica.heads.keys().collect(),
+                None => shared.vectors.get(&document).into_iter().flat_map(|vector| vector.keys()).collect(),
+            };
+            let is_later =
+                is_newcomer && entity.roster.seniority(&me.key()) < entity.roster.seniority(device);
+            let brings = |log: &&LogId| is_own(log, device) || (is_later && lacks(log, device));
+            stands_at(&Heads::default()) || (!held.is_empty() && held.iter().all(brings))
         };
-        let replica = entity.replicas.get(&document);
         let keeps = |device: &DeviceKey| replica.is_none_or(|r| !r.stability.has_stopped(device));
         let devices = entity.roster.reading().devices().map(|(device, _)| device);
-        devices.filter(|device| Some(*device) != me && keeps(device) && !begins(device)).collect()
-    }
-}
-
-impl Entity {
-    /// Whether a snapshot is taken: it holds what is not here. To be joined with one here that it does not
-    /// cover, enough people must vouch for it, and nothing in it may be beyond what counts of those who left.
-    fn wants(&self, replica: &Replica, signed: &Signed, others: &BTreeSet<DeviceKey>) -> bool {
-        let may_join = || {
-            is_confirmed(self, &signed.signatures, |device| others.contains(device))
-                && self.cutting_short(&signed.checkpoint.vector()).is_empty()
-        };
-        replica.lacks_snapshot(signed) && (replica.is_covered_by(signed) || may_join())
+        devices.filter(|device| *device != me.key() && keeps(device) && !begins(device)).collect()
     }
 }
 
