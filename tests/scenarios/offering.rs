@@ -9,8 +9,11 @@ use fourword_protocol::wire::Frame;
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
 
-use crate::folding::{FOLD_AFTER, THREE, assert_same, chat, folded, folded_group, reach, status};
-use crate::people::set_role;
+use crate::folding::{
+    FOLD_AFTER, THREE, assert_same, chat, cluster, document, folded, folded_group, reach, status, write,
+};
+use crate::keeping::{CHAT, must_drop};
+use crate::people::{remove, set_role};
 
 /// A newcomer to a folded group whom nobody but ben, who is in the hands of a test, gives a snapshot.
 fn lured(seed: u64) -> (Cluster, FourWords, DocumentKey) {
@@ -165,4 +168,30 @@ fn whoever_watches_a_chat_is_told_when_a_demotion_makes_void_what_it_shows() {
     c.settle();
     assert_eq!(c.read_chat("eve", group), ["hello"]);
     assert!(told_anew(&c, "eve", group) > 0);
+}
+
+#[test]
+fn who_dropped_a_chat_is_not_waited_for_to_vouch_for_what_its_only_keeper_has() {
+    let mut c = cluster(87);
+    let group = c.group_of(&["ada", "cem"]);
+    write(&mut c, &["ada", "cem"], group, 0..4);
+    c.settle();
+    let (_, document) = document(&c, "ada", &["ada", "cem"]);
+    remove(&mut c, "ada", group, "cem");
+    write(&mut c, &["ada"], group, 4..24);
+    c.run_for(60_000);
+    assert!(reach(&folded(&c, "ada", document)) > FOLD_AFTER);
+    let code = c.invite("ada", group, Role::Member, 2);
+    c.add("ben");
+    c.lose("ada", "ben", |frame| matches!(frame, Frame::SnapshotPart { .. }), 1_000);
+    c.join("ben", group, &code);
+    c.settle();
+    must_drop(&mut c, "ben", group, CHAT);
+    c.lose_no_more();
+    c.add("eve");
+    c.join("eve", group, &code);
+    c.connect_all();
+    c.run_for(60_000);
+    assert!(reach(&folded(&c, "eve", document)) > FOLD_AFTER, "eve took what ada alone vouches for");
+    assert_same(&mut c, &["ada", "eve"], group, document);
 }
