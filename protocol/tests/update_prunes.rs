@@ -161,3 +161,31 @@ fn whenever_replicas_prune_they_give_the_same_verdicts_and_end_with_equal_conten
     }
     assert!(late > 500, "pruning before the writes came was tried {late} times");
 }
+
+#[test]
+fn what_one_of_two_copies_pruned_is_gone_where_they_are_joined_and_the_rest_is_there() {
+    let mut one = Document::new("doc", ROOTS, Shape::Maps);
+    let mut other = Document::new("doc", ROOTS, Shape::Maps);
+    one.begin_log(2).unwrap();
+    let first = one.edit(&[put("k", b"goes"), put("l", b"stays"), put("n", b"goes")]).unwrap();
+    take(&mut other, 2, &first.update);
+    other.begin_log(3).unwrap();
+    other.edit(&[put("m", b"more"), put("k", b"goes too")]).unwrap();
+    one.edit(&[put("l", b"later")]).unwrap();
+    for key in ["k", "n"] {
+        one.prune("notes", key).unwrap();
+    }
+    for mut joined in [one.joined(&mut other).unwrap(), other.joined(&mut one).unwrap()] {
+        let shown = |key: &str| joined.get("notes", key).map(|value| value.to_vec());
+        assert_eq!((shown("l"), shown("m")), (Some(b"later".into()), Some(b"more".into())));
+        assert_eq!((shown("k"), shown("n")), (None, None));
+        assert_eq!(joined.clock_ends(), [(2, 4), (3, 2)]);
+        joined.begin_log(4).unwrap();
+        joined.edit(&[put("k", b"late")]).unwrap();
+        assert_eq!(joined.get("notes", "k"), None, "it stays pruned");
+    }
+    let mut apart = Document::new("doc", ROOTS, Shape::Maps);
+    apart.begin_log(2).unwrap();
+    apart.edit(&[put("other", b"block")]).unwrap();
+    assert_eq!(apart.joined(&mut one).err(), Some(DocumentError::Stale), "one log, other blocks");
+}

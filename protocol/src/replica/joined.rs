@@ -61,7 +61,7 @@ mod tests {
     use rand::SeedableRng;
     use rand_chacha::ChaCha20Rng;
 
-    use super::super::live::client;
+    use super::super::live::{Void, client};
     use super::super::snapshot::tests::{
         DOCUMENT, PEOPLE, actor, begun, device, go_on, live, open, replica, take, write,
     };
@@ -158,6 +158,19 @@ mod tests {
         live(&mut other).branches.begin(log, LogHead { sequence, hash: EnvelopeHash([7; 32]) });
         assert_eq!(live(&mut one).joined(live(&mut other), OF).err(), Some(Unfit::Other));
         assert_eq!(live(&mut other).joined(live(&mut one), OF).err(), Some(Unfit::Other));
+    }
+
+    #[test]
+    fn a_log_that_ended_for_one_and_went_on_for_the_other_is_not_joined() {
+        let (_, [mut one, mut other, mut whole], _) = parted(33);
+        let is_first = |log: &&LogId| log.device == device(1).key();
+        let log = *live(&mut one).branches.heads().keys().find(is_first).unwrap();
+        live(&mut one).ended.insert(log, Void::Ended);
+        let joined = live(&mut one).joined(live(&mut other), OF).unwrap();
+        assert_eq!(joined.standing(client, &log), Standing::Ended, "it ended behind what the other has");
+        assert_eq!(live(&mut one).joined(live(&mut whole), OF).err(), Some(Unfit::Other));
+        live(&mut other).ended.insert(log, Void::Ended);
+        assert_eq!(live(&mut whole).joined(live(&mut other), OF).err(), Some(Unfit::Other));
     }
 
     #[test]

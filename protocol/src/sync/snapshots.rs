@@ -237,13 +237,17 @@ impl Replicator {
 
 impl Replicator {
     /// Whether a snapshot is taken: it holds what is not here. To be joined with one here that it does not
-    /// cover, enough people must vouch for it, and nothing in it may be beyond what counts of those who left.
+    /// cover, as it was not yet, enough people must vouch for it, and nothing in it may be beyond what counts
+    /// of those who left.
     fn wants(&self, id: EntityId, signed: &Signed) -> bool {
         let Some(entity) = self.entities.get(&id) else { return false };
         let Some(replica) = entity.replicas.get(&signed.checkpoint.document) else { return false };
-        let counts = || entity.cutting_short(&signed.checkpoint.vector()).is_empty();
-        replica.lacks_snapshot(signed)
-            && (replica.is_covered_by(signed) || (self.is_vouched_for(id, signed) && counts()))
+        let may_join = || {
+            !replica.has_joined(signed)
+                && self.is_vouched_for(id, signed)
+                && entity.cutting_short(&signed.checkpoint.vector()).is_empty()
+        };
+        replica.lacks_snapshot(signed) && (replica.is_covered_by(signed) || may_join())
     }
 
     /// Whether enough people vouch for a checkpoint, of those who could have found it.
@@ -290,7 +294,7 @@ impl Replicator {
 }
 
 impl Replica {
-    /// Whether a snapshot holds what is neither here nor was joined with what is.
+    /// Whether a snapshot holds what is not here.
     fn lacks_snapshot(&self, signed: &Signed) -> bool {
         let Some(live) = self.live().filter(|_| !self.is_stale()) else { return false };
         let vector = signed.checkpoint.vector();
@@ -298,9 +302,13 @@ impl Replica {
             .iter()
             .all(|(log, head)| self.heads.length(log) >= head.sequence && live.branches.contains(log, head));
         let is_new = self.unconfirmed.as_ref().is_none_or(|before| before.signed.name != signed.name);
-        let open = self.checkpoints.open.as_ref();
-        let is_joined = open.is_some_and(|open| covers(&open.signed.checkpoint.vector(), &vector));
-        !(is_held || is_joined) && is_new
+        !is_held && is_new
+    }
+
+    /// Whether a snapshot was joined with the one that is here, and others are yet to find the same.
+    fn has_joined(&self, signed: &Signed) -> bool {
+        let open = self.checkpoints.open.as_ref().map(|open| open.signed.checkpoint.vector());
+        open.is_some_and(|open| covers(&open, &signed.checkpoint.vector()))
     }
 
     /// How far the snapshot reaches that waits to be taken, joined with the one that is here.
