@@ -353,17 +353,10 @@ impl Document {
         }
         let mut both = Document::new(&self.name, self.roots, self.shape);
         both.index = index;
-        let state = both.guarded(|both| {
-            for state in states {
-                take(&mut both.doc.transact_mut(), &state)?;
-            }
-            // What only one of the two had pruned lies there still, as the other had it.
-            both.index.pruned().for_each(|(root, key)| both.remove(root, key));
-            Ok(())
-        });
-        state
-            .and_then(|()| both.encode_state())
-            .and_then(|state| Document::open(&self.name, self.roots, self.shape, &state, both.index))
+        // What one of them pruned is deleted in its state, and so in both.
+        both.guarded(|both| states.iter().try_for_each(|state| take(&mut both.doc.transact_mut(), state)))?;
+        let state = both.encode_state()?;
+        Document::open(&self.name, self.roots, self.shape, &state, both.index)
     }
 
     /// A hash of the visible content, equal where readers see the same. Marks in texts are left out.

@@ -209,11 +209,6 @@ impl BlockIndex {
         true
     }
 
-    /// The keys of root maps that were pruned.
-    pub(super) fn pruned(&self) -> impl Iterator<Item = (&'static str, &Arc<str>)> {
-        self.pruned.iter().flat_map(|(root, keys)| keys.iter().map(move |key| (*root, key)))
-    }
-
     /// Writes the index, each place once. Layout: docs/PROTOCOL.md, section 9.
     pub fn encode(&self, writer: &mut Writer) {
         let mut places = BTreeMap::new();
@@ -244,8 +239,9 @@ impl BlockIndex {
                 }
             }
         }
-        write_count(writer, self.pruned().count());
-        for (root, key) in self.pruned() {
+        let pruned = || self.pruned.iter().flat_map(|(root, keys)| keys.iter().map(move |key| (root, key)));
+        write_count(writer, pruned().count());
+        for (root, key) in pruned() {
             writer.text(root).text(key);
         }
     }
