@@ -22,7 +22,7 @@ use crate::lock::Lock;
 use crate::page::Gathering;
 use crate::read_model::ReadKey;
 use crate::recover::{Recovered, Report, recover};
-use crate::rewrite::rewrite;
+use crate::rewrite::{is_worth_it, rewrite};
 use crate::sealing::HomeKeys;
 use crate::{OpenError, Store, StoreError, check, durable, key_file, keys, mark};
 
@@ -132,13 +132,13 @@ impl DiskStore {
         }
     }
 
-    /// Begins a new file if the active one is full, and rewrites old ones.
+    /// Begins a new file if the active one is full or enough can be won back, and rewrites old ones.
     fn make_room(&mut self) -> Result<(), StoreError> {
-        if self.journal.end() < self.settings.file_bytes {
+        let bytes_min = self.settings.rewrite_bytes_min;
+        if self.journal.end() < self.settings.file_bytes && !is_worth_it(&self.catalog, bytes_min) {
             return Ok(());
         }
         let failed = |error| StoreError::disk("begin a new file of", "the journal", error);
-        let bytes_min = self.settings.rewrite_bytes_min;
         let spent = rewrite(&mut self.journal, &mut self.catalog, &self.keys, bytes_min)?;
         self.journal.rotate().map_err(failed)?;
         self.journal.remove(&spent).map_err(failed)

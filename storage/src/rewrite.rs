@@ -1,6 +1,6 @@
 //! Copies journal files with little left alive, so that overwritten values give their room back.
 //!
-//! `disk` calls this when it begins a new file. Order of steps: the copy is on disk under its own
+//! `disk` calls this before it writes, and begins a new file then. Order of steps: the copy is on disk under its own
 //! name; the index points into it; the old files go. A crash between them leaves records twice,
 //! which `catalog` takes for one. Invariant: a file goes only when nothing alive points into it.
 
@@ -100,6 +100,11 @@ pub(crate) fn rewrite(
     catalog.commit(changes)?;
     catalog.flush()?;
     Ok(spent)
+}
+
+/// Whether that much can be won back by copying what is alive.
+pub(crate) fn is_worth_it(catalog: &Catalog, bytes_min: u64) -> bool {
+    !choose(catalog, bytes_min).is_empty()
 }
 
 /// The files of which less than half is alive, if it is worth it.

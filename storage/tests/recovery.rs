@@ -389,6 +389,30 @@ fn a_forgotten_document_gives_its_room_back_and_stays_forgotten_when_all_is_read
 }
 
 #[test]
+fn what_was_forgotten_gives_its_room_back_with_the_next_write_however_little_that_is() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let settings = || Settings { rewrite_bytes_min: 50_000, ..Settings::default() };
+    let mut store = DiskStore::open_with(home, None, settings()).unwrap().store;
+    let bytes = || journal_files(home).iter().map(|file| fs::metadata(file).unwrap().len()).sum::<u64>();
+    put(&mut store, [local("stays", b"here")]);
+    for sequence in 1..=100 {
+        put(&mut store, [envelope(log(9, 9), sequence, &[sequence as u8; 700])]);
+    }
+    put(&mut store, [forget(9)]);
+    assert!(bytes() > 70_000, "it lies there still");
+    put(&mut store, [local("next", b"write")]);
+    assert!(bytes() < 1_000, "{} bytes are left", bytes());
+    let held = |store: &DiskStore| (value(store, "stays"), value(store, "next"));
+    assert_eq!(held(&store), (Some(b"here".to_vec()), Some(b"write".to_vec())));
+    drop(store);
+    fs::remove_dir_all(home.join("index")).unwrap();
+    let store = open_store(home);
+    assert_eq!(held(&store), (Some(b"here".to_vec()), Some(b"write".to_vec())));
+    assert!(whole_document(&store, 9, 1000).is_empty());
+}
+
+#[test]
 fn what_came_back_counts_though_what_was_forgotten_lies_behind_it_in_the_journal() {
     let home = tempfile::tempdir().unwrap();
     let (home, old) = (home.path().join("home"), home.path().join("old"));

@@ -22,8 +22,8 @@ pub(super) enum Verb {
     },
     /// Keep a document on this device no longer, once somebody who is connected says to hold all of it.
     ///
-    /// Its content leaves this device's memory at once, and its room on disk is used again as the files
-    /// there are rewritten. The other members' devices keep it, and wait for this one no more.
+    /// Its content leaves this device's memory at once, and the disk as soon as 4 MiB can be won there by
+    /// rewriting files. The other members' devices keep it, and wait for this one no more.
     #[command(after_help = "Examples:\n  fourword document drop ocean-forest-moon-star chat")]
     Drop {
         /// The four words of the group, channel or project.
