@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fourword_protocol::checkpoint::{self, Checkpoint, Reached, Vector};
 use fourword_protocol::command::{
-    At, BoardCommand, BoardView, ChatCommand, Command, DocumentSync, Reply, SyncState,
+    At, BoardCommand, BoardView, ChatCommand, Command, DocumentSync, Notice, Reply, SyncState,
 };
 use fourword_protocol::effect::Effect;
 use fourword_protocol::envelope::Envelope;
@@ -372,6 +372,39 @@ fn who_returns_after_a_year_loses_nothing_it_wrote_and_takes_what_was_folded_mea
         assert_on_disk(&c, name, document);
         assert_eq!(status(&mut c, name, group).state, SyncState::InSync, "{name}");
     }
+}
+
+#[test]
+fn who_returns_is_told_what_it_wrote_to_what_was_deleted_and_folded_meanwhile() {
+    let mut c = cluster(76);
+    let group = c.group_of(&THREE);
+    let ids = write(&mut c, &THREE, group, 0..6);
+    c.settle();
+    let (_, document) = document(&c, "ada", &THREE);
+    c.isolate("eve");
+    c.must("eve", Command::Chat(group, ChatCommand::Edit(ids[5], "edited in vain".into())));
+    c.must("ada", Command::Chat(group, ChatCommand::Delete(ids[5])));
+    write(&mut c, &["ada", "ben"], group, 6..46);
+    c.run_for(120_000);
+    c.let_days_pass(31);
+    c.run_for(120_000);
+    assert!(reach(&folded(&c, "ada", document)) > 30, "the deletion is folded");
+    c.heal();
+    c.run_for(120_000);
+    assert_same(&mut c, &THREE, group, document);
+    let in_vain = |c: &mut Cluster| match c.must("eve", Command::Unaccepted(group)) {
+        Reply::Unaccepted(views) => views.into_iter().map(|view| view.text).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(in_vain(&mut c), ["edited in vain"]);
+    assert!(c.notices("eve").iter().any(|n| matches!(n, Notice::AcceptanceChanged(of) if *of == group)));
+    assert_eq!(status(&mut c, "eve", group).unaccepted, 1);
+    c.crash("eve");
+    c.restart("eve");
+    c.heal();
+    c.settle();
+    assert_eq!(in_vain(&mut c), ["edited in vain"], "once, and still after a restart");
+    assert_eq!(doings(&mut c, 600_000), 0);
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub(crate) struct Live {
     pub(crate) document: Document,
     /// Of the content as it is, once asked for: every peer that tells how it stands asks.
     digest: OnceCell<Digest>,
-    concern: Concern,
+    pub(super) concern: Concern,
     /// The order of what it holds.
     index: Index,
     /// What was deleted in it, and what this device wrote to that.
@@ -281,6 +281,9 @@ impl Live {
             if let Some(about) = schema::about(&self.concern, write.place.root, &write.place.key) {
                 self.forgetting.wrote(about, by, rules.is_mine);
             }
+        }
+        if rules.is_mine {
+            self.note_late(&changes);
         }
         let judged = self.take_in(&changes).map_or(Judged::Poisoned, Judged::Applied);
         if let Some(watched) = &mut self.watched {

@@ -11,18 +11,32 @@ use crate::schema::chat::MessageId;
 use crate::schema::key::Owner;
 use crate::schema::{self, About, Concern, Part};
 use crate::stability::{Late, LateWhy, Tombstones};
-use crate::update::document::DocumentError;
+use crate::update::document::{Changes, DocumentError, Value};
 
 /// What became of what was pruned.
 #[derive(Debug, Default)]
 pub(crate) struct Pruned {
     /// The messages whose content is gone.
     pub(crate) messages: Vec<MessageId>,
-    /// What `owner` wrote on this device to them and not everybody had then.
+    /// What `owner` wrote on this device to them, or to what was pruned before, and not everybody had then.
     pub(crate) late: Vec<Late>,
 }
 
 impl Live {
+    /// Notes what this device just set on what is pruned: nobody sees that, and its person is to know.
+    pub(super) fn note_late(&mut self, changes: &Changes) {
+        for change in &changes.keys {
+            let about = schema::about(&self.concern, change.root, &change.key);
+            let is_set = about.is_some_and(|about| {
+                about.part == Part::Set && self.forgetting.tombstones.is_pruned(about.id)
+            });
+            let value = change.after.as_ref().and_then(Value::as_bytes).filter(|_| is_set);
+            if let Some(value) = value {
+                self.forgetting.came_late(wrote(&self.concern, change.root, &change.key, value));
+            }
+        }
+    }
+
     /// Prunes everything that is flagged: for a document that is read no further than all awaited
     /// have it.
     pub(super) fn prune_flagged(&mut self, concern: &Concern) -> Result<(), DocumentError> {
@@ -45,12 +59,12 @@ impl Replica {
     /// Prunes what lies within the frontier. `owner` is this device's person.
     pub(crate) fn prune_stable(&mut self, owner: Owner) -> Result<Pruned, DocumentError> {
         let Content::Live(live) = &mut self.content else { return Ok(Pruned::default()) };
+        let (mut keys, mut late) = (Vec::new(), live.forgetting.take_late());
         let ids = live.forgetting.tombstones.stable(self.stability.frontier());
         if ids.is_empty() {
-            return Ok(Pruned::default());
+            return Ok(Pruned { messages: Vec::new(), late });
         }
         live.forgetting.tombstones.prune(&ids);
-        let (mut keys, mut late) = (Vec::new(), Vec::new());
         for root in schema::roots(&self.concern) {
             for (key, value) in live.document.iter(root) {
                 let about = schema::about(&self.concern, root, key);

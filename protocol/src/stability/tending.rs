@@ -108,10 +108,12 @@ impl Replicator {
         let lapse = lapse(entity);
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
         match replica.prune_stable(owner) {
-            Ok(pruned) if pruned.messages.is_empty() => {}
             Ok(pruned) => {
                 let of = replica.of;
                 let is_told = replica.stability.note_late(pruned.late);
+                if pruned.messages.is_empty() && !is_told {
+                    return;
+                }
                 if !replica.waits() {
                     replica.stability.rest(lapse, wall);
                 }
