@@ -145,6 +145,14 @@ impl Names {
         }
     }
 
+    /// The id whose name a stretch is for that was wanted here.
+    pub(crate) fn named_by(&self, stretch: StretchId) -> Option<[u8; 32]> {
+        match self.running.get(&stretch)? {
+            StretchInput::Name(_, id) => Some(*id),
+            StretchInput::Lookup(..) | StretchInput::Work { .. } => None,
+        }
+    }
+
     /// Takes a stretch that was wanted here and gives the record to keep. `None` if it was not.
     pub(crate) fn stretched(
         &mut self,

@@ -411,9 +411,13 @@ impl Replicator {
     fn notify(&mut self, id: EntityId, document: DocumentKey, things: Vec<ThingId>) {
         let replica = self.entities.get(&id).and_then(|e| e.replicas.get(&document));
         let Some(replica) = replica.filter(|replica| replica.live().is_some()) else { return };
+        if replica.concern == Concern::Home {
+            return self.out.notify(Notice::HomeChanged);
+        }
         let Some(entity) = self.names.entity(replica.of) else { return };
         match replica.concern {
             Concern::Chat => self.out.notify(Notice::ChatChanged { entity, messages: things }),
+            Concern::Core => self.out.notify(Notice::EntityChanged(entity)),
             concern if schema::layout(&concern).is_some() => {
                 self.out.notify(Notice::ThingsChanged { entity, concern, things });
             }

@@ -214,13 +214,22 @@ impl Replicator {
         self.out.take()
     }
 
+    /// Whether an id is that of an entity that is held here, or of one below it.
+    fn is_place(&self, id: EntityId) -> bool {
+        self.entities.values().any(|entity| entity.kind_of(id).is_some())
+    }
+
     fn stretched(&mut self, id: StretchId, bytes: &[u8; 32]) {
         if self.minted(id, bytes) || self.worked(id, bytes) {
             return;
         }
         let nameless = self.own_name().is_none();
+        let named = self.names.named_by(id).map(EntityId);
         if let Some(record) = self.names.stretched(id, bytes, &mut self.out) {
             self.out.write(vec![record], Vec::new());
+            if let Some(words) = named.filter(|id| self.is_place(*id)).and_then(|id| self.names.entity(id)) {
+                self.out.notify(Notice::EntityChanged(words));
+            }
             if let (true, Some((identity, device))) = (nameless, self.own_name()) {
                 self.out.notify(Notice::Ready { identity, device });
             }

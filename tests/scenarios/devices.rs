@@ -36,7 +36,7 @@ fn link_by(code: LinkCode) -> Command {
 }
 
 /// Starts a new node and makes it a device of another's person.
-fn add_device(c: &mut Cluster, of: &str, name: &str) {
+pub(crate) fn add_device(c: &mut Cluster, of: &str, name: &str) {
     c.add(name);
     let code = code(c, of);
     c.must(name, link_by(code));

@@ -41,6 +41,7 @@ mod segments;
 mod sparing;
 mod standing;
 mod surviving;
+mod telling;
 mod topics;
 mod undoing;
 mod versions;

@@ -69,6 +69,14 @@ pub enum Event {
         /// The four words.
         group: String,
     },
+    /// A group's name, description or settings, the names that its members show, or what lies below it
+    /// changed.
+    GroupChanged {
+        /// The group's four words.
+        group: String,
+    },
+    /// How far this person has read changed, on this or another device of theirs.
+    HomeChanged,
     /// Somebody joined, left, or changed role.
     MembersChanged {
         /// The group's four words.
@@ -127,6 +135,8 @@ impl Event {
             Event::ChatChanged { .. } => "chat_changed",
             Event::ThingsChanged { .. } => "things_changed",
             Event::PresenceChanged { .. } => "presence_changed",
+            Event::GroupChanged { .. } => "group_changed",
+            Event::HomeChanged => "home_changed",
             Event::MembersChanged { .. } => "members_changed",
             Event::Joined { .. } => "joined",
             Event::RequestsChanged { .. } => "requests_changed",
@@ -160,6 +170,8 @@ impl From<Notice> for Event {
                 things: things.iter().map(ToString::to_string).collect(),
             },
             Notice::PresenceChanged(group) => Event::PresenceChanged { group: group.to_string() },
+            Notice::EntityChanged(group) => Event::GroupChanged { group: group.to_string() },
+            Notice::HomeChanged => Event::HomeChanged,
             Notice::MembersChanged(group) => Event::MembersChanged { group: group.to_string() },
             Notice::Joined(group) => Event::Joined { group: group.to_string() },
             Notice::RequestsChanged(group) => Event::RequestsChanged { group: group.to_string() },

@@ -320,6 +320,8 @@ fn text(event: &Event) -> String {
         }
         Event::ThingsChanged { group, concern, .. } => format!("{group}: {concern} changed"),
         Event::PresenceChanged { group } => format!("{group}: somebody moved"),
+        Event::GroupChanged { group } => format!("{group}: its name, settings or what is below it changed"),
+        Event::HomeChanged => "how far you have read changed".into(),
         Event::MembersChanged { group } => format!("{group}: members changed"),
         Event::Joined { group } => format!("{group}: joined"),
         Event::RequestsChanged { group } => format!("{group}: requests to join changed"),

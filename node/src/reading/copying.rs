@@ -201,6 +201,7 @@ impl Due {
             Ok(
                 Notice::ChatChanged { entity: words, .. }
                 | Notice::ThingsChanged { entity: words, .. }
+                | Notice::EntityChanged(words)
                 | Notice::MembersChanged(words)
                 | Notice::AcceptanceChanged(words)
                 | Notice::SyncChanged(words),
@@ -208,6 +209,7 @@ impl Due {
             Ok(Notice::Ready { .. } | Notice::Joined(_) | Notice::DevicesChanged) | Err(_) => self.all = true,
             Ok(
                 Notice::Minting(_)
+                | Notice::HomeChanged
                 | Notice::RequestsChanged(_)
                 | Notice::PeerChanged { .. }
                 | Notice::ReadOnly(_)

@@ -68,12 +68,16 @@ async fn a_stream_is_taken_up_where_it_broke() {
 
     let things = vec![thing(7)];
     node.notify(Notice::ThingsChanged { entity: words(), concern: Concern::Kanban, things });
+    node.notify(Notice::EntityChanged(words()));
+    node.notify(Notice::HomeChanged);
     node.notify(Notice::MembersChanged(words()));
     node.notify(Notice::ReadOnly("no space".into()));
     let mut events = open(&node, Some(&first)).await;
     let things = [thing(7).to_string()];
     let changed = json!({"event": "things_changed", "group": WORDS, "concern": "kanban", "things": things});
     assert_eq!(events.next().await.unwrap().1, changed);
+    assert_eq!(events.next().await.unwrap().1, json!({"event": "group_changed", "group": WORDS}));
+    assert_eq!(events.next().await.unwrap().1, json!({"event": "home_changed"}));
     assert_eq!(events.next().await.unwrap().1, json!({"event": "members_changed", "group": WORDS}));
     assert_eq!(events.next().await.unwrap().1, json!({"event": "read_only", "reason": "no space"}));
 }

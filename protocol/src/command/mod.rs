@@ -421,6 +421,11 @@ pub enum Notice {
     /// Somebody who is connected came, moved or went: see `Command::Present`. At most ten in a
     /// second for each entity, whoever moves.
     PresenceChanged(FourWords),
+    /// An entity's name, description or settings, the names that its members show, or what lies below it
+    /// changed.
+    EntityChanged(FourWords),
+    /// How far this person has read, or else what is private to it, changed on some device of theirs.
+    HomeChanged,
     /// Somebody joined, left, or changed role.
     MembersChanged(FourWords),
     /// This device got into an entity.
