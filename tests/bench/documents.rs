@@ -60,7 +60,19 @@ pub(crate) fn pruned(messages: u64) -> anyhow::Result<Vec<Figure>> {
     Ok(vec![
         figure("as it is", "bytes each", each(with.len(), without.len())),
         figure("packed, as it lies and travels", "bytes each", each(packed(&with)?, packed(&without)?)),
+        figure("memory", "times", memory(&document, &with)? as f64 / memory(&never, &without)? as f64),
     ])
+}
+
+/// Bytes that a chat with this state takes in memory with all that is kept beside it.
+fn memory(document: &Document, state: &[u8]) -> anyhow::Result<usize> {
+    let held = COUNTED.current_usage();
+    let index = document.index().clone();
+    let opened = Document::open("bench", roots(&Concern::Chat), Shape::Maps, state, index)?;
+    let shown = ChatIndex::scan(&opened);
+    let taken = COUNTED.current_usage().saturating_sub(held);
+    drop((opened, shown));
+    Ok(taken)
 }
 
 /// A board of so many cards in four columns.

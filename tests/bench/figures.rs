@@ -101,6 +101,7 @@ const TARGETS: &[(&str, &str, &str)] = &[
     ("Issues, 1,000", "load", "12"),
     ("Issues, 1,000", "memory", "6"),
     ("Pruned, 1,000", "as it is", "20"),
+    ("Pruned, 1,000", "memory", "1.15"),
     ("Pruned, 1,000", "packed, as it lies and travels", "20"),
     ("Reading, 100,000", "the last 50 messages", "1"),
     ("Reading, 100,000", "50 messages in the middle", "5"),
