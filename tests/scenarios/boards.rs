@@ -1,8 +1,8 @@
 //! Boards between nodes: cards that are moved, changed and deleted together and apart.
 
 use fourword_protocol::command::{
-    At, BoardCommand, CardView, Change, ColumnView, Command, CommentCommand, CommentView, Kind, Notice,
-    Outcome, Refusal, RefusalCode, Reply,
+    At, BoardCommand, CardFilter, CardView, Change, ColumnView, Command, CommentCommand, CommentView, Kind,
+    Notice, Outcome, Refusal, RefusalCode, Reply, ThingFilter,
 };
 use fourword_protocol::effect::Effect;
 use fourword_protocol::ids::DocumentKey;
@@ -63,7 +63,7 @@ fn text(field: &str, text: &str) -> Change {
 }
 
 fn columns(c: &mut Cluster, at: &str, group: FourWords) -> Vec<ColumnView> {
-    match ask(c, at, group, BoardCommand::Show) {
+    match ask(c, at, group, BoardCommand::Show(CardFilter::default())) {
         Outcome::Done(Reply::Board(board)) => board.columns,
         other => panic!("{other:?}"),
     }
@@ -257,7 +257,9 @@ fn cards_of_a_board_whose_columns_were_all_deleted_apart_are_shown_and_go_into_t
     c.heal();
     c.settle();
     for name in ["ada", "ben"] {
-        let Outcome::Done(Reply::Board(board)) = ask(&mut c, name, group, BoardCommand::Show) else {
+        let Outcome::Done(Reply::Board(board)) =
+            ask(&mut c, name, group, BoardCommand::Show(CardFilter::default()))
+        else {
             panic!("a board")
         };
         assert!(board.columns.is_empty());
@@ -269,13 +271,58 @@ fn cards_of_a_board_whose_columns_were_all_deleted_apart_are_shown_and_go_into_t
     assert_eq!(shown(&mut c, "ben", group), "anew: paint");
 }
 
+/// Each column with how many cards stand in it and the titles of those that fit.
+fn fitting(c: &mut Cluster, at: &str, group: FourWords, filter: CardFilter) -> Vec<(usize, Vec<String>)> {
+    let Outcome::Done(Reply::Board(board)) = ask(c, at, group, BoardCommand::Show(filter)) else {
+        panic!("a board")
+    };
+    let titles = |column: ColumnView| column.cards.into_iter().map(|card| card.title).collect();
+    board.columns.into_iter().map(|column| (column.count, titles(column))).collect()
+}
+
+#[test]
+fn cards_are_found_by_column_person_and_day_and_all_columns_are_shown() {
+    let (mut c, group, paint) = workshop(11, &["ada", "ben"]);
+    let ben = words_of(&mut c, "ben");
+    let saw = card(&mut c, "ben", group, "done", "saw");
+    let changes = vec![Change::Assign(ben.clone(), true), text("due", "2001-02-03")];
+    must(&mut c, "ada", group, BoardCommand::SetCard(paint.short(), changes));
+    c.settle();
+    let of = |thing| CardFilter { thing, ..CardFilter::default() };
+    let any = ThingFilter::default;
+    let painting = || vec![(1, vec!["paint".to_owned()]), (1, vec![])];
+    let sawing = || vec![(1, vec![]), (1, vec!["saw".to_owned()])];
+    for (filter, expected) in [
+        (CardFilter { column: Some("TODO".into()), ..of(any()) }, painting()),
+        (CardFilter { is_overdue: Some(true), ..of(any()) }, painting()),
+        (of(ThingFilter { assignee: Some(ben.clone()), ..any() }), painting()),
+        (of(ThingFilter { assignee: Some(String::new()), ..any() }), sawing()),
+        (of(ThingFilter { author: Some(ben.clone()), ..any() }), sawing()),
+    ] {
+        assert_eq!(fitting(&mut c, "ada", group, filter.clone()), expected, "{filter:?}");
+    }
+    let nowhere = CardFilter { column: Some("doing".into()), ..of(any()) };
+    let refusal = refused(ask(&mut c, "ada", group, BoardCommand::Show(nowhere)));
+    assert_eq!(refusal.code, RefusalCode::NotFound);
+    for card in [paint, saw] {
+        must(&mut c, "ada", group, BoardCommand::Archive(card.short(), true));
+    }
+    let done = CardFilter { column: Some("done".into()), ..of(any()) };
+    let Outcome::Done(Reply::Cards(away)) = ask(&mut c, "ada", group, BoardCommand::Archived(done)) else {
+        panic!("cards")
+    };
+    assert_eq!(away.iter().map(|card| card.id).collect::<Vec<_>>(), [saw]);
+}
+
 #[test]
 fn a_card_is_put_away_and_comes_back_and_a_deleted_one_never_does() {
     let (mut c, group, paint) = workshop(6, &["ada", "ben"]);
     must(&mut c, "ben", group, BoardCommand::Archive(paint.short(), true));
     c.settle();
     assert_eq!(shown(&mut c, "ada", group), "todo: ; done: ");
-    let Outcome::Done(Reply::Cards(away)) = ask(&mut c, "ada", group, BoardCommand::Archived) else {
+    let Outcome::Done(Reply::Cards(away)) =
+        ask(&mut c, "ada", group, BoardCommand::Archived(CardFilter::default()))
+    else {
         panic!()
     };
     assert_eq!(away.iter().map(|card| card.id).collect::<Vec<_>>(), [paint]);
@@ -356,7 +403,7 @@ fn what_is_named_unclearly_or_is_not_there_is_refused_with_what_to_do() {
     assert_eq!(refusal.message, "columns have no \"priority\"");
     let channel = c.create_child("ada", Kind::Channel, "talk", group);
     c.settle();
-    let refusal = refused(ask(&mut c, "ada", channel, BoardCommand::Show));
+    let refusal = refused(ask(&mut c, "ada", channel, BoardCommand::Show(CardFilter::default())));
     assert_eq!(refusal.message, format!("{channel} has no board"));
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fourword_protocol::checkpoint::{self, Checkpoint, Reached, Vector};
 use fourword_protocol::command::{
-    At, BoardCommand, BoardView, ChatCommand, Command, DocumentSync, Notice, Reply, SyncState,
+    At, BoardCommand, BoardView, CardFilter, ChatCommand, Command, DocumentSync, Notice, Reply, SyncState,
 };
 use fourword_protocol::effect::Effect;
 use fourword_protocol::envelope::Envelope;
@@ -332,7 +332,8 @@ fn a_newcomer_is_given_a_folded_board_at_which_it_never_looked_and_hears_what_fo
     c.must("ada", add("later".into()));
     // By gossip alone: that takes less than a comparison.
     c.run_for(200);
-    let Reply::Board(BoardView { columns, .. }) = c.must("dia", Command::Board(group, BoardCommand::Show))
+    let Reply::Board(BoardView { columns, .. }) =
+        c.must("dia", Command::Board(group, BoardCommand::Show(CardFilter::default())))
     else {
         panic!()
     };

@@ -2,7 +2,7 @@
 
 use fourword_protocol::command::{
     Change, Command, CommentCommand, IssueCommand, IssueFilter, IssueView, Kind, Outcome, Refusal,
-    RefusalCode, Reply,
+    RefusalCode, Reply, ThingFilter,
 };
 use fourword_protocol::schema::field::Value;
 use fourword_protocol::schema::thing::ThingId;
@@ -84,20 +84,21 @@ fn issues_are_found_by_who_is_to_do_them_and_by_how_they_stand() {
     report(&mut c, "ada", group, "roof", vec![Change::Assign(ben.clone(), true)]);
     report(&mut c, "ben", group, "door", vec![status("done")]);
     c.settle();
-    let all = IssueFilter::default();
+    let any = ThingFilter::default;
+    let of = |thing| IssueFilter { thing, ..IssueFilter::default() };
     for at in ["ada", "ben"] {
-        let of_ben = IssueFilter { assignee: Some(ben.clone()), ..all.clone() };
+        let of_ben = of(ThingFilter { assignee: Some(ben.clone()), ..any() });
         assert_eq!(titles(&mut c, at, group, of_ben), ["roof"]);
-        let nobodys = IssueFilter { assignee: Some(String::new()), ..all.clone() };
+        let nobodys = of(ThingFilter { assignee: Some(String::new()), ..any() });
         assert_eq!(titles(&mut c, at, group, nobodys), ["door"]);
-        let by_ben = IssueFilter { reporter: Some(ben.clone()), ..all.clone() };
+        let by_ben = of(ThingFilter { author: Some(ben.clone()), ..any() });
         assert_eq!(titles(&mut c, at, group, by_ben), ["door"]);
-        let open = IssueFilter { is_closed: Some(false), ..all.clone() };
+        let open = IssueFilter { is_closed: Some(false), ..IssueFilter::default() };
         assert_eq!(titles(&mut c, at, group, open), ["roof"]);
-        let text = IssueFilter { text: "DOOR".into(), ..all.clone() };
+        let text = of(ThingFilter { text: "DOOR".into(), ..any() });
         assert_eq!(titles(&mut c, at, group, text), ["door"]);
     }
-    let nobody = IssueFilter { assignee: Some("nobody-here".into()), ..all };
+    let nobody = of(ThingFilter { assignee: Some("nobody-here".into()), ..any() });
     let refusal = refused(ask(&mut c, "ada", group, IssueCommand::List(nobody)));
     assert_eq!(refusal.code, RefusalCode::NotFound);
 }

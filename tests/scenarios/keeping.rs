@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use fourword_protocol::command::{
-    At, BoardCommand, ChatCommand, Command, DocumentSync, DocumentView, Keeps, Kind, Outcome, Refusal,
-    RefusalCode, Reply, SyncState,
+    At, BoardCommand, CardFilter, ChatCommand, Command, DocumentSync, DocumentView, Keeps, Kind, Outcome,
+    Refusal, RefusalCode, Reply, SyncState,
 };
 use fourword_protocol::effect::Effect;
 use fourword_protocol::ids::{DeviceKey, DocumentKey, Incarnation};
@@ -137,7 +137,7 @@ fn all_that_reads_or_writes_a_dropped_document_is_refused_and_says_how_to_keep_i
         Command::Chat(group, ChatCommand::Read { last: 1 }),
         Command::Chat(group, ChatCommand::say("x", None)),
         Command::Chat(group, ChatCommand::Delete(id)),
-        Command::Board(group, BoardCommand::Show),
+        Command::Board(group, BoardCommand::Show(CardFilter::default())),
         Command::Board(group, BoardCommand::AddColumn { title: "x".into(), limit: 0, at: At::Last }),
         Command::Undo(group, Concern::Kanban),
         Command::Redo(group, Concern::Issues),

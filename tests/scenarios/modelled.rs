@@ -9,8 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fourword_protocol::command::{
-    At, BoardCommand, BoardView, CanvasCommand, CardView, Change, Command, CommentCommand, DocumentView,
-    IssueCommand, IssueFilter, Outcome, Reply,
+    At, BoardCommand, BoardView, CanvasCommand, CardFilter, CardView, Change, Command, CommentCommand,
+    DocumentView, IssueCommand, IssueFilter, Outcome, Reply,
 };
 use fourword_protocol::schema::field::{Number, Value};
 use fourword_protocol::schema::thing::ThingId;
@@ -328,11 +328,13 @@ impl World {
         };
         let group = self.group;
         let Reply::Board(BoardView { columns, loose }) =
-            self.c.must(at, Command::Board(group, BoardCommand::Show))
+            self.c.must(at, Command::Board(group, BoardCommand::Show(CardFilter::default())))
         else {
             panic!("a board")
         };
-        let Reply::Cards(archived) = self.c.must(at, Command::Board(group, BoardCommand::Archived)) else {
+        let Reply::Cards(archived) =
+            self.c.must(at, Command::Board(group, BoardCommand::Archived(CardFilter::default())))
+        else {
             panic!("cards")
         };
         for column in &columns {
@@ -386,7 +388,9 @@ impl World {
         let expected: BTreeSet<ThingId> =
             self.model.made.keys().filter(|id| self.model.is_there(id)).copied().collect();
         assert_eq!(there, expected, "seed {seed}: what is there");
-        let Reply::Board(board) = self.c.must(one, Command::Board(self.group, BoardCommand::Show)) else {
+        let Reply::Board(board) =
+            self.c.must(one, Command::Board(self.group, BoardCommand::Show(CardFilter::default())))
+        else {
             panic!("a board")
         };
         let first = board.columns.first().map(|column| column.id.to_string()).unwrap_or_default();

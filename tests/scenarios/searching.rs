@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fourword_protocol::command::{
-    At, BoardCommand, BoardView, CanvasCommand, CardView, Change, ChatCommand, Command, CommentCommand,
-    CommentView, IssueCommand, IssueFilter, Kind, Outcome, PersonView, PlaceView, Reply,
+    At, BoardCommand, BoardView, CanvasCommand, CardFilter, CardView, Change, ChatCommand, Command,
+    CommentCommand, CommentView, IssueCommand, IssueFilter, Kind, Outcome, PersonView, PlaceView, Reply,
 };
 use fourword_protocol::limits::COPY_ROWS_MAX;
 use fourword_protocol::schema::Concern;
@@ -58,11 +58,14 @@ fn seen(c: &mut Cluster, name: &str, group: FourWords) -> Vec<Seen> {
     };
     let messages = messages.into_iter().map(|view| view.message).filter(|message| !message.deleted);
     all.extend(messages.map(|message| see(ThingKind::Message, message.id, false, vec![message.text])));
-    let Reply::Board(BoardView { columns, .. }) = c.must(name, Command::Board(group, BoardCommand::Show))
+    let Reply::Board(BoardView { columns, .. }) =
+        c.must(name, Command::Board(group, BoardCommand::Show(CardFilter::default())))
     else {
         panic!("a board")
     };
-    let Reply::Cards(away) = c.must(name, Command::Board(group, BoardCommand::Archived)) else {
+    let Reply::Cards(away) =
+        c.must(name, Command::Board(group, BoardCommand::Archived(CardFilter::default())))
+    else {
         panic!("cards")
     };
     let mut cards: Vec<CardView> = away;

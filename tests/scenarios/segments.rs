@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use fourword_protocol::command::{
-    At, BoardCommand, BoardView, ChatCommand, Command, MessageView, Outcome, RefusalCode, Reply, SyncState,
+    At, BoardCommand, BoardView, CardFilter, ChatCommand, Command, MessageView, Outcome, RefusalCode, Reply,
+    SyncState,
 };
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::ids::{Digest, DocumentKey};
@@ -358,7 +359,8 @@ fn a_board_that_is_full_takes_nothing_new_but_lets_things_be_deleted() {
     c.settle();
     let delete = BoardCommand::DeleteColumn(made[0].to_string());
     assert_eq!(c.ask("ada", Command::Board(group, delete)), Outcome::Done(Reply::Ok));
-    let Reply::Board(BoardView { columns, .. }) = c.must("ada", Command::Board(group, BoardCommand::Show))
+    let Reply::Board(BoardView { columns, .. }) =
+        c.must("ada", Command::Board(group, BoardCommand::Show(CardFilter::default())))
     else {
         panic!("a board")
     };

@@ -2,8 +2,8 @@
 //! others did meanwhile never is.
 
 use fourword_protocol::command::{
-    At, BoardCommand, CanvasCommand, CanvasView, Change, Command, CommentCommand, IssueCommand, IssueFilter,
-    IssueView, Kind, LeftView, Outcome, Refusal, RefusalCode, Reply, RevertedView,
+    At, BoardCommand, CanvasCommand, CanvasView, CardFilter, Change, Command, CommentCommand, IssueCommand,
+    IssueFilter, IssueView, Kind, LeftView, Outcome, Refusal, RefusalCode, Reply, RevertedView,
 };
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::Concern;
@@ -230,7 +230,8 @@ fn a_card_that_was_made_is_put_away_and_brought_back() {
     let card = made(c.must("ada", Command::Board(group, add)));
     let high = BoardCommand::SetCard(card.short(), vec![text("priority", "high")]);
     c.must("ada", Command::Board(group, high));
-    let archived = |c: &mut Cluster, at: &str| match c.must(at, Command::Board(group, BoardCommand::Archived))
+    let archived = |c: &mut Cluster, at: &str| match c
+        .must(at, Command::Board(group, BoardCommand::Archived(CardFilter::default())))
     {
         Reply::Cards(cards) => cards.into_iter().map(|card| (card.id, card.priority)).collect::<Vec<_>>(),
         other => panic!("{other:?}"),

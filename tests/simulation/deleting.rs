@@ -5,8 +5,8 @@
 //! says how many schedules each kind has, `FOURWORD_SEED` the first.
 
 use fourword_protocol::command::{
-    At, BoardCommand, BoardView, CanvasCommand, Change, ChatCommand, Command, CommentCommand, IssueCommand,
-    IssueFilter, Outcome, RefusalCode, Reply,
+    At, BoardCommand, BoardView, CanvasCommand, CardFilter, Change, ChatCommand, Command, CommentCommand,
+    IssueCommand, IssueFilter, Outcome, RefusalCode, Reply,
 };
 use fourword_protocol::schema::field::{Number, Value};
 use fourword_protocol::schema::thing::ThingId;
@@ -213,11 +213,14 @@ impl Schedule {
                 }
             }
             Kind::Card | Kind::Column => {
-                let Reply::Board(BoardView { columns, .. }) = must(Command::Board(group, BoardCommand::Show))
+                let Reply::Board(BoardView { columns, .. }) =
+                    must(Command::Board(group, BoardCommand::Show(CardFilter::default())))
                 else {
                     panic!()
                 };
-                let Reply::Cards(away) = must(Command::Board(group, BoardCommand::Archived)) else {
+                let Reply::Cards(away) =
+                    must(Command::Board(group, BoardCommand::Archived(CardFilter::default())))
+                else {
                     panic!()
                 };
                 let cards = columns.iter().flat_map(|column| &column.cards).chain(&away);

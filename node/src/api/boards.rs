@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use fourword_protocol::command::{
-    BoardCommand, CardView, Change, ColumnView, Command, CommentCommand, LineView, Reply,
+    BoardCommand, CardFilter, CardView, Change, ColumnView, Command, CommentCommand, LineView, Reply,
 };
 use fourword_protocol::schema::field::Value;
 use fourword_protocol::words::FourWords;
@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use super::Api;
 use super::body::Body;
 use super::error::Problem;
+use super::filter::{Asked, Paged};
 use super::text;
-use super::things::{self, Comment, Finished, Made, NewComment, PageQuery, Person, Seen, Spot, named};
+use super::things::{self, Comment, Finished, Made, NewComment, Person, Seen, Spot, named};
 
 /// A board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -37,7 +38,10 @@ pub struct Column {
     pub title: String,
     /// How many cards it takes, if that is limited. Two who put one there at once can pass it.
     pub limit: Option<u64>,
-    /// From the top, without those that were put away.
+    /// How many cards stand in it, those included that do not fit what was asked for.
+    #[serde(default)]
+    pub count: usize,
+    /// Those that fit from the top, without those that were put away.
     pub cards: Vec<Card>,
 }
 
@@ -225,6 +229,7 @@ impl From<ColumnView> for Column {
             id: view.id.to_string(),
             title: view.title,
             limit: view.limit,
+            count: view.count,
             cards: view.cards.into_iter().map(Card::from).collect(),
         }
     }
@@ -302,9 +307,14 @@ impl CardPatch {
     }
 }
 
-/// `GET /api/v1/groups/{words}/board`
-pub async fn show(State(api): State<Api>, Path(words): Path<String>) -> Result<Json<Board>, Problem> {
-    let command = Command::Board(text::words(&words)?, BoardCommand::Show);
+/// `GET /api/v1/groups/{words}/board?column=C&due_before=DAY&overdue=B&priority=P&assignee=WHO`
+/// `&author=WHO&label=L&text=T`
+pub async fn show(
+    State(api): State<Api>,
+    Path(words): Path<String>,
+    Asked(filter): Asked<CardFilter>,
+) -> Result<Json<Board>, Problem> {
+    let command = Command::Board(text::words(&words)?, BoardCommand::Show(filter));
     let Reply::Board(board) = api.ask(command).await? else { return Err(Problem::mismatch()) };
     Ok(Json(Board {
         columns: board.columns.into_iter().map(Column::from).collect(),
@@ -312,15 +322,15 @@ pub async fn show(State(api): State<Api>, Path(words): Path<String>) -> Result<J
     }))
 }
 
-/// `GET /api/v1/groups/{words}/board/archive?limit=N&after=NEXT`
+/// `GET /api/v1/groups/{words}/board/archive?limit=N&after=NEXT`, and as the board is asked for
 pub async fn archive(
     State(api): State<Api>,
     Path(words): Path<String>,
-    Query(query): Query<PageQuery>,
+    Asked(query): Asked<Paged<CardFilter>>,
 ) -> Result<Json<Cards>, Problem> {
-    let command = Command::Board(text::words(&words)?, BoardCommand::Archived);
+    let command = Command::Board(text::words(&words)?, BoardCommand::Archived(query.filter));
     let Reply::Cards(cards) = api.ask(command).await? else { return Err(Problem::mismatch()) };
-    let (cards, next) = query.cut(cards, |card| (card.created, card.id))?;
+    let (cards, next) = query.page.cut(cards, |card| (card.created, card.id))?;
     Ok(Json(Cards { cards: cards.into_iter().map(Card::from).collect(), next }))
 }
 

@@ -5,12 +5,10 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, Path, Query, State};
-use axum::http::request::Parts;
+use axum::extract::{Path, State};
 use fourword_protocol::command::{
     Change, Command, CommentCommand, IssueCommand, IssueFilter, IssueView, Reply,
 };
-use fourword_protocol::limits::NAME_BYTES_MAX;
 use fourword_protocol::schema::field::Value;
 use fourword_protocol::words::FourWords;
 use schemars::JsonSchema;
@@ -19,11 +17,9 @@ use serde::{Deserialize, Serialize};
 use super::Api;
 use super::body::Body;
 use super::error::Problem;
+use super::filter::{Asked, Paged};
 use super::text;
-use super::things::{self, Comment, Finished, Made, NewComment, PageQuery, Person, Seen, named};
-
-/// Values of one filter: there are fewer statuses, and a page offers fewer labels.
-pub const FILTER_VALUES_MAX: usize = 16;
+use super::things::{self, Comment, Finished, Made, NewComment, Person, Seen, named};
 
 /// An issue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -116,63 +112,6 @@ pub struct IssuePatch {
     pub labels: BTreeMap<String, bool>,
 }
 
-/// Which issues are asked for. What may be given several times is repeated: `status=todo&status=done`.
-#[derive(Clone, Debug, Default)]
-pub struct IssueQuery {
-    filter: IssueFilter,
-    page: PageQuery,
-}
-
-impl IssueQuery {
-    fn read(pairs: Vec<(String, String)>) -> Result<IssueQuery, Problem> {
-        let mut query = IssueQuery::default();
-        for (name, value) in pairs {
-            if value.len() > NAME_BYTES_MAX {
-                return Err(Problem::usage(format!("{name} takes at most {NAME_BYTES_MAX} bytes")));
-            }
-            let filter = &mut query.filter;
-            match name.as_str() {
-                "status" => filter.statuses.push(value),
-                "closed" => filter.is_closed = Some(read(&name, &value, "true or false")?),
-                "priority" => filter.priorities.push(value),
-                "assignee" => filter.assignee = Some(value),
-                "reporter" => filter.reporter = Some(value),
-                "label" => filter.labels.push(value),
-                "text" => filter.text = value,
-                "limit" => query.page.limit = Some(read(&name, &value, "a number")?),
-                "after" => query.page.after = Some(value),
-                _ => {
-                    let known = "status, closed, priority, assignee, reporter, label, text, limit and after";
-                    return Err(Problem::usage(format!("issues are asked for by {known}, not by {name:?}")));
-                }
-            }
-        }
-        let filter = &query.filter;
-        for values in [&filter.statuses, &filter.priorities, &filter.labels] {
-            if values.len() > FILTER_VALUES_MAX {
-                return Err(Problem::usage(format!(
-                    "at most {FILTER_VALUES_MAX} values of a kind are taken"
-                )));
-            }
-        }
-        Ok(query)
-    }
-}
-
-fn read<T: std::str::FromStr>(name: &str, value: &str, what: &str) -> Result<T, Problem> {
-    value.parse().map_err(|_| Problem::usage(format!("{name} takes {what}, not {value:?}")))
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for IssueQuery {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<IssueQuery, Problem> {
-        let pairs = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
-        let Query(pairs) = pairs.map_err(|refused| Problem::usage(refused.body_text()))?;
-        IssueQuery::read(pairs)
-    }
-}
-
 impl From<IssueView> for Issue {
     fn from(view: IssueView) -> Issue {
         let issue = Issue {
@@ -233,7 +172,7 @@ impl IssuePatch {
 pub async fn list(
     State(api): State<Api>,
     Path(words): Path<String>,
-    query: IssueQuery,
+    Asked(query): Asked<Paged<IssueFilter>>,
 ) -> Result<Json<Issues>, Problem> {
     let command = Command::Issue(text::words(&words)?, IssueCommand::List(query.filter));
     let Reply::Issues(issues) = api.ask(command).await? else { return Err(Problem::mismatch()) };

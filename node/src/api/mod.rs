@@ -14,6 +14,7 @@ pub mod devices;
 pub mod documents;
 pub mod error;
 pub mod events;
+pub mod filter;
 pub mod groups;
 pub mod guard;
 pub mod history;

@@ -17,7 +17,6 @@ use super::Api;
 use super::body::Body;
 use super::error::Problem;
 use super::events::Event;
-use super::issues::IssueQuery;
 use super::pictures::{Png, Svg};
 use super::progress::{LINES, Line, Long};
 use super::things::{REVISION_DIGITS, Seen};
@@ -185,7 +184,14 @@ pub(super) fn router(operations: Vec<Operation>) -> Router<Api> {
 }
 
 impl Told {
-    fn parameter(&mut self, place: &str, name: &str, description: &str, is_required: bool, schema: Value) {
+    pub(super) fn parameter(
+        &mut self,
+        place: &str,
+        name: &str,
+        description: &str,
+        is_required: bool,
+        schema: Value,
+    ) {
         self.parameters.push(json!({
             "name": name, "in": place, "description": description, "required": is_required, "schema": schema,
         }));
@@ -220,25 +226,6 @@ impl<T: JsonSchema> Part for Query<T> {
             let description = description.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
             let is_required = required.iter().any(|one| *one == name);
             told.parameter("query", &name, &description, is_required, field);
-        }
-    }
-}
-
-impl Part for IssueQuery {
-    fn tell(told: &mut Told, _: &mut SchemaGenerator) {
-        let many = || json!({"type": "array", "items": {"type": "string"}});
-        for (name, description, schema) in [
-            ("status", "One of these statuses.", many()),
-            ("closed", "Closed or not.", json!({"type": "boolean"})),
-            ("priority", "One of these priorities.", many()),
-            ("assignee", "This member is to do it; empty: nobody is.", json!({"type": "string"})),
-            ("reporter", "This member reported it.", json!({"type": "string"})),
-            ("label", "It has all these labels.", many()),
-            ("text", "Title or description contain this, in any case.", json!({"type": "string"})),
-            ("limit", "How many entries at most.", json!({"type": "integer", "minimum": 1})),
-            ("after", "`next` of the page before.", json!({"type": "string"})),
-        ] {
-            told.parameter("query", name, description, false, schema);
         }
     }
 }

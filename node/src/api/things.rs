@@ -89,8 +89,7 @@ pub enum Spot {
 }
 
 /// Which part of a long list.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default)]
 pub struct PageQuery {
     /// How many entries at most.
     pub limit: Option<usize>,

@@ -7,6 +7,7 @@ use super::card::{self, Page};
 use super::chat::short;
 use super::client::path;
 use super::failure::{Exit, Failure};
+use super::filter::{self, Cards};
 use super::output::plain;
 use super::thing::{self, Step, Where};
 use crate::api::boards::{Board, Card, Column, ColumnPatch, ColumnPlace, NewColumn};
@@ -14,19 +15,25 @@ use crate::api::boards::{Board, Card, Column, ColumnPatch, ColumnPlace, NewColum
 /// What can be done with a board.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Verb {
-    /// Show the columns in order, with their cards.
-    #[command(after_help = "Example:\n  fourword board show ocean-forest-moon-star")]
+    /// Show the columns in order, with their cards: all, or those that fit all that is given.
+    #[command(
+        after_help = "Examples:\n  fourword board show ocean-forest-moon-star\n  fourword board show ocean-forest-moon-star --column \"To do\" --assignee Ben --overdue\n  fourword board show ocean-forest-moon-star --label house --priority urgent --due-before 2026-12-01 --json"
+    )]
     Show {
         /// The group's four words.
         words: String,
+        #[command(flatten)]
+        filter: Cards,
     },
-    /// Show the cards that were put away, the oldest first.
+    /// Show the cards that were put away, the oldest first: all, or those that fit all that is given.
     #[command(
-        after_help = "Examples:\n  fourword board archive ocean-forest-moon-star\n  fourword board archive ocean-forest-moon-star --limit 20"
+        after_help = "Examples:\n  fourword board archive ocean-forest-moon-star\n  fourword board archive ocean-forest-moon-star --limit 20 --author Ada --text fence"
     )]
     Archive {
         /// The group's four words.
         words: String,
+        #[command(flatten)]
+        filter: Cards,
         #[command(flatten)]
         page: Page,
     },
@@ -103,12 +110,16 @@ pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
     match verb {
         Verb::Undo { words } => thing::revert(Step::Undo, &words, "board", context).await,
         Verb::Redo { words } => thing::revert(Step::Redo, &words, "board", context).await,
-        Verb::Show { words } => {
-            let board: Board = context.client().get(&path(["groups", &words, "board"])).await?;
+        Verb::Show { words, filter } => {
+            let place = path(["groups", &words, "board"]) + &filter::query(&filter.pairs());
+            let board: Board = context.client().get(&place).await?;
             context.output.answer(&board, shown)?;
             Ok(Exit::Done)
         }
-        Verb::Archive { words, page } => card::archive(&words, page, context).await,
+        Verb::Archive { words, filter, page } => {
+            let asked = [page.pairs(), filter.pairs()].concat();
+            card::archive(&words, &asked, context).await
+        }
         Verb::Column(verb) => column(verb, context).await,
     }
 }
@@ -145,8 +156,12 @@ fn shown(board: &Board) -> String {
 
 fn column_text(column: &Column) -> String {
     let count = match column.limit {
-        Some(limit) => format!("{} of {limit}", column.cards.len()),
-        None => column.cards.len().to_string(),
+        Some(limit) => format!("{} of {limit}", column.count),
+        None => column.count.to_string(),
+    };
+    let count = match column.cards.len() {
+        shown if shown == column.count => count,
+        shown => format!("{count}, {shown} shown"),
     };
     let head = format!("{} ({count})  {}", plain(&column.title), short(&column.id));
     lines(head, &column.cards)
@@ -186,21 +201,22 @@ mod tests {
             updated: 0,
             revision: String::new(),
         };
-        let column = |title: &str, limit, cards| Column {
+        let column = |title: &str, limit, count, cards| Column {
             id: "OWNER-xigpuwugxxxxx".into(),
             title: title.into(),
             limit,
+            count,
             cards,
         };
         let board = Board {
-            columns: vec![column("todo", Some(3), vec![card]), column("done", None, Vec::new())],
+            columns: vec![column("todo", Some(3), 1, vec![card]), column("done", None, 2, Vec::new())],
             loose: Vec::new(),
         };
         assert_eq!(
             shown(&board),
             "todo (1 of 3)  xigpuwug\n\
              \x20 paint\u{fffd} the door  high  due 2026-11-30  @Ada  #house #dry  1 of 2 lines  2 comments  pmlq2wee\n\
-             done (0)  xigpuwug"
+             done (2, 0 shown)  xigpuwug"
         );
         let mut bare = Board { columns: Vec::new(), loose: Vec::new() };
         assert!(shown(&bare).contains("fourword board column add"));

@@ -6,8 +6,9 @@ use hyper::Method;
 
 use super::Context;
 use super::chat::{short, whole};
-use super::client::{escaped, path};
+use super::client::path;
 use super::failure::{Exit, Failure};
+use super::filter::{self, Pairs};
 use super::output::{plain, time};
 use super::thing::{self, Saying, Where};
 use crate::api::boards::{Card, CardPage, CardPatch, CardPlace, Cards, ChecklistPatch, Line, NewCard};
@@ -216,10 +217,9 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// The part of a query that asks for it.
-    pub(super) fn query(&self) -> String {
-        let after = self.after.as_ref().map(|after| format!("&after={}", escaped(after)));
-        format!("?limit={}{}", self.limit, after.unwrap_or_default())
+    /// The parameters that ask for it.
+    pub(super) fn pairs(self) -> Pairs {
+        filter::given([("limit", Some(self.limit.to_string())), ("after", self.after)])
     }
 }
 
@@ -298,9 +298,9 @@ pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
     Ok(Exit::Done)
 }
 
-/// Shows the cards that were put away.
-pub(super) async fn archive(words: &str, page: Page, context: &Context) -> Result<Exit, Failure> {
-    let place = path(["groups", words, "board", "archive"]) + &page.query();
+/// Shows those cards that were put away and are asked for.
+pub(super) async fn archive(words: &str, asked: &Pairs, context: &Context) -> Result<Exit, Failure> {
+    let place = path(["groups", words, "board", "archive"]) + &filter::query(asked);
     let cards: Cards = context.client().get(&place).await?;
     context.output.answer(&cards, |cards| {
         let lines = cards.cards.iter().map(card_line);

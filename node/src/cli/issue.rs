@@ -7,8 +7,9 @@ use hyper::Method;
 use super::Context;
 use super::card::{Page, priorities};
 use super::chat::{short, whole};
-use super::client::{escaped, path};
+use super::client::path;
 use super::failure::{Exit, Failure};
+use super::filter::{self, Pairs, Things};
 use super::issue_file;
 use super::output::{plain, time};
 use super::thing::{self, Saying, Step};
@@ -155,24 +156,11 @@ pub(super) struct ListArgs {
     /// Those that are closed.
     #[arg(long)]
     closed: bool,
-    /// Of this priority; may be repeated for one of several.
-    #[arg(long)]
-    priority: Vec<String>,
-    /// Those that this member is to do.
-    #[arg(long, value_name = "WHO", conflicts_with = "unassigned")]
-    assignee: Option<String>,
-    /// Those that nobody is to do.
-    #[arg(long)]
-    unassigned: bool,
     /// Those that this member reported.
     #[arg(long, value_name = "WHO")]
     reporter: Option<String>,
-    /// With this label; may be repeated for all of several.
-    #[arg(long)]
-    label: Vec<String>,
-    /// With this in title or description, in any case.
-    #[arg(long)]
-    text: Option<String>,
+    #[command(flatten)]
+    things: Things,
     #[command(flatten)]
     page: Page,
 }
@@ -235,20 +223,13 @@ pub(super) struct SetArgs {
 }
 
 impl ListArgs {
-    fn query(&self) -> String {
+    fn pairs(self) -> Pairs {
         let closed = (self.open || self.closed).then(|| self.closed.to_string());
-        let assignee = self.assignee.clone().or(self.unassigned.then(String::new));
-        let many = [("status", &self.status), ("priority", &self.priority), ("label", &self.label)];
-        let many = many.into_iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
-        let one = [
-            ("closed", &closed),
-            ("assignee", &assignee),
-            ("reporter", &self.reporter),
-            ("text", &self.text),
-        ];
-        let one = one.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
-        let filter = many.chain(one).map(|(name, value)| format!("&{name}={}", escaped(value)));
-        filter.fold(self.page.query(), |query, part| query + &part)
+        let mut pairs = self.page.pairs();
+        pairs.extend(filter::several("status", self.status));
+        pairs.extend(filter::given([("closed", closed), ("reporter", self.reporter)]));
+        pairs.extend(self.things.pairs());
+        pairs
     }
 }
 
@@ -318,7 +299,7 @@ pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
 }
 
 async fn list(args: ListArgs, context: &Context) -> Result<Exit, Failure> {
-    let place = path(["groups", &args.words, "issues"]) + &args.query();
+    let place = path(["groups", &args.words, "issues"]) + &filter::query(&args.pairs());
     let issues: Issues = context.client().get(&place).await?;
     context.output.answer(&issues, |issues| {
         let more = issues.next.as_ref().map(|next| format!("more: --after {next}"));

@@ -13,6 +13,7 @@ mod device;
 mod doctor;
 mod document;
 mod failure;
+mod filter;
 mod group;
 mod history;
 mod identity;

@@ -6,6 +6,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use fourword_protocol::time::WallTime;
 use serde::Serialize;
 
 use super::failure::Failure;
@@ -126,17 +127,8 @@ fn is_unseemly(c: char) -> bool {
 
 /// Milliseconds since 1970 as `2026-11-21 08:15`, UTC.
 pub(super) fn time(ms: u64) -> String {
-    let (days, minutes) = (ms / 86_400_000, ms / 60_000 % 1440);
-    // Civil date from days, counted in eras of 400 years that begin in March: leap days end them.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", minutes / 60, minutes % 60)
+    let minutes = ms / 60_000 % 1440;
+    format!("{} {:02}:{:02}", WallTime(ms).day(), minutes / 60, minutes % 60)
 }
 
 /// A link as a QR code of half blocks, for a telephone to read; `None` if it is too long for one.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use fourword::api::issues::FILTER_VALUES_MAX;
+use fourword::api::filter::VALUES_MAX;
 use fourword::api::things::ENTRIES_MAX;
 use fourword_protocol::command::{
-    At, BoardCommand, BoardView, CanvasCommand, CanvasView, CardView, Change, ColumnView, Command,
-    CommentCommand, CommentView, ElementView, IssueCommand, IssueFilter, IssueView, LineView, RefusalCode,
-    Reply,
+    At, BoardCommand, BoardView, CanvasCommand, CanvasView, CardFilter, CardView, Change, ColumnView,
+    Command, CommentCommand, CommentView, ElementView, IssueCommand, IssueFilter, IssueView, LineView,
+    RefusalCode, Reply, ThingFilter,
 };
 use fourword_protocol::limits::{NAME_BYTES_MAX, RECORD_FIELDS_MAX};
 use fourword_protocol::schema::field::{Number, Value as Held};
@@ -45,7 +45,7 @@ pub(crate) fn card() -> CardView {
 }
 
 pub(crate) fn column() -> ColumnView {
-    ColumnView { id: thing(1), title: "todo".into(), limit: Some(3), cards: vec![card()] }
+    ColumnView { id: thing(1), title: "todo".into(), limit: Some(3), count: 2, cards: vec![card()] }
 }
 
 pub(crate) fn comment() -> CommentView {
@@ -112,10 +112,10 @@ pub(crate) fn canvas() -> CanvasView {
 /// What a node answers in which there is one of each.
 pub(crate) fn answer(command: &Command) -> Reply {
     match command {
-        Command::Board(_, BoardCommand::Show) => {
+        Command::Board(_, BoardCommand::Show(_)) => {
             Reply::Board(BoardView { columns: vec![column()], loose: vec![] })
         }
-        Command::Board(_, BoardCommand::Archived) => Reply::Cards(vec![card()]),
+        Command::Board(_, BoardCommand::Archived(_)) => Reply::Cards(vec![card()]),
         Command::Board(_, BoardCommand::Card(_)) => Reply::Card(Box::new(card()), vec![comment()]),
         Command::Board(
             _,
@@ -176,7 +176,7 @@ async fn a_board_is_shown_with_its_columns_and_cards() {
     assert_eq!(status, 200);
     take_revision(&mut board["columns"][0]["cards"][0]);
     let columns = json!([{
-        "id": thing(1).to_string(), "title": "todo", "limit": 3, "cards": [card_json()],
+        "id": thing(1).to_string(), "title": "todo", "limit": 3, "count": 2, "cards": [card_json()],
     }]);
     assert_eq!(board, json!({"columns": columns, "loose": []}));
     let (_, mut page) = node.ask("GET", &of("board/cards/aiba"), "").await;
@@ -221,13 +221,35 @@ fn text(field: &str, text: &str) -> Change {
     Change::Field(field.into(), Held::Text(text.into()))
 }
 
+/// What is asked of cards and issues alike, but for the author, who is ben.
+const SOUGHT: &str = "priority=low&assignee=&label=wet&label=in%20house&text=roof";
+
+fn sought() -> ThingFilter {
+    ThingFilter {
+        priorities: vec!["low".into()],
+        assignee: Some(String::new()),
+        author: Some("Ben".into()),
+        labels: vec!["wet".into(), "in house".into()],
+        text: "roof".into(),
+    }
+}
+
 type BoardRequest = (&'static str, String, Value, BoardCommand);
 
 fn column_requests() -> Vec<BoardRequest> {
     let column = || "to do".to_owned();
+    let filter = CardFilter {
+        thing: sought(),
+        column: Some(column()),
+        due_before: Some("2026-12-01".into()),
+        is_overdue: Some(true),
+    };
+    let query = format!("column=to%20do&due_before=2026-12-01&overdue=true&author=Ben&{SOUGHT}");
     vec![
-        ("GET", "board".into(), Value::Null, BoardCommand::Show),
-        ("GET", "board/archive".into(), Value::Null, BoardCommand::Archived),
+        ("GET", "board".into(), Value::Null, BoardCommand::Show(CardFilter::default())),
+        ("GET", "board/archive".into(), Value::Null, BoardCommand::Archived(CardFilter::default())),
+        ("GET", format!("board?{query}"), Value::Null, BoardCommand::Show(filter.clone())),
+        ("GET", format!("board/archive?{query}&limit=5"), Value::Null, BoardCommand::Archived(filter)),
         (
             "POST",
             "board/columns".into(),
@@ -327,17 +349,9 @@ fn card_requests() -> Vec<BoardRequest> {
 }
 
 fn issue_requests() -> Vec<(&'static str, String, Value, IssueCommand)> {
-    let filter = IssueFilter {
-        statuses: vec!["todo".into(), "done".into()],
-        is_closed: Some(false),
-        priorities: vec!["low".into()],
-        assignee: Some(String::new()),
-        reporter: Some("Ben".into()),
-        labels: vec!["wet".into(), "in house".into()],
-        text: "roof".into(),
-    };
-    let query = "status=todo&status=done&closed=false&priority=low&assignee=&reporter=Ben&label=wet\
-                 &label=in%20house&text=roof";
+    let filter =
+        IssueFilter { thing: sought(), statuses: vec!["todo".into(), "done".into()], is_closed: Some(false) };
+    let query = format!("status=todo&status=done&closed=false&reporter=Ben&{SOUGHT}");
     vec![
         ("GET", "issues".into(), Value::Null, IssueCommand::List(IssueFilter::default())),
         ("GET", format!("issues?{query}"), Value::Null, IssueCommand::List(filter)),
@@ -463,7 +477,7 @@ async fn each_request_about_a_thing_becomes_its_command() {
 async fn what_cannot_be_meant_does_not_reach_the_node() {
     let node = node().await;
     let long = "x".repeat(NAME_BYTES_MAX + 1);
-    let many = "label=a&".repeat(FILTER_VALUES_MAX + 1);
+    let many = "label=a&".repeat(VALUES_MAX + 1);
     for (method, path, body, part) in [
         ("PATCH", "board/cards/abcd".to_owned(), json!({}), "nothing to be changed"),
         ("PATCH", "board/cards/abcd".into(), json!({"tilte": "a"}), "unknown field `tilte`"),
@@ -480,6 +494,11 @@ async fn what_cannot_be_meant_does_not_reach_the_node() {
         ("GET", format!("issues?text={long}"), Value::Null, "at most 256 bytes"),
         ("GET", format!("issues?{many}"), Value::Null, "at most 16 values"),
         ("GET", "issues?colour=red".into(), Value::Null, "not by \"colour\""),
+        ("GET", format!("board?text={long}"), Value::Null, "at most 256 bytes"),
+        ("GET", format!("board/archive?{many}"), Value::Null, "at most 16 values"),
+        ("GET", "board?limit=5".into(), Value::Null, "cards are asked for by column, "),
+        ("GET", "board?overdue=perhaps".into(), Value::Null, "true or false"),
+        ("GET", "board?due_before=tomorrow".into(), Value::Null, "a day such as 2026-11-30"),
         ("GET", "issues?closed=perhaps".into(), Value::Null, "true or false"),
     ] {
         let body = if body.is_null() { String::new() } else { body.to_string() };

@@ -2,7 +2,8 @@
 //! prints, and how it fails.
 
 use fourword_protocol::command::{
-    At, BoardCommand, CanvasCommand, Change, Command, CommentCommand, IssueCommand, IssueFilter, RefusalCode,
+    At, BoardCommand, CanvasCommand, CardFilter, Change, Command, CommentCommand, IssueCommand, IssueFilter,
+    RefusalCode, ThingFilter,
 };
 use fourword_protocol::schema::field::{Number, Value as Held};
 use serde_json::{Value, json};
@@ -35,10 +36,35 @@ fn set_issue(changes: Vec<Change>) -> Command {
     of_issue(IssueCommand::Set("leak".into(), changes))
 }
 
+/// What is asked of cards and issues alike.
+fn sought() -> ThingFilter {
+    ThingFilter {
+        priorities: vec!["low".into()],
+        assignee: Some("Ben".into()),
+        author: Some("Ada".into()),
+        labels: vec!["a&b".into(), "c".into()],
+        text: "roof".into(),
+    }
+}
+
 fn board_lines() -> Vec<(&'static str, Command)> {
+    let filter = CardFilter {
+        thing: sought(),
+        column: Some("doing".into()),
+        due_before: Some("2026-12-01".into()),
+        is_overdue: Some(true),
+    };
+    let nobodys = ThingFilter { assignee: Some(String::new()), ..ThingFilter::default() };
+    let nobodys = CardFilter { thing: nobodys, ..CardFilter::default() };
     vec![
-        ("board show W", board(BoardCommand::Show)),
-        ("board archive W --limit 5", board(BoardCommand::Archived)),
+        (
+            "board show W --column doing --due-before 2026-12-01 --overdue --author Ada --priority low \
+             --assignee Ben --label a&b --label c --text roof",
+            board(BoardCommand::Show(filter)),
+        ),
+        ("board archive W --unassigned --limit 5", board(BoardCommand::Archived(nobodys))),
+        ("board show W", board(BoardCommand::Show(CardFilter::default()))),
+        ("board archive W --limit 5", board(BoardCommand::Archived(CardFilter::default()))),
         (
             "board column add W doing --limit 3 --after todo",
             board(BoardCommand::AddColumn { title: "doing".into(), limit: 3, at: At::After("todo".into()) }),
@@ -119,17 +145,11 @@ fn card_lines() -> Vec<(&'static str, Command)> {
 }
 
 fn issue_lines() -> Vec<(&'static str, Command)> {
-    let filter = IssueFilter {
-        statuses: vec!["todo".into(), "done".into()],
-        is_closed: Some(false),
-        priorities: vec!["low".into()],
-        assignee: Some("Ben".into()),
-        reporter: Some("Ada".into()),
-        labels: vec!["a&b".into(), "c".into()],
-        text: "roof".into(),
-    };
+    let filter =
+        IssueFilter { thing: sought(), statuses: vec!["todo".into(), "done".into()], is_closed: Some(false) };
     let list = |filter| of_issue(IssueCommand::List(filter));
-    let nobody = IssueFilter { assignee: Some(String::new()), ..IssueFilter::default() };
+    let nobodys = ThingFilter { assignee: Some(String::new()), ..ThingFilter::default() };
+    let nobody = IssueFilter { thing: nobodys, ..IssueFilter::default() };
     let closed = IssueFilter { is_closed: Some(true), ..IssueFilter::default() };
     vec![
         ("issue list W", list(IssueFilter::default())),
@@ -293,6 +313,7 @@ async fn words_that_are_not_offered_are_refused_with_those_that_are() {
         (&["canvas", "element", "add", WORDS, "--type", "circle"], "shape"),
         (&["canvas", "element", "set", WORDS, "abcd", "--place", "1"], "two numbers"),
         (&["card", "set", WORDS, "pain", "--reword", "abcd"], "the line's id"),
+        (&["board", "show", WORDS, "--unassigned", "--assignee", "Ben"], "cannot be used with"),
         (&["card", "move", WORDS, "pain", "todo", "--first", "--last"], "cannot be used with"),
     ] {
         let ran = run(&node, arguments).await;

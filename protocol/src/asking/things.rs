@@ -9,16 +9,17 @@ mod reverting;
 use rand::Rng;
 
 use crate::command::{
-    BoardCommand, CanvasCommand, Command, CommandId, IssueCommand, IssueFilter, Outcome, Refusal,
-    RefusalCode, Reply,
+    BoardCommand, CanvasCommand, CardFilter, Command, CommandId, IssueCommand, IssueFilter, Outcome, Refusal,
+    RefusalCode, Reply, ThingFilter,
 };
 use crate::entity::Entity;
 use crate::ids::{DocumentKey, EntityId};
 use crate::outbox::refusal;
 use crate::replica::{Live, Replica};
 use crate::replicator::Replicator;
-use crate::schema::issues::{Filter, ISSUES};
-use crate::schema::kanban::{Board, CARDS};
+use crate::schema::filter::Filter;
+use crate::schema::issues::{self, ISSUES};
+use crate::schema::kanban::{self, Board, CARDS};
 use crate::schema::key::{self, Owner};
 use crate::schema::rights::Actor;
 use crate::schema::{self, Concern};
@@ -170,27 +171,52 @@ impl Replicator {
         let named = Named(things);
         let gone = || refusal(RefusalCode::NotFound, "it was deleted", "");
         let reply = match request {
-            Request::Board(BoardCommand::Archived) => Reply::Cards(shown.archived()),
+            Request::Board(BoardCommand::Show(filter)) => {
+                Reply::Board(shown.board(&self.card_filter(entity, named, filter)?))
+            }
+            Request::Board(BoardCommand::Archived(filter)) => {
+                Reply::Cards(shown.archived(&self.card_filter(entity, named, filter)?))
+            }
             Request::Board(BoardCommand::Card(name)) => {
                 let card = things.thing(CARDS.root, named.thing(CARDS, &name)?).ok_or_else(gone)?;
                 let view = shown.card(&card, Board(things).column_of(&card)).ok_or_else(gone)?;
                 Reply::Card(Box::new(view), shown.comments(card.id))
             }
-            Request::Board(_) => Reply::Board(shown.board()),
+            Request::Board(_) => Reply::Board(shown.board(&kanban::Filter::default())),
             Request::Issue(IssueCommand::Show(name)) => {
                 let issue = things.thing(ISSUES.root, named.thing(ISSUES, &name)?).ok_or_else(gone)?;
                 Reply::Issue(Box::new(shown.issue(&issue).ok_or_else(gone)?), shown.comments(issue.id))
             }
             Request::Issue(IssueCommand::List(filter)) => {
-                Reply::Issues(shown.issues(&self.filter(entity, filter)?))
+                Reply::Issues(shown.issues(&self.issue_filter(entity, filter)?))
             }
-            Request::Issue(_) => Reply::Issues(shown.issues(&Filter::default())),
+            Request::Issue(_) => Reply::Issues(shown.issues(&issues::Filter::default())),
             Request::Canvas(_) => Reply::Canvas(shown.canvas()),
         };
         Ok(reply)
     }
 
-    fn filter(&self, entity: &Entity, filter: IssueFilter) -> Result<Filter, Refusal> {
+    fn card_filter(
+        &self,
+        entity: &Entity,
+        named: Named<'_>,
+        filter: CardFilter,
+    ) -> Result<kanban::Filter, Refusal> {
+        Ok(kanban::Filter {
+            thing: self.filter(entity, filter.thing)?,
+            column: filter.column.map(|column| named.column(&column)).transpose()?,
+            due_before: filter.due_before,
+            is_overdue: filter.is_overdue,
+            today: self.now.wall.day(),
+        })
+    }
+
+    fn issue_filter(&self, entity: &Entity, filter: IssueFilter) -> Result<issues::Filter, Refusal> {
+        let thing = self.filter(entity, filter.thing)?;
+        Ok(issues::Filter { thing, statuses: filter.statuses, is_closed: filter.is_closed })
+    }
+
+    fn filter(&self, entity: &Entity, filter: ThingFilter) -> Result<Filter, Refusal> {
         let find = |who: String| -> Result<Option<Owner>, Refusal> {
             match who.is_empty() {
                 true => Ok(None),
@@ -198,11 +224,9 @@ impl Replicator {
             }
         };
         Ok(Filter {
-            statuses: filter.statuses,
-            is_closed: filter.is_closed,
             priorities: filter.priorities,
             assignee: filter.assignee.map(find).transpose()?,
-            reporter: filter.reporter.map(find).transpose()?.flatten(),
+            author: filter.author.map(find).transpose()?.flatten(),
             labels: filter.labels,
             text: filter.text,
         })

@@ -32,7 +32,10 @@ pub use history::{
 };
 pub use member::MemberCommand;
 pub use presence::{Presence, PresentView, Scene};
-pub use thing::{At, BoardCommand, CanvasCommand, Change, CommentCommand, IssueCommand, IssueFilter, Named};
+pub use thing::{
+    At, BoardCommand, CanvasCommand, CardFilter, Change, CommentCommand, IssueCommand, IssueFilter, Named,
+    ThingFilter,
+};
 pub use thing_view::{
     BoardView, CanvasView, CardView, ColumnView, CommentView, ElementView, IssueView, LineView,
 };

@@ -11,10 +11,10 @@ pub type Named = String;
 /// What can be asked of a board.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BoardCommand {
-    /// The columns in order, with their cards. Answered by `Reply::Board`.
-    Show,
-    /// The cards that were put away. Answered by `Reply::Cards`.
-    Archived,
+    /// All columns in order, with those of their cards that fit. Answered by `Reply::Board`.
+    Show(CardFilter),
+    /// The cards that were put away and fit. Answered by `Reply::Cards`.
+    Archived(CardFilter),
     /// One card and what was said about it. Answered by `Reply::Card`.
     Card(Named),
     /// Make a column. Answered by `Reply::Thing`.
@@ -69,7 +69,7 @@ pub enum BoardCommand {
 impl BoardCommand {
     /// Whether it asks for a change.
     pub(crate) fn writes(&self) -> bool {
-        !matches!(self, BoardCommand::Show | BoardCommand::Archived | BoardCommand::Card(_))
+        !matches!(self, BoardCommand::Show(_) | BoardCommand::Archived(_) | BoardCommand::Card(_))
     }
 }
 
@@ -175,21 +175,41 @@ pub enum Change {
     Tick(String, bool),
 }
 
-/// What issues are looked for. An issue fits if all that is given fits.
+/// What things are looked for, by what cards and issues have. A thing fits if all that is given fits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IssueFilter {
-    /// One of these statuses.
-    pub statuses: Vec<String>,
-    /// Closed or not.
-    pub is_closed: Option<bool>,
-    /// One of these priorities.
+pub struct ThingFilter {
+    /// One of these priorities; an empty one: nobody set one.
     pub priorities: Vec<String>,
     /// This member is to do it; an empty name: nobody is.
     pub assignee: Option<String>,
-    /// This member reported it.
-    pub reporter: Option<String>,
+    /// This member made it.
+    pub author: Option<String>,
     /// It has all these labels.
     pub labels: Vec<String>,
     /// Title or description contain this, in any case.
     pub text: String,
+}
+
+/// What cards are looked for. A card fits if all that is given fits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CardFilter {
+    /// What is asked of issues too.
+    pub thing: ThingFilter,
+    /// It shows in this column.
+    pub column: Option<Named>,
+    /// It is due on a day before this one, as `2026-11-30`.
+    pub due_before: Option<String>,
+    /// It was due before today, or not.
+    pub is_overdue: Option<bool>,
+}
+
+/// What issues are looked for. An issue fits if all that is given fits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IssueFilter {
+    /// What is asked of cards too; the author is who reported it.
+    pub thing: ThingFilter,
+    /// One of these statuses.
+    pub statuses: Vec<String>,
+    /// Closed or not.
+    pub is_closed: Option<bool>,
 }

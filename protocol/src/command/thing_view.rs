@@ -15,7 +15,9 @@ pub struct ColumnView {
     pub title: String,
     /// How many cards it takes, if that is limited. Two who put one there at once can pass it.
     pub limit: Option<u64>,
-    /// From the top, without those that were put away.
+    /// How many cards stand in it, those included that do not fit what is looked for.
+    pub count: usize,
+    /// Those that fit from the top, without those that were put away.
     pub cards: Vec<CardView>,
 }
 

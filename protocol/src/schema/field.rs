@@ -273,7 +273,7 @@ fn is_word(text: &str) -> bool {
 }
 
 /// Whether a text spells a day of the calendar, from the year 1 to 9999.
-fn is_day(text: &str) -> bool {
+pub fn is_day(text: &str) -> bool {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text.as_bytes() else { return false };
     let digits = [y1, y2, y3, y4, m1, m2, d1, d2];
     if !digits.iter().all(|digit| digit.is_ascii_digit()) {

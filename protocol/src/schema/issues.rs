@@ -4,6 +4,7 @@
 //! again. Its reporter is who made it.
 
 use super::field::{Field, Holds, Parts, Value};
+use super::filter;
 use super::kanban::PRIORITIES;
 use super::key::Owner;
 use super::thing::ThingKind;
@@ -58,37 +59,20 @@ pub fn assignee(issue: &Thing) -> Option<Owner> {
 /// What issues are looked for. An issue fits if all that is given fits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// What is asked of cards too.
+    pub thing: filter::Filter,
     /// One of these statuses.
     pub statuses: Vec<String>,
     /// Closed or not.
     pub is_closed: Option<bool>,
-    /// One of these priorities.
-    pub priorities: Vec<String>,
-    /// This person is to do it; `Some(None)`: nobody is.
-    pub assignee: Option<Option<Owner>>,
-    /// This person reported it.
-    pub reporter: Option<Owner>,
-    /// It has all these labels.
-    pub labels: Vec<String>,
-    /// Title or description contain this, in any case.
-    pub text: String,
 }
 
 impl Filter {
     /// Whether an issue is looked for.
     pub fn fits(&self, issue: &Thing) -> bool {
         let status = issue.text("status");
-        let within = |words: &[String], word: &str| words.is_empty() || words.iter().any(|w| w == word);
-        let needle = self.text.to_lowercase();
-        within(&self.statuses, status)
+        filter::one_of(&self.statuses, status)
             && self.is_closed.is_none_or(|closed| closed == is_closed(status))
-            && within(&self.priorities, issue.text("priority"))
-            && self.assignee.is_none_or(|person| person == assignee(issue))
-            && self.reporter.is_none_or(|person| person == issue.id.owner)
-            && self.labels.iter().all(|label| issue.on("labels").any(|on| on == label))
-            && (needle.is_empty()
-                || ["title", "description"]
-                    .iter()
-                    .any(|field| issue.text(field).to_lowercase().contains(&needle)))
+            && self.thing.fits(issue)
     }
 }

@@ -5,6 +5,7 @@
 //! is kept where somebody puts one there; two who do so at once can pass it, and then it shows.
 
 use super::field::{Field, Holds, Parts, Value};
+use super::filter;
 use super::rank::Rank;
 use super::thing::{ThingId, ThingKind};
 use super::things::{Layout, Set, Table, Thing, Things};
@@ -214,6 +215,33 @@ impl Board<'_> {
         let mut columns: Vec<Thing> = self.0.all(COLUMNS.root).collect();
         sort_by_rank(&mut columns, "order");
         columns
+    }
+}
+
+/// What cards are looked for. A card fits if all that is given fits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// What is asked of issues too.
+    pub thing: filter::Filter,
+    /// It shows in this column.
+    pub column: Option<ThingId>,
+    /// It is due on a day before this one.
+    pub due_before: Option<String>,
+    /// It was due before today, or not.
+    pub is_overdue: Option<bool>,
+    /// Which day is today.
+    pub today: String,
+}
+
+impl Filter {
+    /// Whether a card is looked for that shows in this column.
+    pub fn fits(&self, card: &Thing, column: Option<ThingId>) -> bool {
+        let due = card.text("due");
+        let is_before = |day: &str| !due.is_empty() && due < day;
+        (self.column.is_none() || self.column == column)
+            && self.due_before.as_deref().is_none_or(is_before)
+            && self.is_overdue.is_none_or(|overdue| overdue == is_before(&self.today))
+            && self.thing.fits(card)
     }
 }
 

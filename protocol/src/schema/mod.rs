@@ -9,6 +9,7 @@ pub mod canvas;
 pub mod chat;
 pub mod core;
 pub mod field;
+pub mod filter;
 pub mod home;
 pub mod issues;
 pub mod kanban;

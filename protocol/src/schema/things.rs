@@ -19,7 +19,7 @@ use layout::{COMMENTS, FIELDS, FieldRecord, Key, Slot, ThingRecord};
 pub use layout::{Layout, Table};
 pub use restoring::{Left, Restored};
 pub use reverting::{Deed, Mark, Print, Reversal, Stays, print};
-pub use saying::Said;
+pub use saying::{Said, assigned};
 
 use super::chat::{EditRecord, MessageRecord, write_deletion};
 use super::field::{Field, Unfit, Value};

@@ -15,7 +15,7 @@ use crate::schema::issues::{self, Filter, ISSUES};
 use crate::schema::kanban::{self, Board, CARDS};
 use crate::schema::key::{self, Owner};
 use crate::schema::thing::ThingId;
-use crate::schema::things::{Thing, Things};
+use crate::schema::things::{Thing, Things, assigned};
 
 use super::shown_names;
 
@@ -37,26 +37,29 @@ impl Replicator {
 }
 
 impl Shown<'_> {
-    pub(crate) fn board(&self) -> BoardView {
+    pub(crate) fn board(&self, filter: &kanban::Filter) -> BoardView {
         let board = Board(self.things);
-        let columns = board.columns().into_iter();
+        let shown = |cards: &[Thing], column: Option<ThingId>| -> Vec<CardView> {
+            let fitting = cards.iter().filter(|card| filter.fits(card, column));
+            fitting.filter_map(|card| self.card(card, column)).collect()
+        };
         let view = |column: kanban::Column| ColumnView {
             id: column.column.id,
             title: column.column.text("title").to_owned(),
             limit: column.limit(),
-            cards: column.cards.iter().filter_map(|card| self.card(card, Some(column.column.id))).collect(),
+            count: column.cards.len(),
+            cards: shown(&column.cards, Some(column.column.id)),
         };
-        let loose = board.loose();
-        BoardView {
-            columns: columns.map(view).collect(),
-            loose: loose.iter().filter_map(|card| self.card(card, None)).collect(),
-        }
+        let columns = board.columns().into_iter().map(view).collect();
+        BoardView { columns, loose: shown(&board.loose(), None) }
     }
 
-    pub(crate) fn archived(&self) -> Vec<CardView> {
+    pub(crate) fn archived(&self, filter: &kanban::Filter) -> Vec<CardView> {
         let cards = self.things.all(CARDS.root).filter(|card| card.flag("archived"));
         let board = Board(self.things);
-        cards.filter_map(|card| self.card(&card, board.column_of(&card))).collect()
+        let placed = cards.map(|card| (board.column_of(&card), card));
+        let fitting = placed.filter(|(column, card)| filter.fits(card, *column));
+        fitting.filter_map(|(column, card)| self.card(&card, column)).collect()
     }
 
     pub(crate) fn card(&self, card: &Thing, column: Option<ThingId>) -> Option<CardView> {
@@ -66,17 +69,15 @@ impl Shown<'_> {
             text: text.to_owned(),
             done,
         };
-        let assigned = |(owner, face): (&Owner, &PersonView)| {
-            let part = crate::schema::field::person_part(owner);
-            card.on("assignees").any(|on| on == part).then(|| face.clone())
-        };
+        let assignees = assigned(card);
+        let shown = self.faces.iter().filter(|(owner, _)| assignees.contains(owner));
         Some(CardView {
             id: card.id,
             author: self.faces.get(&card.id.owner)?.clone(),
             title: card.text("title").to_owned(),
             description: card.text("description").to_owned(),
             column,
-            assignees: self.faces.iter().filter_map(assigned).collect(),
+            assignees: shown.map(|(_, face)| face.clone()).collect(),
             priority: card.text("priority").to_owned(),
             labels: card.on("labels").map(str::to_owned).collect(),
             due: card.text("due").to_owned(),

@@ -2,8 +2,9 @@
 
 use fourword_protocol::command::RefusalCode;
 use fourword_protocol::schema::Concern;
-use fourword_protocol::schema::field::Value;
-use fourword_protocol::schema::kanban::{self, CARDS, COLUMNS, Spot, Unplaced};
+use fourword_protocol::schema::field::{Value, person_part};
+use fourword_protocol::schema::filter;
+use fourword_protocol::schema::kanban::{self, CARDS, COLUMNS, Filter, Spot, Unplaced};
 use fourword_protocol::schema::rank::Rank;
 use fourword_protocol::schema::thing::ThingId;
 use fourword_protocol::schema::things::Set;
@@ -167,4 +168,71 @@ fn a_card_with_no_columns_at_all_is_kept() {
     assert_eq!(titles(&desk, 0).len(), 3);
     desk.set(&ben(), desk.board().columns()[0].cards[0].id, CARDS, vec![text("title", "kept")]);
     assert_eq!(titles(&desk, 0)[0], "kept");
+}
+
+/// The board above with its cards told apart by all that can be looked for; the last one is in the
+/// second column, and its author is ben.
+fn told_apart() -> (Desk, [ThingId; 2], [ThingId; 3]) {
+    let (mut desk, columns, [a, b, c]) = board();
+    desk.delete(&admin(), c, CARDS);
+    let c = desk.card(&ben(), 13, columns[1], "Fence");
+    desk.set(&ada(), a, CARDS, vec![text("priority", "urgent"), text("due", "2026-11-30")]);
+    let [of_ada, of_ben] = [ada(), ben()].map(|who| person_part(&who.owner()));
+    desk.set(&ada(), a, CARDS, vec![part("assignees", &of_ada, true), part("assignees", &of_ben, true)]);
+    desk.set(&ada(), b, CARDS, vec![part("assignees", &of_ben, true), text("due", "2026-12-01")]);
+    desk.set(&ada(), b, CARDS, vec![part("labels", "house", true), part("labels", "wet", true)]);
+    desk.set(&ben(), c, CARDS, vec![part("labels", "house", true), text("description", "oil the HINGES")]);
+    (desk, columns, [a, b, c])
+}
+
+fn found(desk: &Desk, filter: &Filter) -> Vec<ThingId> {
+    let columns = desk.board().columns().into_iter();
+    let fitting = columns.flat_map(|column| {
+        let id = Some(column.column.id);
+        column.cards.into_iter().filter(move |card| filter.fits(card, id))
+    });
+    fitting.map(|card| card.id).collect()
+}
+
+#[test]
+fn cards_are_found_by_all_that_is_said_of_them() {
+    let (desk, [todo, done], [a, b, c]) = told_apart();
+    let any = filter::Filter::default;
+    let all = Filter { today: "2026-12-01".into(), ..Filter::default() };
+    let of = |thing| Filter { thing, ..all.clone() };
+    let filters = [
+        (all.clone(), vec![a, b, c]),
+        (Filter { column: Some(todo), ..all.clone() }, vec![a, b]),
+        (Filter { column: Some(done), ..all.clone() }, vec![c]),
+        (Filter { due_before: Some("2026-11-30".into()), ..all.clone() }, vec![]),
+        (Filter { due_before: Some("2026-12-01".into()), ..all.clone() }, vec![a]),
+        (Filter { due_before: Some("9999-12-31".into()), ..all.clone() }, vec![a, b]),
+        (Filter { is_overdue: Some(true), ..all.clone() }, vec![a]),
+        (Filter { is_overdue: Some(false), ..all.clone() }, vec![b, c]),
+        (of(filter::Filter { priorities: vec!["urgent".into(), "low".into()], ..any() }), vec![a]),
+        (of(filter::Filter { priorities: vec![String::new()], ..any() }), vec![b, c]),
+        (of(filter::Filter { assignee: Some(Some(ada().owner())), ..any() }), vec![a]),
+        (of(filter::Filter { assignee: Some(Some(ben().owner())), ..any() }), vec![a, b]),
+        (of(filter::Filter { assignee: Some(None), ..any() }), vec![c]),
+        (of(filter::Filter { author: Some(ben().owner()), ..any() }), vec![c]),
+        (of(filter::Filter { labels: vec!["house".into()], ..any() }), vec![b, c]),
+        (of(filter::Filter { labels: vec!["house".into(), "wet".into()], ..any() }), vec![b]),
+        (of(filter::Filter { text: "hinges".into(), ..any() }), vec![c]),
+        (Filter { column: Some(todo), ..of(filter::Filter { text: "FENCE".into(), ..any() }) }, vec![]),
+    ];
+    for (filter, expected) in filters {
+        assert_eq!(found(&desk, &filter), expected, "{filter:?}");
+    }
+}
+
+#[test]
+fn a_card_that_is_nobodys_any_more_and_due_on_no_day_is_found_as_such() {
+    let (mut desk, _, [a, ..]) = told_apart();
+    let off = [ada(), ben()].map(|who| part("assignees", &person_part(&who.owner()), false));
+    desk.set(&ada(), a, CARDS, Vec::from(off));
+    desk.set(&ada(), a, CARDS, vec![text("due", "")]);
+    let nobodys = filter::Filter { assignee: Some(None), ..filter::Filter::default() };
+    assert!(found(&desk, &Filter { thing: nobodys, ..Filter::default() }).contains(&a));
+    let due = Filter { due_before: Some("9999-12-31".into()), ..Filter::default() };
+    assert!(!found(&desk, &due).contains(&a));
 }

@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use fourword_protocol::command::{
-    BoardCommand, CanvasCommand, CardView, ColumnView, Command, IssueCommand, IssueFilter, PersonView, Reply,
+    BoardCommand, CanvasCommand, CardFilter, CardView, ColumnView, Command, IssueCommand, IssueFilter,
+    PersonView, Reply,
 };
 use fourword_protocol::ids::PersonId;
 use fourword_protocol::schema::Concern;
@@ -36,11 +37,15 @@ pub(super) fn things(c: &mut Cluster, world: &World, name: &str, group: usize) -
     let Some(words) = world.groups.get(group).filter(|_| world.works).map(|group| group.words) else {
         return shown;
     };
-    if let Some(Reply::Board(board)) = c.peek(name, Command::Board(words, BoardCommand::Show)) {
+    if let Some(Reply::Board(board)) =
+        c.peek(name, Command::Board(words, BoardCommand::Show(CardFilter::default())))
+    {
         board.columns.into_iter().for_each(|column| take_column(&mut shown, column));
         shown.extend(board.loose.into_iter().map(card));
     }
-    if let Some(Reply::Cards(cards)) = c.peek(name, Command::Board(words, BoardCommand::Archived)) {
+    if let Some(Reply::Cards(cards)) =
+        c.peek(name, Command::Board(words, BoardCommand::Archived(CardFilter::default())))
+    {
         shown.extend(cards.into_iter().map(card));
     }
     let list = IssueCommand::List(IssueFilter::default());

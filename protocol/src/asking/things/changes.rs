@@ -44,7 +44,7 @@ impl Named<'_> {
     }
 
     /// A column, by its title too where only one has it.
-    fn column(&self, name: &str) -> Result<ThingId, Refusal> {
+    pub(super) fn column(&self, name: &str) -> Result<ThingId, Refusal> {
         let columns = Board(self.0).columns().into_iter().map(|column| column.column);
         let titled = columns.filter(|column| column.text("title").to_lowercase() == name.to_lowercase());
         match titled.map(|column| column.id).collect::<Vec<_>>()[..] {
@@ -150,7 +150,7 @@ impl<'a> Writing<'a> {
             }
             BoardCommand::DeleteCard(name) => self.delete(named.thing(CARDS, &name)?, CARDS),
             BoardCommand::Comment(command) => self.comment(CARDS, command),
-            BoardCommand::Show | BoardCommand::Archived | BoardCommand::Card(_) => done(Vec::new()),
+            BoardCommand::Show(_) | BoardCommand::Archived(_) | BoardCommand::Card(_) => done(Vec::new()),
         }
     }
 

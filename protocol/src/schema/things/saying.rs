@@ -77,7 +77,8 @@ fn lines(thing: &Thing) -> String {
     lines.filter(|line| !line.is_empty()).collect::<Vec<&str>>().join("\n")
 }
 
-fn assigned(thing: &Thing) -> Vec<Owner> {
+/// Who is to do a card or an issue.
+pub fn assigned(thing: &Thing) -> Vec<Owner> {
     let one = match thing.value("assignee") {
         Some(Value::Person(person)) => *person,
         _ => None,
