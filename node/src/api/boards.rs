@@ -201,7 +201,7 @@ pub struct CardPatch {
     pub description: Option<String>,
     /// Who is to do it from now on, and who no longer is.
     pub assignees: BTreeMap<String, bool>,
-    /// urgent, high, medium or low.
+    /// urgent, high, medium or low; empty for none.
     pub priority: Option<String>,
     /// Which are put on, and which are taken off.
     pub labels: BTreeMap<String, bool>,

@@ -104,7 +104,7 @@ pub struct IssuePatch {
     pub description: Option<String>,
     /// backlog, todo, in-progress, done or canceled; the last two close it.
     pub status: Option<String>,
-    /// urgent, high, medium or low.
+    /// urgent, high, medium or low; empty for none.
     pub priority: Option<String>,
     /// Who is to do it; empty for nobody.
     pub assignee: Option<String>,

@@ -1,6 +1,6 @@
 //! `card`: makes, shows, changes and moves the cards of a board, and talks about them.
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use fourword_protocol::schema::kanban::PRIORITIES;
 use hyper::Method;
 
@@ -16,6 +16,12 @@ use crate::api::boards::{Card, CardPage, CardPatch, CardPlace, Cards, ChecklistP
 /// The priorities that can be given.
 pub(super) fn priorities() -> PossibleValuesParser {
     PossibleValuesParser::new(PRIORITIES.iter().copied())
+}
+
+/// Those, and "" to take back the one that was given.
+pub(super) fn priorities_or_none() -> PossibleValuesParser {
+    let none = PossibleValue::new("").hide(true);
+    PossibleValuesParser::new(PRIORITIES.iter().map(PossibleValue::new).chain([none]))
 }
 
 /// What can be done with cards. They are named by the first letters of their ids, columns by their
@@ -37,7 +43,7 @@ pub(super) enum Verb {
     },
     /// Change a card. Each field merges on its own with what others change at the same time.
     #[command(
-        after_help = "Examples:\n  fourword card set ocean-forest-moon-star ID --title \"Paint both doors\" --priority high\n  fourword card set ocean-forest-moon-star ID --assign Ada --unassign Ben --unlabel house --due \"\"\n  fourword card set ocean-forest-moon-star ID --line Ladder --tick LINE"
+        after_help = "Examples:\n  fourword card set ocean-forest-moon-star ID --title \"Paint both doors\" --priority high\n  fourword card set ocean-forest-moon-star ID --assign Ada --unassign Ben --unlabel house --due \"\" --priority \"\"\n  fourword card set ocean-forest-moon-star ID --line Ladder --tick LINE"
     )]
     Set(SetArgs),
     /// Put a card into a column, or elsewhere in it.
@@ -176,8 +182,8 @@ pub(super) struct SetArgs {
     /// Who no longer is; may be repeated.
     #[arg(long, value_name = "WHO")]
     unassign: Vec<String>,
-    /// How urgent it is.
-    #[arg(long, value_parser = priorities())]
+    /// How urgent it is; "" for nothing said.
+    #[arg(long, value_parser = priorities_or_none())]
     priority: Option<String>,
     /// A label to put on; may be repeated.
     #[arg(long, value_name = "LABEL")]

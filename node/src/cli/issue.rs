@@ -5,7 +5,7 @@ use fourword_protocol::schema::issues::STATUSES;
 use hyper::Method;
 
 use super::Context;
-use super::card::{Page, priorities};
+use super::card::{Page, priorities, priorities_or_none};
 use super::chat::{short, whole};
 use super::client::path;
 use super::failure::{Exit, Failure};
@@ -42,7 +42,7 @@ pub(super) enum Verb {
     Add(AddArgs),
     /// Change an issue. Each field merges on its own with what others change at the same time.
     #[command(
-        after_help = "Examples:\n  fourword issue set ocean-forest-moon-star ID --status in-progress --assignee Ada\n  fourword issue set ocean-forest-moon-star ID --assignee \"\" --label wet --unlabel house"
+        after_help = "Examples:\n  fourword issue set ocean-forest-moon-star ID --status in-progress --assignee Ada\n  fourword issue set ocean-forest-moon-star ID --assignee \"\" --priority \"\" --label wet --unlabel house"
     )]
     Set(SetArgs),
     /// Close an issue: it is done, or will not be.
@@ -205,8 +205,8 @@ pub(super) struct SetArgs {
     /// How it stands.
     #[arg(long, value_parser = statuses())]
     status: Option<String>,
-    /// How urgent it is.
-    #[arg(long, value_parser = priorities())]
+    /// How urgent it is; "" for nothing said.
+    #[arg(long, value_parser = priorities_or_none())]
     priority: Option<String>,
     /// Who is to do it; "" for nobody.
     #[arg(long, value_name = "WHO")]

@@ -296,11 +296,12 @@ fn new_card() -> BoardRequest {
 
 fn changed_card() -> BoardRequest {
     let body = json!({
-        "title": "paint it", "due": "", "assignees": {"Ben": false}, "labels": {"house": false, "wet": true},
+        "title": "paint it", "priority": "", "due": "", "assignees": {"Ben": false}, "labels": {"house": false, "wet": true},
         "checklist": {"add": ["ladder"], "set": {"abcd": ""}, "done": {"efgh": true}},
     });
     let changes = vec![
         text("title", "paint it"),
+        text("priority", ""),
         text("due", ""),
         Change::Assign("Ben".into(), false),
         Change::Label("house".into(), false),
@@ -377,11 +378,12 @@ fn issue_requests() -> Vec<(&'static str, String, Value, IssueCommand)> {
         (
             "PATCH",
             "issues/leakleak".into(),
-            json!({"status": "done", "assignee": "", "labels": {"house": false}}),
+            json!({"status": "done", "priority": "", "assignee": "", "labels": {"house": false}}),
             IssueCommand::Set(
                 "leakleak".into(),
                 vec![
                     text("status", "done"),
+                    text("priority", ""),
                     Change::Field("assignee".into(), Held::Person(None)),
                     Change::Label("house".into(), false),
                 ],

@@ -105,12 +105,13 @@ fn card_lines() -> Vec<(&'static str, Command)> {
         ),
         ("card show W pain", board(BoardCommand::Card(card()))),
         (
-            "card set W pain --title Paint --assign Ada --unassign Ben --label a --unlabel b --line ladder \
+            "card set W pain --title Paint --priority= --assign Ada --unassign Ben --label a --unlabel b --line ladder \
              --reword abcd=pail --tick efgh --untick ijkl",
             board(BoardCommand::SetCard(
                 card(),
                 vec![
                     text("title", "Paint"),
+                    text("priority", ""),
                     Change::Assign("Ada".into(), true),
                     Change::Assign("Ben".into(), false),
                     Change::Label("a".into(), true),
@@ -175,9 +176,10 @@ fn issue_lines() -> Vec<(&'static str, Command)> {
             }),
         ),
         (
-            "issue set W leak --title Leak --assignee= --label a --unlabel b",
+            "issue set W leak --title Leak --priority= --assignee= --label a --unlabel b",
             set_issue(vec![
                 text("title", "Leak"),
+                text("priority", ""),
                 field("assignee", Held::Person(None)),
                 Change::Label("a".into(), true),
                 Change::Label("b".into(), false),
@@ -310,6 +312,7 @@ async fn words_that_are_not_offered_are_refused_with_those_that_are() {
     for (arguments, part) in [
         (&["issue", "add", WORDS, "leak", "--status", "open"][..], "in-progress"),
         (&["card", "set", WORDS, "pain", "--priority", "soon"], "urgent"),
+        (&["issue", "set", WORDS, "leak", "--status", ""], "in-progress"),
         (&["canvas", "element", "add", WORDS, "--type", "circle"], "shape"),
         (&["canvas", "element", "set", WORDS, "abcd", "--place", "1"], "two numbers"),
         (&["card", "set", WORDS, "pain", "--reword", "abcd"], "the line's id"),

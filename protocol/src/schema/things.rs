@@ -22,7 +22,7 @@ pub use reverting::{Deed, Mark, Print, Reversal, Stays, print};
 pub use saying::{Said, assigned};
 
 use super::chat::{EditRecord, MessageRecord, write_deletion};
-use super::field::{Field, Unfit, Value};
+use super::field::{Field, Holds, Unfit, Value};
 use super::key::{Owner, join, spell};
 use super::rights::{Actor, Denied, Right, judge};
 use super::thing::{Lookup, ThingId, named_between};
@@ -277,8 +277,10 @@ impl<'a> Things<'a> {
         }
         let mut fields = BTreeMap::new();
         for set in sets {
-            self.check(table, &set)?;
-            fields.insert((set.field, set.part), set.value);
+            let field = self.check(table, &set)?;
+            if !is_no_word(field, &set.value) {
+                fields.insert((set.field, set.part), set.value);
+            }
         }
         for required in table.required {
             let is_given = match fields.get(&((*required).to_owned(), None)) {
@@ -317,12 +319,13 @@ impl<'a> Things<'a> {
             if is_new && thing.parts(field.name).count() >= PARTS_MAX {
                 return Err(ThingError::TooMany(table.noun(), PARTS_MAX));
             }
+            let value = (!is_no_word(field, &set.value)).then_some(set.value);
             let slot = (set.field, set.part);
-            if thing.values.get(&slot) == Some(&set.value) {
+            if thing.values.get(&slot) == value.as_ref() {
                 continue;
             }
             let key = Key::Field(id, &slot.0, slot.1.as_deref());
-            puts.push(self.allowed(key.put(FieldRecord { time, value: Some(set.value) }.write()), actor)?);
+            puts.push(self.allowed(key.put(FieldRecord { time, value }.write()), actor)?);
         }
         Ok(puts)
     }
@@ -444,9 +447,16 @@ impl<'a> Things<'a> {
         if !field.parts.fits(set.part.as_deref()) {
             return Err(ThingError::NoPart(set.field.clone(), set.part.clone().unwrap_or_default()));
         }
-        field.holds.judge(&set.value).map_err(|unfit| ThingError::Unfit(set.field.clone(), unfit))?;
+        if table.required.contains(&field.name) || !is_no_word(field, &set.value) {
+            field.holds.judge(&set.value).map_err(|unfit| ThingError::Unfit(set.field.clone(), unfit))?;
+        }
         Ok(field)
     }
+}
+
+/// Whether a value takes back the word that a field holds: no word is empty.
+fn is_no_word(field: &Field, value: &Value) -> bool {
+    matches!((field.holds, value), (Holds::Word(_), Value::Text(word)) if word.is_empty())
 }
 
 /// Who may write this key, if key and value have the shape of its map.

@@ -409,6 +409,22 @@ fn a_field_set_to_nothing_is_as_if_it_never_was_and_what_a_thing_must_have_stays
     assert_eq!((issue.text("title"), issue.text("description")), ("leak", ""));
 }
 
+#[test]
+fn a_word_that_was_set_is_taken_back_unless_every_thing_has_it() {
+    let mut desk = Desk::new(Concern::Issues);
+    let sets = vec![text("title", "leak"), text("status", "todo"), text("priority", "")];
+    let id = desk.make(&ada(), 1, issues::ISSUES, sets);
+    let priority = |desk: &Desk| desk.things().thing("issues", id).unwrap().value("priority").cloned();
+    assert_eq!(priority(&desk), None);
+    let puts = |desk: &Desk, set| desk.things().set(&ben(), id, issues::ISSUES, vec![set], WallTime(9));
+    assert_eq!(puts(&desk, text("priority", "")), Ok(vec![]), "there is nothing to take back");
+    desk.set(&ada(), id, issues::ISSUES, vec![text("priority", "high")]);
+    desk.set(&ben(), id, issues::ISSUES, vec![text("priority", "")]);
+    assert_eq!(priority(&desk), None);
+    let refused = puts(&desk, text("status", ""));
+    assert!(matches!(refused, Err(ThingError::Unfit(_, Unfit::NoWord(..)))), "{refused:?}");
+}
+
 // -- the index ------------------------------------------------------------------------------------
 
 /// What may stand under a key: a card or column, a flag, a comment, something malformed, or nothing.
