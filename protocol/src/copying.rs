@@ -53,6 +53,8 @@ impl Replicator {
         let first = entity.first_of((place, Concern::Chat))?;
         let core = entity.document(place, &Concern::Core).and_then(Replica::live);
         let home = self.home_document();
+        let in_vain = entity.replicas.values().filter(|replica| replica.of == place);
+        let in_vain = in_vain.map(Replica::count_not_accepted).fold(0, u64::saturating_add);
         let documents = COPIED.iter().flat_map(|concern| entity.series(place, concern));
         Some(PlaceView {
             words: self.names.entity(place)?,
@@ -63,6 +65,7 @@ impl Replicator {
             // Of what nobody wrote in there is nothing to copy.
             documents: documents.filter(|replica| !replica.is_blank()).map(|r| stand(entity, r)).collect(),
             read: home.and_then(|home| home::read_marker(&home.document, place, first)),
+            unaccepted: in_vain,
         })
     }
 

@@ -261,6 +261,7 @@ fn a_document_that_is_no_more_is_found_no_more_and_copied_again_if_it_comes_back
         me: [0; 16],
         documents,
         read: None,
+        unaccepted: 0,
     };
     let both = vec![stand(Concern::Kanban), stand(Concern::Issues)];
     model.keep_documents(&[place(both)]).unwrap();

@@ -96,6 +96,12 @@ fn assert_forgotten(c: &mut Cluster, names: &[&str], group: FourWords, left: &[&
     }
 }
 
+/// What an inbox says that this device wrote in its one group for nobody.
+fn in_vain(c: &mut Cluster, name: &str) -> u64 {
+    let Reply::Places(places) = c.must(name, Command::Places) else { panic!("places") };
+    places[0].unaccepted
+}
+
 #[test]
 fn a_deleted_message_waits_for_who_is_away_and_is_pruned_everywhere_when_it_returns() {
     let mut c = Cluster::new(41);
@@ -229,11 +235,13 @@ fn who_is_away_for_a_month_is_waited_for_no_longer_and_is_told_what_it_wrote_in_
     assert_eq!(views.iter().map(|view| view.text.as_str()).collect::<Vec<_>>(), ["second version"]);
     assert!(c.notices("eve").iter().any(|n| matches!(n, Notice::AcceptanceChanged(of) if *of == group)));
     assert_eq!((status(&mut c, "eve", group).unaccepted, status(&mut c, "ada", group).unaccepted), (1, 0));
+    assert_eq!((in_vain(&mut c, "eve"), in_vain(&mut c, "ada")), (1, 0));
     c.crash("eve");
     c.restart("eve");
     c.heal();
     c.settle();
     assert_eq!(status(&mut c, "eve", group).unaccepted, 1, "it is still told after a restart");
+    assert_eq!(in_vain(&mut c, "eve"), 1);
     assert_eq!(doings(&mut c, 600_000), (0, 0, 0));
 }
 

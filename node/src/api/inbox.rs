@@ -14,7 +14,8 @@ use super::error::Problem;
 use super::progress::{self, Long, Progress};
 use super::text;
 
-/// Every group, channel and project, with what of its chat is unread and what is to be done there.
+/// Every group, channel and project, with what of its chat is unread, what is to be done there, and
+/// what was written in vain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inbox {
     /// Those in which something was written last first.
@@ -38,6 +39,9 @@ pub struct Inbound {
     /// How many cards and issues this person is to do there that are neither archived nor closed.
     #[serde(default)]
     pub assigned: u32,
+    /// How many entries of this device there count for nobody: `unaccepted` of the group has them.
+    #[serde(default)]
+    pub unaccepted: u64,
     /// The last message.
     pub last: Option<Message>,
 }
@@ -87,6 +91,7 @@ pub async fn show(State(api): State<Api>) -> Result<Json<Inbox>, Problem> {
         or_more: chat.unread.count >= UNREAD_MAX,
         mentions: chat.unread.mentions,
         assigned: chat.unread.assigned,
+        unaccepted: chat.unaccepted,
         last: chat.unread.last.map(Message::from),
     });
     Ok(Json(Inbox { groups: groups.collect() }))

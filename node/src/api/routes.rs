@@ -101,7 +101,7 @@ fn talk() -> Table {
         .put("/groups/{words}/chat/messages/{id}/pin", "Pin a message", chat::pin)
         .delete("/groups/{words}/chat/messages/{id}/pin", "Take one's pin back", chat::unpin)
         .put("/groups/{words}/chat/read", "Note up to where a chat was read", inbox::mark)
-        .get("/inbox", "What of each group is unread, and what is to be done there", inbox::show)
+        .get("/inbox", "What of each group is unread, to be done, or not accepted", inbox::show)
         .get(
             "/search",
             "Search what was written: messages, cards, issues, canvases and comments",

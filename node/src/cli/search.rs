@@ -158,7 +158,12 @@ fn line(chat: &Inbound) -> String {
         0 => String::new(),
         some => format!("  (for you to do: {some})"),
     };
-    format!("{unread:>5}  {}  {}{mentions}{assigned}  {last}", chat.words, plain(&chat.name))
+    let unaccepted = match chat.unaccepted {
+        0 => String::new(),
+        some => format!("  (not accepted: {some})"),
+    };
+    let (words, name) = (&chat.words, plain(&chat.name));
+    format!("{unread:>5}  {words}  {name}{mentions}{assigned}{unaccepted}  {last}")
 }
 
 #[cfg(test)]
@@ -254,12 +259,13 @@ mod tests {
             or_more: true,
             mentions: 2,
             assigned: 3,
+            unaccepted: 4,
             last: Some(message()),
         };
         let shown = line(&chat);
         assert!(
             shown.starts_with(
-                "1000+  a-b-c-d  Team  (mentions you: 2)  (for you to do: 3)  [1970-01-01 00:00] Ada: see you on friday"
+                "1000+  a-b-c-d  Team  (mentions you: 2)  (for you to do: 3)  (not accepted: 4)  [1970-01-01 00:00] Ada: see you on friday"
             ),
             "{shown}"
         );

@@ -60,6 +60,8 @@ pub struct Inbound {
     pub words: FourWords,
     /// What of it is unread.
     pub unread: Unread,
+    /// How many entries of this device there count for nobody.
+    pub unaccepted: u64,
 }
 
 /// What a search found.
@@ -153,7 +155,8 @@ impl Reading {
                     let unread = |place: &PlaceView| {
                         let unread = model.unread(place.id, place.me, place.read, latest)?;
                         let name = place.name.clone().unwrap_or(unread.name);
-                        Ok(Inbound { words: place.words, unread: Unread { name, ..unread } })
+                        let unread = Unread { name, ..unread };
+                        Ok(Inbound { words: place.words, unread, unaccepted: place.unaccepted })
                     };
                     places.iter().map(unread).collect::<Result<Vec<Inbound>, StoreError>>()
                 })

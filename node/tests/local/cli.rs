@@ -50,6 +50,7 @@ fn place() -> PlaceView {
         me: [0xee; 16],
         documents: vec![StandView { concern: Concern::Chat, segment: 1, digest: None, revision: None }],
         read: None,
+        unaccepted: 0,
     }
 }
 
@@ -229,7 +230,8 @@ async fn a_chat_of_several_segments_is_read_searched_and_counted_as_one() {
     let node = Node::start(move |command| {
         done(match command {
             Command::Places => {
-                Reply::Places(vec![PlaceView { documents: vec![stand(1), stand(2)], ..place() }])
+                let documents = vec![stand(1), stand(2)];
+                Reply::Places(vec![PlaceView { documents, unaccepted: 3, ..place() }])
             }
             Command::Copy { segment, .. } => Reply::Copy(in_segment(*segment)),
             other => answer(other),
@@ -245,7 +247,7 @@ async fn a_chat_of_several_segments_is_read_searched_and_counted_as_one() {
     let found = run(&node, &["search", "hello", "--json"]).await.json();
     assert_eq!(texts(&found["hits"], "/message/text"), ["Hello from 1", "Hello from 2"]);
     let inbox = run(&node, &["inbox", "--json"]).await.json();
-    assert_eq!(inbox["groups"][0]["unread"], 2);
+    assert_eq!((&inbox["groups"][0]["unread"], &inbox["groups"][0]["unaccepted"]), (&json!(2), &json!(3)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -128,4 +128,6 @@ pub struct PlaceView {
     pub documents: Vec<StandView>,
     /// How far this person has read the chat, on any of its devices.
     pub read: Option<ReadMarker>,
+    /// How many entries of this device in its documents count for nobody.
+    pub unaccepted: u64,
 }
