@@ -188,12 +188,28 @@ impl Replicator {
         let put = self.home_document().and_then(|l| home::mark_read(&l.document, place, document, marker));
         match home.zip(put) {
             Some((home, put)) => {
+                self.devices.read.insert(put.key.clone(), marker);
                 let answer = Some((id, Outcome::Done(Reply::Ok)));
                 self.put_own((home, home), &Concern::Home, Some(put), answer);
             }
             None => self.out.answer(id, Outcome::Done(Reply::Ok)),
         }
         Ok(())
+    }
+
+    /// Writes a read marker anew where another device, which had read less apart, has written over it.
+    pub(crate) fn keep_markers(&mut self, shown: Vec<(String, ReadMarker)>) {
+        let Some(home) = self.me.as_ref().map(|me| me.home) else { return };
+        for (key, marker) in shown {
+            let known = self.devices.read.get(&key).copied().filter(|known| *known > marker);
+            match known {
+                Some(known) => {
+                    let put = home::put_marker(key, known);
+                    self.put_own((home, home), &Concern::Home, Some(put), None);
+                }
+                None => drop(self.devices.read.insert(key, marker)),
+            }
+        }
     }
 
     /// Has a command wait for this person's home to be in memory. False if it is.

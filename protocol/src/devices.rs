@@ -9,13 +9,14 @@ mod mirroring;
 mod recovering;
 mod returning;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::{CommandId, DeviceCommand, DeviceView, Outcome, Refusal, RefusalCode, Reply};
 use crate::ids::{DeviceKey, EntityId, StatementId};
 use crate::outbox::{After, refusal};
 use crate::replicator::Replicator;
 use crate::roster::SeatView;
+use crate::schema::home::ReadMarker;
 
 pub(crate) use linking::Linking;
 pub(crate) use recovering::SEEKS_HOME;
@@ -30,6 +31,8 @@ pub(crate) struct Devices {
     /// This device came back by the phrase and has a home of its own: it looks for that of the
     /// devices before it.
     pub(crate) seeks_home: bool,
+    /// How far this device has seen that chats were read, by their keys in the home.
+    pub(crate) read: BTreeMap<String, ReadMarker>,
 }
 
 impl Replicator {

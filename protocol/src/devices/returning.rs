@@ -11,7 +11,7 @@ use crate::replica::Live;
 use crate::replicator::Replicator;
 use crate::roster::Body;
 use crate::schema::Concern;
-use crate::schema::home::{self, Group};
+use crate::schema::home::{self, Group, ReadMarker};
 use crate::words::FourWords;
 
 impl Replicator {
@@ -36,7 +36,10 @@ impl Replicator {
         let known = |id: &EntityId| listed.iter().any(|(listed, _)| listed == id);
         let unlisted = self.entities.values().filter(|e| e.kind != Kind::Home && !known(&e.id));
         let unlisted: Vec<EntityId> = unlisted.filter(|e| self.is_in(e.id)).map(|e| e.id).collect();
+        let markers = home::read_markers(&live.document).map(|(key, marker)| (key.to_owned(), marker));
+        let markers: Vec<(String, ReadMarker)> = markers.collect();
         self.take_name();
+        self.keep_markers(markers);
         for (id, words) in wanted {
             self.return_to(id, Some(words), Vec::new());
         }

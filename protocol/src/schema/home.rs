@@ -112,11 +112,21 @@ pub fn mark_read(
     if read_marker(maps, entity, document).is_some_and(|present| present >= marker) {
         return None;
     }
+    Some(put_marker(place(entity, document), marker))
+}
+
+/// All read markers, each by its key.
+pub(crate) fn read_markers(maps: &dyn Maps) -> impl Iterator<Item = (&str, ReadMarker)> {
+    maps.range(READ, "").filter_map(|(key, value)| Some((key, read_marker_record(value).ok()?)))
+}
+
+/// Sets a read marker by its key, wherever it is.
+pub(crate) fn put_marker(key: String, marker: ReadMarker) -> Put {
     let value = record::write(|writer| {
         record::put_time(writer, marker.time);
         writer.raw(&marker.message.owner).raw(&marker.message.random);
     });
-    Some(Put { root: READ, key: place(entity, document), value })
+    Put { root: READ, key, value }
 }
 
 /// The value of a personal setting; `None` if it was never set.
