@@ -150,3 +150,50 @@ fn one_who_joins_later_sees_all_issues_that_are_left() {
     let refusal = refused(ask(&mut c, "ben", project, IssueCommand::Delete(leak.short())));
     assert_eq!(refusal.code, RefusalCode::NotAllowed);
 }
+
+/// An issue whose status two set apart: what becomes of it, and what one of them had set.
+fn set_apart(seed: u64) -> (String, bool) {
+    const NAMES: [&str; 3] = ["ada", "ben", "eve"];
+    let mut c = Cluster::new(seed);
+    let group = c.group_of(&NAMES);
+    let leak = report(&mut c, "eve", group, "leak", vec![]);
+    c.settle();
+    c.isolate("ben");
+    must(&mut c, "ada", group, IssueCommand::Set(leak.short(), vec![status("done")]));
+    must(&mut c, "ben", group, IssueCommand::Set(leak.short(), vec![status("in-progress")]));
+    c.settle();
+    assert!(found(&mut c, "eve", group, IssueFilter::default())[0].closed);
+    assert!(!found(&mut c, "ben", group, IssueFilter::default())[0].closed);
+    c.heal();
+    c.settle();
+    let first = found(&mut c, "ada", group, IssueFilter::default()).remove(0);
+    assert!(["done", "in-progress"].contains(&first.status.as_str()), "{}", first.status);
+    for round in ["met", "started anew"] {
+        for at in NAMES {
+            let issue = found(&mut c, at, group, IssueFilter::default()).remove(0);
+            assert_eq!(
+                (&issue.status, issue.closed),
+                (&first.status, first.status == "done"),
+                "{at} {round}"
+            );
+            for is_closed in [true, false] {
+                let filter = IssueFilter { is_closed: Some(is_closed), ..IssueFilter::default() };
+                let listed = titles(&mut c, at, group, filter).len();
+                assert_eq!(listed, usize::from(is_closed == issue.closed), "{at} {round}");
+            }
+        }
+        for at in NAMES {
+            c.crash(at);
+            c.restart(at);
+        }
+    }
+    (first.status, first.closed)
+}
+
+#[test]
+fn a_status_that_two_set_apart_is_one_of_both_and_closed_agrees_with_it_everywhere() {
+    let ended: Vec<_> = (30..38).map(set_apart).collect();
+    for closed in [true, false] {
+        assert!(ended.iter().any(|(_, is)| *is == closed), "either may win: {ended:?}");
+    }
+}
