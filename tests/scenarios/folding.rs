@@ -123,9 +123,17 @@ pub(crate) const FOUR: [&str; 4] = ["ada", "ben", "cem", "eve"];
 
 /// A group of three whose chat everybody has folded.
 pub(crate) fn folded_group(seed: u64) -> (Cluster, FourWords, DocumentKey) {
+    folded_group_in_which(seed, 0..20)
+}
+
+/// The same, in which these messages were written.
+pub(crate) fn folded_group_in_which(
+    seed: u64,
+    texts: std::ops::Range<usize>,
+) -> (Cluster, FourWords, DocumentKey) {
     let mut c = cluster(seed);
     let group = c.group_of(&THREE);
-    write(&mut c, &THREE, group, 0..20);
+    write(&mut c, &THREE, group, texts);
     c.run_for(60_000);
     let (_, document) = document(&c, "ada", &THREE);
     for name in THREE {

@@ -10,7 +10,8 @@ use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
 
 use crate::folding::{
-    FOLD_AFTER, THREE, assert_same, chat, cluster, document, folded, folded_group, reach, status, write,
+    FOLD_AFTER, THREE, assert_same, chat, cluster, document, folded, folded_group, folded_group_in_which,
+    reach, status, write,
 };
 use crate::keeping::{CHAT, must_drop};
 use crate::people::{remove, set_role};
@@ -129,6 +130,45 @@ fn a_snapshot_for_which_one_person_vouches_is_shown_as_unconfirmed_kept_nowhere_
     c.crash("dia");
     c.restart("dia");
     assert!(c.read_chat("dia", group).is_empty(), "it was in memory alone");
+}
+
+/// What ben would have folded if other things had been said: by the same people with the same keys,
+/// and consistent in itself.
+fn forged(seed: u64, texts: std::ops::Range<usize>) -> (Checkpoint, Vec<u8>) {
+    let (c, _, document) = folded_group_in_which(seed, texts);
+    on_disk(&c, "ben", document)
+}
+
+#[test]
+fn a_snapshot_of_what_was_never_said_is_unconfirmed_at_most_and_the_true_one_takes_its_place() {
+    for texts in [500..520, 500..580] {
+        let (mut c, group, document) = lured(88);
+        let (right, _) = on_disk(&c, "ben", document);
+        let (untrue, packed) = forged(88, texts);
+        assert_eq!((untrue.entity, untrue.document), (right.entity, document));
+        assert!(untrue.content != right.content && untrue.logs.keys().eq(right.logs.keys()));
+        for to in ["ada", "dia"] {
+            offer(&mut c, ("ben", to), &untrue, &["ben"], &packed);
+            assert_eq!(dropped(&mut c, to, "snapshot of other content"), 0, "it is what it says");
+        }
+        let true_one = c.read_chat("eve", group);
+        assert_eq!(c.read_chat("ada", group), true_one, "who has the chat takes nothing of it");
+        let shown = c.read_chat("dia", group);
+        assert!(shown.len() > FOLD_AFTER as usize && shown.iter().all(|text| text.starts_with("message 5")));
+        assert_eq!(status(&mut c, "dia", group).state, SyncState::Unconfirmed);
+        assert!(folded(&c, "dia", document).is_empty() && chat(&c, "dia", document).heads().is_empty());
+        assert!(c.stored_snapshot("dia", document).is_empty());
+        c.lose_no_more();
+        c.run_for(900_000);
+        for round in ["met", "started anew"] {
+            assert_same(&mut c, &["ada", "eve", "dia"], group, document);
+            assert_eq!(c.read_chat("dia", group), true_one, "{round}");
+            assert_ne!(status(&mut c, "dia", group).state, SyncState::Unconfirmed, "{round}");
+            assert!(reach(&folded(&c, "dia", document)) > FOLD_AFTER, "{round}");
+            c.crash("dia");
+            c.restart("dia");
+        }
+    }
 }
 
 /// How often a node told that a whole part of the chat came or counts otherwise.
