@@ -205,6 +205,79 @@ fn a_device_that_is_linked_while_something_waits_is_awaited_too_and_acknowledges
     assert_forgotten(&mut c, &["ada", "ben", "tablet"], group, &[]);
 }
 
+/// A group in which a deletion waits for eve, who is away; dia joins at ada meanwhile.
+fn joined_while_it_waits(seed: u64, is_given: bool) -> (Cluster, FourWords) {
+    let mut c = Cluster::new(seed);
+    let group = c.group_of(&["ada", "ben", "eve"]);
+    let id = c.send_message("ada", group, "forget me");
+    c.send_message("ada", group, "keep me");
+    c.settle();
+    c.isolate("eve");
+    delete(&mut c, "ada", group, id);
+    c.settle();
+    c.add("dia");
+    if !is_given {
+        for from in ["ada", "ben"] {
+            c.lose(from, "dia", |frame| matches!(frame, Frame::Envelopes { .. }), 1_000);
+        }
+    }
+    let code = c.invite("ada", group, Role::Member, 1);
+    c.join("dia", group, &code);
+    c.connect("dia", "ben");
+    c.settle();
+    c.isolate("dia");
+    c.settle();
+    for name in ["ada", "ben"] {
+        assert_eq!(counts(&mut c, name, group), (1, 0), "{name}");
+    }
+    (c, group)
+}
+
+fn keeps(c: &mut Cluster, at: &str, group: FourWords, of: &str) -> Option<Keeps> {
+    let device = c.device(of).unwrap();
+    let devices = tombstones(c, at, group).devices;
+    devices.into_iter().find(|keeper| keeper.device == device).map(|keeper| keeper.keeps)
+}
+
+#[test]
+fn a_person_who_joins_while_something_waits_acknowledges_as_it_comes_and_holds_nobody_up() {
+    let (mut c, group) = joined_while_it_waits(50, true);
+    assert_eq!(c.read_chat("dia", group), ["(deleted)", "keep me"]);
+    assert_eq!(counts(&mut c, "dia", group), (1, 0));
+    for name in ["ada", "ben"] {
+        assert_eq!(keeps(&mut c, name, group, "dia"), Some(Keeps::All), "{name}");
+        assert_eq!(keeps(&mut c, name, group, "eve"), Some(Keeps::Awaited), "{name}");
+    }
+    c.reunite("ada", "eve");
+    c.reunite("ben", "eve");
+    c.settle();
+    assert_forgotten(&mut c, &["ada", "ben", "eve"], group, &["keep me"]);
+    assert_eq!(counts(&mut c, "eve", group), (0, 1));
+    c.heal();
+    c.settle();
+    assert_forgotten(&mut c, &["ada", "ben", "dia", "eve"], group, &["keep me"]);
+    assert_eq!(doings(&mut c, 600_000), (0, 0, 0));
+}
+
+#[test]
+fn a_person_who_joined_and_has_not_been_given_the_chat_yet_is_awaited_too() {
+    let (mut c, group) = joined_while_it_waits(51, false);
+    assert_eq!(c.read_chat("dia", group), [""; 0]);
+    c.reunite("ada", "eve");
+    c.reunite("ben", "eve");
+    c.run_for(600_000);
+    for name in ["ada", "ben", "eve"] {
+        assert_eq!(c.read_chat(name, group), ["(deleted)", "keep me"], "{name}");
+        assert_eq!(counts(&mut c, name, group), (1, 0), "{name}");
+        assert_eq!(keeps(&mut c, name, group, "dia"), Some(Keeps::Awaited), "{name}");
+    }
+    c.lose_no_more();
+    c.heal();
+    c.run_for(120_000);
+    assert_forgotten(&mut c, &["ada", "ben", "dia", "eve"], group, &["keep me"]);
+    assert_eq!(doings(&mut c, 600_000), (0, 0, 0));
+}
+
 #[test]
 fn who_is_away_for_a_month_is_waited_for_no_longer_and_is_told_what_it_wrote_in_vain() {
     let mut c = Cluster::new(45);
