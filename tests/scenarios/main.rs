@@ -24,6 +24,7 @@ mod issues;
 mod joining;
 mod keeping;
 mod keys;
+mod later;
 mod markers;
 mod modelled;
 mod offering;
