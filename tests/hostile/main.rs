@@ -26,5 +26,6 @@ mod mutate;
 mod rights;
 mod siege;
 mod stranger;
+mod things;
 #[path = "../../protocol/tests/writer/mod.rs"]
 mod writer;

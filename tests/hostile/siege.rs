@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use fourword_protocol::command::{
+    BoardCommand, CanvasCommand, CardFilter, Command, IssueCommand, IssueFilter,
+};
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::ids::{DocumentKey, LogId};
 use fourword_protocol::roster::Role;
@@ -62,7 +65,7 @@ impl Siege {
     pub(crate) fn new(seed: u64, role: Role) -> Siege {
         let a = Attack::by(seed, role);
         let insider = a.insider();
-        let concerns = [Concern::Chat, Concern::Core];
+        let concerns = [Concern::Chat, Concern::Core, Concern::Kanban, Concern::Issues, Concern::Canvas];
         let mirrors = concerns.map(|concern| Mirror::new(concern, insider.document(&concern))).into();
         let mut siege = Siege {
             a,
@@ -211,8 +214,12 @@ impl Siege {
             assert_eq!(dropped - before, all - then, "{name}: {:?}", self.a.dropped(name));
             self.void.insert(name, (dropped, all));
         }
+        let written: Vec<usize> = (0..self.mirrors.len())
+            .filter(|of| !self.mirrors[*of].document.clock_ends().is_empty())
+            .collect();
         for name in HONEST {
-            for of in 0..self.mirrors.len() {
+            for of in written.iter().copied() {
+                self.have_read(name, of);
                 let document = &self.mirrors[of].document;
                 let concern = &self.mirrors[of].concern;
                 let index = Index::scan(concern, document);
@@ -228,6 +235,17 @@ impl Siege {
             let queues = self.a.c.queues(name);
             assert!(queues.waiting_envelopes < 1024, "{queues:?}");
         }
+    }
+
+    /// Has a node read a document that it reads only when somebody looks at it.
+    fn have_read(&mut self, name: &str, of: usize) {
+        let show = match self.mirrors[of].concern {
+            Concern::Kanban => Command::Board(self.a.group, BoardCommand::Show(CardFilter::default())),
+            Concern::Issues => Command::Issue(self.a.group, IssueCommand::List(IssueFilter::default())),
+            Concern::Canvas => Command::Canvas(self.a.group, CanvasCommand::Show),
+            _ => return,
+        };
+        self.a.c.must(name, show);
     }
 
     fn all_void(&self) -> u64 {
