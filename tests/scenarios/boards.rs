@@ -327,7 +327,7 @@ fn cards_are_found_by_column_person_and_day_and_all_columns_are_shown() {
     let painting = || vec![(1, vec!["paint".to_owned()]), (1, vec![])];
     let sawing = || vec![(1, vec![]), (1, vec!["saw".to_owned()])];
     for (filter, expected) in [
-        (CardFilter { column: Some("TODO".into()), ..of(any()) }, painting()),
+        (CardFilter { column: Some("Todo".into()), ..of(any()) }, painting()),
         (CardFilter { is_overdue: Some(true), ..of(any()) }, painting()),
         (of(ThingFilter { assignee: Some(ben.clone()), ..any() }), painting()),
         (of(ThingFilter { assignee: Some(String::new()), ..any() }), sawing()),

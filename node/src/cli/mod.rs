@@ -180,7 +180,7 @@ enum Verb {
     Restore(history::RestoreArgs),
     /// Search messages, cards, issues, canvases and comments, in all groups or in one.
     Search(search::SearchArgs),
-    /// Show how much of each group you have not read on any of your devices, and what is for you to do.
+    /// Show how much of each group is unread on all your devices, for you to do, or not accepted.
     #[command(after_help = "Example:\n  fourword inbox --json")]
     Inbox,
     /// Make the copy by which chats are read and everything is searched anew, or show it.

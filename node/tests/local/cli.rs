@@ -170,7 +170,7 @@ async fn every_verb_prints_one_json_value_of_the_promised_shape() {
             vec!["inbox"],
             json!({"groups": [
                 {"words": WORDS, "name": "Team", "unread": 1, "or_more": false, "mentions": 0,
-                 "assigned": 0, "last": message_json()},
+                 "assigned": 0, "unaccepted": 0, "last": message_json()},
             ]}),
         ),
         (vec!["index", "status"], json!({"messages": 1, "things": 0, "bytes": 0})),

@@ -21,5 +21,6 @@ mod script;
 mod terminal;
 mod things;
 mod things_cli;
+mod things_requests;
 mod together;
 mod trust;
