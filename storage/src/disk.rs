@@ -7,6 +7,7 @@
 //! is written, because what the disk then holds cannot be known.
 
 use std::cell::Cell;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -62,11 +63,24 @@ pub struct DiskStore {
     settings: Sizes,
     report: Report,
     /// Why nothing more is written.
-    broken: Option<String>,
+    broken: Option<Broken>,
     /// Damage was met while reading: this was no clean run.
     is_suspect: Cell<bool>,
     /// Dropped last: only then may another process open the home.
     _lock: Lock,
+}
+
+/// The failure after which nothing more is written.
+struct Broken {
+    why: String,
+    /// There was no room, and nothing else is known to be wrong.
+    is_full: bool,
+}
+
+impl From<&StoreError> for Broken {
+    fn from(error: &StoreError) -> Broken {
+        Broken { why: error.to_string(), is_full: error.is_full() }
+    }
 }
 
 struct Sizes {
@@ -122,14 +136,14 @@ impl DiskStore {
     }
 
     fn refuse_if_broken(&self, action: &'static str) -> Result<(), StoreError> {
-        match &self.broken {
-            Some(why) => Err(StoreError::refused(
-                action,
-                self.home.display(),
-                format!("an earlier write failed ({why}): mend the disk and start again"),
-            )),
-            None => Ok(()),
-        }
+        let Some(Broken { why, is_full }) = &self.broken else { return Ok(()) };
+        let told = format!("an earlier write failed ({why}): mend the disk and start again");
+        // Whoever asks next is to read that the disk is full, also if the index was what failed.
+        Err(if *is_full {
+            StoreError::disk(action, self.home.display(), io::Error::new(io::ErrorKind::StorageFull, told))
+        } else {
+            StoreError::refused(action, self.home.display(), told)
+        })
     }
 
     /// Begins a new file if the active one is full or enough can be won back, and rewrites old ones.
@@ -182,7 +196,7 @@ impl DiskStore {
             // The batches are durable, so this write has succeeded; the index has failed, and is
             // made anew when the store is next opened.
             self.distrust();
-            self.broken = Some(error.to_string());
+            self.broken = Some(Broken::from(&error));
         }
         Ok(())
     }
@@ -271,7 +285,7 @@ impl Store for DiskStore {
         check(batches)?;
         let done = self.write_journal(batches);
         if let Err(error) = &done {
-            self.broken = Some(error.to_string());
+            self.broken = Some(Broken::from(error));
             self.distrust_if_damaged(error);
         }
         done
@@ -325,4 +339,24 @@ fn read_row(reading: &mut Reading, row: &Row) -> Result<Record, StoreError> {
 
 fn misplaced() -> StoreError {
     StoreError::damaged("read", "the index", "it points to another record")
+}
+
+#[cfg(test)]
+mod tests {
+    use fourword_protocol::record::StoreFailure;
+
+    use super::*;
+
+    #[test]
+    fn that_the_index_had_no_room_is_told_as_a_full_disk() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let mut store = DiskStore::open(home.path(), None).expect("an empty home").store;
+        for (number, told) in [(28, true), (5, false)] {
+            let error = StoreError::disk("write", "the index", io::Error::from_raw_os_error(number));
+            store.broken = Some(Broken::from(&error));
+            let refused = store.write(&[]).expect_err("nothing more is written");
+            assert_eq!(refused.failure() == StoreFailure::DiskFull, told, "{refused}");
+            assert!(refused.to_string().contains("an earlier write failed"), "{refused}");
+        }
+    }
 }
