@@ -508,24 +508,29 @@ fn who_alone_waits_for_nobody_any_more_tells_its_checkpoint_once_and_then_falls_
     }
 }
 
-#[test]
-fn newcomers_that_hear_each_other_first_do_not_wait_for_each_other_to_confirm_what_neither_could_know() {
-    let mut c = cluster(86);
+/// A chat that ada folded alone, and newcomers whom ada does not give it yet.
+fn joined_at_who_folded_alone(seed: u64, newcomers: &[&str]) -> (Cluster, FourWords, DocumentKey) {
+    let mut c = cluster(seed);
     let group = c.group_of(&["ada"]);
     write(&mut c, &["ada"], group, 0..20);
     c.run_for(60_000);
     let (_, document) = document(&c, "ada", &["ada"]);
     assert!(reach(&folded(&c, "ada", document)) > FOLD_AFTER);
-    let lost = |frame: &Frame| matches!(frame, Frame::SnapshotPart { .. });
-    let code = c.invite("ada", group, Role::Member, 3);
-    let newcomers = ["ben", "cem", "eve"];
+    let code = c.invite("ada", group, Role::Member, u32::try_from(newcomers.len()).unwrap());
     for name in newcomers {
         c.add(name);
-        c.lose("ada", name, lost, 1_000);
+        c.lose("ada", name, |frame| matches!(frame, Frame::SnapshotPart { .. }), 1_000);
         c.join(name, group, &code);
     }
     c.connect_all();
     c.settle();
+    (c, group, document)
+}
+
+#[test]
+fn newcomers_that_hear_each_other_first_do_not_wait_for_each_other_to_confirm_what_neither_could_know() {
+    let newcomers = ["ben", "cem", "eve"];
+    let (mut c, group, document) = joined_at_who_folded_alone(86, &newcomers);
     write(&mut c, &newcomers, group, 20..26);
     c.run_for(60_000);
     assert!(c.read_chat("ben", group).contains(&"message 22".to_owned()), "eve wrote it");
@@ -545,21 +550,7 @@ fn newcomers_that_hear_each_other_first_do_not_wait_for_each_other_to_confirm_wh
 
 #[test]
 fn two_who_join_together_do_not_wait_for_each_other_to_confirm_what_neither_could_know() {
-    let mut c = cluster(80);
-    let group = c.group_of(&["ada"]);
-    write(&mut c, &["ada"], group, 0..20);
-    c.run_for(60_000);
-    let (_, document) = document(&c, "ada", &["ada"]);
-    assert!(reach(&folded(&c, "ada", document)) > FOLD_AFTER);
-    let lost = |frame: &Frame| matches!(frame, Frame::SnapshotPart { .. });
-    let code = c.invite("ada", group, Role::Member, 2);
-    for name in ["ben", "eve"] {
-        c.add(name);
-        c.lose("ada", name, lost, 1_000);
-        c.join(name, group, &code);
-    }
-    c.connect_all();
-    c.settle();
+    let (mut c, group, document) = joined_at_who_folded_alone(80, &["ben", "eve"]);
     c.lose_no_more();
     c.run_for(900_000);
     assert_same(&mut c, &["ada", "ben", "eve"], group, document);

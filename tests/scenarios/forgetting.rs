@@ -102,9 +102,9 @@ fn in_vain(c: &mut Cluster, name: &str) -> u64 {
     places[0].unaccepted
 }
 
-#[test]
-fn a_deleted_message_waits_for_who_is_away_and_is_pruned_everywhere_when_it_returns() {
-    let mut c = Cluster::new(41);
+/// A group in which a deletion waits for eve, who is away.
+fn waiting_for_eve(seed: u64) -> (Cluster, FourWords, MessageId) {
+    let mut c = Cluster::new(seed);
     let group = c.group_of(&["ada", "ben", "eve"]);
     let id = c.send_message("ada", group, "forget me");
     c.send_message("ada", group, "keep me");
@@ -112,6 +112,12 @@ fn a_deleted_message_waits_for_who_is_away_and_is_pruned_everywhere_when_it_retu
     c.isolate("eve");
     delete(&mut c, "ada", group, id);
     c.settle();
+    (c, group, id)
+}
+
+#[test]
+fn a_deleted_message_waits_for_who_is_away_and_is_pruned_everywhere_when_it_returns() {
+    let (mut c, group, id) = waiting_for_eve(41);
     let eve = c.device("eve").unwrap();
     for name in ["ada", "ben"] {
         assert_eq!(c.read_chat(name, group), ["(deleted)", "keep me"], "{name} knows, and it waits for eve");
@@ -207,14 +213,7 @@ fn a_device_that_is_linked_while_something_waits_is_awaited_too_and_acknowledges
 
 /// A group in which a deletion waits for eve, who is away; dia joins at ada meanwhile.
 fn joined_while_it_waits(seed: u64, is_given: bool) -> (Cluster, FourWords) {
-    let mut c = Cluster::new(seed);
-    let group = c.group_of(&["ada", "ben", "eve"]);
-    let id = c.send_message("ada", group, "forget me");
-    c.send_message("ada", group, "keep me");
-    c.settle();
-    c.isolate("eve");
-    delete(&mut c, "ada", group, id);
-    c.settle();
+    let (mut c, group, _) = waiting_for_eve(seed);
     c.add("dia");
     if !is_given {
         for from in ["ada", "ben"] {

@@ -1,7 +1,7 @@
 //! What members offer as snapshots: taken for what they are, whoever is said to have signed them.
 
 use fourword_protocol::checkpoint::{self, Checkpoint};
-use fourword_protocol::command::{ChatCommand, Command, Notice, Reply, SyncState};
+use fourword_protocol::command::{Command, Reply, SyncState};
 use fourword_protocol::ids::DocumentKey;
 use fourword_protocol::limits::{CHECKPOINT_SIGNATURES_MAX, SNAPSHOT_PART_BYTES_MAX, SNAPSHOT_PARTS_MAX};
 use fourword_protocol::roster::Role;
@@ -14,7 +14,7 @@ use crate::folding::{
     reach, status, write,
 };
 use crate::keeping::{CHAT, must_drop};
-use crate::people::{remove, set_role};
+use crate::people::remove;
 
 /// A newcomer to a folded group whom nobody but ben, who is in the hands of a test, gives a snapshot.
 fn lured(seed: u64) -> (Cluster, FourWords, DocumentKey) {
@@ -169,45 +169,6 @@ fn a_snapshot_of_what_was_never_said_is_unconfirmed_at_most_and_the_true_one_tak
             c.restart("dia");
         }
     }
-}
-
-/// How often a node told that a whole part of the chat came or counts otherwise.
-fn told_anew(c: &Cluster, name: &str, group: FourWords) -> usize {
-    let anew = Notice::ChatChanged { entity: group, messages: Vec::new() };
-    c.notices(name).iter().filter(|notice| **notice == anew).count()
-}
-
-#[test]
-fn whoever_watches_a_chat_is_told_when_a_snapshot_of_it_is_taken_and_not_when_it_is_folded() {
-    let (mut c, group, document) = folded_group(84);
-    for name in THREE {
-        assert_eq!(told_anew(&c, name, group), 0, "{name} shows what it showed before");
-    }
-    c.add("dia");
-    let code = c.invite("ada", group, Role::Member, 1);
-    c.join("dia", group, &code);
-    c.connect_all();
-    c.run_for(60_000);
-    assert_same(&mut c, &["ada", "dia"], group, document);
-    assert!(told_anew(&c, "dia", group) > 0);
-}
-
-#[test]
-fn whoever_watches_a_chat_is_told_when_a_demotion_makes_void_what_it_shows() {
-    let mut c = Cluster::new(85);
-    let group = c.group_of(&THREE);
-    let written = c.send_message("ada", group, "hello");
-    set_role(&mut c, "ada", group, "eve", Role::Admin);
-    c.settle();
-    c.isolate("eve");
-    c.must("eve", Command::Chat(group, ChatCommand::Delete(written)));
-    set_role(&mut c, "ada", group, "eve", Role::Member);
-    c.settle();
-    assert_eq!((c.read_chat("eve", group), told_anew(&c, "eve", group)), (vec!["(deleted)".to_owned()], 0));
-    c.heal();
-    c.settle();
-    assert_eq!(c.read_chat("eve", group), ["hello"]);
-    assert!(told_anew(&c, "eve", group) > 0);
 }
 
 #[test]

@@ -229,7 +229,7 @@ impl Replica {
         let (mut live, watch) = folding.whole()?;
         let Watch::Past(mut past, now) = watch else { return None };
         // All that is flagged within a vector that all awaited have is stable.
-        live.prune_flagged(&self.concern).ok()?;
+        live.prune_flagged().ok()?;
         let gone = live.gone();
         past.forget(|root, key| is_of(&self.concern, &gone, root, key));
         past.thin(now);
@@ -266,7 +266,7 @@ impl Replica {
     pub(crate) fn end_joining(&mut self, heads: Vec<StatementId>) -> Option<Folded> {
         let mut theirs = self.unconfirmed.take()?;
         let (mut ours, Watch::Taking(past, now)) = self.folding.take()?.whole()? else { return None };
-        let mut joined = ours.joined(&mut theirs.live, (self.key, &self.concern, self.client_of)).ok()?;
+        let mut joined = ours.joined(&mut theirs.live, (self.key, self.client_of)).ok()?;
         let past = past.taken(&self.concern, (Some(&ours), &joined), &theirs.signed.name, now);
         self.folded(&mut joined, heads, past)
     }

@@ -12,21 +12,20 @@ use super::live::{ClientOf, Live};
 use super::snapshot::{Standing, Unfit};
 use crate::ids::{DocumentKey, LogHead, LogId};
 use crate::limits::FRAME_LOGS_MAX;
-use crate::schema::Concern;
 
 impl Live {
     /// This document and another copy of it as one, in which all that is flagged is pruned.
     pub(super) fn joined(
         &mut self,
         other: &mut Live,
-        (key, concern, client_of): (DocumentKey, &Concern, ClientOf),
+        (key, client_of): (DocumentKey, ClientOf),
     ) -> Result<Live, Unfit> {
         let heads = [self.branches.heads(), other.branches.heads()];
         let logs: BTreeSet<LogId> = heads.iter().flat_map(|heads| heads.keys()).copied().collect();
         if logs.len() > FRAME_LOGS_MAX {
             return Err(Unfit::Other);
         }
-        let mut live = Live::new(key, concern);
+        let mut live = Live::new(key, &self.concern);
         live.document = self.document.joined(&mut other.document).map_err(Unfit::State)?;
         live.grow(usize::try_from(self.bytes.max(other.bytes)).unwrap_or(usize::MAX));
         for log in logs {
@@ -44,8 +43,8 @@ impl Live {
                 return Err(Unfit::Other);
             }
         }
-        live.note_all(concern);
-        live.prune_flagged(concern).map_err(Unfit::State)?;
+        live.note_all();
+        live.prune_flagged().map_err(Unfit::State)?;
         Ok(live)
     }
 
@@ -73,7 +72,7 @@ mod tests {
     use crate::ids::{EntityId, EnvelopeHash};
     use crate::update::document::DocumentError;
 
-    const OF: (DocumentKey, &Concern, ClientOf) = (DOCUMENT, &Concern::Chat, client);
+    const OF: (DocumentKey, ClientOf) = (DOCUMENT, client);
 
     /// Everybody's replica, and those of who listened to the first person alone, to the others alone, and
     /// to all: they wrote together before, and apart for so many rounds.
@@ -103,7 +102,7 @@ mod tests {
             }
         }
         for listener in &mut listeners {
-            live(listener).prune_flagged(&Concern::Chat).unwrap();
+            live(listener).prune_flagged().unwrap();
         }
         (replicas, listeners, random)
     }

@@ -39,13 +39,13 @@ impl Live {
 
     /// Prunes everything that is flagged: for a document that is read no further than all awaited
     /// have it.
-    pub(super) fn prune_flagged(&mut self, concern: &Concern) -> Result<(), DocumentError> {
+    pub(super) fn prune_flagged(&mut self) -> Result<(), DocumentError> {
         let ids: BTreeSet<MessageId> = self.forgetting.tombstones.waiting().map(|(id, _)| id).collect();
         self.forgetting.tombstones.prune(&ids);
         let mut keys = Vec::new();
-        for root in schema::roots(concern) {
+        for root in schema::roots(&self.concern) {
             let of = |key: &str| {
-                let about = schema::about(concern, root, key).and_then(About::content);
+                let about = schema::about(&self.concern, root, key).and_then(About::content);
                 about.is_some_and(|id| self.forgetting.tombstones.is_pruned(id))
             };
             let flagged = self.document.iter(root).filter(|(key, _)| of(key));

@@ -124,7 +124,7 @@ impl Live {
         for (log, head, standing, known) in logs {
             live.begin_log_at(client_of(&log), (log, head), standing, known);
         }
-        live.note_all(concern);
+        live.note_all();
         let shows = live.content_digest() == checkpoint.content;
         let is_named = live.reached(&live.branches.heads(), client_of) == checkpoint.logs
             && (shows || planted::is(Planted::SnapshotWithoutDigest));
@@ -166,9 +166,9 @@ impl Live {
 
     /// Takes all content into the order of messages. What is flagged was pruned: a snapshot lies
     /// within the frontier.
-    pub(super) fn note_all(&mut self, concern: &Concern) {
+    pub(super) fn note_all(&mut self) {
         let mut all = Changes::default();
-        for root in schema::roots(concern) {
+        for root in schema::roots(&self.concern) {
             let entries = self.document.iter(root).map(|(key, value)| {
                 let (key, after) = (Arc::clone(key), Some(value.clone()));
                 Change { root, key, before: None, after }
@@ -176,7 +176,7 @@ impl Live {
             all.keys.extend(entries);
         }
         for change in &all.keys {
-            let about = schema::about(concern, change.root, &change.key);
+            let about = schema::about(&self.concern, change.root, &change.key);
             if let Some(id) = about.and_then(About::deleted) {
                 self.forgetting.tombstones.settle(id);
             }
@@ -512,7 +512,7 @@ pub(super) mod tests {
         }
         let (heads, client_of) = ((*listener.heads).clone(), listener.client_of);
         let live = live(&mut listener);
-        live.prune_flagged(&Concern::Chat).unwrap();
+        live.prune_flagged().unwrap();
         let packed = live.write_snapshot(&heads, client_of).unwrap().len();
         (live.document.encode_state().unwrap().len(), packed, gone)
     }

@@ -127,6 +127,9 @@ impl Replicator {
         if piece.bytes.len() > SNAPSHOT_PART_BYTES_MAX || of > SNAPSHOT_PARTS_MAX || piece.part >= piece.of {
             return self.blame(from, "oversized snapshot");
         }
+        if self.entities.get(&id).is_none_or(|entity| entity.member(from).is_none()) {
+            return self.drop_counted("snapshot of a stranger");
+        }
         if piece.part == 0 && !self.begins_to_arrive(from, (id, document), &piece) {
             return;
         }
@@ -142,9 +145,12 @@ impl Replicator {
             self.fetch(id, document, from);
             return self.out.send(from, &Frame::Next { entity: id, document });
         }
-        if let Some(Arriving { parts, signed, .. }) = self.arriving.take() {
-            self.take_snapshot(from, (id, document), &parts, signed);
+        let Some(Arriving { parts, signed, .. }) = self.arriving.take() else { return };
+        // While its parts came, another may have brought what it holds.
+        if !self.wants(id, &signed) {
+            return self.drop_counted("snapshot that is not wanted");
         }
+        self.take_snapshot(from, (id, document), &parts, signed);
     }
 
     /// The first part of a peer's snapshot came. False if it is not taken now.
@@ -155,10 +161,6 @@ impl Replicator {
         piece: &Piece,
     ) -> bool {
         let now = self.now.instant;
-        if self.entities.get(&id).is_none_or(|entity| entity.member(from).is_none()) {
-            self.drop_counted("snapshot of a stranger");
-            return false;
-        }
         let shared_with = shared(&mut self.sessions, from, id);
         let shown = shared_with.and_then(|shared| shared.acks.get(&document)?.shown.clone());
         let shown = shown.filter(|signed| signed.name == piece.name && self.read_only.is_none());
