@@ -406,10 +406,14 @@ fn people_talk_about_a_card() {
         let (card, comments) = look(&mut c, name, group, paint);
         let said: Vec<_> = comments.iter().map(|said| said.comment.text.as_str()).collect();
         assert_eq!((card.comments, said), (2, vec!["which colour, please?", "red"]));
+        let shown = ask(&mut c, name, group, comment(CommentCommand::Show(asked.short())));
+        assert_eq!(shown, Outcome::Done(Reply::Comment(comments[0].clone())));
     }
     must(&mut c, "ada", group, comment(CommentCommand::Delete(asked.short())));
     c.settle();
     assert_eq!(look(&mut c, "ben", group, paint).0.comments, 1);
+    let gone = refused(ask(&mut c, "ben", group, comment(CommentCommand::Show(asked.short()))));
+    assert_eq!(gone.code, RefusalCode::NotFound);
 }
 
 #[test]

@@ -17,7 +17,9 @@ use super::body::Body;
 use super::error::Problem;
 use super::filter::{Asked, Paged};
 use super::text;
-use super::things::{self, Comment, Finished, Made, NewComment, Person, Seen, Spot, named};
+use super::things::{
+    self, Comment, Finished, Made, NewComment, Person, Revised, Seen, Spot, is_named, named,
+};
 
 /// A board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +45,9 @@ pub struct Column {
     pub count: usize,
     /// Those that fit from the top, without those that were put away.
     pub cards: Vec<Card>,
+    /// What `If-Match` takes, to change it only if its title and limit still are as shown here.
+    #[serde(default)]
+    pub revision: String,
 }
 
 /// A card.
@@ -225,13 +230,27 @@ pub struct ChecklistPatch {
 
 impl From<ColumnView> for Column {
     fn from(view: ColumnView) -> Column {
+        let id = view.id.to_string();
         Column {
-            id: view.id.to_string(),
+            revision: things::revision(&(&id, &view.title, view.limit)),
+            id,
             title: view.title,
             limit: view.limit,
             count: view.count,
             cards: view.cards.into_iter().map(Card::from).collect(),
         }
+    }
+}
+
+impl Revised for Column {
+    fn revision(&self) -> &str {
+        &self.revision
+    }
+}
+
+impl Revised for Card {
+    fn revision(&self) -> &str {
+        &self.revision
     }
 }
 
@@ -344,13 +363,16 @@ pub async fn add_column(
     make(&api, &words, command).await
 }
 
-/// `PATCH /api/v1/groups/{words}/board/columns/{column}`
+/// `PATCH /api/v1/groups/{words}/board/columns/{column}`, perhaps with `If-Match`
 pub async fn change_column(
     State(api): State<Api>,
     Path((words, column)): Path<(String, String)>,
+    seen: Seen,
     Body(patch): Body<ColumnPatch>,
 ) -> Result<Json<Finished>, Problem> {
-    act(&api, &words, BoardCommand::SetColumn(named(column)?, patch.changes()?)).await
+    let (column, changes) = (named(column)?, patch.changes()?);
+    let api = seen.guard(api, async |api| column_named(api, &words, &column).await).await?;
+    act(&api, &words, BoardCommand::SetColumn(column, changes)).await
 }
 
 /// `PUT /api/v1/groups/{words}/board/columns/{column}/place`
@@ -362,12 +384,16 @@ pub async fn place_column(
     act(&api, &words, BoardCommand::MoveColumn(named(column)?, place.at.try_into()?)).await
 }
 
-/// `DELETE /api/v1/groups/{words}/board/columns/{column}`: for good, once no card stands in it.
+/// `DELETE /api/v1/groups/{words}/board/columns/{column}`: for good, once no card stands in it; perhaps with
+/// `If-Match`
 pub async fn remove_column(
     State(api): State<Api>,
     Path((words, column)): Path<(String, String)>,
+    seen: Seen,
 ) -> Result<Json<Finished>, Problem> {
-    act(&api, &words, BoardCommand::DeleteColumn(named(column)?)).await
+    let column = named(column)?;
+    let api = seen.guard(api, async |api| column_named(api, &words, &column).await).await?;
+    act(&api, &words, BoardCommand::DeleteColumn(column)).await
 }
 
 /// `POST /api/v1/groups/{words}/board/cards`
@@ -394,56 +420,49 @@ pub async fn change_card(
     seen: Seen,
     Body(patch): Body<CardPatch>,
 ) -> Result<Json<Card>, Problem> {
-    let (words, card, changes) = (text::words(&words)?, named(card)?, patch.changes()?);
-    let turn = seen.turn(&api).await;
-    if let Some(api) = &turn {
-        let present = page(api, words, card.clone()).await?.card;
-        seen.check(&present.revision, &present)?;
-    }
-    let api = turn.unwrap_or(api);
-    changed(&api, words, card.clone(), BoardCommand::SetCard(card, changes)).await
+    let changes = patch.changes()?;
+    change(api, (words, card), seen, |card| BoardCommand::SetCard(card, changes)).await
 }
 
-/// `PUT /api/v1/groups/{words}/board/cards/{card}/place`
+/// `PUT /api/v1/groups/{words}/board/cards/{card}/place`, perhaps with `If-Match`
 pub async fn place_card(
     State(api): State<Api>,
     Path((words, card)): Path<(String, String)>,
+    seen: Seen,
     Body(place): Body<CardPlace>,
 ) -> Result<Json<Card>, Problem> {
-    let (words, card) = (text::words(&words)?, named(card)?);
-    let command = BoardCommand::MoveCard {
-        card: card.clone(),
-        column: named(place.column)?,
-        at: place.at.try_into()?,
-        over: place.over_limit,
-    };
-    changed(&api, words, card, command).await
+    let (column, at, over) = (named(place.column)?, place.at.try_into()?, place.over_limit);
+    change(api, (words, card), seen, |card| BoardCommand::MoveCard { card, column, at, over }).await
 }
 
-/// `PUT /api/v1/groups/{words}/board/cards/{card}/archived`
+/// `PUT /api/v1/groups/{words}/board/cards/{card}/archived`, perhaps with `If-Match`
 pub async fn put_away(
     State(api): State<Api>,
     Path((words, card)): Path<(String, String)>,
+    seen: Seen,
 ) -> Result<Json<Card>, Problem> {
-    let (words, card) = (text::words(&words)?, named(card)?);
-    changed(&api, words, card.clone(), BoardCommand::Archive(card, true)).await
+    change(api, (words, card), seen, |card| BoardCommand::Archive(card, true)).await
 }
 
-/// `DELETE /api/v1/groups/{words}/board/cards/{card}/archived`: puts it back where it was.
+/// `DELETE /api/v1/groups/{words}/board/cards/{card}/archived`: puts it back where it was; perhaps with
+/// `If-Match`
 pub async fn restore(
     State(api): State<Api>,
     Path((words, card)): Path<(String, String)>,
+    seen: Seen,
 ) -> Result<Json<Card>, Problem> {
-    let (words, card) = (text::words(&words)?, named(card)?);
-    changed(&api, words, card.clone(), BoardCommand::Archive(card, false)).await
+    change(api, (words, card), seen, |card| BoardCommand::Archive(card, false)).await
 }
 
-/// `DELETE /api/v1/groups/{words}/board/cards/{card}`: for good.
+/// `DELETE /api/v1/groups/{words}/board/cards/{card}`: for good; perhaps with `If-Match`
 pub async fn remove_card(
     State(api): State<Api>,
     Path((words, card)): Path<(String, String)>,
+    seen: Seen,
 ) -> Result<Json<Finished>, Problem> {
-    act(&api, &words, BoardCommand::DeleteCard(named(card)?)).await
+    let (group, card) = (text::words(&words)?, named(card)?);
+    let api = seen.guard(api, async |api| Ok(page(api, group, card.clone()).await?.card)).await?;
+    act(&api, &words, BoardCommand::DeleteCard(card)).await
 }
 
 /// `POST /api/v1/groups/{words}/board/cards/{card}/comments`
@@ -455,20 +474,24 @@ pub async fn comment(
     make(&api, &words, BoardCommand::Comment(new.about(card)?)).await
 }
 
-/// `PATCH /api/v1/groups/{words}/card-comments/{comment}`
+/// `PATCH /api/v1/groups/{words}/card-comments/{comment}`, perhaps with `If-Match`
 pub async fn edit_comment(
     State(api): State<Api>,
     Path((words, comment)): Path<(String, String)>,
+    seen: Seen,
     Body(new): Body<NewComment>,
 ) -> Result<Json<Finished>, Problem> {
+    let api = seen.guard(api, async |api| said(api, &words, &comment).await).await?;
     act(&api, &words, BoardCommand::Comment(new.instead_of(comment)?)).await
 }
 
-/// `DELETE /api/v1/groups/{words}/card-comments/{comment}`
+/// `DELETE /api/v1/groups/{words}/card-comments/{comment}`, perhaps with `If-Match`
 pub async fn remove_comment(
     State(api): State<Api>,
     Path((words, comment)): Path<(String, String)>,
+    seen: Seen,
 ) -> Result<Json<Finished>, Problem> {
+    let api = seen.guard(api, async |api| said(api, &words, &comment).await).await?;
     act(&api, &words, BoardCommand::Comment(CommentCommand::Delete(named(comment)?))).await
 }
 
@@ -479,15 +502,33 @@ async fn page(api: &Api, words: FourWords, card: String) -> Result<CardPage, Pro
     Ok(CardPage { card: (*card).into(), comments: comments.into_iter().map(Comment::from).collect() })
 }
 
-/// Does something to a card, and shows it as it then is.
-async fn changed(
-    api: &Api,
-    words: FourWords,
-    card: String,
-    command: BoardCommand,
+/// The column that a name means. Where it fits several the machine refuses what is asked of it.
+async fn column_named(api: &Api, words: &str, name: &str) -> Result<Column, Problem> {
+    let command = Command::Board(text::words(words)?, BoardCommand::Show(CardFilter::default()));
+    let Reply::Board(board) = api.ask(command).await? else { return Err(Problem::mismatch()) };
+    let titled = |column: &&ColumnView| column.title.to_lowercase() == name.to_lowercase();
+    let column = board.columns.iter().find(titled);
+    let column =
+        column.or_else(|| board.columns.iter().find(|column| is_named(&column.id.to_string(), name)));
+    column.cloned().map(Column::from).ok_or_else(|| things::missing("column", name))
+}
+
+async fn said(api: &Api, words: &str, comment: &str) -> Result<Comment, Problem> {
+    let command = BoardCommand::Comment(CommentCommand::Show(named(comment.to_owned())?));
+    things::said(api, Command::Board(text::words(words)?, command)).await
+}
+
+/// Does something to a card if it still is as the client saw it, and shows it as it then is.
+async fn change(
+    api: Api,
+    (words, card): (String, String),
+    seen: Seen,
+    command: impl FnOnce(String) -> BoardCommand,
 ) -> Result<Json<Card>, Problem> {
-    api.act(Command::Board(words, command)).await?;
-    Ok(Json(page(api, words, card).await?.card))
+    let (words, card) = (text::words(&words)?, named(card)?);
+    let api = seen.guard(api, async |api| Ok(page(api, words, card.clone()).await?.card)).await?;
+    api.act(Command::Board(words, command(card.clone()))).await?;
+    Ok(Json(page(&api, words, card).await?.card))
 }
 
 async fn make(api: &Api, words: &str, command: BoardCommand) -> Result<Json<Made>, Problem> {

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Api;
 use super::body::Body;
-use super::error::{Code, Problem};
+use super::error::Problem;
 use super::text;
-use super::things::{self, Finished, Made, Person, Seen, named};
+use super::things::{self, Finished, Made, Person, Revised, Seen, is_named, named};
 
 /// A drawing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +28,10 @@ pub struct Canvas {
     pub background_color: String,
     /// The lowest first.
     pub elements: Vec<Element>,
+    /// What `If-Match` takes, to change the canvas itself only if it still is as it is shown here, whatever
+    /// is drawn on it.
+    #[serde(default)]
+    pub revision: String,
 }
 
 /// An element of a drawing.
@@ -151,11 +155,15 @@ impl From<ElementView> for Element {
     }
 }
 
-impl Element {
-    /// Whether a name means it: its id, or the first digits of what is random in it.
-    fn is_named(&self, name: &str) -> bool {
-        let name = name.to_ascii_lowercase();
-        self.id == name || self.id.split_once('-').is_some_and(|(_, random)| random.starts_with(&name))
+impl Revised for Canvas {
+    fn revision(&self) -> &str {
+        &self.revision
+    }
+}
+
+impl Revised for Element {
+    fn revision(&self) -> &str {
+        &self.revision
     }
 }
 
@@ -229,14 +237,16 @@ pub async fn show(State(api): State<Api>, Path(words): Path<String>) -> Result<J
     canvas(&api, text::words(&words)?).await.map(Json)
 }
 
-/// `PATCH /api/v1/groups/{words}/canvas`: changes what is given, one after the other.
+/// `PATCH /api/v1/groups/{words}/canvas`: changes what is given, one after the other; perhaps with `If-Match`
 pub async fn configure(
     State(api): State<Api>,
     Path(words): Path<String>,
+    seen: Seen,
     Body(patch): Body<CanvasPatch>,
 ) -> Result<Json<Finished>, Problem> {
-    let words = text::words(&words)?;
-    for (name, value) in patch.values()? {
+    let (words, values) = (text::words(&words)?, patch.values()?);
+    let api = seen.guard(api, async |api| canvas(api, words).await).await?;
+    for (name, value) in values {
         api.act(Command::Canvas(words, CanvasCommand::Metadata(name.to_owned(), value))).await?;
     }
     Ok(Json(Finished::YES))
@@ -260,22 +270,20 @@ pub async fn change(
     Body(patch): Body<ElementPatch>,
 ) -> Result<Json<Element>, Problem> {
     let (words, element, changes) = (text::words(&words)?, named(element)?, patch.changes()?);
-    let turn = seen.turn(&api).await;
-    if let Some(api) = &turn {
-        let present = one(api, words, &element).await?;
-        seen.check(&present.revision, &present)?;
-    }
-    let api = turn.unwrap_or(api);
+    let api = seen.guard(api, async |api| one(api, words, &element).await).await?;
     api.act(Command::Canvas(words, CanvasCommand::Set(element.clone(), changes))).await?;
     Ok(Json(one(&api, words, &element).await?))
 }
 
-/// `DELETE /api/v1/groups/{words}/canvas/elements/{element}`: for good.
+/// `DELETE /api/v1/groups/{words}/canvas/elements/{element}`: for good; perhaps with `If-Match`
 pub async fn remove(
     State(api): State<Api>,
     Path((words, element)): Path<(String, String)>,
+    seen: Seen,
 ) -> Result<Json<Finished>, Problem> {
-    api.act(Command::Canvas(text::words(&words)?, CanvasCommand::Delete(named(element)?))).await?;
+    let (words, element) = (text::words(&words)?, named(element)?);
+    let api = seen.guard(api, async |api| one(api, words, &element).await).await?;
+    api.act(Command::Canvas(words, CanvasCommand::Delete(element))).await?;
     Ok(Json(Finished::YES))
 }
 
@@ -283,9 +291,11 @@ async fn canvas(api: &Api, words: FourWords) -> Result<Canvas, Problem> {
     let Reply::Canvas(canvas) = api.ask(Command::Canvas(words, CanvasCommand::Show)).await? else {
         return Err(Problem::mismatch());
     };
+    let (width, height) = (canvas.width.map(Number::get), canvas.height.map(Number::get));
     Ok(Canvas {
-        width: canvas.width.map(Number::get),
-        height: canvas.height.map(Number::get),
+        revision: things::revision(&(width, height, &canvas.background_color)),
+        width,
+        height,
         background_color: canvas.background_color,
         elements: canvas.elements.into_iter().map(Element::from).collect(),
     })
@@ -294,8 +304,5 @@ async fn canvas(api: &Api, words: FourWords) -> Result<Canvas, Problem> {
 /// One element as it is now. Where a name fits several the machine refuses what is asked of it.
 async fn one(api: &Api, words: FourWords, name: &str) -> Result<Element, Problem> {
     let mut elements = canvas(api, words).await?.elements.into_iter();
-    elements.find(|element| element.is_named(name)).ok_or_else(|| {
-        let hint = "it may have been erased; see what is there now";
-        Problem::new(Code::NotFound, format!("no element is named \"{name}\""), hint)
-    })
+    elements.find(|element| is_named(&element.id, name)).ok_or_else(|| things::missing("element", name))
 }

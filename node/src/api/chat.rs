@@ -15,6 +15,7 @@ use super::Api;
 use super::body::Body;
 use super::error::{Code, Problem};
 use super::text;
+use super::things::{self, Revised, Seen};
 use crate::reading::gone;
 
 /// Messages read if nobody says how many.
@@ -125,6 +126,9 @@ pub struct Message {
     /// digits of the id.
     #[serde(default)]
     pub mentions: Vec<String>,
+    /// What `If-Match` takes, to change it only if its text still is as it is shown here.
+    #[serde(default)]
+    pub revision: String,
 }
 
 /// Those who reacted alike.
@@ -145,8 +149,10 @@ impl From<Shown> for Message {
             hash: Digest(file.blob).to_string(),
         };
         let people = |people: &[PersonView]| people.iter().map(text::identity).collect();
+        let id = view.message.id.to_string();
         Message {
-            id: view.message.id.to_string(),
+            revision: things::revision(&(&id, &view.message.text, view.message.edited, view.message.deleted)),
+            id,
             author: text::identity(&view.author),
             author_name: view.author.name,
             text: view.message.text,
@@ -160,6 +166,12 @@ impl From<Shown> for Message {
             replies,
             mentions: people(&mentions),
         }
+    }
+}
+
+impl Revised for Message {
+    fn revision(&self) -> &str {
+        &self.revision
     }
 }
 
@@ -189,6 +201,14 @@ pub async fn read(
     Ok(Json(Messages { messages, has_older: page.has_older }))
 }
 
+/// `GET /api/v1/groups/{words}/chat/messages/{id}`
+pub async fn show(
+    State(api): State<Api>,
+    Path((words, id)): Path<(String, String)>,
+) -> Result<Json<Message>, Problem> {
+    one(&api, &words, &id).await.map(Json)
+}
+
 /// `POST /api/v1/groups/{words}/chat/messages`
 pub async fn send(
     State(api): State<Api>,
@@ -215,21 +235,25 @@ pub async fn send(
     Ok(Json(Saved { id: id.to_string() }))
 }
 
-/// `PATCH /api/v1/groups/{words}/chat/messages/{id}`
+/// `PATCH /api/v1/groups/{words}/chat/messages/{id}`, perhaps with `If-Match`
 pub async fn edit(
     State(api): State<Api>,
     Path((words, id)): Path<(String, String)>,
+    seen: Seen,
     Body(edit): Body<Edit>,
 ) -> Result<Json<Saved>, Problem> {
     check_text(&edit.text)?;
+    let api = seen.guard(api, async |api| one(api, &words, &id).await).await?;
     change(&api, &words, id, |id| ChatCommand::Edit(id, edit.text)).await
 }
 
-/// `DELETE /api/v1/groups/{words}/chat/messages/{id}`
+/// `DELETE /api/v1/groups/{words}/chat/messages/{id}`, perhaps with `If-Match`
 pub async fn remove(
     State(api): State<Api>,
     Path((words, id)): Path<(String, String)>,
+    seen: Seen,
 ) -> Result<Json<Saved>, Problem> {
+    let api = seen.guard(api, async |api| one(api, &words, &id).await).await?;
     change(&api, &words, id, ChatCommand::Delete).await
 }
 
@@ -275,6 +299,13 @@ async fn change(
     let command = Command::Chat(text::words(words)?, command(id));
     api.act(command).await?;
     Ok(Json(Saved { id: id.to_string() }))
+}
+
+/// One message as it is now.
+async fn one(api: &Api, words: &str, name: &str) -> Result<Message, Problem> {
+    let id = named(api, words, name).await?;
+    let message = api.reading.chat(text::words(words)?, move |model, chat| model.message(chat, id)).await?;
+    message.map(Message::from).ok_or_else(|| things::missing("message", name))
 }
 
 /// The message of a full id, or of the first digits that `fourword chat read` shows people.

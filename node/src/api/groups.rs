@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use fourword_protocol::command::{Command, CoreView, EntityView, PersonView, Reply};
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::core::{LAPSE_DAYS_MAX, Setting};
+use fourword_protocol::words::FourWords;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,7 @@ use super::body::Body;
 use super::error::Problem;
 use super::node::check_name;
 use super::progress::Long;
+use super::things::{self, Revised, Seen};
 use super::{Api, progress, text};
 
 /// How long finding a name may take: hundreds of times what it takes on average.
@@ -65,6 +67,9 @@ pub struct Group {
     pub website: Option<String>,
     /// What its admins have settled.
     pub settings: Settings,
+    /// What `If-Match` takes, to change it only if what its admins say of it still is as shown here.
+    #[serde(default)]
+    pub revision: String,
 }
 
 /// The settings of a group.
@@ -157,7 +162,13 @@ pub struct Left {
 
 impl From<EntityView> for Group {
     fn from(entity: EntityView) -> Group {
+        let settings = Settings {
+            newcomers_read_history: entity.settings.newcomers_read_history,
+            lapse_days: entity.settings.lapse_days,
+        };
+        let website = entity.about.website.map(|hash| hash.to_string());
         Group {
+            revision: things::revision(&(&entity.name, &entity.about.description, &website, &settings)),
             words: entity.words.to_string(),
             id: entity.id.to_string(),
             kind: entity.kind.word().into(),
@@ -166,12 +177,15 @@ impl From<EntityView> for Group {
             role: entity.role.map(|role| text::role(role).into()),
             members: entity.members,
             description: entity.about.description,
-            website: entity.about.website.map(|hash| hash.to_string()),
-            settings: Settings {
-                newcomers_read_history: entity.settings.newcomers_read_history,
-                lapse_days: entity.settings.lapse_days,
-            },
+            website,
+            settings,
         }
+    }
+}
+
+impl Revised for Group {
+    fn revision(&self) -> &str {
+        &self.revision
     }
 }
 
@@ -234,16 +248,14 @@ pub async fn create(
 
 /// `GET /api/v1/groups/{words}`
 pub async fn show(State(api): State<Api>, Path(words): Path<String>) -> Result<Json<Group>, Problem> {
-    let Reply::Entity(entity) = api.ask(Command::Show(text::words(&words)?)).await? else {
-        return Err(Problem::mismatch());
-    };
-    Ok(Json(entity.into()))
+    group_of(&api, text::words(&words)?).await.map(Json)
 }
 
-/// `PATCH /api/v1/groups/{words}/settings`: changes what is given, one after the other.
+/// `PATCH /api/v1/groups/{words}/settings`: changes what is given, one after the other; perhaps with `If-Match`
 pub async fn configure(
     State(api): State<Api>,
     Path(words): Path<String>,
+    seen: Seen,
     Body(new): Body<NewSettings>,
 ) -> Result<Json<Group>, Problem> {
     let words = text::words(&words)?;
@@ -262,11 +274,11 @@ pub async fn configure(
     if settings.iter().all(Option::is_none) {
         return Err(Problem::usage("no setting is given"));
     }
+    let api = seen.guard(api, async |api| group_of(api, words).await).await?;
     for setting in settings.into_iter().flatten() {
         api.act(Command::Configure(words, setting)).await?;
     }
-    let Reply::Entity(entity) = api.ask(Command::Show(words)).await? else { return Err(Problem::mismatch()) };
-    Ok(Json(entity.into()))
+    group_of(&api, words).await.map(Json)
 }
 
 /// `GET /api/v1/groups/{words}/core`
@@ -282,4 +294,9 @@ pub async fn leave(State(api): State<Api>, Path(words): Path<String>) -> Result<
     let words = text::words(&words)?;
     api.act(Command::Leave(words)).await?;
     Ok(Json(Left { words: words.to_string(), left: true }))
+}
+
+async fn group_of(api: &Api, words: FourWords) -> Result<Group, Problem> {
+    let Reply::Entity(entity) = api.ask(Command::Show(words)).await? else { return Err(Problem::mismatch()) };
+    Ok(entity.into())
 }

@@ -19,7 +19,7 @@ use super::body::Body;
 use super::error::Problem;
 use super::filter::{Asked, Paged};
 use super::text;
-use super::things::{self, Comment, Finished, Made, NewComment, Person, Seen, named};
+use super::things::{self, Comment, Finished, Made, NewComment, Person, Revised, Seen, named};
 
 /// An issue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -133,6 +133,12 @@ impl From<IssueView> for Issue {
     }
 }
 
+impl Revised for Issue {
+    fn revision(&self) -> &str {
+        &self.revision
+    }
+}
+
 impl NewIssue {
     fn command(self) -> Result<IssueCommand, Problem> {
         let mut changes = things::texts([
@@ -205,23 +211,21 @@ pub async fn change(
     Body(patch): Body<IssuePatch>,
 ) -> Result<Json<Issue>, Problem> {
     let (words, issue, changes) = (text::words(&words)?, named(issue)?, patch.changes()?);
-    let turn = seen.turn(&api).await;
-    if let Some(api) = &turn {
-        let present = page(api, words, issue.clone()).await?.issue;
-        seen.check(&present.revision, &present)?;
-    }
-    let api = turn.unwrap_or(api);
+    let api = seen.guard(api, async |api| Ok(page(api, words, issue.clone()).await?.issue)).await?;
     let command = Command::Issue(words, IssueCommand::Set(issue.clone(), changes));
     api.act(command).await?;
     Ok(Json(page(&api, words, issue).await?.issue))
 }
 
-/// `DELETE /api/v1/groups/{words}/issues/{issue}`: for good.
+/// `DELETE /api/v1/groups/{words}/issues/{issue}`: for good; perhaps with `If-Match`
 pub async fn remove(
     State(api): State<Api>,
     Path((words, issue)): Path<(String, String)>,
+    seen: Seen,
 ) -> Result<Json<Finished>, Problem> {
-    act(&api, &words, IssueCommand::Delete(named(issue)?)).await
+    let (group, issue) = (text::words(&words)?, named(issue)?);
+    let api = seen.guard(api, async |api| Ok(page(api, group, issue.clone()).await?.issue)).await?;
+    act(&api, &words, IssueCommand::Delete(issue)).await
 }
 
 /// `POST /api/v1/groups/{words}/issues/{issue}/comments`
@@ -233,20 +237,24 @@ pub async fn comment(
     make(&api, &words, IssueCommand::Comment(new.about(issue)?)).await
 }
 
-/// `PATCH /api/v1/groups/{words}/issue-comments/{comment}`
+/// `PATCH /api/v1/groups/{words}/issue-comments/{comment}`, perhaps with `If-Match`
 pub async fn edit_comment(
     State(api): State<Api>,
     Path((words, comment)): Path<(String, String)>,
+    seen: Seen,
     Body(new): Body<NewComment>,
 ) -> Result<Json<Finished>, Problem> {
+    let api = seen.guard(api, async |api| said(api, &words, &comment).await).await?;
     act(&api, &words, IssueCommand::Comment(new.instead_of(comment)?)).await
 }
 
-/// `DELETE /api/v1/groups/{words}/issue-comments/{comment}`
+/// `DELETE /api/v1/groups/{words}/issue-comments/{comment}`, perhaps with `If-Match`
 pub async fn remove_comment(
     State(api): State<Api>,
     Path((words, comment)): Path<(String, String)>,
+    seen: Seen,
 ) -> Result<Json<Finished>, Problem> {
+    let api = seen.guard(api, async |api| said(api, &words, &comment).await).await?;
     act(&api, &words, IssueCommand::Comment(CommentCommand::Delete(named(comment)?))).await
 }
 
@@ -254,6 +262,11 @@ async fn page(api: &Api, words: FourWords, issue: String) -> Result<IssuePage, P
     let command = Command::Issue(words, IssueCommand::Show(issue));
     let Reply::Issue(issue, comments) = api.ask(command).await? else { return Err(Problem::mismatch()) };
     Ok(IssuePage { issue: (*issue).into(), comments: comments.into_iter().map(Comment::from).collect() })
+}
+
+async fn said(api: &Api, words: &str, comment: &str) -> Result<Comment, Problem> {
+    let command = IssueCommand::Comment(CommentCommand::Show(named(comment.to_owned())?));
+    things::said(api, Command::Issue(text::words(words)?, command)).await
 }
 
 async fn make(api: &Api, words: &str, command: IssueCommand) -> Result<Json<Made>, Problem> {

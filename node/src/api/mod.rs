@@ -215,7 +215,7 @@ impl Api {
 
     async fn ask(&self, command: Command) -> Result<Reply, Problem> {
         let _beside = match &self.turn {
-            None if is_about_things(&command) => Some(self.turns.read().await),
+            None if is_guarded(&command) => Some(self.turns.read().await),
             _ => None,
         };
         let outcome = tokio::time::timeout(ASK_TIME_MAX, self.node.ask(command)).await;
@@ -245,10 +245,13 @@ impl Api {
     }
 }
 
-fn is_about_things(command: &Command) -> bool {
+/// Whether it waits while somebody changes, alone, what a client has seen: it may change that too.
+fn is_guarded(command: &Command) -> bool {
     matches!(
         command,
-        Command::Board(..)
+        Command::Chat(..)
+            | Command::Configure(..)
+            | Command::Board(..)
             | Command::Issue(..)
             | Command::Canvas(..)
             | Command::Undo(..)

@@ -94,6 +94,7 @@ fn talk() -> Table {
     Table::below(V1)
         .get("/groups/{words}/chat/messages", "The last messages, oldest first", chat::read)
         .post("/groups/{words}/chat/messages", "Write a message", chat::send)
+        .get("/groups/{words}/chat/messages/{id}", "One message", chat::show)
         .patch("/groups/{words}/chat/messages/{id}", "Give a message another text", chat::edit)
         .delete("/groups/{words}/chat/messages/{id}", "Delete a message", chat::remove)
         .put(REACTION, "React to a message", chat::react)

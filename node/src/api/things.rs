@@ -7,7 +7,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::IF_MATCH;
 use axum::http::request::Parts;
-use fourword_protocol::command::{At, Change, CommentCommand, CommentView, PersonView};
+use fourword_protocol::command::{At, Change, Command, CommentCommand, CommentView, PersonView, Reply};
 use fourword_protocol::limits;
 use fourword_protocol::schema::field::Value;
 use fourword_protocol::schema::thing::ThingId;
@@ -63,6 +63,9 @@ pub struct Comment {
     pub time: u64,
     /// When its author says it was last edited, in milliseconds since 1970.
     pub edited: Option<u64>,
+    /// What `If-Match` takes, to change it only if it still is as it is shown here.
+    #[serde(default)]
+    pub revision: String,
 }
 
 /// A comment to write, or another text for one.
@@ -97,6 +100,12 @@ pub struct PageQuery {
     pub after: Option<String>,
 }
 
+/// What is shown with a revision of it.
+pub(super) trait Revised: Serialize {
+    /// What tells apart how it is shown now from how it is shown once anything of it has changed.
+    fn revision(&self) -> &str;
+}
+
 /// The revision that a client saw last, from the header `If-Match`; without it nothing is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen(Option<String>);
@@ -115,13 +124,21 @@ impl From<ThingId> for Made {
 
 impl From<CommentView> for Comment {
     fn from(view: CommentView) -> Comment {
-        Comment {
+        let comment = Comment {
             id: view.comment.id.to_string(),
             author: view.author.into(),
             text: view.comment.text,
             time: view.comment.time.0,
             edited: view.comment.edited.map(|time| time.0),
-        }
+            revision: String::new(),
+        };
+        Comment { revision: revision(&comment), ..comment }
+    }
+}
+
+impl Revised for Comment {
+    fn revision(&self) -> &str {
+        &self.revision
     }
 }
 
@@ -184,25 +201,22 @@ fn cursor(text: &str) -> Result<(WallTime, ThingId), Problem> {
 }
 
 impl Seen {
-    /// Through what a thing is looked at, compared and changed, so that nobody comes in between; `None`
-    /// if the client wants nothing to be compared.
-    pub(super) async fn turn(&self, api: &Api) -> Option<Api> {
-        match self.0 {
-            Some(_) => Some(api.alone().await),
-            None => None,
+    /// Through what a thing is changed. If the client said what it saw, that is compared with what `look`
+    /// finds now, nobody else comes in between, and a client that saw something else is shown it.
+    pub(super) async fn guard<T: Revised>(
+        &self,
+        api: Api,
+        look: impl AsyncFnOnce(&Api) -> Result<T, Problem>,
+    ) -> Result<Api, Problem> {
+        let Some(seen) = &self.0 else { return Ok(api) };
+        let api = api.alone().await;
+        let present = look(&api).await?;
+        if seen == present.revision() {
+            return Ok(api);
         }
-    }
-
-    /// Refuses if the client saw something else than what is there now, and shows it that.
-    pub(super) fn check(&self, revision: &str, present: &impl Serialize) -> Result<(), Problem> {
-        match &self.0 {
-            Some(seen) if seen != revision => {
-                let hint = "look at it as it is now, and change it again if you still want to";
-                let problem = Problem::new(Code::Changed, "it was changed since you looked at it", hint);
-                Err(problem.with_present(present))
-            }
-            _ => Ok(()),
-        }
+        let hint = "look at it as it is now, and change it again if you still want to";
+        let problem = Problem::new(Code::Changed, "it was changed since you looked at it", hint);
+        Err(problem.with_present(&present))
     }
 }
 
@@ -239,6 +253,24 @@ pub(super) fn named(name: String) -> Result<String, Problem> {
         return Err(Problem::new(Code::Usage, detail, "give the first digits of an id that is shown"));
     }
     Ok(name)
+}
+
+/// Whether a name means the thing of an id: all of it, or the first digits of what is random in it.
+pub(super) fn is_named(id: &str, name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    id == name || id.split_once('-').is_some_and(|(_, random)| random.starts_with(&name))
+}
+
+/// The comment that a command shows.
+pub(super) async fn said(api: &Api, command: Command) -> Result<Comment, Problem> {
+    let Reply::Comment(comment) = api.ask(command).await? else { return Err(Problem::mismatch()) };
+    Ok(comment.into())
+}
+
+/// Nothing has that name.
+pub(super) fn missing(noun: &str, name: &str) -> Problem {
+    let hint = "it may have been deleted; see what is there now";
+    Problem::new(Code::NotFound, format!("no {noun} is named \"{name}\""), hint)
 }
 
 /// Changes of those fields that are given, all of which are text.

@@ -202,6 +202,7 @@ mod tests {
             revision: String::new(),
         };
         let column = |title: &str, limit, count, cards| Column {
+            revision: String::new(),
             id: "OWNER-xigpuwugxxxxx".into(),
             title: title.into(),
             limit,

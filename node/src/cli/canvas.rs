@@ -289,6 +289,7 @@ mod tests {
             revision: String::new(),
         };
         let canvas = Canvas {
+            revision: String::new(),
             width: Some(800.0),
             height: None,
             background_color: String::new(),

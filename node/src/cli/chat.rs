@@ -366,6 +366,7 @@ mod tests {
     #[test]
     fn a_message_is_shown_with_all_that_happened_to_it() {
         let mut message = Message {
+            revision: String::new(),
             id: "ID".into(),
             author: "ocean-forest-moon-star".into(),
             author_name: String::new(),

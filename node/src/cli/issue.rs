@@ -360,6 +360,7 @@ mod tests {
         };
         assert_eq!(issue_line(&issue), "[todo] the roof leaks  urgent  @a-b-c-d  #wet  1 comment  pmlq2wee");
         let comment = Comment {
+            revision: String::new(),
             id: "OWNER-xigpuwugxxxxx".into(),
             author: person("Ben"),
             text: "mended".into(),

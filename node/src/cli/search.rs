@@ -175,6 +175,7 @@ mod tests {
 
     fn message() -> Message {
         Message {
+            revision: String::new(),
             id: "OWNER-pmlq2weexxxxx".into(),
             author: "river-wind-wave-fire".into(),
             author_name: "Ada".into(),

@@ -66,7 +66,7 @@ fn message_json() -> Value {
         "time": 1000, "parent": null, "edited": true, "deleted": false,
         "reactions": [{"emoji": "👍", "by": [WORDS, "abababab"]}],
         "attachments": [{"name": "plan.pdf", "size": 3, "hash": "0c".repeat(32)}],
-        "pinned_by": ["abababab"], "replies": 0, "mentions": [],
+        "pinned_by": ["abababab"], "replies": 0, "mentions": [], "revision": "388ad43f3260aed9",
     })
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn group_json() -> Value {
     json!({
         "words": WORDS, "id": "05".repeat(32), "kind": "group", "name": "Team", "parent": null, "role": "owner", "members": 2,
         "description": "All about\nthe kitchen", "website": "09".repeat(32),
-        "settings": {"newcomers_read_history": true, "lapse_days": 30},
+        "settings": {"newcomers_read_history": true, "lapse_days": 30}, "revision": "0dc277d1db25e85e",
     })
 }
 

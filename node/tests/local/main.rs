@@ -18,6 +18,7 @@ mod pages;
 mod pictures;
 mod program;
 mod script;
+mod seen;
 mod terminal;
 mod things;
 mod things_cli;

@@ -9,8 +9,8 @@ mod reverting;
 use rand::Rng;
 
 use crate::command::{
-    BoardCommand, CanvasCommand, CardFilter, Command, CommandId, IssueCommand, IssueFilter, Outcome, Refusal,
-    RefusalCode, Reply, ThingFilter,
+    BoardCommand, CanvasCommand, CardFilter, Command, CommandId, CommentCommand, IssueCommand, IssueFilter,
+    Outcome, Refusal, RefusalCode, Reply, ThingFilter,
 };
 use crate::entity::Entity;
 use crate::ids::{DocumentKey, EntityId};
@@ -181,6 +181,10 @@ impl Replicator {
                 let card = things.thing(CARDS.root, named.thing(CARDS, &name)?).ok_or_else(gone)?;
                 let view = shown.card(&card, Board(things).column_of(&card)).ok_or_else(gone)?;
                 Reply::Card(Box::new(view), shown.comments(card.id))
+            }
+            Request::Board(BoardCommand::Comment(CommentCommand::Show(name)))
+            | Request::Issue(IssueCommand::Comment(CommentCommand::Show(name))) => {
+                Reply::Comment(shown.comment(named.comment(&name)?).ok_or_else(gone)?)
             }
             Request::Board(_) => Reply::Board(shown.board(&kanban::Filter::default())),
             Request::Issue(IssueCommand::Show(name)) => {

@@ -309,6 +309,8 @@ pub enum Reply {
     Issues(Vec<IssueView>),
     /// Answers `IssueCommand::Show`.
     Issue(Box<IssueView>, Vec<CommentView>),
+    /// Answers `CommentCommand::Show`.
+    Comment(CommentView),
     /// Answers `CanvasCommand::Show`.
     Canvas(CanvasView),
     /// Answers `Present`.

@@ -69,7 +69,11 @@ pub enum BoardCommand {
 impl BoardCommand {
     /// Whether it asks for a change.
     pub(crate) fn writes(&self) -> bool {
-        !matches!(self, BoardCommand::Show(_) | BoardCommand::Archived(_) | BoardCommand::Card(_))
+        match self {
+            BoardCommand::Show(_) | BoardCommand::Archived(_) | BoardCommand::Card(_) => false,
+            BoardCommand::Comment(command) => command.writes(),
+            _ => true,
+        }
     }
 }
 
@@ -98,7 +102,11 @@ pub enum IssueCommand {
 impl IssueCommand {
     /// Whether it asks for a change.
     pub(crate) fn writes(&self) -> bool {
-        !matches!(self, IssueCommand::List(_) | IssueCommand::Show(_))
+        match self {
+            IssueCommand::List(_) | IssueCommand::Show(_) => false,
+            IssueCommand::Comment(command) => command.writes(),
+            _ => true,
+        }
     }
 }
 
@@ -127,6 +135,8 @@ impl CanvasCommand {
 /// What can be said about a thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommentCommand {
+    /// One comment. Answered by `Reply::Comment`.
+    Show(Named),
     /// Say something. Answered by `Reply::Thing`.
     Add {
         /// About which thing.
@@ -143,6 +153,13 @@ pub enum CommentCommand {
     },
     /// Delete one's own comment, or anybody's as an admin.
     Delete(Named),
+}
+
+impl CommentCommand {
+    /// Whether it asks for a change.
+    pub(crate) fn writes(&self) -> bool {
+        !matches!(self, CommentCommand::Show(_))
+    }
 }
 
 /// Where something is put among its like.

@@ -15,7 +15,7 @@ use crate::schema::issues::{self, Filter, ISSUES};
 use crate::schema::kanban::{self, Board, CARDS};
 use crate::schema::key::{self, Owner};
 use crate::schema::thing::ThingId;
-use crate::schema::things::{Thing, Things, assigned};
+use crate::schema::things::{Comment, Thing, Things, assigned};
 
 use super::shown_names;
 
@@ -155,11 +155,15 @@ impl Shown<'_> {
     }
 
     pub(crate) fn comments(&self, about: ThingId) -> Vec<CommentView> {
-        let comments = self.things.comments(about);
-        let view = |comment: crate::schema::things::Comment| {
-            Some(CommentView { author: self.faces.get(&comment.id.owner)?.clone(), comment })
-        };
-        comments.filter_map(view).collect()
+        self.things.comments(about).filter_map(|comment| self.said(comment)).collect()
+    }
+
+    pub(crate) fn comment(&self, id: ThingId) -> Option<CommentView> {
+        self.said(self.things.comment(id)?)
+    }
+
+    fn said(&self, comment: Comment) -> Option<CommentView> {
+        Some(CommentView { author: self.faces.get(&comment.id.owner)?.clone(), comment })
     }
 
     fn comment_count(&self, about: ThingId) -> u32 {

@@ -123,6 +123,17 @@ impl ReadModel {
         self.gather(number, limit, &sql, params).map(Ok)
     }
 
+    /// One message; `None` if there is none of this name.
+    pub fn message(&self, chat: EntityId, id: MessageId) -> Result<Option<Shown>, StoreError> {
+        let Some(number) = self.number(chat)? else { return Ok(None) };
+        let sql = format!(
+            "SELECT {} FROM messages m WHERE m.place = ?1 AND m.owner = ?2 AND m.random = ?3",
+            row::COLUMNS
+        );
+        let page = self.gather(number, 1, &sql, params![number, id.owner, id.random])?;
+        Ok(page.messages.into_iter().next())
+    }
+
     /// The message that a person names, as [`chat::Chat::find`] finds it.
     pub fn find(&self, chat: EntityId, text: &str) -> Result<Lookup, StoreError> {
         let Some(number) = self.number(chat)? else { return Ok(Lookup::Missing) };

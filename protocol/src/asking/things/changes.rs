@@ -53,7 +53,8 @@ impl Named<'_> {
         }
     }
 
-    fn comment(&self, name: &str) -> Result<ThingId, Refusal> {
+    /// The comment that is meant.
+    pub(super) fn comment(&self, name: &str) -> Result<ThingId, Refusal> {
         self.found("comment", name, self.0.find_comment(name))
     }
 
@@ -235,6 +236,7 @@ impl<'a> Writing<'a> {
                 let deleted = things.delete_comment(&self.actor, named.comment(&comment)?, self.now);
                 done(vec![deleted.map_err(|error| refused(&error))?])
             }
+            CommentCommand::Show(_) => done(Vec::new()),
         }
     }
 
