@@ -16,8 +16,8 @@ pub(crate) use things::{Faces, Shown};
 use std::collections::BTreeMap;
 
 use crate::command::{
-    AboutView, CoreView, EntityView, Kind, MemberView, MessageView, PeerView, PersonView, Refusal,
-    RefusalCode, Status,
+    AboutView, CoreView, EntityView, FormerView, Kind, MemberView, MessageView, PeerView, PersonView,
+    Refusal, RefusalCode, Status,
 };
 use crate::copying::Showing;
 use crate::entity::Entity;
@@ -88,12 +88,21 @@ impl Replicator {
         let names = shown_names(entity);
         let view = |person: PersonId| self.person_view(person, &names);
         let genesis = entity.genesis_of(place)?;
+        let former = |person: PersonId| FormerView {
+            person: view(person),
+            ended_by: entity.roster.ended_by(&person).into_iter().map(view).collect(),
+        };
+        let is_child = |child: &EntityId| entity.parent_of(*child) == Some(place);
+        let mut children: Vec<FourWords> =
+            entity.places().filter(is_child).filter_map(|child| self.names.entity(child)).collect();
+        children.sort();
         Some(CoreView {
             entity: self.entity_view(entity, place)?,
             created: genesis.created,
             creator: view(genesis.creator.person.id()),
             members: self.member_views(entity),
-            former: entity.roster.former().into_iter().map(view).collect(),
+            former: entity.roster.former().into_iter().map(former).collect(),
+            children,
         })
     }
 

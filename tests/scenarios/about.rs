@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a story that goes wrong shall stop")]
 
-use fourword_protocol::command::{AboutView, Command, HistoryCommand, PersonView, RefusalCode, Reply};
+use fourword_protocol::command::{AboutView, Command, HistoryCommand, Kind, PersonView, RefusalCode, Reply};
 use fourword_protocol::identity::{DeviceSecret, PersonCard, RootSecret};
 use fourword_protocol::ids::Digest;
 use fourword_protocol::limits::TEXT_BYTES_MAX;
@@ -47,7 +47,10 @@ fn what_a_group_says_of_itself_is_set_by_admins_and_shown_to_all_with_who_is_and
     assert_eq!(words(&core.creator), Some(words_of(&mut c, "ada")));
     let members: Vec<_> = core.members.iter().map(|member| words(&member.person)).collect();
     assert_eq!(members, [Some(words_of(&mut c, "ada")), Some(words_of(&mut c, "ben"))]);
-    assert_eq!(core.former.iter().map(words).collect::<Vec<_>>(), [Some(words_of(&mut c, "eve"))]);
+    let [former] = &core.former[..] else { panic!("{:?}", core.former) };
+    assert_eq!(words(&former.person), Some(words_of(&mut c, "eve")));
+    assert_eq!(former.ended_by.iter().map(words).collect::<Vec<_>>(), [Some(words_of(&mut c, "ada"))]);
+    assert_eq!(core.children, []);
     c.must("ada", set(Setting::Website(None)));
     c.must("ada", set(Setting::Description(String::new())));
     c.settle();
@@ -124,6 +127,29 @@ fn what_a_group_says_of_itself_has_versions_and_is_brought_back_by_its_admins() 
     let one = HistoryCommand::List { of: Some("ab".repeat(12)), before: None, limit: 1 };
     let refusal = refused(&mut c, "ada", Command::History(group, Concern::Core, one));
     assert_eq!(refusal.code, RefusalCode::Usage);
+}
+
+#[test]
+fn who_left_ended_it_alone_and_what_belongs_to_a_group_is_listed_there() {
+    let mut c = Cluster::new(43);
+    let group = c.group_of(&THREE);
+    let channel = c.create_child("ada", Kind::Channel, "coffee", group);
+    let project = c.create_child("ben", Kind::Project, "cups", group);
+    c.must("eve", Command::Leave(group));
+    c.settle();
+    let mut children = vec![channel, project];
+    children.sort();
+    let eve = words_of(&mut c, "eve");
+    let words = |person: &PersonView| person.words.map(|words| words.to_string());
+    for name in ["ada", "ben"] {
+        let Reply::Core(core) = c.must(name, Command::Core(group)) else { panic!("a core document") };
+        let [former] = &core.former[..] else { panic!("{:?}", core.former) };
+        assert_eq!(words(&former.person).as_ref(), Some(&eve));
+        assert_eq!(former.ended_by.iter().map(words).collect::<Vec<_>>(), [Some(eve.clone())]);
+        assert_eq!(core.children, children);
+        let Reply::Core(within) = c.must(name, Command::Core(channel)) else { panic!("a core document") };
+        assert_eq!((within.children, within.entity.parent), (Vec::new(), Some(group)));
+    }
 }
 
 #[test]

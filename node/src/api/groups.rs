@@ -106,6 +106,9 @@ pub struct Core {
     pub members: BTreeMap<String, CoreMember>,
     /// The members who are in, by full id.
     pub active_members: BTreeMap<String, bool>,
+    /// The four words of the channels and projects that belong to it.
+    #[serde(default)]
+    pub children: Vec<String>,
 }
 
 /// What a group is and says of itself.
@@ -142,6 +145,9 @@ pub struct CoreMember {
     pub role: Option<String>,
     /// Whether it left or was removed.
     pub deleted: bool,
+    /// The full ids of those who removed it, who may be several who did so apart; its own where it left.
+    #[serde(default)]
+    pub deleted_by: Vec<String>,
 }
 
 /// All groups of this person.
@@ -191,23 +197,26 @@ impl Revised for Group {
 
 impl From<CoreView> for Core {
     fn from(core: CoreView) -> Core {
-        let CoreView { entity, created, creator, members, former } = core;
-        let entry = |person: &PersonView, role: Option<Role>| {
+        let CoreView { entity, created, creator, members, former, children } = core;
+        let entry = |person: &PersonView, role: Option<Role>, ended_by: &[PersonView]| {
             let member = CoreMember {
                 member_id: person.person.to_string(),
                 four_words: text::identity(person),
                 name: person.name.clone(),
                 role: role.map(|role| text::role(role).into()),
                 deleted: role.is_none(),
+                deleted_by: ended_by.iter().map(|person| person.person.to_string()).collect(),
             };
             (member.member_id.clone(), member)
         };
-        let active = members.iter().map(|member| entry(&member.person, Some(member.role)));
-        let members: BTreeMap<_, _> = active.chain(former.iter().map(|person| entry(person, None))).collect();
+        let active = members.iter().map(|member| entry(&member.person, Some(member.role), &[]));
+        let gone = former.iter().map(|former| entry(&former.person, None, &former.ended_by));
+        let members: BTreeMap<_, _> = active.chain(gone).collect();
         let active = members.values().filter(|member| !member.deleted);
         Core {
             active_members: active.map(|member| (member.member_id.clone(), true)).collect(),
             members,
+            children: children.iter().map(ToString::to_string).collect(),
             metadata: Metadata {
                 entity_id: entity.id.to_string(),
                 entity_type: entity.kind.word().into(),

@@ -7,9 +7,9 @@ use super::Context;
 use super::client::path;
 use super::failure::{Exit, Failure};
 use super::member;
-use super::output::{plain, plain_lines};
+use super::output::{plain, plain_lines, time};
 use super::thing::person;
-use crate::api::groups::{Group, Groups, Left, NewGroup, NewSettings};
+use crate::api::groups::{Core, CoreMember, Group, Groups, Left, NewGroup, NewSettings};
 use crate::api::presence::{Doing, Pointing, Present, Seen};
 
 /// What can be done with groups.
@@ -35,6 +35,12 @@ pub(super) enum Verb {
     /// Show one group.
     #[command(after_help = "Example:\n  fourword group show ocean-forest-moon-star")]
     Show {
+        /// The group's four words.
+        words: String,
+    },
+    /// Show who made a group, what belongs to it, and who is and was in.
+    #[command(after_help = "Example:\n  fourword group core ocean-forest-moon-star")]
+    Core {
         /// The group's four words.
         words: String,
     },
@@ -163,6 +169,10 @@ id       {}
                 )
             })?;
         }
+        Verb::Core { words } => {
+            let core: Core = client.get(&path(["groups", &words, "core"])).await?;
+            output.answer(&core, core_text)?;
+        }
         Verb::Members { words } => return member::list(&words, context).await,
         Verb::Present { words } => {
             let present: Present = client.get(&path(["groups", &words, "presence"])).await?;
@@ -182,6 +192,32 @@ id       {}
         }
     }
     Ok(Exit::Done)
+}
+
+fn core_text(core: &Core) -> String {
+    let about = &core.metadata;
+    let known = |id: &String| core.members.get(id).map_or_else(|| plain(id), member_text);
+    let made = format!("made     {} by {}", time(about.created_at), known(&about.created_by));
+    let parts = core.children.iter().map(|words| format!("part     {}", plain(words)));
+    let members = core.members.values().map(|member| {
+        let named = member_text(member);
+        let by: Vec<String> =
+            member.deleted_by.iter().filter(|by| **by != member.member_id).map(known).collect();
+        match &member.role {
+            Some(role) => format!("in       {named}, {}", plain(role)),
+            None if by.is_empty() => format!("was in   {named}, left"),
+            None => format!("was in   {named}, removed by {}", by.join(" and ")),
+        }
+    });
+    let title = format!("{}  {}  ({})", about.four_words, plain(&about.name), plain(&about.entity_type));
+    [title, made].into_iter().chain(parts).chain(members).collect::<Vec<_>>().join("\n")
+}
+
+fn member_text(member: &CoreMember) -> String {
+    match member.name.as_str() {
+        "" => plain(&member.four_words),
+        name => format!("{} ({})", plain(&member.four_words), plain(name)),
+    }
 }
 
 /// What it says of itself beside its name, a line each.

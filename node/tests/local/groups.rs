@@ -1,6 +1,6 @@
 //! What groups say of themselves over the API and the command line: how it is set and shown.
 
-use fourword_protocol::command::{Command, CoreView, MemberView, PersonView, RefusalCode, Reply};
+use fourword_protocol::command::{Command, CoreView, FormerView, MemberView, PersonView, RefusalCode, Reply};
 use fourword_protocol::ids::PersonId;
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::core::Setting;
@@ -58,7 +58,11 @@ async fn a_group_is_shown_as_a_document_with_who_is_and_was_in() {
         created: WallTime(60_000),
         creator: person(),
         members: vec![MemberView { person: person(), role: Role::Admin, online: true, devices: vec![] }],
-        former: vec![PersonView { person: PersonId([0xcd; 32]), words: None, name: "Eve".into() }],
+        former: vec![FormerView {
+            person: PersonView { person: PersonId([0xcd; 32]), words: None, name: "Eve".into() },
+            ended_by: vec![person()],
+        }],
+        children: vec!["river-wind-wave-fire".parse().unwrap()],
     };
     let node = Node::replying(Reply::Core(Box::new(core))).await;
     let (status, answered) = node.ask("GET", &format!("/api/v1/groups/{WORDS}/core"), "").await;
@@ -72,15 +76,28 @@ async fn a_group_is_shown_as_a_document_with_who_is_and_was_in() {
         "members": {
             ada.as_str(): {
                 "member_id": ada, "four_words": WORDS, "name": "Ada", "role": "admin", "deleted": false,
+                "deleted_by": [],
             },
             eve.as_str(): {
                 "member_id": eve, "four_words": "cdcdcdcd", "name": "Eve", "role": null, "deleted": true,
+                "deleted_by": [ada],
             },
         },
         "active_members": {ada.as_str(): true},
+        "children": ["river-wind-wave-fire"],
     });
-    assert_eq!((status, answered), (200, expected));
+    assert_eq!((status, &answered), (200, &expected));
     assert_eq!(node.script.asked(), [(Command::Core(words()), None)]);
+    assert_eq!(run(&node, &["group", "core", WORDS, "--json"]).await.json(), expected);
+    let told = run(&node, &["group", "core", WORDS]).await.out;
+    for line in [
+        "made     1970-01-01 00:01 by ocean-forest-moon-star (Ada)",
+        "part     river-wind-wave-fire",
+        "in       ocean-forest-moon-star (Ada), admin",
+        "was in   cdcdcdcd (Eve), removed by ocean-forest-moon-star (Ada)",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -118,7 +118,18 @@ pub struct CoreView {
     /// Who is in, senior to junior.
     pub members: Vec<MemberView>,
     /// Who was in and is no more.
-    pub former: Vec<PersonView>,
+    pub former: Vec<FormerView>,
+    /// What belongs to it, by words.
+    pub children: Vec<FourWords>,
+}
+
+/// Somebody who was in and is no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormerView {
+    /// Who.
+    pub person: PersonView,
+    /// Who removed it; itself where it left.
+    pub ended_by: Vec<PersonView>,
 }
 
 /// One join under way.

@@ -126,6 +126,18 @@ impl Roster {
         people.filter(|person| !reading.is_member(person)).collect()
     }
 
+    /// Who ended the memberships of somebody who was in, by statements that count: the person itself where
+    /// it left.
+    pub fn ended_by(&self, person: &PersonId) -> BTreeSet<PersonId> {
+        let judgement = &self.reading().judgement;
+        let were_in = self.graph.memberships.iter().filter(|(_, membership)| {
+            membership.person == *person && judgement.counts.contains(membership.statement)
+        });
+        let ends = were_in.flat_map(|(m, _)| judgement.ends[m].iter());
+        let author = |at: &StatementIx| self.statement(&self.graph.id(*at)).map(Statement::author);
+        ends.filter_map(author).filter_map(|author| self.person_of(&author)).collect()
+    }
+
     /// Whether somebody else removed this person, by a statement that counts.
     pub fn was_removed(&self, person: &PersonId) -> bool {
         let counts = &self.reading().judgement.counts;
