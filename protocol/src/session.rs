@@ -220,12 +220,16 @@ impl AcksKnown {
 impl Shared {
     /// Takes the number of a state. False if one that was told later has come already.
     pub(crate) fn takes_number(&mut self, number: u64) -> bool {
-        let is_older = |last: u64| last >> 32 == number >> 32 && number <= last;
-        if self.theirs_number.is_some_and(is_older) {
+        if self.theirs_number == Some(number) || self.is_before_last(number) {
             return false;
         }
         self.theirs_number = Some(number);
         true
+    }
+
+    /// Whether a state that was told after that number has come already.
+    pub(crate) fn is_before_last(&self, number: u64) -> bool {
+        self.theirs_number.is_some_and(|last| last >> 32 == number >> 32 && number < last)
     }
 
     /// Gives up pages that wait for the peer to ask on, and says of which documents.

@@ -212,6 +212,8 @@ pub struct Quiet {
     pub acks: Digest,
     /// It answers one that differed, and is not answered itself.
     pub answers: bool,
+    /// The number of the last State that the sender told before: one that came later is newer than this.
+    pub told: u64,
 }
 
 /// How a replica stands: equal states mean that nothing is missing on either side.
@@ -394,6 +396,7 @@ mod tests {
                 requests: Digest([2; 32]),
                 acks: Digest([3; 32]),
                 answers: true,
+                told: 3,
             }),
             Frame::Acks { entity, document, waits: true, acks: vec![vec![7; 200]; 3] },
             Frame::Checkpoint {

@@ -189,7 +189,7 @@ fn shown(entity: EntityId) -> Saying {
 
 fn quiet() -> Frame {
     let (state, requests, acks) = (Digest([1; 32]), Digest([2; 32]), Digest([3; 32]));
-    Frame::Quiet(Quiet { state, requests, acks, answers: true })
+    Frame::Quiet(Quiet { state, requests, acks, answers: true, told: 7 << 32 | 1 })
 }
 
 /// The other person's request to a group, and the creator's denial. The work is a second's in a

@@ -268,6 +268,31 @@ fn a_state_that_comes_after_a_later_one_is_passed_over() {
 }
 
 #[test]
+fn a_comparison_that_comes_after_a_later_state_hides_nothing_of_that() {
+    let mut c = Cluster::new(533);
+    let group = c.group_of(&["ada", "ben"]);
+    let (ada, mut comparisons) = (c.device("ada").unwrap(), Vec::new());
+    c.send_message("ada", group, "one");
+    run_seen(&mut c, 300_000, &mut |happened| {
+        if let Event::Received(from, bytes) = &happened.event
+            && *from == ada
+            && matches!(Frame::decode(bytes), Ok(Frame::Quiet(_)))
+        {
+            comparisons.push(bytes.clone());
+        }
+    });
+    let old = comparisons.last().unwrap().clone();
+    c.lose("ada", "ben", |frame| matches!(frame, Frame::Envelopes { .. }), 1_000);
+    c.gossip_loss = 100;
+    c.send_message("ada", group, "two");
+    c.run_for(5_000);
+    assert_eq!(line(&chat_sync(&mut c, "ben", group), "ada", &c).state, SyncState::Behind);
+    assert!(c.inject("ada", "ben", old));
+    c.run_for(1);
+    assert_eq!(line(&chat_sync(&mut c, "ben", group), "ada", &c).state, SyncState::Behind);
+}
+
+#[test]
 fn more_logs_than_one_frame_names_are_synced_and_nothing_is_sent_twice() {
     let mut c = Cluster::new(540);
     c.compare_every = None;

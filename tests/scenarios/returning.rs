@@ -1,11 +1,11 @@
 //! Coming back: devices that a member's root key vouches for, and that the roster does not know.
 
 use fourword_protocol::bytes::Writer;
-use fourword_protocol::command::{Command, Reply};
+use fourword_protocol::command::{ChatCommand, Command, JoinBy, Outcome, Reply};
 use fourword_protocol::epoch;
 use fourword_protocol::identity::{Certificate, DeviceSecret, PersonCard, RootSecret};
 use fourword_protocol::ids::EntityId;
-use fourword_protocol::roster::{Body, Roster, Signer, Statement};
+use fourword_protocol::roster::{Body, Role, Roster, Signer, Statement};
 use fourword_protocol::wire::{Frame, Knock, Proof, Turned};
 use fourword_tests::cluster::Cluster;
 
@@ -71,6 +71,31 @@ fn a_device_that_a_members_root_vouches_for_gets_the_roster_and_with_its_certifi
         epoch::open(entity, *commitment, secret, &seal.sealed, &c.secret("new")).is_some()
     });
     assert!(opens, "a key that opens was sealed to the new device");
+}
+
+#[test]
+fn a_member_whose_home_is_an_older_copy_gets_the_roster_back_from_who_can_only_read() {
+    let mut c = Cluster::new(73);
+    c.add("ada");
+    c.add("ben");
+    c.restore_copy("ben", "old ben");
+    c.crash("old ben");
+    let group = c.create_group("ben", "team");
+    let code = c.invite("ben", group, Role::Viewer, 1);
+    c.join("ada", group, &code);
+    let message = c.send_message("ben", group, "before");
+    c.settle();
+    c.crash("ben");
+    c.restart("old ben");
+    c.connect("ada", "old ben");
+    assert!(matches!(c.ask("old ben", Command::Show(group)), Outcome::Refused(_)), "it knows of no group");
+    c.begin(
+        "old ben",
+        Command::Join { words: group, by: JoinBy::Words { id: None, note: "".into() }, peers: vec![] },
+    );
+    c.run_for(120_000);
+    assert_eq!(c.read_chat("old ben", group), ["before"]);
+    c.must("old ben", Command::Chat(group, ChatCommand::Delete(message)));
 }
 
 #[test]

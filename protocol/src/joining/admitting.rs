@@ -43,7 +43,9 @@ impl Replicator {
         let me = self.me.as_ref().ok_or(Turned::NotHere)?;
         let entity = self.entities.get(&id).ok_or(Turned::NotHere)?;
         if !entity.may_write(me.key()) {
-            return Err(Turned::NotHere);
+            // Who can only read lets nobody in, but gives a member that lost its home the roster back.
+            let are_in = [me.key(), from].iter().all(|device| entity.member(*device).is_some());
+            return if are_in { Ok(self.welcome(id, from)) } else { Err(Turned::NotHere) };
         }
         if entity.epoch().is_none() {
             // Soon there is one: the joiner knocks again.

@@ -67,12 +67,16 @@ impl Replicator {
         if !session.quiets.take(now, QUIETS_BURST, QUIETS_EVERY) {
             return self.drop_counted("compared too often");
         }
+        if session.shared.values().any(|shared| shared.is_before_last(theirs.told)) {
+            return self.drop_counted("comparison that is older than a state");
+        }
         let Some(ours) = self.quiet(from, theirs.answers) else { return };
         // While one knows of another's keeping what the other does not, not all was compared.
         if (ours.state, ours.acks) == (theirs.state, theirs.acks) {
             self.note_agreement(from);
         }
-        if ours == theirs {
+        let agrees = (ours.state, ours.requests, ours.acks) == (theirs.state, theirs.requests, theirs.acks);
+        if agrees {
             return;
         }
         if !theirs.answers {
@@ -166,7 +170,8 @@ impl Replicator {
             }
         }
         let digest = |hasher: blake3::Hasher| Digest(*hasher.finalize().as_bytes());
-        Some(Quiet { state: digest(state), requests: digest(requests), acks: digest(acks), answers })
+        let (state, requests, acks) = (digest(state), digest(requests), digest(acks));
+        Some(Quiet { state, requests, acks, answers, told: session.told })
     }
 
     /// The greetings that a device is sent.
