@@ -188,6 +188,10 @@ impl Replicator {
         let put = self.home_document().and_then(|l| home::mark_read(&l.document, place, document, marker));
         match home.zip(put) {
             Some((home, put)) => {
+                self.ready_to_write(home, words).map_err(|refused| match refused.code {
+                    RefusalCode::NotAllowed => not_ours(),
+                    _ => refused,
+                })?;
                 self.devices.read.insert(put.key.clone(), marker);
                 let answer = Some((id, Outcome::Done(Reply::Ok)));
                 self.put_own((home, home), &Concern::Home, Some(put), answer);
@@ -221,6 +225,11 @@ impl Replicator {
         self.load_documents(home);
         true
     }
+}
+
+fn not_ours() -> Refusal {
+    let hint = "`fourword device add` on another of your devices makes a code to link it again";
+    refusal(RefusalCode::NotAllowed, "this device is no longer one of yours", hint)
 }
 
 fn stand(entity: &Entity, replica: &Replica) -> StandView {

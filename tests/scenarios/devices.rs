@@ -11,6 +11,7 @@ use fourword_protocol::epoch;
 use fourword_protocol::ids::{DeviceKey, EntityId, LogId, PersonId};
 use fourword_protocol::link::LinkCode;
 use fourword_protocol::roster::{Body, Role, Roster, Statement};
+use fourword_protocol::schema::home::ReadMarker;
 use fourword_protocol::wire::Frame;
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
@@ -244,6 +245,12 @@ fn a_stolen_laptop_cannot_revoke_the_phone_and_is_shut_out_by_it() {
         refused(c.ask("laptop", Command::Device(DeviceCommand::Add { addresses: vec![] }))),
         Some(RefusalCode::NotAllowed)
     );
+    let Reply::Messages(shown) = c.must("laptop", Command::Chat(group, ChatCommand::Read { last: 1 })) else {
+        panic!("messages")
+    };
+    let marker = ReadMarker { time: shown[0].message.time, message: shown[0].message.id };
+    let mark = ChatCommand::MarkRead(marker);
+    assert_eq!(refused(c.ask("laptop", Command::Chat(group, mark))), Some(RefusalCode::NotAllowed));
     let revoked: Vec<bool> = devices(&mut c, "phone").iter().map(|d| d.revoked).collect();
     assert_eq!(revoked, [false, true]);
     assert_eq!(members(&mut c, "ben", group), (2, 2));

@@ -193,12 +193,15 @@ impl Replicator {
 
     /// Sends a peer what it lacks of all documents.
     pub(super) fn tell_all_acks(&mut self, to: DeviceKey) {
-        let shared = self.sessions.get(&to).into_iter().flat_map(|session| session.shared.keys());
+        let shared = self.sessions.get(&to).into_iter().flat_map(|session| &session.shared);
         let documents: Vec<(EntityId, DocumentKey)> = shared
-            .filter_map(|id| self.entities.get(id))
-            .flat_map(|entity| entity.documents().map(move |replica| (entity.id, replica)))
-            .filter(|(_, replica)| !replica.is_blank() || replica.stability.acks().next().is_some())
-            .map(|(id, replica)| (id, replica.key))
+            .filter_map(|(id, shared)| Some((self.entities.get(id)?, shared)))
+            .flat_map(|(entity, shared)| {
+                let is_unsure = |r: &&Replica| shared.acks.get(&r.key).is_some_and(|known| known.is_unsure);
+                let has_any = |r: &&Replica| !r.is_blank() || r.stability.acks().next().is_some();
+                let told = entity.documents().filter(move |r| has_any(r) || is_unsure(r));
+                told.map(|replica| (entity.id, replica.key))
+            })
             .collect();
         let shared = self.sessions.get(&to).into_iter().flat_map(|session| session.shared.keys());
         let entities = shared.filter_map(|id| self.entities.get(id));
