@@ -292,7 +292,7 @@ impl Replicator {
         self.note_rewritten(id, document);
         let words = self.names.entity(id);
         let replica = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document));
-        let has_changed = replica.is_some_and(Replica::count_unaccepted);
+        let has_changed = replica.is_some_and(|replica| replica.count_unaccepted() | replica.settle_missed());
         if let Some(words) = words.filter(|_| has_changed) {
             self.out.notify(Notice::AcceptanceChanged(words));
         }

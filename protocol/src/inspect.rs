@@ -61,6 +61,11 @@ impl<'a> Holding<'a> {
         self.replica.is_in_memory()
     }
 
+    /// Whether it is in memory whatever else is, until somebody else has done something.
+    pub fn is_held(&self) -> bool {
+        self.replica.is_held()
+    }
+
     /// Which one of its series it is, from 1, and of what.
     pub fn segment(&self) -> (Concern, u32) {
         (self.replica.concern, self.replica.segment)

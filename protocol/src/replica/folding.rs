@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::live::{Judged, Live, Rules, Void};
+use super::mine::{Mine, Why};
 use super::{Author, Replica, Vouched};
 use crate::checkpoint::{Checkpoint, Extent, Reached, Vector};
 use crate::envelope::Envelope;
@@ -24,7 +25,7 @@ use crate::waiting::Want;
 #[derive(Debug)]
 pub(crate) struct Folding {
     /// Up to where each log is read.
-    upto: Vector,
+    pub(super) upto: Vector,
     /// The roster heads by which it is judged, where it is for a checkpoint; else by what is known now.
     by: Option<Vec<StatementId>>,
     /// The roster at those heads, where more is known by now.
@@ -35,6 +36,8 @@ pub(crate) struct Folding {
     /// From the snapshot on.
     live: Option<Box<Live>>,
     watch: Watch,
+    /// What of ours was void where it was read.
+    pub(super) mine: Mine,
     /// What stands on disk before what it builds on.
     early: Vec<Envelope>,
     failed: bool,
@@ -91,9 +94,9 @@ impl Replica {
     /// Begins to read as far as `upto`, which covers the snapshot on disk, judging by the roster at the
     /// heads `by`, or as it is.
     pub(crate) fn begin_folding(&mut self, upto: Vector, by: Option<Vec<StatementId>>, watch: Watch) {
-        let (roster, reading, live, early, failed) = Default::default();
+        let (roster, reading, live, mine, early, failed) = Default::default();
         let stage = Stage::Snapshot(Vec::new());
-        let mut folding = Folding { upto, by, roster, reading, stage, live, watch, early, failed };
+        let mut folding = Folding { upto, by, roster, reading, stage, live, watch, mine, early, failed };
         if self.base.is_none() {
             folding.begin_at(Live::new(self.key, &self.concern));
             folding.begin_behind(&self.concern, Past::default());
@@ -204,6 +207,11 @@ impl Replica {
         };
         match judged {
             Judged::Applied(_) | Judged::Rejected(_) => {
+                if let Judged::Rejected(void) = judged
+                    && is_mine
+                {
+                    folding.mine.keep(envelope.clone(), Why::Void(void));
+                }
                 live.advance(&envelope);
                 let changes = live.watched.as_mut().map(std::mem::take).unwrap_or_default();
                 let step = by.and_then(|by| Step::of(&self.concern, live, (&envelope, by), changes));

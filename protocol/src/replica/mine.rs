@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::live::Void;
+use super::live::{Live, Void};
 use super::pruning::wrote;
 use super::{Content, Replica};
 use crate::checkpoint::Vector;
@@ -15,7 +15,7 @@ use crate::epoch::EpochKey;
 use crate::ids::{EnvelopeHash, LogId, StatementId};
 use crate::limits::{UNACCEPTED_BYTES_MAX, UNACCEPTED_ENVELOPES_MAX};
 use crate::schema::key::Owner;
-use crate::schema::{self, Concern, Put};
+use crate::schema::{self, Concern, Part, Put};
 use crate::stability::{Late, LateWhy};
 use crate::update::glean::{Earlier, glean};
 
@@ -142,9 +142,52 @@ impl Replica {
     /// What of ours within a vector is void for everybody: once that is folded nothing else tells of it.
     pub(crate) fn void_within(&self, keys: &BTreeMap<StatementId, EpochKey>, upto: &Vector) -> Vec<Late> {
         let Content::Live(live) = &self.content else { return Vec::new() };
-        let mut earlier = live.mine.passed_over.clone();
+        self.void_of(&live.mine, keys, upto)
+    }
+
+    /// What of ours was found to be void where it was read for a checkpoint, by the roster that this names.
+    pub(crate) fn void_folded(&self, keys: &BTreeMap<StatementId, EpochKey>) -> Vec<Late> {
+        let folding = self.folding.as_ref();
+        folding.map(|folding| self.void_of(&folding.mine, keys, &folding.upto)).unwrap_or_default()
+    }
+
+    /// Notes what this person made and is shown here, and is not in the snapshot that takes the place of
+    /// that: it may lie beyond, or be void by the roster by which others judged.
+    pub(crate) fn note_missed(&mut self, snapshot: &Live, owner: Owner) {
+        let Content::Live(live) = &self.content else { return };
+        let concern = self.concern;
+        let is_missed = |root: &str, key: &str| {
+            let about = schema::about(&concern, root, key);
+            about.is_some_and(|about| about.part == Part::Made && about.id.owner == owner)
+                && snapshot.document.get(root, key).is_none()
+        };
+        let shown = schema::roots(&concern).iter().flat_map(|root| {
+            let values = live.document.iter(root).map(move |(key, value)| (*root, key, value));
+            values.filter_map(|(root, key, value)| Some((root, key, value.as_bytes()?)))
+        });
+        let missed = shown.filter(|(root, key, _)| is_missed(root, key));
+        self.missed = missed
+            .map(|(root, key, value)| Late { why: LateWhy::Folded, ..wrote(&concern, root, key, value) })
+            .collect();
+    }
+
+    /// The document was read anew: what was missed and is not shown again did not count for who folded it.
+    /// True if there is any.
+    pub(crate) fn settle_missed(&mut self) -> bool {
+        let Content::Live(live) = &self.content else { return false };
+        let is_lost = |late: &Late| {
+            let about = schema::about(&self.concern, &late.root, &late.key);
+            let is_pruned = about.is_some_and(|about| live.forgetting.tombstones.is_pruned(about.id));
+            !is_pruned && live.document.get(&late.root, &late.key).is_none()
+        };
+        let lost = std::mem::take(&mut self.missed).into_iter().filter(is_lost).collect();
+        self.stability.note_late(lost)
+    }
+
+    fn void_of(&self, mine: &Mine, keys: &BTreeMap<StatementId, EpochKey>, upto: &Vector) -> Vec<Late> {
+        let mut earlier = mine.passed_over.clone();
         let mut found = Vec::new();
-        for (envelope, why) in &live.mine.envelopes {
+        for (envelope, why) in &mine.envelopes {
             let header = &envelope.header;
             let is_within = upto.get(&header.log).is_some_and(|head| header.sequence <= head.sequence);
             for put in self.puts(envelope, keys, earlier.entry(header.log).or_default()) {
@@ -235,6 +278,7 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha20Rng;
 
+    use super::super::snapshot::tests::{actor, begun, live, write};
     use super::*;
     use crate::envelope::Header;
     use crate::identity::DeviceSecret;
@@ -272,5 +316,29 @@ mod tests {
         (0..fit).for_each(|_| mine.keep(largest.clone(), Why::NoRight));
         mine.keep(small, Why::NoRight);
         assert_eq!(mine.more, 1, "no byte is left");
+    }
+
+    #[test]
+    fn what_a_snapshot_lacks_that_was_shown_is_told_unless_it_comes_again_behind_it() {
+        let mut random = ChaCha20Rng::from_seed([4; 32]);
+        let (mut replicas, mut others) = begun(&mut random);
+        let own = &mut replicas[0];
+        let made = |own: &mut Replica| live(own).document.iter("messages").count();
+        let before = made(own);
+        while made(own) < before + 2 {
+            write(own, 1, &mut random);
+        }
+        let snapshot = std::mem::replace(&mut others.content, Content::Cold);
+        let Content::Live(snapshot) = snapshot else { panic!("it was read") };
+        own.note_missed(&snapshot, actor(1).owner());
+        assert_eq!(own.missed.len(), 2, "what it holds of others, and of this person, is not missed");
+        let missed = own.missed.clone();
+        assert!(!own.settle_missed(), "all was there again when it was read");
+        assert_eq!(own.stability.late(), []);
+        own.missed = missed.clone();
+        own.content = Content::Live(snapshot);
+        assert!(own.settle_missed());
+        assert_eq!(own.stability.late(), missed);
+        assert!(!own.settle_missed(), "once");
     }
 }

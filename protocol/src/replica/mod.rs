@@ -29,7 +29,7 @@ use crate::history::Past;
 use crate::ids::{Digest, DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
 use crate::record::LoadId;
 use crate::schema::Concern;
-use crate::stability::{Checkpoints, Stability};
+use crate::stability::{Checkpoints, Late, Stability};
 use crate::time::Instant;
 use crate::update::glean::{Earlier, glean};
 use crate::waiting::{Waiting, Want};
@@ -127,6 +127,8 @@ pub(crate) struct Replica {
     pub(crate) rewritten: Vec<[u8; 8]>,
     /// Those of which the rest is on its way to the disk.
     rewriting: Vec<[u8; 8]>,
+    /// What this person made that was shown here and is not in the snapshot that took the place of that.
+    missed: Vec<Late>,
 }
 
 /// A snapshot that too few vouch for.
@@ -194,6 +196,7 @@ impl Replica {
             unaccepted: None,
             rewritten: Vec::new(),
             rewriting: Vec::new(),
+            missed: Vec::new(),
         }
     }
 

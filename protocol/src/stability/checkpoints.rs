@@ -5,6 +5,7 @@
 //! of this is on disk: after a restart it begins anew. Invariant: a checkpoint is signed by whoever
 //! has read its own logs to it, so of two that speak of one vector each knows only its own.
 
+use super::late::Late;
 use crate::acknowledgement::Positions;
 use crate::checkpoint::{Extent, Signed};
 use crate::history::Past;
@@ -43,6 +44,8 @@ pub(crate) struct Open {
     pub(crate) snapshot: Vouched,
     /// What is kept from before it.
     pub(crate) past: Past,
+    /// What of this device's own it holds for void.
+    pub(crate) void: Vec<Late>,
 }
 
 impl Checkpoints {

@@ -13,6 +13,7 @@ use rand::Rng;
 
 use super::checkpoints::Open;
 use super::kept::COUNTERSIGNED;
+use super::late::Late;
 use super::tending::lapse;
 use crate::checkpoint::{self, Extent, Signatures, Signed, Vector, beyond, covers};
 use crate::entity::Entity;
@@ -217,7 +218,7 @@ impl Replicator {
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
         let joined = replica.end_joining(heads).map(|joined| joined.into_vouched((id, document)));
         match joined.filter(|(snapshot, _)| snapshot.fits()) {
-            Some(found) => self.open_checkpoint(id, document, found),
+            Some(found) => self.open_checkpoint((id, document), found, Vec::new()),
             None => self.drop_counted("snapshot that does not fit what is here"),
         }
     }
@@ -240,18 +241,24 @@ impl Replicator {
 
     /// What was found is signed and told, or not tried again.
     fn folded(&mut self, id: EntityId, document: DocumentKey) {
-        let Some(replica) = self.replica_mut(id, document) else { return };
-        let extent = replica.folds_to();
+        let Some(entity) = self.entities.get_mut(&id) else { return };
+        let Some(replica) = entity.replicas.get_mut(&document) else { return };
+        let (extent, void) = (replica.folds_to(), replica.void_folded(&entity.keys));
         let folded = replica.end_folding().map(|folded| folded.into_vouched((id, document)));
         if let Some(found) = folded.filter(|(snapshot, _)| snapshot.fits()) {
-            return self.open_checkpoint(id, document, found);
+            return self.open_checkpoint((id, document), found, void);
         }
         replica.checkpoints.failed = extent;
         self.drop_counted("folding that came to nothing");
     }
 
     /// Signs what was found and tells it; it waits for others who find the same.
-    fn open_checkpoint(&mut self, id: EntityId, document: DocumentKey, (snapshot, past): (Vouched, Past)) {
+    fn open_checkpoint(
+        &mut self,
+        (id, document): (EntityId, DocumentKey),
+        (snapshot, past): (Vouched, Past),
+        void: Vec<Late>,
+    ) {
         let (Some(me), Some(entity)) = (&self.me, self.entities.get_mut(&id)) else { return };
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
         let mut signed = Signed::new(snapshot.checkpoint.clone());
@@ -262,7 +269,7 @@ impl Replicator {
                 signed.join(&shown.signatures);
             }
         }
-        replica.checkpoints.open = Some(Open { signed, snapshot, past });
+        replica.checkpoints.open = Some(Open { signed, snapshot, past, void });
         self.use_document(id, document);
         self.tell_checkpoint_to_all(id, document);
         self.look_to(id, document);
@@ -277,6 +284,10 @@ impl Replicator {
         let Some(Replica { checkpoints, .. }) = entity.replicas.get_mut(&document) else { return };
         let Some(open) = checkpoints.open.take() else { return };
         if is_confirmed(entity, &open.signed.signatures, |_| true) {
+            // By the roster as it is known now it may count: what is folded is settled by another.
+            if let Some(replica) = entity.replicas.get_mut(&document) {
+                replica.stability.note_late(open.void);
+            }
             self.write_snapshot(id, (&open.snapshot, &open.past), open.signed);
         } else if let Some(replica) = entity.replicas.get_mut(&document) {
             replica.checkpoints.open = Some(open);

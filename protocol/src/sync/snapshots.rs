@@ -14,6 +14,7 @@ use crate::limits::{SNAPSHOT_PART_BYTES_MAX, SNAPSHOT_PARTS_MAX};
 use crate::record::{LoadId, Query};
 use crate::replica::{Heads, Replica, Unconfirmed, Vouched};
 use crate::replicator::{Load, Replicator};
+use crate::schema::key;
 use crate::session::{Paging, Stream};
 use crate::stability::is_confirmed;
 use crate::time::{Duration, Instant};
@@ -224,6 +225,9 @@ impl Replicator {
         match &unconfirmed.past {
             Some(past) if is_confirmed => {
                 let (past, signed) = (past.clone(), unconfirmed.signed);
+                if let Some(me) = &self.me {
+                    replica.note_missed(&unconfirmed.live, key::owner(&me.person()));
+                }
                 self.write_snapshot(id, (&unconfirmed.snapshot, &past), signed);
             }
             None if is_confirmed && replica.folding.is_none() => {
