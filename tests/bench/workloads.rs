@@ -84,7 +84,24 @@ pub(crate) fn cold_join(place: &Place, count: u64) -> anyhow::Result<Vec<Figure>
     ];
     let content = CONTENT_BYTES * count as f64;
     figures.extend(used.wire.map(|wire| figure("wire, of content", "times", wire.bytes / content)));
+    figures.extend(segments(&mut cluster)?);
     Ok(figures)
+}
+
+/// Into how many segments the chat has grown, how large they are, and how many of them a node has in memory.
+fn segments(cluster: &mut Cluster) -> anyhow::Result<[Figure; 3]> {
+    let (mut count, mut in_memory, mut bytes) = (0.0_f64, 0.0_f64, 0.0_f64);
+    for node in 0..cluster.nodes.len() {
+        let info = cluster.call(node, "info", json!({}))?;
+        count = count.max(time(&info, "segments")?);
+        in_memory = in_memory.max(time(&info, "segments_in_memory")?);
+        bytes = bytes.max(time(&info, "segment_bytes_max")?);
+    }
+    Ok([
+        figure("segments", "", count),
+        figure("segments in memory, the most", "", in_memory),
+        figure("segment, the largest", "MB", bytes / 1e6),
+    ])
 }
 
 /// W5: one message after the other, each when the last of many nodes was told of the one before.

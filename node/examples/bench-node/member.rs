@@ -152,7 +152,14 @@ impl Member {
     pub(crate) async fn info(&self) -> anyhow::Result<Value> {
         let report = self.handle.report().await?;
         let flushes = report.flushes;
+        let Reply::Documents(documents) = must(&self.handle, Command::Documents(self.group)).await? else {
+            bail!("the documents were asked for and something else was answered");
+        };
+        let segments = || documents.iter().filter(|document| document.id.contains(":chat"));
         Ok(json!({
+            "segments": segments().count(),
+            "segments_in_memory": segments().filter(|segment| segment.is_in_memory).count(),
+            "segment_bytes_max": segments().filter_map(|segment| segment.content_bytes).max(),
             "doc_bytes": folder_bytes(&self.home.join("journal"))?,
             "events": report.events,
             "envelopes_made": report.envelopes.made,

@@ -32,7 +32,7 @@ fn guarded() -> Vec<(&'static str, String, Value, String, &'static str)> {
     let text = || json!({"text": "b"});
     vec![
         ("PATCH", at("board/columns/aeaq"), title(), board.clone(), column),
-        ("PATCH", at("board/columns/TODO"), title(), board.clone(), column),
+        ("PATCH", at("board/columns/Todo"), title(), board.clone(), column),
         ("DELETE", at("board/columns/todo"), Value::Null, board, column),
         ("PATCH", card.clone(), title(), card.clone(), "/card"),
         ("PUT", format!("{card}/place"), json!({"column": "todo"}), card.clone(), "/card"),

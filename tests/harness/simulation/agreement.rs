@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use fourword_protocol::command::{ChatCommand, Command, MemberView, MessageView, Outcome, Reply};
 use fourword_protocol::envelope::Envelope;
-use fourword_protocol::ids::{DeviceKey, Digest, DocumentKey, LogHead, LogId};
+use fourword_protocol::ids::{DeviceKey, Digest, DocumentKey, LogHead, LogId, PersonId};
 use fourword_protocol::inspect::Holding;
 use fourword_protocol::limits::LATE_TEXT_BYTES_MAX;
 use fourword_protocol::roster::{Body, Roster, Statement};
@@ -324,7 +324,13 @@ impl Schedule {
             let (log, sequence) = (saved.promise.log, saved.promise.sequence);
             let beyond = reach.get(&log).copied().unwrap_or(0) < sequence;
             let out = was_removed && !roster.reading().is_member(&person);
-            demand(!(out && beyond), Rule::RemovedWritesNothing, || {
+            // What was folded while it counted counts for good.
+            let counts = |envelope: &Envelope, roster: &Roster| !truth::is_void(roster, envelope, &id);
+            let was_folded = || {
+                let envelope = self.envelope_of(&saved.promise);
+                envelope.is_some_and(|e| self.checker.was_folded_where(&e, |roster| counts(&e, roster)))
+            };
+            demand(!(out && beyond) || was_folded(), Rule::RemovedWritesNothing, || {
                 format!("{:?} is shown, which its author wrote beyond its removal", saved.text)
             })?;
         }
@@ -373,7 +379,11 @@ fn differing(a: &Seen, b: &Seen) -> Option<String> {
     let lines = |chat: &[MessageView]| -> Vec<_> {
         // Who knows first that all know of a deletion forgets first.
         let chat = chat.iter().filter(|view| !view.message.deleted);
-        chat.map(|view| (view.message.clone(), view.author.person, view.reactions.len())).collect()
+        let seen = |view: &MessageView| {
+            let pinned: BTreeSet<PersonId> = view.pinned_by.iter().map(|person| person.person).collect();
+            (view.message.clone(), view.author.person, view.reactions.len(), pinned)
+        };
+        chat.map(seen).collect()
     };
     let people = |members: &[MemberView]| -> Vec<_> {
         members.iter().map(|member| (member.person.person, member.role, member.devices.clone())).collect()

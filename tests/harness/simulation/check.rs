@@ -14,10 +14,11 @@ use fourword_protocol::effect::Effect;
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::event::Event;
 use fourword_protocol::ids::{Digest, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
-use fourword_protocol::limits;
+use fourword_protocol::limits::{self, LIVE_SEGMENTS_MAX};
 use fourword_protocol::queues::Queues;
 use fourword_protocol::record::{BatchId, Page, Query, Record};
 use fourword_protocol::roster::{Body, Roster};
+use fourword_protocol::schema::Concern;
 use fourword_storage::Store;
 
 use super::claims::Claims;
@@ -28,6 +29,9 @@ use super::verdict::{Rule, Violation, demand};
 use super::wanted::{self, Wanted};
 use super::world::{Intent, Promise, Saved, What, World};
 use crate::cluster::{Cluster, Happened};
+
+/// For how long a node may have too many segments in memory: twice as long as one stays that nobody uses.
+const CROWDED_MS_MAX: u64 = 10_000;
 
 /// What the checkers have seen.
 #[derive(Debug, Default)]
@@ -56,6 +60,8 @@ pub struct Checker {
     checkpoints: BTreeMap<Digest, Checkpoint>,
     /// How many snapshots were written.
     pub(super) folds: u64,
+    /// Since when nodes have more segments in memory than may be.
+    crowded: BTreeMap<String, u64>,
     /// A node to be crashed as soon as it says that something is saved.
     pub(super) crash_at_answer: Option<String>,
     /// A node to be crashed now, and how many batches have reached its disk.
@@ -421,9 +427,11 @@ impl Checker {
         let names: Vec<String> = world.nodes.keys().filter(|name| world.is_honest(name)).cloned().collect();
         for name in names {
             if !c.is_up(&name) {
+                self.crowded.remove(&name);
                 continue;
             }
             queues(&name, &c.queues(&name))?;
+            self.look_at_segments(c, &name)?;
             self.look_at_frontiers(c, world, &name)?;
             let Some(Reply::Status(status)) = c.peek(&name, Command::Status) else { continue };
             for fault in status.faults {
@@ -435,6 +443,23 @@ impl Checker {
             }
         }
         Ok(())
+    }
+
+    /// Of no series more segments are in memory than may be, but those in which something waits, and for a
+    /// moment those in which something has.
+    fn look_at_segments(&mut self, c: &Cluster, name: &str) -> Result<(), Violation> {
+        let mut in_memory: BTreeMap<(EntityId, Concern), usize> = BTreeMap::new();
+        for holding in c.holdings(name).filter(|holding| holding.is_in_memory() && !holding.is_held()) {
+            *in_memory.entry((holding.place(), holding.segment().0)).or_default() += 1;
+        }
+        let Some(too_many) = in_memory.into_iter().find(|(_, count)| *count > LIVE_SEGMENTS_MAX) else {
+            self.crowded.remove(name);
+            return Ok(());
+        };
+        let since = *self.crowded.entry(name.to_owned()).or_insert(c.now());
+        demand(c.now() - since <= CROWDED_MS_MAX, Rule::SegmentsRest, || {
+            format!("{name} has had in memory since {since} ms: {too_many:?}")
+        })
     }
 }
 

@@ -20,6 +20,7 @@ mod renegades;
 mod rosters;
 mod schedule;
 mod shown;
+mod tending;
 #[cfg(test)]
 mod tests;
 mod things;

@@ -3,9 +3,12 @@
 //! Every event of every machine passes [`Schedule::one`]: it goes into the trace, and is looked at
 //! by the checkers, before its effects are carried out.
 
+use std::collections::BTreeSet;
+
 use fourword_protocol::command::{Command, CommandId, JoinBy, Outcome, Reply};
 use fourword_protocol::ids::PersonId;
 use fourword_protocol::roster::Role;
+use fourword_protocol::schema::Concern;
 use fourword_storage::MemoryStore;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -98,6 +101,14 @@ impl Schedule {
         self.finish()
     }
 
+    /// How many chats go on in a second segment.
+    fn series(&self) -> u64 {
+        let nodes = self.world.nodes.keys();
+        let held = nodes.flat_map(|name| self.c.holdings(name));
+        let second = held.filter(|h| h.segment() == (Concern::Chat, 2) && !h.heads().is_empty());
+        second.map(|holding| holding.place()).collect::<BTreeSet<_>>().len() as u64
+    }
+
     /// What came of it.
     pub(super) fn report(&self, seed: u64, steps: u64) -> Report {
         let mut faults = self.faults.clone();
@@ -105,6 +116,7 @@ impl Schedule {
         faults.add("late keys", self.checker.claims.late_keys);
         let mut done = self.world.done.clone();
         done.add("chats folded", self.checker.folds);
+        done.add("chats of several segments", self.series());
         Report {
             seed,
             nodes: self.world.nodes.len() as u64,

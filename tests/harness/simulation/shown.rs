@@ -8,6 +8,7 @@ use std::rc::Rc;
 use fourword_protocol::command::{ChatCommand, Command, MessageView, Reply};
 use fourword_protocol::ids::StatementId;
 use fourword_protocol::inspect::Holding;
+use fourword_protocol::roster::Statement;
 use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::thing::ThingId;
 
@@ -166,7 +167,11 @@ fn judge_beyond(world: &World, rosters: &Rosters, run: &Run, text: &str) -> Resu
     let spared = known.iter().filter_map(|id| rosters.statement(id)).any(|statement| {
         vectors(statement.body()).iter().any(|(of, head)| *of == log && head.sequence >= sequence)
     });
-    demand(spared || !known.contains(&removal), Rule::RemovedWritesNothing, || {
+    // Of who removed it may have come to be known since that it had no right to any more.
+    let entity = rosters.statement(&removal).map(Statement::entity);
+    let roster = entity.and_then(|entity| rosters.now(run, entity));
+    let is_void = roster.is_some_and(|roster| roster.reading().ignored.contains_key(&removal));
+    demand(spared || is_void || !known.contains(&removal), Rule::RemovedWritesNothing, || {
         format!("{} knows of the removal and shows {text:?}, written beyond it", run.0)
     })
 }

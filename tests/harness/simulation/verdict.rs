@@ -38,6 +38,8 @@ pub enum Rule {
     RoleIsGiven,
     /// What others cause is held within limits.
     QueueIsBounded,
+    /// Of one series no more segments are in memory than may be, but those in which something waits for people.
+    SegmentsRest,
     /// After a write that failed nothing is called saved until the node is started anew.
     ReadOnlyAfterFailure,
     /// A device acknowledges nothing that is not on its disk.

@@ -16,14 +16,15 @@ use super::world::{Intent, What};
 use crate::draw;
 
 const LABELS: [&str; 3] = ["garden", "roof", "cellar"];
+const DAYS: [&str; 3] = ["2026-11-30", "2027-01-01", ""];
 
 /// Who works where.
 #[derive(Clone, Debug)]
-struct Desk {
-    name: String,
-    person: usize,
-    group: usize,
-    words: FourWords,
+pub(super) struct Desk {
+    pub(super) name: String,
+    pub(super) person: usize,
+    pub(super) group: usize,
+    pub(super) words: FourWords,
 }
 
 impl Schedule {
@@ -35,9 +36,12 @@ impl Schedule {
         let desk = Desk { name, person, group, words };
         // A child has a canvas and neither board nor issues.
         let has_board = self.world.root_of(group) == group;
-        match self.random.next_u64() % 6 {
-            0..=3 if has_board => self.work_on_board(&desk),
-            4 if has_board => self.work_on_issues(&desk),
+        match self.random.next_u64() % 18 {
+            0..=9 if has_board => self.work_on_board(&desk),
+            10..=12 if has_board => self.work_on_issues(&desk),
+            13 => self.tend_group(&desk),
+            14 => self.tend_chat(&desk),
+            15 => self.bring_back(&desk),
             _ => self.draw_something(&desk),
         }
     }
@@ -58,15 +62,20 @@ impl Schedule {
     /// Takes back what was done on a device last, or does it again.
     fn take_back(&mut self, desk: &Desk, of: Concern) {
         // That may delete anything: what this device made, or deleted before.
-        let there = self.world.saved.iter().filter(|(_, saved)| saved.group == desk.group);
-        for thing in there.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.world.doomed.entry(thing).or_default().insert(desk.person);
-        }
+        self.may_delete_all(desk);
         let command = match draw::once_in(&mut self.random, 3) {
             true => Command::Redo(desk.words, of),
             false => Command::Undo(desk.words, of),
         };
         self.begin(&desk.name, command, Intent::Other("steps taken back"));
+    }
+
+    /// Notes that somebody may have had deleted whatever is in a group.
+    pub(super) fn may_delete_all(&mut self, desk: &Desk) {
+        let there = self.world.saved.iter().filter(|(_, saved)| saved.group == desk.group);
+        for thing in there.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.world.doomed.entry(thing).or_default().insert(desk.person);
+        }
     }
 
     /// Something that was made there, in one case of three by oneself.
@@ -133,10 +142,25 @@ impl Schedule {
             }
             9 => self.erase(desk, card, Command::Board(desk.words, BoardCommand::DeleteCard(named))),
             _ => {
+                let words = desk.words;
+                self.talk(desk, card, move |said| Command::Board(words, BoardCommand::Comment(said)));
+            }
+        }
+    }
+
+    /// Says something about a card or an issue, or changes or deletes what somebody said.
+    fn talk(&mut self, desk: &Desk, about: ThingId, command: impl Fn(CommentCommand) -> Command) {
+        let said = self.pick(desk, What::Comment(about));
+        match (self.random.next_u64() % 6, said) {
+            (0, Some(said)) => {
+                let edit = CommentCommand::Edit { comment: said.to_string(), text: self.title(desk) };
+                self.change_thing(desk, command(edit));
+            }
+            (1, Some(said)) => self.erase(desk, said, command(CommentCommand::Delete(said.to_string()))),
+            _ => {
                 let text = self.title(desk);
-                let add = CommentCommand::Add { about: named, text: text.clone() };
-                let command = Command::Board(desk.words, BoardCommand::Comment(add));
-                self.make(desk, What::Comment(card), command, text);
+                let add = CommentCommand::Add { about: about.to_string(), text: text.clone() };
+                self.make(desk, What::Comment(about), command(add), text);
             }
         }
     }
@@ -161,12 +185,21 @@ impl Schedule {
     }
 
     fn changes(&mut self, desk: &Desk) -> Vec<Change> {
-        vec![match self.random.next_u64() % 4 {
+        vec![match self.random.next_u64() % 6 {
             0 => Change::Field("title".into(), self.new_title(desk)),
             1 => Change::Field("priority".into(), Value::Text(self.word(PRIORITIES))),
             2 => Change::Label(self.word(&LABELS), draw::once_in(&mut self.random, 2)),
+            3 => self.assignment(),
+            4 => Change::Field("due".into(), Value::Text(self.word(&DAYS))),
             _ => Change::AddLine(self.word(&LABELS)),
         }]
+    }
+
+    /// Somebody is to do it, or no longer is.
+    fn assignment(&mut self) -> Change {
+        let people: Vec<String> = self.world.people.iter().map(|person| person.id.to_string()).collect();
+        let who = draw::one_of(&mut self.random, &people).cloned().unwrap_or_default();
+        Change::Assign(who, !draw::once_in(&mut self.random, 3))
     }
 
     // -- issues -------------------------------------------------------------------------------
@@ -180,14 +213,14 @@ impl Schedule {
         };
         let named = issue.to_string();
         let change = match self.random.next_u64() % 8 {
-            0..=2 => Change::Field("status".into(), Value::Text(self.word(STATUSES))),
+            0..=1 => Change::Field("status".into(), Value::Text(self.word(STATUSES))),
+            2 => self.assignment(),
             3 => Change::Field("title".into(), self.new_title(desk)),
             4 => Change::Label(self.word(&LABELS), draw::once_in(&mut self.random, 2)),
             5 => {
-                let text = self.title(desk);
-                let add = CommentCommand::Add { about: named, text: text.clone() };
-                let command = Command::Issue(desk.words, IssueCommand::Comment(add));
-                return self.make(desk, What::Comment(issue), command, text);
+                let words = desk.words;
+                return self
+                    .talk(desk, issue, move |said| Command::Issue(words, IssueCommand::Comment(said)));
             }
             6 => return self.erase(desk, issue, Command::Issue(desk.words, IssueCommand::Delete(named))),
             _ => return self.take_back(desk, Concern::Issues),
@@ -217,6 +250,10 @@ impl Schedule {
             2 => Change::Field("z_index".into(), Value::Whole(i64::from(self.random.next_u32() % 9))),
             3 => Change::Field("text".into(), self.new_title(desk)),
             4 => return self.erase(desk, element, Command::Canvas(desk.words, CanvasCommand::Delete(named))),
+            5 if draw::once_in(&mut self.random, 3) => {
+                let ground = CanvasCommand::Metadata("background_color".into(), Value::Text("#fff".into()));
+                return self.change_thing(desk, Command::Canvas(desk.words, ground));
+            }
             _ => return self.take_back(desk, Concern::Canvas),
         };
         self.change_thing(desk, Command::Canvas(desk.words, CanvasCommand::Set(named, vec![change])));

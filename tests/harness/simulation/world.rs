@@ -5,10 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fourword_protocol::command::{CommandId, JoinState, Outcome, Reply};
+use fourword_protocol::history::VersionId;
 use fourword_protocol::ids::{DeviceKey, EntityId, LogId, PersonId, StatementId};
 use fourword_protocol::link::LinkCode;
 use fourword_protocol::roster::Role;
 use fourword_protocol::roster::invite::InviteCode;
+use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::thing::ThingId;
 use fourword_protocol::words::FourWords;
 use fourword_storage::MemoryStore;
@@ -74,6 +76,10 @@ pub(super) enum Intent {
     },
     Requests {
         group: usize,
+    },
+    Versions {
+        group: usize,
+        of: Concern,
     },
     LinkCode,
     Link {
@@ -165,6 +171,8 @@ pub(super) struct World {
     /// What somebody asked to have deleted, answered or not, and who.
     pub(super) doomed: BTreeMap<ThingId, BTreeSet<usize>>,
     pub(super) link_codes: Vec<(LinkCode, usize)>,
+    /// The versions that a node was last told of a document of a group.
+    pub(super) versions: BTreeMap<(String, usize), (Concern, Vec<VersionId>)>,
     /// The nodes of each device: several where a home was copied.
     pub(super) devices: BTreeMap<DeviceKey, BTreeSet<String>>,
     /// Nodes that were to be linked with a person and were not told yet that they are: a crash ends
@@ -307,6 +315,10 @@ impl World {
                 if let Some(group) = self.groups.get_mut(*group) {
                     group.asking = requests.iter().map(|request| request.person.person).collect();
                 }
+            }
+            (Intent::Versions { group, of }, Reply::Versions(told)) => {
+                let versions = told.versions.iter().map(|version| version.id).collect();
+                self.versions.insert((node.to_owned(), *group), (*of, versions));
             }
             (Intent::LinkCode, Reply::Link(code)) => self.link_codes.push((code.clone(), by)),
             (Intent::Link { person }, Reply::Ok) => {
