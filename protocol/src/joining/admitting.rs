@@ -45,7 +45,11 @@ impl Replicator {
         if !entity.may_write(me.key()) {
             // Who can only read lets nobody in, but gives a member that lost its home the roster back.
             let are_in = [me.key(), from].iter().all(|device| entity.member(*device).is_some());
-            return if are_in { Ok(self.welcome(id, from)) } else { Err(Turned::NotHere) };
+            if !are_in {
+                return Err(Turned::NotHere);
+            }
+            self.welcome(id, from);
+            return Ok(());
         }
         if entity.epoch().is_none() {
             // Soon there is one: the joiner knocks again.
