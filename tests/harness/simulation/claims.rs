@@ -83,12 +83,17 @@ struct Stood {
 }
 
 impl Stood {
-    /// Whether two hold the same of what both keep.
-    fn agrees(&self, other: &Stood) -> bool {
-        let is_same = |(document, heads): (_, &BTreeMap<LogId, LogHead>)| {
+    /// The same with those documents alone of which another does not hold other logs; `None` without any.
+    fn within(self: &Rc<Stood>, other: &Stood) -> Option<Rc<Stood>> {
+        let is_same = |document: &DocumentKey, heads: &BTreeMap<LogId, LogHead>| {
             other.heads.get(document).is_none_or(|others| others == heads)
         };
-        self.heads.iter().all(is_same)
+        if self.heads.iter().all(|(document, heads)| is_same(document, heads)) {
+            return Some(Rc::clone(self));
+        }
+        let mut within = Stood::clone(self);
+        within.heads.retain(|document, heads| is_same(document, heads));
+        (!within.heads.is_empty()).then(|| Rc::new(within))
     }
 
     /// The logs of a document; a board in which nobody wrote is as good as none.
@@ -175,14 +180,13 @@ impl Claims {
                 }
             }
             _ => {
-                // One digest for all: what is equal confirms itself, of what is not it says nothing.
+                // One digest for all that both keep: what is equal confirms itself, of what is not it says
+                // nothing. It may be old, and not what the node goes by then.
                 let ours = self.stood.get(name);
                 for (entity, stood) in told {
-                    let is_ours = |ours: &&Rc<Stood>| stood.iter().any(|stood| stood.agrees(ours));
-                    if ours.and_then(|ours| ours.get(entity)).filter(is_ours).is_some() {
-                        // It may be old, and not what the node goes by then.
-                        heard.entry(*entity).or_default().extend(stood.iter().cloned());
-                    }
+                    let Some(ours) = ours.and_then(|ours| ours.get(entity)) else { continue };
+                    let confirmed = stood.iter().filter_map(|stood| stood.within(ours));
+                    heard.entry(*entity).or_default().extend(confirmed);
                 }
             }
         }
