@@ -181,11 +181,15 @@ impl Claims {
             }
             _ => {
                 // One digest for all that both keep: what is equal confirms itself, of what is not it says
-                // nothing. It may be old, and not what the node goes by then.
-                let ours = self.stood.get(name);
+                // nothing. It may be old, and not what the node goes by then. Of what is being read at either
+                // nothing is known here that could be compared.
+                heard.retain(|entity, _| told.contains_key(entity));
                 for (entity, stood) in told {
-                    let Some(ours) = ours.and_then(|ours| ours.get(entity)) else { continue };
-                    let confirmed = stood.iter().filter_map(|stood| stood.within(ours));
+                    let ours = self.stood.get(name).and_then(|ours| ours.get(entity));
+                    let confirmed = stood.iter().filter_map(|stood| match ours {
+                        Some(ours) => stood.within(ours),
+                        None => Some(Rc::clone(stood)),
+                    });
                     heard.entry(*entity).or_default().extend(confirmed);
                 }
             }
