@@ -502,14 +502,16 @@ async fn page(api: &Api, words: FourWords, card: String) -> Result<CardPage, Pro
     Ok(CardPage { card: (*card).into(), comments: comments.into_iter().map(Comment::from).collect() })
 }
 
-/// The column that a name means. Where it fits several the machine refuses what is asked of it.
+/// The column that a name means to the machine too: by its title where only one has it, else by its id. Where
+/// it fits several the machine refuses what is asked of it.
 async fn column_named(api: &Api, words: &str, name: &str) -> Result<Column, Problem> {
     let command = Command::Board(text::words(words)?, BoardCommand::Show(CardFilter::default()));
     let Reply::Board(board) = api.ask(command).await? else { return Err(Problem::mismatch()) };
-    let titled = |column: &&ColumnView| column.title.to_lowercase() == name.to_lowercase();
-    let column = board.columns.iter().find(titled);
-    let column =
-        column.or_else(|| board.columns.iter().find(|column| is_named(&column.id.to_string(), name)));
+    let is_titled = |column: &&ColumnView| column.title.to_lowercase() == name.to_lowercase();
+    let column = match board.columns.iter().filter(is_titled).collect::<Vec<_>>()[..] {
+        [only] => Some(only),
+        _ => board.columns.iter().find(|column| is_named(&column.id.to_string(), name)),
+    };
     column.cloned().map(Column::from).ok_or_else(|| things::missing("column", name))
 }
 

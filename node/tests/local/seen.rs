@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use fourword_protocol::command::{BoardCommand, CardView, ColumnView, Command, EntityView, Reply};
+use fourword_protocol::command::{BoardCommand, BoardView, CardView, ColumnView, Command, EntityView, Reply};
 use fourword_protocol::time::WallTime;
 use serde_json::{Value, json};
 
@@ -95,6 +95,30 @@ async fn who_names_what_is_not_there_is_told_so_whatever_they_saw() {
         let seen = [("if-match", "\"0000000000000000\"")];
         let response = node.send("DELETE", &of(path), "", &seen).await;
         assert_eq!(response.status(), 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn of_columns_of_one_title_none_is_compared_in_place_of_what_an_id_means() {
+    let named = |number, title: &str| ColumnView { id: thing(number), title: title.into(), ..column() };
+    let columns = vec![named(1, "aiba"), named(2, "b"), named(3, "aiba"), named(4, "aeaq")];
+    let shown = columns.clone();
+    let node = Node::start(move |command| match command {
+        Command::Board(_, BoardCommand::Show(_)) => {
+            done(Reply::Board(BoardView { columns: columns.clone(), loose: vec![] }))
+        }
+        _ => done(Reply::Ok),
+    });
+    let node = node.await;
+    let revisions = shown.into_iter().map(|view| fourword::api::boards::Column::from(view).revision);
+    let revisions: Vec<String> = revisions.map(|revision| format!("\"{revision}\"")).collect();
+    // Two are called by the first digits of the second; one alone by those of the first.
+    for (name, meant) in [("aiba", 1), ("aeaq", 3)] {
+        for (number, revision) in revisions.iter().enumerate() {
+            let seen = [("if-match", revision.as_str())];
+            let response = node.send("DELETE", &of(&format!("board/columns/{name}")), "", &seen).await;
+            assert_eq!(response.status() == 200, number == meant, "{name} {number}");
+        }
     }
 }
 
