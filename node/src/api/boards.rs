@@ -16,10 +16,9 @@ use super::Api;
 use super::body::Body;
 use super::error::Problem;
 use super::filter::{Asked, Paged};
+use super::revision::{Revised, Seen, revision};
 use super::text;
-use super::things::{
-    self, Comment, Finished, Made, NewComment, Person, Revised, Seen, Spot, is_named, named,
-};
+use super::things::{self, Comment, Finished, Made, NewComment, Person, Spot, is_named, named};
 
 /// A board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -232,7 +231,7 @@ impl From<ColumnView> for Column {
     fn from(view: ColumnView) -> Column {
         let id = view.id.to_string();
         Column {
-            revision: things::revision(&(&id, &view.title, view.limit)),
+            revision: revision(&(&id, &view.title, view.limit)),
             id,
             title: view.title,
             limit: view.limit,
@@ -273,7 +272,7 @@ impl From<CardView> for Card {
             updated: view.updated.0,
             revision: String::new(),
         };
-        Card { revision: things::revision(&card), ..card }
+        Card { revision: revision(&card), ..card }
     }
 }
 

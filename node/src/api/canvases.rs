@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::Api;
 use super::body::Body;
 use super::error::Problem;
+use super::revision::{Revised, Seen, revision};
 use super::text;
-use super::things::{self, Finished, Made, Person, Revised, Seen, is_named, named};
+use super::things::{self, Finished, Made, Person, is_named, named};
 
 /// A drawing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -151,7 +152,7 @@ impl From<ElementView> for Element {
             updated: view.updated.0,
             revision: String::new(),
         };
-        Element { revision: things::revision(&element), ..element }
+        Element { revision: revision(&element), ..element }
     }
 }
 
@@ -293,7 +294,7 @@ async fn canvas(api: &Api, words: FourWords) -> Result<Canvas, Problem> {
     };
     let (width, height) = (canvas.width.map(Number::get), canvas.height.map(Number::get));
     Ok(Canvas {
-        revision: things::revision(&(width, height, &canvas.background_color)),
+        revision: revision(&(width, height, &canvas.background_color)),
         width,
         height,
         background_color: canvas.background_color,

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::Api;
 use super::body::Body;
 use super::error::{Code, Problem};
+use super::revision::{Revised, Seen, revision};
 use super::text;
-use super::things::{self, Revised, Seen};
+use super::things;
 use crate::reading::gone;
 
 /// Messages read if nobody says how many.
@@ -151,7 +152,7 @@ impl From<Shown> for Message {
         let people = |people: &[PersonView]| people.iter().map(text::identity).collect();
         let id = view.message.id.to_string();
         Message {
-            revision: things::revision(&(&id, &view.message.text, view.message.edited, view.message.deleted)),
+            revision: revision(&(&id, &view.message.text, view.message.edited, view.message.deleted)),
             id,
             author: text::identity(&view.author),
             author_name: view.author.name,

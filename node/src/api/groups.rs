@@ -17,7 +17,7 @@ use super::body::Body;
 use super::error::Problem;
 use super::node::check_name;
 use super::progress::Long;
-use super::things::{self, Revised, Seen};
+use super::revision::{Revised, Seen, revision};
 use super::{Api, progress, text};
 
 /// How long finding a name may take: hundreds of times what it takes on average.
@@ -174,7 +174,7 @@ impl From<EntityView> for Group {
         };
         let website = entity.about.website.map(|hash| hash.to_string());
         Group {
-            revision: things::revision(&(&entity.name, &entity.about.description, &website, &settings)),
+            revision: revision(&(&entity.name, &entity.about.description, &website, &settings)),
             words: entity.words.to_string(),
             id: entity.id.to_string(),
             kind: entity.kind.word().into(),

@@ -18,8 +18,9 @@ use super::Api;
 use super::body::Body;
 use super::error::Problem;
 use super::filter::{Asked, Paged};
+use super::revision::{Revised, Seen, revision};
 use super::text;
-use super::things::{self, Comment, Finished, Made, NewComment, Person, Revised, Seen, named};
+use super::things::{self, Comment, Finished, Made, NewComment, Person, named};
 
 /// An issue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -129,7 +130,7 @@ impl From<IssueView> for Issue {
             updated: view.updated.0,
             revision: String::new(),
         };
-        Issue { revision: things::revision(&issue), ..issue }
+        Issue { revision: revision(&issue), ..issue }
     }
 }
 

@@ -33,6 +33,7 @@ pub mod pictures;
 pub mod presence;
 pub mod progress;
 pub mod requests;
+pub mod revision;
 mod routes;
 pub mod search;
 pub mod server;

@@ -19,7 +19,7 @@ use super::error::Problem;
 use super::events::Event;
 use super::pictures::{Png, Svg};
 use super::progress::{LINES, Line, Long};
-use super::things::{REVISION_DIGITS, Seen};
+use super::revision::{REVISION_DIGITS, Seen};
 
 /// JSON that nobody on the way may keep.
 pub type Unkept<T> = ([(HeaderName, &'static str); 1], Json<T>);
