@@ -333,14 +333,20 @@ impl Document {
     /// The whole state, to be opened again together with `index`. Documents that took in the same
     /// may differ in it, by how they cut it into blocks.
     pub fn encode_state(&mut self) -> Result<Vec<u8>, DocumentError> {
-        self.guarded(|document| {
-            let state = document.doc.transact().encode_state_as_update_v1(&StateVector::default());
-            let index = &document.index;
-            // Nothing that lies there is shown again, so nothing has to find its place among others.
-            let is_forgotten =
-                |client, clocks| index.over(client, clocks).all(|known| index.is_forgotten(known));
-            write::in_order(&state, is_forgotten).map_err(|_| DocumentError::Unfit)
-        })
+        self.guarded(|document| document.state())
+    }
+
+    /// A copy as it is after it was saved and opened again.
+    pub fn reopened(&self) -> Result<Document, DocumentError> {
+        Document::open(&self.name, self.roots, self.shape, &self.state()?, self.index.clone())
+    }
+
+    fn state(&self) -> Result<Vec<u8>, DocumentError> {
+        let state = self.doc.transact().encode_state_as_update_v1(&StateVector::default());
+        // Nothing that lies there is shown again, so nothing has to find its place among others.
+        let is_forgotten =
+            |client, clocks| self.index.over(client, clocks).all(|known| self.index.is_forgotten(known));
+        write::in_order(&state, is_forgotten).map_err(|_| DocumentError::Unfit)
     }
 
     /// Another copy of the same document and this one as one. Refused as stale if the two hold other blocks
@@ -472,8 +478,9 @@ impl Document {
         }
         let txn = self.doc.transact();
         for (root, map) in &self.maps {
-            let entries = map.iter(&txn);
-            let values = entries.filter_map(|(key, out)| Some((Arc::from(key), visible(&txn, out)?)));
+            // The index has each key already, and nearly in order.
+            let keys = self.index.keys(root);
+            let values = keys.filter_map(|key| Some((Arc::clone(key), visible(&txn, map.get(&txn, key)?)?)));
             self.values.insert(root, values.collect());
         }
         Ok(())

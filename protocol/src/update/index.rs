@@ -157,6 +157,14 @@ impl BlockIndex {
             && written.is_some_and(|keys| keys.contains(&(place.root, Arc::clone(&place.key))))
     }
 
+    /// The keys of a root map in which anything was written, by client and then in order.
+    pub(super) fn keys(&self, root: &'static str) -> impl Iterator<Item = &Arc<str>> {
+        let from = (root, Arc::<str>::from(""));
+        self.written.values().flat_map(move |keys| {
+            keys.range(from.clone()..).take_while(move |(at, _)| *at == root).map(|(_, key)| key)
+        })
+    }
+
     /// Whether a key of a root map was pruned.
     pub fn is_pruned(&self, root: &str, key: &str) -> bool {
         self.pruned.get(root).is_some_and(|keys| keys.contains(key))
@@ -262,7 +270,7 @@ impl BlockIndex {
             note_written(&mut written, client, &runs);
             clients.insert(client, runs);
         }
-        Ok(BlockIndex { clients, written, pruned: read_pruned(reader, roots)? })
+        Ok(BlockIndex { clients, written, pruned: read_pruned(reader, roots, &places)? })
     }
 }
 
@@ -285,14 +293,20 @@ fn read_count(reader: &mut Reader<'_>, least: usize) -> Result<usize, Malformed>
     if count > reader.left() / least { Err(Malformed) } else { Ok(count) }
 }
 
+/// Takes the keys that were pruned; those of `places`, which are in order, share their text.
 fn read_pruned(
     reader: &mut Reader<'_>,
     roots: &[&'static str],
+    places: &[Place],
 ) -> Result<BTreeMap<&'static str, BTreeSet<Arc<str>>>, Malformed> {
     let mut pruned: BTreeMap<&'static str, BTreeSet<Arc<str>>> = BTreeMap::new();
     let mut last = None;
     for _ in 0..read_count(reader, 4)? {
-        let (root, key) = (read_root(reader, roots)?, Arc::from(reader.text(limits::MAP_KEY_BYTES_MAX)?));
+        let (root, key) = (read_root(reader, roots)?, reader.text(limits::MAP_KEY_BYTES_MAX)?);
+        let place =
+            places.binary_search_by(|place| (place.root, &*place.key, &place.field).cmp(&(root, key, &None)));
+        let known = place.ok().and_then(|at| places.get(at)).map(|place| Arc::clone(&place.key));
+        let key = known.unwrap_or_else(|| Arc::from(key));
         let next = Some((root, Arc::clone(&key)));
         if last >= next {
             return Err(Malformed);
