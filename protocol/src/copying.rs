@@ -108,12 +108,20 @@ impl Replicator {
             None => same(),
         };
         let is_all = matches!(changes, Changes::Some { more: false, .. });
+        let has_more =
+            matches!(changes, Changes::Whole { next: Some(_), .. } | Changes::Some { more: true, .. });
         let used = (entity.id, replica.key);
         let copy = DocumentCopy { segments, revision, digest: digest.filter(|_| is_all), changes, people };
         if !is_all {
             self.use_document(used.0, used.1);
         }
+        let replica = self.entities.get_mut(&used.0).and_then(|e| e.replicas.get_mut(&used.1));
+        let had_more = replica.is_some_and(|replica| std::mem::replace(&mut replica.is_copied, has_more));
         self.out.answer(id, Outcome::Done(Reply::Copy(copy)));
+        if had_more && !has_more {
+            // Others wait for its room.
+            self.load_documents(used.0);
+        }
         Ok(())
     }
 

@@ -213,6 +213,11 @@ impl Listing {
         }
     }
 
+    /// Whether the version at which the page ends is in this document, if it ends at one.
+    pub(crate) fn has_met(&self) -> bool {
+        self.has_ended || self.before.is_none()
+    }
+
     fn is_end(&self, step: &Step) -> bool {
         self.before.as_ref().is_some_and(|before| step.id.is_meant_by(before))
     }
@@ -348,6 +353,16 @@ impl Pictures {
                 _ => *found = Some((id, picture())),
             }
         }
+    }
+
+    /// Those of the versions that are in this document.
+    pub(crate) fn found(&self) -> impl Iterator<Item = VersionId> {
+        self.wanted.iter().filter_map(|(_, found)| found.as_ref().map(|(id, _)| *id))
+    }
+
+    /// How many versions are wanted.
+    pub(crate) fn count(&self) -> usize {
+        self.wanted.len()
     }
 
     /// What was shown at each of the versions, in the order in which they were named.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::acknowledgement::Positions;
+use crate::bytes::Writer;
 use crate::checkpoint::Vector;
 use crate::command::SyncState;
 use crate::entity::Entity;
@@ -79,6 +80,16 @@ impl<'a> Holding<'a> {
     /// A digest over the visible content; `None` unless it is read.
     pub fn content(&self) -> Option<Digest> {
         self.entity.content_of(self.replica)
+    }
+
+    /// A digest over the bytes as which the document is saved once it was saved and opened again; `None`
+    /// unless it is in memory. Equal at all who hold the same, whatever each of them pruned and folded when.
+    pub fn saved(&self) -> Option<Digest> {
+        let mut copy = self.replica.live()?.document.reopened().ok()?;
+        let mut bytes = Writer::new();
+        copy.index().encode(&mut bytes);
+        bytes.raw(&copy.encode_state().ok()?);
+        Some(Digest(*blake3::hash(bytes.as_slice()).as_bytes()))
     }
 
     /// How much of each log a snapshot stands for.

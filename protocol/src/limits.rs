@@ -267,6 +267,10 @@ pub const DIFFERENCE_BYTES: usize = 1024 * 1024;
 /// its snapshot on.
 pub const HISTORIES_WAITING_MAX: usize = 64;
 
+/// Versions of which it is remembered in which segment they lie, so that the next page of a long chat
+/// begins there.
+pub const VERSIONS_PLACED_MAX: usize = 64;
+
 // -- what one node keeps ----------------------------------------------------------------------
 
 /// Statements of one entity that wait for a parent: a gap is a sync away, more is abuse.

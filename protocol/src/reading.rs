@@ -94,7 +94,13 @@ impl Replicator {
         if entity.end_pass(document) {
             return self.read_on(id, document, 0);
         }
-        let queued = entity.replicas.get_mut(&document).map(|r| r.end_loading()).unwrap_or_default();
+        let now = self.now.instant;
+        let read = entity.replicas.get_mut(&document);
+        let queued = read.map(|replica| {
+            replica.read_at = now;
+            replica.end_loading()
+        });
+        let queued = queued.unwrap_or_default();
         self.prune(id, document);
         self.note_growth(id, document);
         self.retry_all(id);
@@ -109,12 +115,15 @@ impl Replicator {
         self.judge_anew(id);
         self.core_changed(id, document);
         self.mirror(id);
+        self.look_fetched(id, document);
         self.compare_all(id);
         self.touch(id);
         self.stream_to_all(id, document);
         for (command, what) in self.deferred.remove(&document).unwrap_or_default() {
             self.ask(command, what);
         }
+        // What it was read for is done, or begun, before another may take its room.
+        self.look_to(id, document);
         self.load_documents(id);
     }
 

@@ -8,9 +8,10 @@
 //! Invariant: of one series `LIVE_SEGMENTS_MAX` are in memory at most, but for those in which
 //! something waits for people.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::command::{Command, CommandId, MessageView, Refusal, RefusalCode};
+use crate::command::{Command, CommandId, MessageView, Refusal, RefusalCode, VersionView};
 use crate::entity::Entity;
 use crate::ids::{DocumentKey, EntityId};
 use crate::limits::{LIVE_SEGMENTS_MAX, SEGMENTS_MAX, STATE_DOCUMENTS_MAX};
@@ -25,8 +26,29 @@ use crate::time::Duration;
 /// The kind of the small values that mark full segments.
 pub(crate) const FULL: &str = "full";
 
+/// How many times as large as a full segment one may become by what is said of things in it.
+const SAID_OF_FULL_TIMES: u64 = 2;
+
 /// When it is tried again to bring into memory what found no room there.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long something may go on with a segment while others wait for its room in memory.
+const TURN: Duration = Duration::from_secs(20);
+
+/// What a document is needed in memory for: the more urgent is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    /// To bring up to date what is searched and listed.
+    Copy,
+    /// To give it to peers or take it from them, or to forget what all of them have.
+    Peers,
+    /// To answer a person, or take what it writes.
+    People,
+}
+
+fn needed_by(command: &Command) -> Need {
+    if matches!(command, Command::Copy { .. }) { Need::Copy } else { Need::People }
+}
 
 /// One series: whose it is, of which concern, and its first segment.
 pub(crate) type Series = (EntityId, Concern, DocumentKey);
@@ -38,11 +60,15 @@ pub(crate) struct Walk {
     pub(crate) below: u32,
     /// What was found in them.
     pub(crate) found: Vec<MessageView>,
+    /// The versions that were found in them.
+    pub(crate) versions: Vec<VersionView>,
+    /// Whether the version was met behind which those begin that are asked for.
+    pub(crate) has_begun: bool,
 }
 
 impl Default for Walk {
     fn default() -> Walk {
-        Walk { below: u32::MAX, found: Vec::new() }
+        Walk { below: u32::MAX, found: Vec::new(), versions: Vec::new(), has_begun: false }
     }
 }
 
@@ -120,7 +146,7 @@ impl Entity {
         let cold = self.replicas.values().filter(|replica| !replica.is_in_memory());
         let mut called: Vec<&Replica> = cold.filter(|r| r.is_called() || is_current(r)).collect();
         // What people read and write before what is only compared.
-        called.sort_by_key(|replica| (!is_current(replica), !replica.is_due, replica.segment));
+        called.sort_by_key(|replica| (!is_current(replica), Reverse(replica.due), replica.segment));
         called.into_iter().map(|replica| replica.key).collect()
     }
 
@@ -137,28 +163,54 @@ impl Entity {
 }
 
 impl Replicator {
-    /// Makes room in memory for one more segment of a series, if that can be done. What people wait
-    /// for displaces what peers use.
+    /// Makes room in memory for one more segment of a series, if that can be done.
     pub(crate) fn make_room(&mut self, id: EntityId, document: DocumentKey) -> bool {
-        let now = self.now.instant;
-        let Some(entity) = self.entities.get(&id) else { return false };
-        if entity.has_room_for(document) {
-            return true;
+        let Some(displaced) = self.room_for(id, document) else { return false };
+        let Some(displaced) = displaced else { return true };
+        let is_streamed = self.rest(id, displaced);
+        if let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&displaced)) {
+            // What was about to be folded is read again for that.
+            let goes_on = is_streamed || replica.checkpoints.propose_at.is_some();
+            replica.due = goes_on.then_some(Need::Peers);
         }
-        let Some(wanted) = entity.replicas.get(&document) else { return false };
+        true
+    }
+
+    /// Whether there is room in memory for one more segment of a series: which other one is to rest for
+    /// that, if any. Each rests for what is needed more, and for anything once nothing goes on with it.
+    pub(crate) fn room_for(&self, id: EntityId, document: DocumentKey) -> Option<Option<DocumentKey>> {
+        let entity = self.entities.get(&id)?;
+        if entity.has_room_for(document) {
+            return Some(None);
+        }
+        let wanted = entity.replicas.get(&document)?;
         let current = entity.document(wanted.of, &wanted.concern).map_or(1, |current| current.segment);
-        let is_urgent = wanted.segment == current || self.deferred.contains_key(&document);
+        let need = match self.deferred.get(&document) {
+            _ if wanted.segment == current => Need::People,
+            Some(asked) if asked.iter().any(|(_, command)| needed_by(command) > Need::Copy) => Need::People,
+            _ => wanted.due.unwrap_or(Need::Peers),
+        };
         let others =
             entity.in_memory_beside(document).filter(|other| other.segment != current && other.may_rest());
         let others = others.filter(|other| !self.deferred.contains_key(&other.key));
-        let displaced =
-            others.filter(|other| is_urgent || !other.is_busy(now)).min_by_key(|other| other.used_at);
-        let Some(displaced) = displaced.map(|other| other.key) else { return false };
-        let is_streamed = self.rest(id, displaced);
-        if let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&displaced)) {
-            replica.is_due = is_streamed;
+        let displaced = others.filter(|other| self.breaks_off(id, other) < Some(need));
+        displaced.min_by_key(|other| other.used_at).map(|other| Some(other.key))
+    }
+
+    /// For whom something goes on with a document that a rest would break off: a copy, or what peers are
+    /// given, bring, or have found. Not for ever, or nobody else would have his turn.
+    fn breaks_off(&self, id: EntityId, replica: &Replica) -> Option<Need> {
+        let now = self.now.instant;
+        if replica.read_at + TURN <= now || !replica.is_busy(now) {
+            return None;
         }
-        true
+        let shared = || self.sessions.values().filter_map(|session| session.shared.get(&id));
+        let is_given = || shared().any(|s| s.streams.get(&replica.key).is_some_and(Stream::is_under_way));
+        let is_fetched = || self.fetching.contains_key(&replica.key);
+        match replica.is_folded_soon() || is_fetched() || is_given() {
+            true => Some(Need::Peers),
+            false => replica.is_copied.then_some(Need::Copy),
+        }
     }
 
     /// Lets a segment rest. True if peers were being given it: that begins anew from the vectors that
@@ -196,7 +248,7 @@ impl Replicator {
                 self.rest(id, *document);
             }
             if has_calls {
-                self.out.wake_at(now + REST_AFTER);
+                self.out.wake_at(now + AGAIN);
             }
             if has_calls || !idle.is_empty() {
                 self.load_documents(id);
@@ -209,7 +261,7 @@ impl Replicator {
     pub(crate) fn call(&mut self, id: EntityId, document: DocumentKey) {
         let replica = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document));
         if let Some(replica) = replica.filter(|replica| replica.is_begun && replica.live().is_none()) {
-            replica.is_due = true;
+            replica.due = Some(Need::Peers);
             self.touch(id);
         }
     }
@@ -222,7 +274,7 @@ impl Replicator {
         }
         let replicas = self.entities.get_mut(&id).into_iter().flat_map(|entity| entity.replicas.values_mut());
         for replica in replicas.filter(|r| r.is_begun && !r.is_in_memory() && r.rested().is_none()) {
-            replica.is_due = true;
+            replica.due = Some(Need::Peers);
         }
     }
 
@@ -233,10 +285,11 @@ impl Replicator {
         command: Command,
         (entity, document): (EntityId, DocumentKey),
     ) {
+        let need = needed_by(&command);
         self.deferred.entry(document).or_default().push((id, command));
         let replica = self.entities.get_mut(&entity).and_then(|e| e.replicas.get_mut(&document));
         let cold = replica.filter(|replica| replica.live().is_none());
-        cold.into_iter().for_each(|replica| replica.is_due = true);
+        cold.into_iter().for_each(|replica| replica.due = replica.due.max(Some(need)));
         self.load_documents(entity);
         self.out.wake_at(self.now.instant + AGAIN);
     }
@@ -254,7 +307,7 @@ impl Replicator {
         let segment_bytes = self.segment_bytes;
         let Some(entity) = self.entities.get_mut(&id) else { return };
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
-        let is_full = replica.live().is_some() && replica.has_grown_to(segment_bytes);
+        let is_full = replica.live().is_some() && replica.has_grown_to(segment_bytes, 1);
         if is_full && !replica.is_full && replica.concern.goes_on() {
             replica.is_full = true;
             self.out.write(vec![local(FULL, &document.0, Some(Vec::new()))], Vec::new());
@@ -264,25 +317,31 @@ impl Replicator {
         }
     }
 
-    /// Refuses what would let a document grow further that is full and that no other follows. What
-    /// deletes is taken: it makes room.
+    /// Refuses new things in a document that is full and that no other follows, and what is said of things
+    /// in one that is twice as large as full: that goes where the thing was made. What deletes is taken: it
+    /// makes room.
     pub(crate) fn check_room(
         &self,
         id: EntityId,
         document: DocumentKey,
         puts: &[Put],
     ) -> Result<(), Refusal> {
-        let replica = self.entities.get(&id).and_then(|e| e.replicas.get(&document));
-        let full = replica.filter(|r| !r.concern.goes_on() && r.has_grown_to(self.segment_bytes));
-        let Some(concern) = full.map(|replica| replica.concern) else { return Ok(()) };
-        let deletes = |put: &Put| {
-            schema::about(&concern, put.root, &put.key).is_some_and(|about| about.part == Part::Deleted)
+        let Some(replica) = self.entities.get(&id).and_then(|e| e.replicas.get(&document)) else {
+            return Ok(());
         };
-        if puts.iter().all(deletes) {
+        let concern = replica.concern;
+        let parts =
+            puts.iter().map(|put| schema::about(&concern, put.root, &put.key).map(|about| about.part));
+        let parts: Vec<Option<Part>> = parts.collect();
+        let is_new = parts.iter().any(|part| !matches!(part, Some(Part::Set | Part::Deleted)));
+        let times = if is_new && !concern.goes_on() { 1 } else { SAID_OF_FULL_TIMES };
+        let deletes = parts.iter().all(|part| *part == Some(Part::Deleted));
+        if deletes || !replica.has_grown_to(self.segment_bytes, times) {
             return Ok(());
         }
         let hint = "delete what is not needed: it makes room once everybody knows of it";
-        let message = format!("the document {} is full and takes nothing more", concern.name());
+        let name = if replica.segment == 1 { concern.name() } else { concern.segment_name(replica.segment) };
+        let message = format!("the document {name} is full and takes nothing more");
         Err(refusal(RefusalCode::TooMuch, message, hint))
     }
 

@@ -197,7 +197,7 @@ impl History {
 mod tests {
     use super::*;
     use crate::schema::field::Value;
-    use crate::schema::things::Mark;
+    use crate::schema::things::{Mark, Tail};
 
     const CONCERN: Concern = Concern::Canvas;
 
@@ -211,7 +211,8 @@ mod tests {
 
     fn set(thing: u64, bytes: usize) -> Deed {
         let mark = Mark::Field(id(thing), "text".into(), None);
-        Deed::Set { mark, before: Some(Value::Text(String::new())), over: None, wrote: vec![7; bytes] }
+        let (before, tail) = (Some(Value::Text(String::new())), Tail::default());
+        Deed::Set { mark, before, tail, over: None, wrote: vec![7; bytes] }
     }
 
     fn made(thing: u64) -> Deed {

@@ -227,6 +227,14 @@ pub struct State {
     pub documents: Vec<DocumentState>,
 }
 
+impl State {
+    /// How one of its documents stands.
+    pub fn of(&self, document: DocumentKey) -> Option<&DocumentState> {
+        let at = self.documents.binary_search_by_key(&document, |stands| stands.document).ok()?;
+        self.documents.get(at)
+    }
+}
+
 /// How one document stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct DocumentState {

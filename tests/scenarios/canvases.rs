@@ -114,12 +114,12 @@ fn a_channel_has_a_canvas_with_a_size_of_its_own() {
     c.settle();
     let before = c.notices("ben").len();
     let width = Value::Number(number(1920.0));
-    must(&mut c, "ada", channel, CanvasCommand::Metadata("width".into(), width));
+    must(&mut c, "ada", channel, CanvasCommand::Metadata("width".into(), Some(width)));
     must(
         &mut c,
         "ada",
         channel,
-        CanvasCommand::Metadata("background_color".into(), Value::Text("#fff".into())),
+        CanvasCommand::Metadata("background_color".into(), Some(Value::Text("#fff".into()))),
     );
     c.settle();
     let shown = canvas(&mut c, "ben", channel);

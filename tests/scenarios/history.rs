@@ -425,7 +425,7 @@ fn versions_of_chats_issues_and_canvases_are_told_as_well() {
     let of_issues = versions(&mut c, "ada", (group, Concern::Issues), None, 50);
     assert_eq!(told(&of_issues), ["set status of issue \"it leaks\" to \"done\"", "made issue \"it leaks\""]);
     let wide = Value::Number(Number::new(800.0).unwrap());
-    c.must("eve", Command::Canvas(group, CanvasCommand::Metadata("width".into(), wide)));
+    c.must("eve", Command::Canvas(group, CanvasCommand::Metadata("width".into(), Some(wide))));
     c.settle();
     let of_canvas = versions(&mut c, "ada", (group, Concern::Canvas), None, 50);
     assert_eq!(told(&of_canvas), ["set width of the document to \"800\""]);

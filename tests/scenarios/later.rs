@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use fourword_protocol::command::{At, BoardCommand, CardFilter, Change, Command, Outcome, Reply};
+use fourword_protocol::command::{
+    At, BoardCommand, CardFilter, Change, Command, HistoryCommand, Outcome, Reply,
+};
 use fourword_protocol::ids::{DocumentKey, EnvelopeHash, to_base32};
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::field::Value;
@@ -178,4 +180,46 @@ fn what_later_software_writes_to_a_card_is_passed_on_folded_and_given_to_newcome
         c.restart(name);
     }
     assert_kept(&mut c, &["ada", "ben", "dia"], group, &mirror, &written, key);
+}
+
+#[test]
+fn what_later_software_put_behind_a_value_comes_back_with_it_and_goes_with_another() {
+    let mut c = cluster(96);
+    let group = c.group_of(&THREE);
+    column(&mut c, "ada", group, "todo");
+    let paint = card(&mut c, "ada", group, "todo", "paint");
+    c.settle();
+    let eve = Insider::take_over(&mut c, "eve");
+    let (mut mirror, mut log) = (Mirror::new(), eve.log(Concern::Kanban, 7));
+    let written = written_later(paint).pop().unwrap();
+    drop(log.put(written.clone()));
+    assert!(c.inject("eve", "ada", log.page()));
+    c.settle();
+    let history = |command| Command::History(group, Concern::Kanban, command);
+    let list = HistoryCommand::List { of: None, before: None, limit: 1 };
+    let Reply::Versions(page) = c.must("ada", history(list)) else { panic!("versions") };
+    let version = page.versions[0].id.to_string();
+    let mut held = |c: &Cluster| {
+        mirror.catch_up(c, "ada", &eve);
+        mirror.document.get(written.root, &written.key).unwrap().to_vec()
+    };
+    assert_eq!(held(&c), written.value);
+    let is_whole = |record: Vec<u8>| record[0] == 2 && record.ends_with(&[1, b'x', 42]);
+    let text = Change::Field("description".into(), Value::Text("y".into()));
+    board(&mut c, "ada", group, BoardCommand::SetCard(paint.short(), vec![text]));
+    let is_plain = |record: Vec<u8>| record[0] == 1 && record.ends_with(&[1, b'y']);
+    assert!(is_plain(held(&c)), "another value has nothing behind it");
+    for _ in 0..2 {
+        c.must("ada", Command::Undo(group, Concern::Kanban));
+        assert!(is_whole(held(&c)), "undone");
+        c.must("ada", Command::Redo(group, Concern::Kanban));
+        assert!(is_plain(held(&c)), "done again");
+    }
+    c.settle();
+    let restore = HistoryCommand::Restore { version, of: Some(paint.to_string()) };
+    c.must("ben", history(restore.clone()));
+    c.settle();
+    assert!(is_whole(held(&c)), "brought back");
+    let Reply::Reverted(again) = c.must("ben", history(restore)) else { panic!("nothing to restore") };
+    assert!(again.things.is_empty(), "it is so already");
 }

@@ -225,8 +225,9 @@ fn a_canvas_comes_back_with_its_size_and_all_elements_where_they_were() {
         let size = Change::Field("size".into(), Value::Pair(number(9.0), number(9.0)));
         Command::Canvas(group, CanvasCommand::Add(vec![text, place(n), size]))
     };
-    let width =
-        |n: f64| Command::Canvas(group, CanvasCommand::Metadata("width".into(), Value::Number(number(n))));
+    let width = |n: f64| {
+        Command::Canvas(group, CanvasCommand::Metadata("width".into(), Some(Value::Number(number(n)))))
+    };
     let Reply::Thing(note) = c.must("ada", draw(1.0)) else { panic!() };
     c.must("ada", width(800.0));
     c.settle();

@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 
 use fourword_protocol::command::{
-    At, BoardCommand, BoardView, CardFilter, ChatCommand, Command, MessageView, Outcome, RefusalCode, Reply,
-    SyncState,
+    At, BoardCommand, BoardView, CardFilter, Changes, ChatCommand, Command, Copied, HistoryCommand,
+    MessageView, Outcome, RefusalCode, Reply, SyncState,
 };
 use fourword_protocol::envelope::Envelope;
 use fourword_protocol::ids::{Digest, DocumentKey};
 use fourword_protocol::inspect::Holding;
-use fourword_protocol::limits::{LIVE_SEGMENTS_MAX, SEGMENTS_MAX};
+use fourword_protocol::limits::{LIVE_SEGMENTS_MAX, SEGMENTS_MAX, TEXT_BYTES_MAX};
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::schema::told::Did;
 use fourword_protocol::wire::{DocumentState, Frame, State};
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
 use fourword_tests::insider::Insider;
+
+use crate::history::{compared, told, versions};
 
 /// Bytes with which segments are full here: some 25 messages.
 const SEGMENT_BYTES: u64 = 4096;
@@ -341,7 +344,7 @@ fn no_more_segments_are_known_than_a_series_may_have() {
 }
 
 #[test]
-fn a_board_that_is_full_takes_nothing_new_but_lets_things_be_deleted() {
+fn a_board_that_is_full_takes_nothing_new_but_lets_things_be_moved_and_deleted() {
     let mut c = cluster(710);
     let group = c.group_of(&["ada", "ben"]);
     let column = |number| BoardCommand::AddColumn { title: text(number), limit: 0, at: At::Last };
@@ -357,6 +360,8 @@ fn a_board_that_is_full_takes_nothing_new_but_lets_things_be_deleted() {
     assert_eq!(refused.code, RefusalCode::TooMuch, "{refused:?}");
     assert!(made.len() > 5);
     c.settle();
+    let shift = BoardCommand::MoveColumn(made[1].to_string(), At::Last);
+    assert_eq!(c.ask("ada", Command::Board(group, shift)), Outcome::Done(Reply::Ok));
     let delete = BoardCommand::DeleteColumn(made[0].to_string());
     assert_eq!(c.ask("ada", Command::Board(group, delete)), Outcome::Done(Reply::Ok));
     let Reply::Board(BoardView { columns, .. }) =
@@ -365,4 +370,206 @@ fn a_board_that_is_full_takes_nothing_new_but_lets_things_be_deleted() {
         panic!("a board")
     };
     assert_eq!(columns.len(), made.len() - 1, "what was refused is not there");
+}
+
+#[test]
+fn what_is_said_of_the_messages_of_a_full_segment_makes_it_twice_as_large_at_most_and_deletions_are_taken() {
+    let mut c = cluster(711);
+    let group = c.group_of(&["ada", "ben"]);
+    let ids = write(&mut c, &["ada", "ben"], group, 0..60);
+    assert!(begun(&c, "ada") > 1);
+    let edit = |number: usize| ChatCommand::Edit(ids[0], text(number));
+    let refusal = (0..200).find_map(|number| match say(&mut c, "ada", group, edit(number)) {
+        Outcome::Refused(refusal) => Some(refusal),
+        Outcome::Done(_) => None,
+    });
+    assert_eq!(refusal.unwrap().code, RefusalCode::TooMuch);
+    let bytes = segments(&c, "ada")[&1].content_bytes().unwrap();
+    assert!((2 * SEGMENT_BYTES..2 * SEGMENT_BYTES + 512).contains(&bytes), "{bytes} bytes");
+    assert_eq!(say(&mut c, "ada", group, ChatCommand::Delete(ids[2])), Outcome::Done(Reply::Ok));
+    // New messages go where there is room.
+    c.send_message("ada", group, "new");
+    c.settle();
+    assert_same(&mut c, &["ada", "ben"], group);
+}
+
+/// Whether a node holds all of the group's chat that another one holds.
+fn holds_all(c: &Cluster, name: &str, other: &str) -> bool {
+    let (held, all) = (segments(c, name), segments(c, other));
+    all.iter().all(|(n, theirs)| held.get(n).is_some_and(|ours| ours.heads() == theirs.heads()))
+}
+
+/// Asks and runs until it is answered, with no more segments in memory than may be.
+fn ask_bounded(c: &mut Cluster, name: &str, command: Command) -> Outcome {
+    let asked = c.begin(name, command);
+    let end = c.now() + 60_000;
+    while c.answer(name, asked).is_none() {
+        assert!(c.now() < end, "it is never answered");
+        run_bounded(c, 10, &[name]);
+    }
+    c.answer(name, asked).cloned().unwrap()
+}
+
+#[test]
+fn versions_of_a_long_chat_go_on_from_segment_to_segment_and_few_are_in_memory() {
+    for (seed, fold_after) in [(718, u64::MAX), (719, 10)] {
+        let mut c = cluster(seed);
+        c.fold_after = fold_after;
+        let group = c.group_of(&["ada", "ben"]);
+        let ids = write(&mut c, &["ada", "ben"], group, 0..90);
+        run_bounded(&mut c, 60_000, &["ada", "ben"]);
+        assert!(begun(&c, "ada") >= 3, "{} segments", begun(&c, "ada"));
+        let edit = ChatCommand::Edit(ids[0], "edited".into());
+        assert_eq!(say(&mut c, "ada", group, edit), Outcome::Done(Reply::Ok));
+        c.settle();
+        let chat = |command| Command::History(group, Concern::Chat, command);
+        let list = |of: Option<String>, before, limit| chat(HistoryCommand::List { of, before, limit });
+        let Outcome::Done(Reply::Versions(all)) = ask_bounded(&mut c, "ben", list(None, None, 100)) else {
+            panic!("all versions")
+        };
+        let made: Vec<_> = all.versions.iter().filter(|v| v.changes[0].did == Did::Made).collect();
+        let order: Vec<_> = made.iter().filter_map(|version| version.changes[0].thing).collect();
+        assert_eq!(order, ids.iter().rev().copied().collect::<Vec<_>>(), "the newest first");
+        assert!(all.versions.len() == 91 && !all.has_more);
+        assert_eq!(versions(&mut c, "ben", (group, Concern::Chat), None, 7), all.versions, "and in pages");
+        // One message by the digits that people are shown, in the first segment.
+        let first = list(Some(ids[0].short()), None, 50);
+        let Outcome::Done(Reply::Versions(of_it)) = ask_bounded(&mut c, "ben", first) else { panic!() };
+        let text = format!("wrote \"{}\"", text(0));
+        assert_eq!(told(&of_it.versions), ["changed a message to \"edited\"", text.as_str()]);
+        let unknown = list(None, Some("zzzz".into()), 5);
+        let Outcome::Refused(refusal) = ask_bounded(&mut c, "ben", unknown) else {
+            panic!("no such version")
+        };
+        assert_eq!(refusal.code, RefusalCode::NotFound);
+    }
+}
+
+#[test]
+fn a_version_of_a_full_segment_is_compared_with_how_that_is_now_and_brought_back() {
+    let mut c = cluster(720);
+    let group = c.group_of(&["ada", "ben"]);
+    let ids = write(&mut c, &["ada", "ben"], group, 0..90);
+    let then = versions(&mut c, "ada", (group, Concern::Chat), Some(ids[0]), 5)[0].id.to_string();
+    let newest = versions(&mut c, "ada", (group, Concern::Chat), None, 5)[0].id.to_string();
+    let edit = ChatCommand::Edit(ids[0], "edited".into());
+    assert_eq!(say(&mut c, "ada", group, edit), Outcome::Done(Reply::Ok));
+    run_bounded(&mut c, 60_000, &["ada", "ben"]);
+    let was = compared(&mut c, "ben", (group, Concern::Chat), (None, Some(&then)));
+    assert_eq!(was.iter().map(|d| d.thing).collect::<Vec<_>>(), [Some(ids[0])], "what was there then");
+    let differ = compared(&mut c, "ben", (group, Concern::Chat), (Some(&then), None));
+    let edited = differ.iter().find(|difference| difference.thing == Some(ids[0])).unwrap();
+    assert_eq!(edited.fields[0].after.as_deref(), Some("edited"));
+    let chat = |command| Command::History(group, Concern::Chat, command);
+    let (from, to) = (Some(then.clone()), Some(newest));
+    let apart = chat(HistoryCommand::Compare { from, to, of: None, after: None });
+    let Outcome::Refused(refusal) = ask_bounded(&mut c, "ben", apart) else { panic!("of two segments") };
+    assert_eq!((refusal.code, refusal.hint.is_empty()), (RefusalCode::Usage, false));
+    let back = chat(HistoryCommand::Restore { version: then, of: Some(ids[0].short()) });
+    let Outcome::Done(Reply::Reverted(reverted)) = ask_bounded(&mut c, "ada", back) else { panic!() };
+    assert_eq!(reverted.things, [ids[0]]);
+    c.settle();
+    for name in ["ada", "ben"] {
+        assert_eq!(shown(&mut c, name, group)[0].message.text, text(0), "{name}");
+    }
+    assert_same(&mut c, &["ada", "ben"], group);
+}
+
+/// A chat of more than ten segments, and a newcomer to it: virtual time until it has all of them.
+fn takes_all_in(seed: u64, fold_after: u64) -> u64 {
+    let mut c = cluster(seed);
+    c.fold_after = fold_after;
+    let group = c.group_of(&["ada", "ben", "cem"]);
+    write(&mut c, &["ada", "ben", "cem"], group, 0..280);
+    run_bounded(&mut c, 300_000, &["ada", "ben", "cem"]);
+    let count = begun(&c, "ada");
+    assert!(count > 10, "{count} segments");
+    let is_folded = segments(&c, "ada").values().take(count - 1).all(|holding| !holding.covered().is_empty());
+    assert_eq!(is_folded, fold_after < u64::MAX, "all but the last are folded");
+    c.add("eve");
+    let code = c.invite("ada", group, Role::Member, 1);
+    c.join("eve", group, &code);
+    c.connect_all();
+    let start = c.now();
+    while !holds_all(&c, "eve", "ada") {
+        run_bounded(&mut c, 10, &["ada", "ben", "cem", "eve"]);
+        assert!(c.now() < start + 120_000, "it never has all");
+    }
+    c.now() - start
+}
+
+#[test]
+fn a_newcomer_waits_for_no_segment_but_takes_them_as_fast_as_they_come() {
+    for (seed, fold_after) in [(715, u64::MAX), (716, 10)] {
+        let took = takes_all_in(seed, fold_after);
+        assert!(took < 2_000, "{took} ms");
+    }
+}
+
+/// A chat of three segments, each of several pages, that Ada and Ben have.
+fn long_chat(seed: u64) -> (Cluster, FourWords) {
+    let mut c = cluster(seed);
+    c.segment_bytes = 3 << 20;
+    let group = c.group_of(&["ada", "ben"]);
+    for _ in 0..7 * 20 {
+        c.send_message("ada", group, &"long ".repeat(TEXT_BYTES_MAX / 5));
+    }
+    c.run_for(20_000);
+    assert!(begun(&c, "ada") > 2);
+    (c, group)
+}
+
+/// One page of a copy of a segment, and what the next page is asked with.
+fn page_of(outcome: Option<&Outcome>) -> Option<Copied> {
+    let Some(Outcome::Done(Reply::Copy(copy))) = outcome else { return None };
+    let Changes::Whole { reading, next, .. } = &copy.changes else { panic!("all of it is copied") };
+    let more = next.map(|next| (*reading, Some(next)));
+    Some(Copied { whole: more, ..Copied::default() })
+}
+
+#[test]
+fn a_segment_that_is_being_copied_is_not_read_again_for_every_page_because_another_is_copied_too() {
+    let (mut c, group) = long_chat(717);
+    let command = |segment, known| Command::Copy { entity: group, concern: Concern::Chat, segment, known };
+    let next = |c: &mut Cluster, known| page_of(Some(&c.ask("ada", command(1, known))));
+    let mut known = next(&mut c, Copied::default()).unwrap();
+    let other = c.begin("ada", command(2, Copied::default()));
+    let mut pages = 1;
+    while known.whole.is_some() {
+        assert!(c.answer("ada", other).is_none(), "it waits for the room of the first");
+        c.run_for(50);
+        assert!(segments(&c, "ada")[&1].is_in_memory(), "it is not read anew for page {pages}");
+        known = next(&mut c, known).unwrap();
+        pages += 1;
+    }
+    assert!(pages > 2, "{pages} pages");
+    c.run_for(500);
+    let known = page_of(c.answer("ada", other)).unwrap();
+    // Who began to copy and asks no more keeps nobody waiting for long.
+    assert!(known.whole.is_some());
+    let first = c.begin("ada", command(1, Copied::default()));
+    c.run_for(100);
+    assert!(c.answer("ada", first).is_none());
+    c.run_for(6_000);
+    assert!(page_of(c.answer("ada", first)).is_some());
+}
+
+#[test]
+fn a_newcomer_is_given_what_it_lacks_before_a_copy_for_reading_goes_on() {
+    let (mut c, group) = long_chat(718);
+    c.stop("ben");
+    c.add("eve");
+    let code = c.invite("ada", group, Role::Member, 1);
+    c.join("eve", group, &code);
+    let command = |known| Command::Copy { entity: group, concern: Concern::Chat, segment: 2, known };
+    let mut known = Copied::default();
+    c.connect_all();
+    let start = c.now();
+    while !holds_all(&c, "eve", "ada") {
+        // It copies on and on, and never knows more than its first page.
+        let asked = c.begin("ada", command(known));
+        c.run_for(100);
+        known = page_of(c.answer("ada", asked)).unwrap_or(known);
+        assert!(c.now() < start + 3_000, "it waits for the copy");
+    }
 }

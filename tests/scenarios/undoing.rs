@@ -326,7 +326,7 @@ fn a_deletion_is_not_undone_and_stands_in_nobodys_way() {
 fn the_size_of_a_canvas_and_the_text_of_a_comment_are_set_back_too() {
     let (mut c, group, _) = drawing(10, &["ada"]);
     let width = Value::Number(Number::new(640.0).unwrap());
-    c.must("ada", Command::Canvas(group, CanvasCommand::Metadata("width".into(), width)));
+    c.must("ada", Command::Canvas(group, CanvasCommand::Metadata("width".into(), Some(width))));
     let view = undo(&mut c, "ada", group, CANVAS);
     assert_eq!((view.things.len(), view.left.len()), (0, 0));
     assert_eq!(canvas(&mut c, "ada", group).width, None);

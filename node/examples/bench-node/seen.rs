@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fourword::driver::Handle;
 
 use fourword_protocol::command::{
-    Changes, ChatCommand, Command, Copied, MessageView, Notice, Outcome, Reply, Row,
+    Changes, ChatCommand, Command, Copied, MessageView, Notice, Outcome, Reply, Revision, Row,
 };
 use fourword_protocol::limits::READ_MESSAGES_MAX;
 use fourword_protocol::schema::Concern;
@@ -82,6 +82,7 @@ impl Seen {
 
 /// Listens until the node ends.
 pub(crate) async fn listen(handle: Handle, mut notices: Receiver<Notice>, chat: FourWords, seen: Arc<Seen>) {
+    let mut copies = Copies::default();
     loop {
         let told = match notices.recv().await {
             Ok(Notice::ChatChanged { entity, messages }) if entity == chat => messages,
@@ -90,7 +91,7 @@ pub(crate) async fn listen(handle: Handle, mut notices: Receiver<Notice>, chat: 
             Err(RecvError::Closed) => return,
         };
         // Some were missed, or a whole part of the chat came: those not known yet are new.
-        let told = if told.is_empty() { all_messages(&handle, chat).await } else { told };
+        let told = if told.is_empty() { copies.changed(&handle, chat).await } else { told };
         let new = seen.note(told, now_ms());
         if !new.is_empty() && seen.lock().each {
             print_each(&handle, chat, new).await;
@@ -100,28 +101,46 @@ pub(crate) async fn listen(handle: Handle, mut notices: Receiver<Notice>, chat: 
 
 /// Notes what a home that was opened again holds already.
 pub(crate) async fn note_held(handle: &Handle, chat: FourWords, seen: &Seen) {
-    seen.note(all_messages(handle, chat).await, now_ms());
+    seen.note(Copies::default().changed(handle, chat).await, now_ms());
 }
 
-/// All messages of a chat, segment by segment, as far as the node gives them.
-async fn all_messages(handle: &Handle, chat: FourWords) -> Vec<MessageId> {
-    let (mut all, mut segments, mut segment) = (Vec::new(), 1, 1);
-    while segment <= segments {
-        let mut known = Copied::default();
-        loop {
-            let copy = Command::Copy { entity: chat, concern: Concern::Chat, segment, known };
+/// What was asked for of each segment of a chat, so that only what changed is asked for after that.
+#[derive(Default)]
+struct Copies {
+    /// What each is known to have, and what it stood at when all of it began to be asked for.
+    known: Vec<(Copied, Option<Revision>)>,
+}
+
+impl Copies {
+    /// The messages that changed since this was asked last, all at first, as far as the node gives them.
+    async fn changed(&mut self, handle: &Handle, chat: FourWords) -> Vec<MessageId> {
+        let (mut all, mut segments, mut at) = (Vec::new(), 1, 0);
+        while at < segments {
+            self.known.resize(self.known.len().max(at + 1), Default::default());
+            let Some((known, since)) = self.known.get_mut(at) else { return all };
+            let segment = u32::try_from(at + 1).unwrap_or(u32::MAX);
+            let copy = Command::Copy { entity: chat, concern: Concern::Chat, segment, known: *known };
             let Ok(Outcome::Done(Reply::Copy(copy))) = handle.ask(copy).await else { return all };
-            segments = copy.segments;
-            let Changes::Whole { reading, rows, next } = copy.changes else { break };
-            all.extend(rows.iter().map(Row::id));
-            if next.is_none() {
-                break;
-            }
-            known.whole = Some((reading, next));
+            segments = usize::try_from(copy.segments).unwrap_or(usize::MAX);
+            let is_all = match &copy.changes {
+                Changes::Whole { reading, rows, next } => {
+                    all.extend(rows.iter().map(Row::id));
+                    *since = since.or(copy.revision);
+                    known.whole = next.map(|next| (*reading, Some(next)));
+                    // What changed while all of it was asked for is asked for after that.
+                    known.revision = if next.is_none() { since.take() } else { None };
+                    false
+                }
+                Changes::Some { changed, more, .. } => {
+                    all.extend(changed.iter().map(Row::id));
+                    *known = Copied { revision: copy.revision, digest: copy.digest, ..Copied::default() };
+                    !more
+                }
+            };
+            at += usize::from(is_all);
         }
-        segment += 1;
+        all
     }
-    all
 }
 
 /// Reads new messages and prints their ids.

@@ -78,20 +78,23 @@ pub struct Element {
     pub revision: String,
 }
 
-/// What of the canvas itself is to be changed; what is left out stays.
+/// What of the canvas itself is to be changed; what is left out stays, and null takes a number back.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CanvasPatch {
-    /// Its width.
-    pub width: Option<f64>,
-    /// Its height.
-    pub height: Option<f64>,
-    /// A colour.
+    /// Its width; null where it is to have none.
+    #[serde(deserialize_with = "things::given", skip_serializing_if = "Option::is_none")]
+    pub width: Option<Option<f64>>,
+    /// Its height; null where it is to have none.
+    #[serde(deserialize_with = "things::given", skip_serializing_if = "Option::is_none")]
+    pub height: Option<Option<f64>>,
+    /// A colour; empty where it is to have none.
     pub background_color: Option<String>,
 }
 
 /// What of an element is to be changed, or what a new one is, which needs `element_type`, `place` and
-/// `size`. Each field merges on its own with what others change at the same time.
+/// `size`. Each field merges on its own with what others change at the same time. What is left out stays;
+/// null takes back what not every element has, as an empty text does.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ElementPatch {
@@ -101,18 +104,21 @@ pub struct ElementPatch {
     pub place: Option<[f64; 2]>,
     /// Width and height.
     pub size: Option<[f64; 2]>,
-    /// In degrees.
-    pub rotation: Option<f64>,
-    /// What is higher covers what is lower.
-    pub z_index: Option<i64>,
+    /// In degrees; null where it is not turned.
+    #[serde(deserialize_with = "things::given", skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Option<f64>>,
+    /// What is higher covers what is lower; null is as 0.
+    #[serde(deserialize_with = "things::given", skip_serializing_if = "Option::is_none")]
+    pub z_index: Option<Option<i64>>,
     /// What is written in it.
     pub text: Option<String>,
     /// rectangle, ellipse, line or path.
     pub shape: Option<String>,
     /// The corners of a line or path: across and down in turn.
     pub points: Option<Vec<f64>>,
-    /// The BLAKE3 hash that names the bytes of an image, as hexadecimal digits.
-    pub image: Option<String>,
+    /// The BLAKE3 hash that names the bytes of an image, as hexadecimal digits; null where it has none.
+    #[serde(deserialize_with = "things::given", skip_serializing_if = "Option::is_none")]
+    pub image: Option<Option<String>>,
     /// bars, line or pie.
     pub chart: Option<String>,
     /// What the chart shows.
@@ -121,10 +127,12 @@ pub struct ElementPatch {
     pub fill: Option<String>,
     /// A colour.
     pub stroke: Option<String>,
-    /// How wide the stroke is.
-    pub stroke_width: Option<f64>,
-    /// How large the text is.
-    pub font_size: Option<f64>,
+    /// How wide the stroke is; null where nobody is to say.
+    #[serde(deserialize_with = "things::given", skip_serializing_if = "Option::is_none")]
+    pub stroke_width: Option<Option<f64>>,
+    /// How large the text is; null where nobody is to say.
+    #[serde(deserialize_with = "things::given", skip_serializing_if = "Option::is_none")]
+    pub font_size: Option<Option<f64>>,
 }
 
 impl From<ElementView> for Element {
@@ -169,11 +177,11 @@ impl Revised for Element {
 }
 
 impl CanvasPatch {
-    fn values(self) -> Result<Vec<(&'static str, Value)>, Problem> {
+    fn values(self) -> Result<Vec<(&'static str, Option<Value>)>, Problem> {
         let values = [
-            ("width", self.width.map(single).transpose()?),
-            ("height", self.height.map(single).transpose()?),
-            ("background_color", self.background_color.map(Value::Text)),
+            ("width", held(self.width, single)?),
+            ("height", held(self.height, single)?),
+            ("background_color", self.background_color.map(|colour| Some(Value::Text(colour)))),
         ];
         let values: Vec<_> = values.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         if values.is_empty() {
@@ -186,18 +194,23 @@ impl CanvasPatch {
 impl ElementPatch {
     fn changes(self) -> Result<Vec<Change>, Problem> {
         let others = [
-            ("place", self.place.map(pair).transpose()?),
-            ("size", self.size.map(pair).transpose()?),
-            ("rotation", self.rotation.map(single).transpose()?),
-            ("z_index", self.z_index.map(Value::Whole)),
-            ("points", self.points.map(numbers).transpose()?),
-            ("image", self.image.map(|digits| image(&digits)).transpose()?),
-            ("values", self.values.map(numbers).transpose()?),
-            ("stroke_width", self.stroke_width.map(single).transpose()?),
-            ("font_size", self.font_size.map(single).transpose()?),
+            ("place", held(self.place.map(Some), pair)?),
+            ("size", held(self.size.map(Some), pair)?),
+            ("rotation", held(self.rotation, single)?),
+            ("z_index", held(self.z_index, |order| Ok(Value::Whole(order)))?),
+            ("points", held(self.points.map(Some), numbers)?),
+            ("image", held(self.image, |digits| image(&digits))?),
+            ("values", held(self.values.map(Some), numbers)?),
+            ("stroke_width", held(self.stroke_width, single)?),
+            ("font_size", held(self.font_size, single)?),
         ];
-        let others =
-            others.into_iter().filter_map(|(name, value)| Some(Change::Field(name.to_owned(), value?)));
+        let others = others.into_iter().filter_map(|(name, value)| {
+            let name = name.to_owned();
+            Some(match value? {
+                Some(value) => Change::Field(name, value),
+                None => Change::Clear(name),
+            })
+        });
         let texts = things::texts([
             ("element_type", self.element_type),
             ("text", self.text),
@@ -208,6 +221,14 @@ impl ElementPatch {
         ]);
         things::some(texts.into_iter().chain(others).collect())
     }
+}
+
+/// What a field is to hold, if it was given; nothing where null was.
+fn held<T>(
+    given: Option<Option<T>>,
+    value: impl Fn(T) -> Result<Value, Problem>,
+) -> Result<Option<Option<Value>>, Problem> {
+    given.map(|given| given.map(value).transpose()).transpose()
 }
 
 fn number(number: f64) -> Result<Number, Problem> {

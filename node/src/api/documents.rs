@@ -48,6 +48,8 @@ pub struct Size {
     pub flags_waiting: Option<u64>,
     /// How many are forgotten, but for the flag that keeps them from coming back.
     pub flags_pruned: Option<u64>,
+    /// Bytes of all flags, which are part of the content.
+    pub flags_bytes: Option<u64>,
 }
 
 impl From<DocumentView> for Size {
@@ -68,6 +70,7 @@ impl From<DocumentView> for Size {
             snapshot_bytes: view.snapshot_bytes,
             flags_waiting,
             flags_pruned,
+            flags_bytes: view.flag_bytes,
         }
     }
 }

@@ -32,7 +32,7 @@ const COMPARE_TIME_MAX: Duration = Duration::from_millis(500);
 /// A page of versions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Versions {
-    /// The newest first.
+    /// The newest first; of a chat in several segments those of the last one, then of the one before.
     pub versions: Vec<Version>,
     /// What `before` takes to go on; null at the end.
     pub next: Option<String>,
@@ -116,9 +116,10 @@ pub struct VersionsQuery {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CompareQuery {
-    /// The earlier version; without it all that is in the other is given.
+    /// The earlier version; without it all that is in the other is given. Of a chat the segment in which
+    /// the version is.
     pub from: Option<String>,
-    /// The later version; without it the document as it is.
+    /// The later version, of the same segment; without it the document as it is.
     pub to: Option<String>,
     /// In this thing alone.
     pub thing: Option<String>,

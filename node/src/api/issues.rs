@@ -141,7 +141,7 @@ impl Revised for Issue {
 }
 
 impl NewIssue {
-    fn command(self) -> Result<IssueCommand, Problem> {
+    pub(super) fn command(self) -> Result<IssueCommand, Problem> {
         let mut changes = things::texts([
             ("description", self.description),
             ("status", self.status),
@@ -259,7 +259,8 @@ pub async fn remove_comment(
     act(&api, &words, IssueCommand::Comment(CommentCommand::Delete(named(comment)?))).await
 }
 
-async fn page(api: &Api, words: FourWords, issue: String) -> Result<IssuePage, Problem> {
+/// An issue as it is now, and what was said about it.
+pub(super) async fn page(api: &Api, words: FourWords, issue: String) -> Result<IssuePage, Problem> {
     let command = Command::Issue(words, IssueCommand::Show(issue));
     let Reply::Issue(issue, comments) = api.ask(command).await? else { return Err(Problem::mismatch()) };
     Ok(IssuePage { issue: (*issue).into(), comments: comments.into_iter().map(Comment::from).collect() })

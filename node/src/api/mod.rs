@@ -21,6 +21,7 @@ pub mod history;
 pub mod identity;
 pub mod inbox;
 pub mod invites;
+pub mod issue_file;
 pub mod issues;
 pub mod joins;
 pub mod log;
@@ -54,7 +55,7 @@ use fourword_protocol::command::{Command, Notice, Outcome, Progress, Reply};
 use fourword_protocol::limits;
 use fourword_protocol::schema::thing::ThingId;
 use futures::future::BoxFuture;
-use tokio::sync::{OwnedRwLockWriteGuard, RwLock, broadcast, mpsc, watch};
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock, Semaphore, broadcast, mpsc, watch};
 
 use crate::driver::{Handle, Report, Stopped};
 use crate::logging::Levels;
@@ -165,6 +166,8 @@ pub struct Api {
     turns: Arc<RwLock<()>>,
     /// Held by this one.
     turn: Option<Arc<OwnedRwLockWriteGuard<()>>>,
+    /// The place of the one large file that is taken at a time.
+    files: Arc<Semaphore>,
 }
 
 impl Api {
@@ -174,7 +177,8 @@ impl Api {
         let events = Arc::new(events::Log::new());
         tokio::spawn(events::gather(node.notices(), events.clone()));
         let (stop, turns) = (Arc::new(watch::Sender::new(false)), Arc::default());
-        Api { node, reading, events, levels: None, stop, turns, turn: None }
+        let files = Arc::new(Semaphore::new(1));
+        Api { node, reading, events, levels: None, stop, turns, turn: None, files }
     }
 
     /// The same API, through which the levels of the log can be changed.

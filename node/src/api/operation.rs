@@ -17,6 +17,7 @@ use super::Api;
 use super::body::Body;
 use super::error::Problem;
 use super::events::Event;
+use super::issue_file::{IssueFile, Upload};
 use super::pictures::{Png, Svg};
 use super::progress::{LINES, Line, Long};
 use super::revision::{REVISION_DIGITS, Seen};
@@ -248,6 +249,12 @@ impl Part for Seen {
 impl<T: JsonSchema> Part for Body<T> {
     fn tell(told: &mut Told, schemas: &mut SchemaGenerator) {
         told.body = Some(schemas.subschema_for::<T>());
+    }
+}
+
+impl Part for Upload {
+    fn tell(told: &mut Told, schemas: &mut SchemaGenerator) {
+        told.body = Some(schemas.subschema_for::<IssueFile>());
     }
 }
 

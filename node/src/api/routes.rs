@@ -2,9 +2,9 @@
 
 use super::operation::{Operation, Table};
 use super::{
-    boards, canvases, chat, devices, documents, events, groups, history, identity, inbox, invites, issues,
-    joins, log, members, metrics, node, openapi, pictures, presence, requests, search, sync, tombstones,
-    undo,
+    boards, canvases, chat, devices, documents, events, groups, history, identity, inbox, invites,
+    issue_file, issues, joins, log, members, metrics, node, openapi, pictures, presence, requests, search,
+    sync, tombstones, undo,
 };
 
 /// Where the API begins.
@@ -134,6 +134,8 @@ fn tracker() -> Table {
     Table::below(GROUP)
         .get("/issues", "The issues that fit, the oldest first", issues::list)
         .post("/issues", "Report an issue", issues::add)
+        .get("/issues/export", "All issues as one file, with what was said about them", issue_file::export)
+        .post("/issues/import", "Report all issues of a file anew", issue_file::import)
         .get("/issues/{issue}", "An issue and what was said about it", issues::show)
         .patch("/issues/{issue}", "Change an issue, or close it by its status", issues::change)
         .delete("/issues/{issue}", "Delete an issue for good", issues::remove)

@@ -12,6 +12,7 @@ use fourword_protocol::link::LinkCode;
 use fourword_protocol::roster::Role;
 use fourword_protocol::roster::invite::InviteCode;
 use fourword_protocol::schema::chat::MessageId;
+use fourword_protocol::time::WallTime;
 use fourword_protocol::words::FourWords;
 use libp2p::identity::{PublicKey, ed25519};
 
@@ -100,6 +101,12 @@ pub fn digits(text: &str, what: &str, hint: &str) -> Result<String, Problem> {
         return Err(Problem::new(Code::Usage, detail, hint));
     }
     Ok(text.to_ascii_lowercase())
+}
+
+/// Milliseconds since 1970 as `2026-11-21 08:15`, UTC.
+pub fn time(ms: u64) -> String {
+    let minutes = ms / 60_000 % 1440;
+    format!("{} {:02}:{:02}", WallTime(ms).day(), minutes / 60, minutes % 60)
 }
 
 /// Splits a link of an invite into its words and its code; `None` for any other text.

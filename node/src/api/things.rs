@@ -9,7 +9,7 @@ use fourword_protocol::schema::field::Value;
 use fourword_protocol::schema::thing::ThingId;
 use fourword_protocol::time::WallTime;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::error::{Code, Problem};
 use super::revision::{Revised, revision};
@@ -194,8 +194,17 @@ pub(super) fn named(name: String) -> Result<String, Problem> {
     Ok(name)
 }
 
+/// Reads a field that may be taken back: it was given, be it null.
+pub(super) fn given<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
 /// Whether a name means the thing of an id: all of it, or the first digits of what is random in it.
-pub(super) fn is_named(id: &str, name: &str) -> bool {
+pub(crate) fn is_named(id: &str, name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     id == name || id.split_once('-').is_some_and(|(_, random)| random.starts_with(&name))
 }

@@ -1,5 +1,8 @@
 //! `canvas`: shows a group's canvas, and draws, changes and erases its elements.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use clap::builder::PossibleValuesParser;
 use fourword_protocol::schema::canvas::{CHARTS, SHAPES, TYPES};
 use hyper::Method;
@@ -24,17 +27,17 @@ pub(super) enum Verb {
     },
     /// Set the size and the ground of the canvas.
     #[command(
-        after_help = "Example:\n  fourword canvas set ocean-forest-moon-star --width 1920 --height 1080 --background \"#ffffff\""
+        after_help = "Examples:\n  fourword canvas set ocean-forest-moon-star --width 1920 --height 1080 --background \"#ffffff\"\n  fourword canvas set ocean-forest-moon-star --width none --height none"
     )]
     Set {
         /// The group's four words.
         words: String,
-        /// How wide it is.
-        #[arg(long)]
-        width: Option<f64>,
-        /// How high it is.
-        #[arg(long)]
-        height: Option<f64>,
+        /// How wide it is, or none.
+        #[arg(long, value_parser = or_none::<f64>)]
+        width: Option<OrNone<f64>>,
+        /// How high it is, or none.
+        #[arg(long, value_parser = or_none::<f64>)]
+        height: Option<OrNone<f64>>,
         /// The colour of the ground.
         #[arg(long, value_name = "COLOUR")]
         background: Option<String>,
@@ -73,7 +76,7 @@ pub(super) enum ElementVerb {
     },
     /// Change an element. Each field merges on its own with what others change at the same time.
     #[command(
-        after_help = "Examples:\n  fourword canvas element set ocean-forest-moon-star ID --place 60,40\n  fourword canvas element set ocean-forest-moon-star ID --fill \"#ffcc00\" --z-index 5"
+        after_help = "Examples:\n  fourword canvas element set ocean-forest-moon-star ID --place 60,40\n  fourword canvas element set ocean-forest-moon-star ID --fill \"#ffcc00\" --z-index 5\n  fourword canvas element set ocean-forest-moon-star ID --rotation none --fill \"\""
     )]
     Set {
         /// The group's four words.
@@ -96,7 +99,8 @@ pub(super) enum ElementVerb {
     },
 }
 
-/// The fields of an element. A new one needs type, place and size.
+/// The fields of an element. A new one needs type, place and size. What not every element has is taken
+/// back by `none`, and texts and lists by an empty one.
 #[derive(Debug, clap::Args)]
 pub(super) struct Fields {
     /// What it is.
@@ -108,12 +112,12 @@ pub(super) struct Fields {
     /// How wide and high it is.
     #[arg(long, value_name = "W,H", value_parser = pair)]
     size: Option<[f64; 2]>,
-    /// By how many degrees it is turned.
-    #[arg(long, value_name = "DEGREES", allow_hyphen_values = true)]
-    rotation: Option<f64>,
-    /// What is higher covers what is lower.
-    #[arg(long, value_name = "N", allow_hyphen_values = true)]
-    z_index: Option<i64>,
+    /// By how many degrees it is turned, or none.
+    #[arg(long, value_name = "DEGREES", value_parser = or_none::<f64>, allow_hyphen_values = true)]
+    rotation: Option<OrNone<f64>>,
+    /// What is higher covers what is lower; none is as 0.
+    #[arg(long, value_name = "N", value_parser = or_none::<i64>, allow_hyphen_values = true)]
+    z_index: Option<OrNone<i64>>,
     /// What is written in it, or - to read it from standard input.
     #[arg(long)]
     text: Option<String>,
@@ -123,9 +127,9 @@ pub(super) struct Fields {
     /// The corners of a line or path: across and down in turn.
     #[arg(long, value_name = "X,Y,...", value_parser = numbers, allow_hyphen_values = true)]
     points: Option<Numbers>,
-    /// The hash that names the bytes of an image.
-    #[arg(long, value_name = "HASH")]
-    image: Option<String>,
+    /// The hash that names the bytes of an image, or none.
+    #[arg(long, value_name = "HASH", value_parser = or_none::<String>)]
+    image: Option<OrNone<String>>,
     /// Which chart.
     #[arg(long, value_parser = PossibleValuesParser::new(CHARTS.iter().copied()))]
     chart: Option<String>,
@@ -138,13 +142,17 @@ pub(super) struct Fields {
     /// The colour of the stroke.
     #[arg(long, value_name = "COLOUR")]
     stroke: Option<String>,
-    /// How wide the stroke is.
-    #[arg(long, value_name = "N")]
-    stroke_width: Option<f64>,
-    /// How large the text is.
-    #[arg(long, value_name = "N")]
-    font_size: Option<f64>,
+    /// How wide the stroke is, or none.
+    #[arg(long, value_name = "N", value_parser = or_none::<f64>)]
+    stroke_width: Option<OrNone<f64>>,
+    /// How large the text is, or none.
+    #[arg(long, value_name = "N", value_parser = or_none::<f64>)]
+    font_size: Option<OrNone<f64>>,
 }
+
+/// What a field is to hold; nothing takes it back.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct OrNone<T>(Option<T>);
 
 /// Numbers with commas between them, as one argument.
 #[derive(Clone, Debug, PartialEq)]
@@ -156,18 +164,18 @@ impl Fields {
             element_type: self.element_type,
             place: self.place,
             size: self.size,
-            rotation: self.rotation,
-            z_index: self.z_index,
+            rotation: self.rotation.map(|rotation| rotation.0),
+            z_index: self.z_index.map(|order| order.0),
             text: self.text.map(whole).transpose()?,
             shape: self.shape,
             points: self.points.map(|points| points.0),
-            image: self.image,
+            image: self.image.map(|image| image.0),
             chart: self.chart,
             values: self.values.map(|values| values.0),
             fill: self.fill,
             stroke: self.stroke,
-            stroke_width: self.stroke_width,
-            font_size: self.font_size,
+            stroke_width: self.stroke_width.map(|width| width.0),
+            font_size: self.font_size.map(|size| size.0),
         })
     }
 }
@@ -183,6 +191,7 @@ pub(super) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
             Ok(Exit::Done)
         }
         Verb::Set { words, width, height, background } => {
+            let (width, height) = (width.map(|width| width.0), height.map(|height| height.0));
             let patch = CanvasPatch { width, height, background_color: background };
             let told = client.send(Method::PATCH, &path(["groups", &words, "canvas"]), &patch).await?;
             thing::finished(&told, context)
@@ -213,8 +222,16 @@ async fn element(verb: ElementVerb, context: &Context) -> Result<Exit, Failure> 
     }
 }
 
+/// Reads a value, or that there is to be none: `none` or an empty text.
+fn or_none<T: FromStr<Err: Display>>(text: &str) -> Result<OrNone<T>, String> {
+    match text.trim() {
+        "" | "none" => Ok(OrNone(None)),
+        text => text.parse().map(|value| OrNone(Some(value))).map_err(|wrong| format!("{wrong}")),
+    }
+}
+
 /// Reads `X,Y`.
-fn pair(text: &str) -> Result<[f64; 2], String> {
+pub(super) fn pair(text: &str) -> Result<[f64; 2], String> {
     match numbers(text)?.0[..] {
         [one, other] => Ok([one, other]),
         _ => Err("give two numbers with a comma between them, such as 40,25".to_owned()),
@@ -263,6 +280,13 @@ mod tests {
         for wrong in ["1", "1,2,3", "a,b", ""] {
             assert!(pair(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_number_is_taken_back_by_none_or_nothing() {
+        assert_eq!(or_none::<f64>("-4.5"), Ok(OrNone(Some(-4.5))));
+        assert_eq!((or_none::<i64>("none"), or_none::<i64>("")), (Ok(OrNone(None)), Ok(OrNone(None))));
+        assert!(or_none::<f64>("nothing").is_err());
     }
 
     #[test]

@@ -94,7 +94,10 @@ fn parts(size: &Size) -> Vec<String> {
         bytes => format!("snapshot {}", kib(bytes)),
     });
     let flags = size.flags_waiting.zip(size.flags_pruned).filter(|flags| *flags != (0, 0));
-    let flags = flags.map(|(waiting, pruned)| format!("{waiting} deleted and waiting, {pruned} forgotten"));
+    let flags = flags.map(|(waiting, pruned)| {
+        let bytes = size.flags_bytes.map(|bytes| format!(", flags {}", kib(bytes))).unwrap_or_default();
+        format!("{waiting} deleted and waiting, {pruned} forgotten{bytes}")
+    });
     content.into_iter().chain([log]).chain(snapshot).chain(flags).collect()
 }
 
@@ -123,6 +126,7 @@ mod tests {
             snapshot_bytes: Some(1),
             flags_waiting: Some(2),
             flags_pruned: Some(7),
+            flags_bytes: Some(900),
         };
         let unread = Size {
             id: "group:a-b-c-d:chat/2".into(),
@@ -139,7 +143,7 @@ mod tests {
             text(&Documents { documents: vec![read, unread, dropped] }),
             "group:a-b-c-d:chat  on disk, full\n\
              \x20 content 10241 KiB of 10240 KiB, log 20 of 900 entries, 4 KiB, snapshot 1 KiB, \
-             2 deleted and waiting, 7 forgotten\n\
+             2 deleted and waiting, 7 forgotten, flags 1 KiB\n\
              group:a-b-c-d:chat/2  in memory\n\
              \x20 log 900 entries, no snapshot\n\
              group:a-b-c-d:kanban  not kept on this device"

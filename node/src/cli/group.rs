@@ -4,13 +4,17 @@ use fourword_protocol::schema::core::LAPSE_DAYS_MAX;
 use hyper::Method;
 
 use super::Context;
-use super::client::path;
+use super::canvas;
+use super::client::{Client, path};
 use super::failure::{Exit, Failure};
 use super::member;
 use super::output::{plain, plain_lines, time};
-use super::thing::person;
+use super::thing::{self, person};
+use crate::api::canvases::Canvas;
+use crate::api::error::Code;
 use crate::api::groups::{Core, CoreMember, Group, Groups, Left, NewGroup, NewSettings};
 use crate::api::presence::{Doing, Pointing, Present, Seen};
+use crate::api::things::is_named;
 
 /// What can be done with groups.
 #[derive(Debug, clap::Subcommand)]
@@ -56,6 +60,20 @@ pub(super) enum Verb {
         /// The group's four words.
         words: String,
     },
+    /// Show those who are connected that you are on the canvas or write a message.
+    ///
+    /// It is seen for ten seconds, then not any more unless it is shown again. Nothing of it is kept.
+    #[command(
+        after_help = "Examples:\n  fourword group appear ocean-forest-moon-star chat\n  fourword group appear ocean-forest-moon-star canvas --at 40,60 --selected 3q7mzcda\n  fourword group appear ocean-forest-moon-star canvas --gone"
+    )]
+    Appear {
+        /// The group's four words.
+        words: String,
+        /// Where: on the canvas, or writing in the chat.
+        scene: Scene,
+        #[command(flatten)]
+        there: There,
+    },
     /// Change the name, description or a setting of a group; admins may.
     Set {
         /// The group's four words.
@@ -69,6 +87,27 @@ pub(super) enum Verb {
         /// The group's four words.
         words: String,
     },
+}
+
+/// Where somebody is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Scene {
+    Canvas,
+    Chat,
+}
+
+/// What one does there.
+#[derive(Debug, clap::Args)]
+pub(super) struct There {
+    /// How far across and down on the canvas you point.
+    #[arg(long, value_name = "X,Y", value_parser = canvas::pair, allow_hyphen_values = true)]
+    at: Option<[f64; 2]>,
+    /// An element that you have selected; may be given several times.
+    #[arg(long, value_name = "ID")]
+    selected: Vec<String>,
+    /// You are there no more.
+    #[arg(long, conflicts_with_all = ["at", "selected"])]
+    gone: bool,
 }
 
 /// What admins can settle.
@@ -178,6 +217,7 @@ id       {}
             let present: Present = client.get(&path(["groups", &words, "presence"])).await?;
             output.answer(&present, present_text)?;
         }
+        Verb::Appear { words, scene, there } => return appear(&words, scene, there, context).await,
         Verb::Set { words, setting } => {
             let place = path(["groups", &words, "settings"]);
             let group: Group = client.send(Method::PATCH, &place, &NewSettings::from(setting)).await?;
@@ -192,6 +232,52 @@ id       {}
         }
     }
     Ok(Exit::Done)
+}
+
+/// Shows that one is there, or no more.
+async fn appear(words: &str, scene: Scene, there: There, context: &Context) -> Result<Exit, Failure> {
+    let There { at, selected, gone } = there;
+    let client = context.client();
+    if scene == Scene::Chat && (at.is_some() || !selected.is_empty()) {
+        return Err(Failure::usage("places and elements are on the canvas: give canvas instead of chat"));
+    }
+    if gone {
+        let scene = if scene == Scene::Chat { "chat" } else { "canvas" };
+        let told = client.act(Method::DELETE, &path(["groups", words, "presence", scene])).await?;
+        return thing::finished(&told, context);
+    }
+    let doing = match scene {
+        Scene::Chat => Doing::Typing,
+        Scene::Canvas => {
+            let selected = whole_names(words, selected, &client).await?;
+            Doing::Pointing(Pointing { at, selected })
+        }
+    };
+    let told = client.send(Method::PUT, &path(["groups", words, "presence"]), &doing).await?;
+    thing::finished(&told, context)
+}
+
+/// The whole ids of the elements of a canvas that these digits begin.
+async fn whole_names(words: &str, names: Vec<String>, client: &Client) -> Result<Vec<String>, Failure> {
+    if names.is_empty() {
+        return Ok(names);
+    }
+    let canvas: Canvas = client.get(&path(["groups", words, "canvas"])).await?;
+    let whole = |name: String| {
+        let mut fitting = canvas.elements.iter().filter(|element| is_named(&element.id, &name));
+        match (fitting.next(), fitting.next()) {
+            (Some(only), None) => Ok(only.id.clone()),
+            (Some(_), Some(_)) => {
+                let message = format!("\"{}\" may be several elements", plain(&name));
+                Err(Failure::new(Code::Usage, message, "give more of the id"))
+            }
+            (None, _) => {
+                let message = format!("no element is named \"{}\"", plain(&name));
+                Err(Failure::new(Code::NotFound, message, "`fourword canvas show` shows the ids of all"))
+            }
+        }
+    };
+    names.into_iter().map(whole).collect()
 }
 
 fn core_text(core: &Core) -> String {

@@ -6,11 +6,11 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use fourword_protocol::time::WallTime;
 use serde::Serialize;
 
 use super::failure::Failure;
 use crate::api::progress::Progress;
+pub(super) use crate::api::text::time;
 
 /// Where and how a command prints.
 #[derive(Clone, Copy, Debug)]
@@ -123,12 +123,6 @@ pub(super) fn plain_lines(text: &str, indent: &str) -> String {
 /// Control characters, and those that turn the direction of writing.
 fn is_unseemly(c: char) -> bool {
     (c.is_control() && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Milliseconds since 1970 as `2026-11-21 08:15`, UTC.
-pub(super) fn time(ms: u64) -> String {
-    let minutes = ms / 60_000 % 1440;
-    format!("{} {:02}:{:02}", WallTime(ms).day(), minutes / 60, minutes % 60)
 }
 
 /// A link as a QR code of half blocks, for a telephone to read; `None` if it is too long for one.

@@ -13,6 +13,7 @@ mod cli;
 mod events;
 mod groups;
 mod history;
+mod issue_file;
 mod openapi;
 mod pages;
 mod pictures;

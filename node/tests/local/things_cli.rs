@@ -3,14 +3,14 @@
 
 use fourword_protocol::command::{
     At, BoardCommand, CanvasCommand, CardFilter, Change, Command, CommentCommand, IssueCommand, IssueFilter,
-    RefusalCode, ThingFilter,
+    ThingFilter,
 };
 use fourword_protocol::schema::field::{Number, Value as Held};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::program::{run, run_with};
-use crate::script::{Node, WORDS, done, refused, words};
-use crate::things::{answer, node, thing};
+use crate::program::run;
+use crate::script::{WORDS, words};
+use crate::things::{node, thing};
 
 fn text(field: &str, text: &str) -> Change {
     Change::Field(field.into(), Held::Text(text.into()))
@@ -218,7 +218,7 @@ fn canvas_lines() -> Vec<(&'static str, Command)> {
         ("canvas show W", canvas(CanvasCommand::Show)),
         (
             "canvas set W --width 800",
-            canvas(CanvasCommand::Metadata("width".into(), Held::Number(number(800.0)))),
+            canvas(CanvasCommand::Metadata("width".into(), Some(Held::Number(number(800.0))))),
         ),
         (
             "canvas element add W --type shape --shape line --place -1,2 --size 3,4 --points 0,-1 --z-index -2",
@@ -235,6 +235,14 @@ fn canvas_lines() -> Vec<(&'static str, Command)> {
             "canvas element set W ELEMENT --fill red",
             canvas(CanvasCommand::Set(element.clone(), vec![text("fill", "red")])),
         ),
+        (
+            "canvas element set W ELEMENT --rotation none --font-size none",
+            canvas(CanvasCommand::Set(
+                element.clone(),
+                vec![Change::Clear("rotation".into()), Change::Clear("font_size".into())],
+            )),
+        ),
+        ("canvas set W --width none", canvas(CanvasCommand::Metadata("width".into(), None))),
         ("canvas element delete W ELEMENT", canvas(CanvasCommand::Delete(element))),
     ]
 }
@@ -323,106 +331,5 @@ async fn words_that_are_not_offered_are_refused_with_those_that_are() {
         assert_eq!(ran.code, 2, "{ran:?}");
         assert!(ran.err.contains(part), "{ran:?}");
     }
-    assert!(node.script.asked().is_empty());
-}
-
-/// The file that `issue export` prints of the scripted node.
-async fn exported(node: &Node) -> Value {
-    let ran = run(node, &["issue", "export", WORDS]).await;
-    assert_eq!(ran.code, 0, "{ran:?}");
-    serde_json::from_str(&ran.out).unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_export_has_all_issues_with_what_was_said() {
-    let node = node().await;
-    let file = exported(&node).await;
-    let record = |title: &str| {
-        json!({
-            "title": title, "description": "", "status": "todo", "priority": "", "assignee": "abababab",
-            "labels": ["wet"], "reporter": "Ada", "created": 1000,
-            "comments": [{"author": "Ada", "time": 3000, "text": "which colour?"}],
-        })
-    };
-    let issues = [record("leak 1"), record("leak 2"), record("leak 4")];
-    assert_eq!(file, json!({"version": 1, "issues": issues}));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_import_reports_each_issue_and_says_again_what_was_said() {
-    let node = node().await;
-    let file = exported(&node).await.to_string();
-    node.script.asked();
-    let ran = run_with(&node, &["issue", "import", WORDS, "-", "--json"], &file).await;
-    let made = thing(9).to_string();
-    assert_eq!(ran.json(), json!({"imported": [made, made, made], "failed": [], "untried": 0}));
-    let asked: Vec<Command> = node.script.asked().into_iter().map(|(command, _)| command).collect();
-    let changes = vec![
-        text("status", "todo"),
-        Change::Assign("abababab".into(), true),
-        Change::Label("wet".into(), true),
-    ];
-    let add = |title: &str| of_issue(IssueCommand::Add { title: title.into(), changes: changes.clone() });
-    let say = || {
-        let text = "Ada, 1970-01-01 00:00 UTC:\nwhich colour?".into();
-        of_issue(IssueCommand::Comment(CommentCommand::Add { about: made.clone(), text }))
-    };
-    assert_eq!(asked, [add("leak 1"), say(), add("leak 2"), say(), add("leak 4"), say()]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_an_import_does_not_take_is_listed_with_the_reason() {
-    let node = Node::start(|command| match command {
-        Command::Issue(_, IssueCommand::Add { title, .. }) if title == "bad" => refused(RefusalCode::Usage),
-        Command::Issue(_, IssueCommand::Comment(CommentCommand::Add { text, .. }))
-            if text.ends_with("no") =>
-        {
-            refused(RefusalCode::TooMuch)
-        }
-        command => done(answer(command)),
-    })
-    .await;
-    let said = |text| json!([{"author": "Ada", "time": 0, "text": text}]);
-    let many: Vec<Value> = (0..=1_000).map(|_| said("x")[0].take()).collect();
-    let issues = json!([
-        {"title": "good"}, {"title": "bad"}, {"title": "odd", "colour": "red"}, 7,
-        {"title": "half", "comments": said("no")}, {"title": "much", "comments": many}, {"title": "good"},
-    ]);
-    let file = json!({"version": 1, "issues": issues}).to_string();
-    let ran = run_with(&node, &["issue", "import", WORDS, "-", "--json"], &file).await;
-    let told = ran.json();
-    assert_eq!((ran.code, told["imported"].as_array().unwrap().len()), (1, 3), "{told}");
-    let failed: Vec<_> = told["failed"].as_array().unwrap().iter().collect();
-    let numbers: Vec<_> = failed.iter().map(|fault| fault["number"].as_u64().unwrap()).collect();
-    assert_eq!(numbers, [2, 3, 4, 5, 6]);
-    assert_eq!(failed[0]["message"], "it is so");
-    assert!(failed[1]["message"].as_str().unwrap().contains("unknown field `colour`"), "{told}");
-    assert_eq!((&failed[3]["title"], &failed[3]["code"]), (&json!("half"), &json!("too_much")));
-    assert!(failed[3]["message"].as_str().unwrap().contains("not its comment 1"), "{told}");
-    assert_eq!(failed[4]["code"], "too_much");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_import_ends_where_the_node_can_do_no_more() {
-    let node = Node::start(|_| refused(RefusalCode::Storage)).await;
-    let file = json!({"version": 1, "issues": [{"title": "a"}, {"title": "b"}, {"title": "c"}]}).to_string();
-    let ran = run_with(&node, &["issue", "import", WORDS, "-", "--json"], &file).await;
-    let told = ran.json();
-    assert_eq!((ran.code, told["failed"].as_array().unwrap().len(), &told["untried"]), (1, 1, &json!(2)));
-    assert_eq!(node.script.asked().len(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_no_export_changes_nothing() {
-    let node = node().await;
-    for file in ["", "[]", "{\"version\": 2, \"issues\": []}", "{\"version\": 1}"] {
-        let ran = run_with(&node, &["issue", "import", WORDS, "-", "--json"], file).await;
-        assert_eq!((ran.code, &ran.error()["error"]["code"]), (2, &json!("usage")), "{file}");
-    }
-    let ran = run(&node, &["issue", "import", WORDS, "/nowhere/at/all", "--json"]).await;
-    assert_eq!(ran.code, 2);
-    let large = " ".repeat(32 * 1024 * 1024 + 1);
-    let ran = run_with(&node, &["issue", "import", WORDS, "-", "--json"], &large).await;
-    assert!(ran.error()["error"]["message"].as_str().unwrap().contains("33554432 bytes"), "{ran:?}");
     assert!(node.script.asked().is_empty());
 }

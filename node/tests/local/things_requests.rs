@@ -207,6 +207,7 @@ pub(crate) fn issue_requests() -> Vec<(&'static str, String, Value, IssueCommand
 
 pub(crate) fn canvas_requests() -> Vec<(&'static str, String, Value, CanvasCommand)> {
     let field = |name: &str, value| Change::Field(name.into(), value);
+    let clear = |name: &str| Change::Clear(name.into());
     let all = json!({
         "element_type": "shape", "place": [1, -2.5], "size": [10, 5], "rotation": 45, "z_index": -3,
         "text": "a", "shape": "line", "points": [0, 1], "image": "ab".repeat(32), "chart": "pie",
@@ -238,18 +239,28 @@ pub(crate) fn canvas_requests() -> Vec<(&'static str, String, Value, CanvasComma
             json!({"fill": "red"}),
             CanvasCommand::Set("abcd".into(), vec![text("fill", "red")]),
         ),
+        (
+            "PATCH",
+            "canvas/elements/abcd".into(),
+            json!({"rotation": null, "z_index": null, "image": null, "fill": ""}),
+            CanvasCommand::Set(
+                "abcd".into(),
+                vec![text("fill", ""), clear("rotation"), clear("z_index"), clear("image")],
+            ),
+        ),
+        ("PATCH", "canvas".into(), json!({"height": null}), CanvasCommand::Metadata("height".into(), None)),
         ("DELETE", "canvas/elements/abcd".into(), Value::Null, CanvasCommand::Delete("abcd".into())),
         (
             "PATCH",
             "canvas".into(),
             json!({"width": 800}),
-            CanvasCommand::Metadata("width".into(), Held::Number(number(800.0))),
+            CanvasCommand::Metadata("width".into(), Some(Held::Number(number(800.0)))),
         ),
         (
             "PATCH",
             "canvas".into(),
             json!({"background_color": "#fff"}),
-            CanvasCommand::Metadata("background_color".into(), Held::Text("#fff".into())),
+            CanvasCommand::Metadata("background_color".into(), Some(Held::Text("#fff".into()))),
         ),
     ]
 }

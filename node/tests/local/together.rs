@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::program::run;
 use crate::script::{Node, WORDS, done, person, refused, words};
-use crate::things::{of, thing};
+use crate::things::{self, of, thing};
 
 fn pointing() -> Presence {
     let number = |number| Number::new(number).unwrap();
@@ -104,6 +104,40 @@ async fn the_command_line_shows_who_is_seen_and_where() {
     let nobody = Node::start(|_| done(Reply::Present(Vec::new()))).await;
     let ran = run(&nobody, &["group", "present", WORDS]).await;
     assert_eq!(ran.out, "Nobody who is connected is seen on the canvas or writing.\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_shows_others_where_one_is_and_that_one_is_gone() {
+    let node = Node::start(|command| match command {
+        Command::Canvas(..) => done(things::answer(command)),
+        command => done(answer(command)),
+    })
+    .await;
+    let (whole, nowhere) = (thing(5).to_string(), Presence::Pointing { at: None, selected: Vec::new() });
+    let short = thing(5).short();
+    for (arguments, command) in [
+        (vec!["canvas", "--at", "1.5,-2", "--selected", &short], Command::Point(words(), pointing())),
+        (vec!["canvas", "--at", "1.5,-2", "--selected", &whole], Command::Point(words(), pointing())),
+        (vec!["canvas"], Command::Point(words(), nowhere)),
+        (vec!["chat"], Command::Point(words(), Presence::Typing)),
+        (vec!["chat", "--gone"], Command::Unpoint(words(), Scene::Chat)),
+        (vec!["canvas", "--gone"], Command::Unpoint(words(), Scene::Canvas)),
+    ] {
+        let line = [&["group", "appear", WORDS, "--json"][..], &arguments].concat();
+        let ran = run(&node, &line).await;
+        assert_eq!((ran.code, ran.json()), (0, json!({"done": true})), "{line:?} {ran:?}");
+        assert_eq!(node.script.asked().pop(), Some((command, None)), "{line:?}");
+    }
+    for (arguments, code) in [
+        (vec!["chat", "--at", "1,2"], 2),
+        (vec!["board"], 2),
+        (vec!["canvas", "--selected", "zzzz"], 3),
+        (vec!["canvas", "--gone", "--at", "1,2"], 2),
+    ] {
+        let line = [&["group", "appear", WORDS][..], &arguments].concat();
+        let ran = run(&node, &line).await;
+        assert_eq!(ran.code, code, "{line:?} {ran:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

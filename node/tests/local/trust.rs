@@ -220,6 +220,7 @@ fn size() -> DocumentView {
         log: Some((2, 512)),
         snapshot_bytes: None,
         flags: Some((1, 3)),
+        flag_bytes: Some(300),
     }
 }
 
@@ -297,7 +298,7 @@ async fn every_verb_prints_one_json_value_of_the_promised_shape() {
             json!({"documents": [{
                 "id": format!("group:{WORDS}:chat"), "segment": 1, "kept": true, "live": false, "full": true,
                 "content_bytes": 4096, "full_bytes": 4096, "envelopes": 9, "log_envelopes": 2, "log_bytes": 512,
-                "snapshot_bytes": null, "flags_waiting": 1, "flags_pruned": 3,
+                "snapshot_bytes": null, "flags_waiting": 1, "flags_pruned": 3, "flags_bytes": 300,
             }]}),
         ),
         (

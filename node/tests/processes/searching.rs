@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -11,6 +12,11 @@ use crate::story::two_in_a_group;
 
 /// How often a process is killed while its copy follows.
 const KILLS: usize = 12;
+
+/// How much there is to make a copy of, and how much later each further kill comes: the last ones come
+/// when it is made.
+const ISSUES: usize = 1_000;
+const REBUILD_STEP: Duration = Duration::from_millis(25);
 
 fn id(made: &Value) -> String {
     made["id"].as_str().expect("an id").to_owned()
@@ -140,4 +146,31 @@ fn what_is_found_after_kills_is_what_was_saved() {
         daemon = home.up();
         assert_eq!(found(&home, "needle"), expected, "in round {round}");
     }
+}
+
+#[test]
+fn a_kill_while_the_copy_is_made_anew_leaves_it_right_after_the_next_start() {
+    let home = Home::new();
+    let mut daemon = home.up();
+    let group = home.must(&["group", "create", "Tea"])["words"].as_str().expect("words").to_owned();
+    let issues: Vec<Value> =
+        (0..ISSUES).map(|number| serde_json::json!({"title": format!("needle {number:04}")})).collect();
+    let file = home.path().join("issues.json");
+    fs::write(&file, serde_json::json!({"version": 1, "issues": issues}).to_string()).expect("it is written");
+    home.must(&["issue", "import", &group, file.to_str().expect("a path")]);
+    home.must(&["chat", "send", &group, "needle in the chat"]);
+    let expected = found(&home, "needle 0077");
+    assert_eq!(expected.len(), 1);
+    let all = home.must(&["index", "status"])["things"].clone();
+    let mut cut_short = 0;
+    for round in 0..KILLS {
+        let mut rebuild = home.command(&["index", "rebuild"]).spawn().expect("the program starts");
+        std::thread::sleep(REBUILD_STEP * u32::try_from(round).expect("few"));
+        daemon.kill();
+        cut_short += usize::from(!rebuild.wait().expect("it ends").success());
+        daemon = home.up();
+        assert_eq!(found(&home, "needle 0077"), expected, "in round {round}");
+        assert_eq!(home.must(&["index", "status"])["things"], all, "in round {round}");
+    }
+    assert!(cut_short > 0, "no kill came while it was made");
 }

@@ -22,7 +22,7 @@ use crate::words::FourWords;
 use super::unknown;
 
 /// Where a command goes next.
-pub(super) enum Way {
+enum Way {
     /// It is to be done in this segment.
     To(DocumentKey),
     /// This one must be read first.
@@ -89,7 +89,10 @@ impl Replicator {
         let live = self.entities.get(&entity).and_then(|e| e.replicas.get(&document)?.live());
         let Some(live) = live else { return Ok(()) };
         match chat_put(live, &actor, random, self.now.wall, command).map_err(|e| chat_refusal(&e))? {
-            (Some(put), reply) => self.put(entity, document, vec![put], Some((id, Outcome::Done(reply)))),
+            (Some(put), reply) => {
+                self.check_room(entity, document, std::slice::from_ref(&put))?;
+                self.put(entity, document, vec![put], Some((id, Outcome::Done(reply))));
+            }
             (None, reply) => self.out.answer(id, Outcome::Done(reply)),
         }
         Ok(())
@@ -123,7 +126,7 @@ impl Replicator {
     }
 
     /// Where a message was written: it is looked for in memory, then from the last segment back.
-    pub(super) fn way_to_message(
+    fn way_to_message(
         &mut self,
         asker: CommandId,
         (id, place): (EntityId, EntityId),

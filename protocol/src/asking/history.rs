@@ -1,7 +1,9 @@
 //! Answers what is asked about the versions of a document, and restores them.
 //!
 //! Each request has the document read once from its snapshot on, beside the one in memory, one request
-//! after the other; what comes meanwhile is not part of it. Invariants: a request is answered whatever
+//! after the other; what comes meanwhile is not part of it. The versions of a series are those of its
+//! last segment and then those of the ones before it, which are read one after the other as far as a
+//! page takes; a version shows the segment in which it is. Invariants: a request is answered whatever
 //! becomes of the reading; restoring writes ordinary writes of this person in one envelope, which can
 //! be undone like any other.
 
@@ -14,11 +16,13 @@ use crate::command::{
     Command, CommandId, DifferencesView, HistoryCommand, LeftView, Outcome, Refusal, RefusalCode, Reply,
     RevertedView, VersionsView,
 };
-use crate::history::{Listing, Picture, Pictures, Watch, is_of};
+use crate::history::{Listing, Picture, Pictures, VersionId, Watch, is_of};
 use crate::ids::{DocumentKey, EntityId};
-use crate::limits::{DIFFERENCE_BYTES, DIFFERING_THINGS_MAX, HISTORIES_WAITING_MAX, TOLD_VERSIONS_MAX};
+use crate::limits::{
+    DIFFERENCE_BYTES, DIFFERING_THINGS_MAX, HISTORIES_WAITING_MAX, TOLD_VERSIONS_MAX, VERSIONS_PLACED_MAX,
+};
 use crate::outbox::refusal;
-use crate::replica::{Live, Replica};
+use crate::replica::Live;
 use crate::replicator::Replicator;
 use crate::roster::Role;
 use crate::schema::rights::{Actor, Denied};
@@ -28,7 +32,7 @@ use crate::schema::{self, Concern, Put, core};
 use crate::time::WallTime;
 use crate::words::FourWords;
 
-use super::chats::{Way, chat_refusal};
+use super::chats::chat_refusal;
 use super::things::{bounded, refused};
 use super::unknown;
 
@@ -36,6 +40,8 @@ use super::unknown;
 #[derive(Debug, Default)]
 pub(crate) struct Histories {
     waiting: BTreeMap<DocumentKey, VecDeque<Asked>>,
+    /// In which documents versions were found lately, at most `VERSIONS_PLACED_MAX`, the last one last.
+    placed: VecDeque<(VersionId, DocumentKey)>,
 }
 
 /// One of them.
@@ -67,6 +73,21 @@ impl Histories {
         self.waiting.values().map(VecDeque::len).sum()
     }
 
+    /// Remembers where a version is.
+    fn place(&mut self, version: VersionId, document: DocumentKey) {
+        self.placed.retain(|(placed, _)| *placed != version);
+        self.placed.push_back((version, document));
+        if self.placed.len() > VERSIONS_PLACED_MAX {
+            self.placed.pop_front();
+        }
+    }
+
+    /// Where the versions were found lately that a request names, if one of them was.
+    fn placed(&self, command: &HistoryCommand) -> Option<DocumentKey> {
+        let found = |name: &&str| self.placed.iter().rev().find(|(version, _)| version.is_meant_by(name));
+        command.versions().find_map(|name| found(&name)).map(|(_, document)| *document)
+    }
+
     /// Ends the waiting of all; gives who waited.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = CommandId> + use<> {
         std::mem::take(&mut self.waiting).into_values().flatten().map(|asked| asked.id)
@@ -81,33 +102,35 @@ impl Replicator {
         concern: Concern,
         command: HistoryCommand,
     ) -> Result<(), Refusal> {
+        let begun = self.begin_history(id, words, concern, command);
+        if begun.is_err() {
+            self.walks.remove(&id);
+        }
+        begun
+    }
+
+    fn begin_history(
+        &mut self,
+        id: CommandId,
+        words: FourWords,
+        concern: Concern,
+        command: HistoryCommand,
+    ) -> Result<(), Refusal> {
         let (entity, place) = self.place(words).ok_or_else(|| unknown(words))?;
-        let replica = entity.document(place, &concern).filter(|_| schema::has_versions(&concern));
-        let replica = replica.ok_or_else(|| {
-            refusal(
-                RefusalCode::NotFound,
-                format!("{words} has no such document"),
-                "see `fourword group show`",
-            )
+        let entity = entity.id;
+        let document = self.way_to_versions(id, (entity, place), &concern, &command).ok_or_else(|| {
+            let message = format!("{words} has no such document");
+            refusal(RefusalCode::NotFound, message, "see `fourword group show`")
         })?;
-        let (entity, current) = (entity.id, replica.key);
-        // A message stays in the segment in which it was written.
-        let message = command.of().and_then(|name| name.parse().ok()).filter(|_| concern == Concern::Chat);
-        let way = message.map(|message| self.way_to_message(id, (entity, place), message));
-        let document = match way {
-            Some(Ok(Way::Read(document))) => {
-                self.ask_again(id, Command::History(words, concern, command), (entity, document));
-                return Ok(());
-            }
-            Some(Ok(Way::To(document))) => document,
-            Some(Err(_)) | None => current,
-        };
-        self.walks.remove(&id);
         let live = self.entities.get(&entity).and_then(|e| e.replicas.get(&document)?.live());
         let Some(live) = live else {
             self.ask_again(id, Command::History(words, concern, command), (entity, document));
             return Ok(());
         };
+        let is_going_on = command.of().is_none() && self.walks.contains_key(&id);
+        if !is_going_on {
+            self.walks.remove(&id);
+        }
         if let HistoryCommand::List { limit, .. } = &command
             && !(1..=TOLD_VERSIONS_MAX).contains(limit)
         {
@@ -119,7 +142,7 @@ impl Replicator {
             return Err(refusal(RefusalCode::Usage, message, "ask for all of it"));
         }
         let of = command.of().map(|name| meant(live, &concern, name)).transpose()?;
-        if self.histories.count() >= HISTORIES_WAITING_MAX {
+        if self.histories.count() >= HISTORIES_WAITING_MAX && !is_going_on {
             let message = "too many requests about versions wait";
             return Err(refusal(RefusalCode::TooMuch, message, "try again in a moment"));
         }
@@ -135,23 +158,59 @@ impl Replicator {
         Ok(())
     }
 
+    /// The document that answers a request about versions: of a series the segment that holds what it
+    /// is about, else the last one that was not asked before. Some are to be read first to know.
+    fn way_to_versions(
+        &mut self,
+        asker: CommandId,
+        (id, place): (EntityId, EntityId),
+        concern: &Concern,
+        command: &HistoryCommand,
+    ) -> Option<DocumentKey> {
+        let entity = self.entities.get(&id).filter(|_| schema::has_versions(concern))?;
+        let current = entity.document(place, concern)?.key;
+        let series = entity.series(place, concern);
+        let Some(name) = command.of().filter(|_| concern.goes_on()) else {
+            let placed = || series.iter().find(|r| Some(r.key) == self.histories.placed(command));
+            let below = self.walks.get(&asker).map(|walk| walk.below);
+            let below = below.or_else(|| placed().map(|replica| replica.segment + 1)).unwrap_or(u32::MAX);
+            let last = series.iter().rev().find(|replica| replica.segment < below);
+            return Some(last.map_or(current, |replica| replica.key));
+        };
+        // Short names are looked for in the same order whatever is in memory: several may have one.
+        let message: Option<ThingId> = name.parse().ok();
+        let has = |live: &Live| holds(live, name);
+        if let Some(found) = series.iter().find(|r| message.is_some() && r.live().is_some_and(has)) {
+            return Some(found.key);
+        }
+        let below = self.walks.get(&asker).map_or(u32::MAX, |walk| walk.below);
+        let mut before = series.iter().rev().filter(|replica| replica.segment < below);
+        let next = before.find(|replica| replica.live().is_none_or(has));
+        let (document, below) = next.map_or((current, 0), |replica| (replica.key, replica.segment + 1));
+        self.walks.entry(asker).or_default().below = below;
+        Some(document)
+    }
+
     /// Begins to read a document for the next who asked about its versions, unless it is being read
     /// already.
     pub(crate) fn recall(&mut self, id: EntityId, document: DocumentKey) {
+        if !self.histories.waiting.contains_key(&document) || !self.may_read_beside() {
+            return;
+        }
         let Some(asked) = self.histories.waiting.get(&document).and_then(VecDeque::front) else { return };
         let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) else {
             return;
         };
-        if replica.folding.is_some() {
-            return;
-        }
         let Some(live) = replica.live().filter(|_| !replica.is_stale()) else {
             return self.load_document(id, document);
         };
         let gone = live.gone();
         let watch = match &asked.command {
             HistoryCommand::List { before, limit, .. } => {
-                Watch::Versions(Listing::new(asked.of, before.clone(), *limit, gone))
+                let walk = self.walks.get(&asked.id);
+                let before = before.clone().filter(|_| walk.is_none_or(|walk| !walk.has_begun));
+                let limit = limit.saturating_sub(walk.map_or(0, |walk| walk.versions.len()));
+                Watch::Versions(Listing::new(asked.of, before, limit, gone))
             }
             HistoryCommand::Compare { from, to, .. } => {
                 let wanted = [from, to].into_iter().flatten().cloned().collect();
@@ -174,6 +233,7 @@ impl Replicator {
                 Some(id) => self.recall(id, document),
                 None => {
                     for asked in self.histories.waiting.remove(&document).into_iter().flatten() {
+                        self.walks.remove(&asked.id);
                         self.out.refuse(asked.id, unknown(asked.words));
                     }
                 }
@@ -193,6 +253,7 @@ impl Replicator {
             let watch = watch.ok_or_else(unreadable);
             let answered = watch.and_then(|watch| self.answer_history((id, document), asked, watch));
             if let Err(refused) = answered {
+                self.walks.remove(&asker);
                 self.out.refuse(asker, refused);
             }
         }
@@ -207,14 +268,28 @@ impl Replicator {
         watch: Watch,
     ) -> Result<(), Refusal> {
         let Some(entity) = self.entities.get(&id) else { return Err(unknown(asked.words)) };
-        let live = entity.replicas.get(&document).and_then(Replica::live);
-        let Some(live) = live else { return Err(unknown(asked.words)) };
+        let replica = entity.replicas.get(&document);
+        let Some((replica, live)) = replica.and_then(|replica| Some((replica, replica.live()?))) else {
+            return Err(unknown(asked.words));
+        };
+        let (segment, series) = (replica.segment, entity.series(replica.of, &asked.concern));
+        let has_before = asked.of.is_none() && series.iter().any(|replica| replica.segment < segment);
+        if let Watch::Pictures(pictures) = &watch {
+            let found = pictures.found().count();
+            if has_before && found == 0 && pictures.count() > 0 {
+                self.go_on_before(segment, asked);
+                return Ok(());
+            }
+            if series.len() > 1 && found > 0 && found < pictures.count() {
+                return Err(apart());
+            }
+            pictures.found().for_each(|version| self.histories.place(version, document));
+            self.walks.remove(&asked.id);
+        }
         match (watch, &asked.command) {
-            (Watch::Versions(listing), _) => {
-                let (lines, has_more) = listing.end()?;
-                let faces = self.faces(entity);
-                let versions = lines.into_iter().map(|line| crate::views::version(line, &faces)).collect();
-                self.say(asked.id, Reply::Versions(VersionsView { versions, has_more }))
+            (Watch::Versions(listing), HistoryCommand::List { limit, .. }) => {
+                let limit = *limit;
+                self.answer_list((id, document), (segment, has_before), (asked, limit), listing)
             }
             (Watch::Pictures(pictures), HistoryCommand::Compare { from, to, after, .. }) => {
                 let concern = asked.concern;
@@ -241,6 +316,39 @@ impl Replicator {
             }
             _ => Err(unreadable()),
         }
+    }
+
+    /// Adds the versions of one segment to a page, which goes on with the segment before it if there is one.
+    fn answer_list(
+        &mut self,
+        (id, document): (EntityId, DocumentKey),
+        (segment, has_before): (u32, bool),
+        (asked, limit): (Asked, usize),
+        listing: Listing,
+    ) -> Result<(), Refusal> {
+        if has_before && !listing.has_met() {
+            self.go_on_before(segment, asked);
+            return Ok(());
+        }
+        let (lines, has_more) = listing.end()?;
+        let Some(entity) = self.entities.get(&id) else { return Err(unknown(asked.words)) };
+        let faces = self.faces(entity);
+        let walk = self.walks.entry(asked.id).or_default();
+        walk.has_begun = true;
+        walk.versions.extend(lines.into_iter().map(|line| crate::views::version(line, &faces)));
+        if has_before && walk.versions.len() < limit {
+            self.go_on_before(segment, asked);
+            return Ok(());
+        }
+        let versions = self.walks.remove(&asked.id).map(|walk| walk.versions).unwrap_or_default();
+        versions.last().into_iter().for_each(|last| self.histories.place(last.id, document));
+        self.say(asked.id, Reply::Versions(VersionsView { versions, has_more: has_more || has_before }))
+    }
+
+    /// Has a request answered by the segments before this one.
+    fn go_on_before(&mut self, segment: u32, asked: Asked) {
+        self.walks.entry(asked.id).or_default().below = segment;
+        self.ask(asked.id, Command::History(asked.words, asked.concern, asked.command));
     }
 
     /// How one state of a document differs from an earlier one, in words.
@@ -290,6 +398,21 @@ impl Replicator {
 
 fn unreadable() -> Refusal {
     refusal(RefusalCode::Pending, "the document cannot be read as it was", "try again in a moment")
+}
+
+fn apart() -> Refusal {
+    let message = "the two versions are not of the same part of the chat";
+    let hint =
+        "what is said about a message stays in its part: compare each with how it is now, or name a message";
+    refusal(RefusalCode::Usage, message, hint)
+}
+
+/// Whether a person may mean a message of a chat by this name, also one that was deleted.
+fn holds(live: &Live, name: &str) -> bool {
+    live.chat().is_some_and(|chat| match name.parse() {
+        Ok(message) => chat.knows(message),
+        Err(_) => chat.find(name) != Lookup::Missing,
+    })
 }
 
 /// The writes that bring a document, or one thing of it, back to how it was `then`.
@@ -361,5 +484,25 @@ fn meant(live: &Live, concern: &Concern, name: &str) -> Result<ThingId, Refusal>
             let message = format!("\"{name}\" may be any of {}", names.join(", "));
             Err(refusal(RefusalCode::Usage, message, "give more of the id"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_remembered_where_the_versions_are_that_were_found_last_and_no_others() {
+        let version = |number: usize| VersionId(number.to_be_bytes());
+        let document = |number: usize| DocumentKey(*blake3::hash(&number.to_be_bytes()).as_bytes());
+        let named = |number| HistoryCommand::Restore { version: version(number).to_string(), of: None };
+        let mut histories = Histories::default();
+        for number in (0..VERSIONS_PLACED_MAX).chain([0, VERSIONS_PLACED_MAX]) {
+            histories.place(version(number), document(number));
+        }
+        assert_eq!(histories.placed.len(), VERSIONS_PLACED_MAX);
+        assert_eq!(histories.placed(&named(0)), Some(document(0)), "it was found once more");
+        assert_eq!(histories.placed(&named(1)), None, "the oldest went");
+        assert_eq!(histories.placed(&named(VERSIONS_PLACED_MAX)), Some(document(VERSIONS_PLACED_MAX)));
     }
 }

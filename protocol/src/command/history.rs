@@ -43,6 +43,16 @@ pub enum HistoryCommand {
 }
 
 impl HistoryCommand {
+    /// The versions that it names.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = &str> {
+        let named = match self {
+            HistoryCommand::List { before, .. } => [before.as_ref(), None],
+            HistoryCommand::Compare { from, to, .. } => [from.as_ref(), to.as_ref()],
+            HistoryCommand::Restore { version, .. } => [Some(version), None],
+        };
+        named.into_iter().flatten().map(String::as_str)
+    }
+
     /// The one thing that it is about.
     pub(crate) fn of(&self) -> Option<&Named> {
         match self {

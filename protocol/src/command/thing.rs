@@ -121,8 +121,8 @@ pub enum CanvasCommand {
     Set(Named, Vec<Change>),
     /// Erase an element for good.
     Delete(Named),
-    /// Set a field of the canvas itself.
-    Metadata(String, Value),
+    /// Set a field of the canvas itself; without a value it is not set any more.
+    Metadata(String, Option<Value>),
 }
 
 impl CanvasCommand {
@@ -180,6 +180,8 @@ pub enum At {
 pub enum Change {
     /// A field that has one value.
     Field(String, Value),
+    /// A field that has one value and is not set any more; refused where every such thing has it.
+    Clear(String),
     /// A label, put on or taken off.
     Label(String, bool),
     /// A member, named as in `MemberCommand`, who is to do it or no longer is.

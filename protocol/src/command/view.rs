@@ -291,6 +291,8 @@ pub struct DocumentView {
     pub snapshot_bytes: Option<u64>,
     /// How many deleted things wait to be forgotten, and how many are but for their flags.
     pub flags: Option<(u64, u64)>,
+    /// Bytes of all flags, which are part of the content.
+    pub flag_bytes: Option<u64>,
 }
 
 /// What was deleted in one document.

@@ -189,6 +189,18 @@ impl Live {
         *self.digest.get_or_init(|| self.document.content_digest_but(hides))
     }
 
+    /// Bytes of the keys and values that flag things as deleted.
+    pub(crate) fn flag_bytes(&self) -> u64 {
+        let flags = |root| {
+            let deletes = move |key: &str| schema::about(&self.concern, root, key).and_then(About::deleted);
+            self.document.iter(root).filter(move |(key, _)| deletes(key).is_some())
+        };
+        let length = |value: &Value| value.as_bytes().map_or(0, <[u8]>::len);
+        let size = |(key, value): (&Arc<str>, &Value)| key.len().saturating_add(length(value));
+        let bytes = schema::roots(&self.concern).iter().flat_map(|root| flags(root)).map(size);
+        bytes.fold(0, |sum, bytes| sum.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX)))
+    }
+
     /// What people see of it, if it is a chat.
     pub(crate) fn chat(&self) -> Option<Chat<'_>> {
         self.chat_over(&self.document)

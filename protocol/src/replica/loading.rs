@@ -287,7 +287,7 @@ impl Replica {
             live.mine = mine;
             self.heads = heads.into();
             live.feed = self.feed();
-            self.is_due = false;
+            self.due = None;
             self.content = Content::Live(live);
             self.stability.look_anew();
             let heads = &self.heads;

@@ -29,6 +29,7 @@ use crate::history::Past;
 use crate::ids::{Digest, DocumentKey, EntityId, EnvelopeHash, LogHead, LogId, StatementId};
 use crate::record::LoadId;
 use crate::schema::Concern;
+use crate::segments::Need;
 use crate::stability::{Checkpoints, Late, Stability};
 use crate::time::Instant;
 use crate::update::glean::{Earlier, glean};
@@ -81,10 +82,14 @@ pub(crate) struct Replica {
     pub(crate) content: Content,
     /// What is known of the content that was in memory and now rests on disk.
     pub(crate) rested: Option<Rested>,
-    /// Somebody needs it in memory.
-    pub(crate) is_due: bool,
+    /// What it is needed in memory for, where it is not.
+    pub(crate) due: Option<Need>,
     /// When it was last read from or written to for others.
     pub(crate) used_at: Instant,
+    /// When it was read into memory last.
+    pub(crate) read_at: Instant,
+    /// A copy of it was given a page then, and more are to follow.
+    pub(crate) is_copied: bool,
     /// How often the content was read from disk in this run.
     pub(crate) readings: u64,
     /// The page of the content that is being read.
@@ -171,8 +176,10 @@ impl Replica {
             wants: Wants::default(),
             content: Content::Cold,
             rested: None,
-            is_due: false,
+            due: None,
             used_at: Instant::default(),
+            read_at: Instant::default(),
+            is_copied: false,
             readings: 0,
             reading: None,
             base: None,

@@ -7,11 +7,12 @@
 use std::collections::BTreeSet;
 
 use super::feed::Feed;
-use super::{Beyond, Content, Replica};
+use super::{Beyond, Content, Live, Replica};
 use crate::acknowledgement::Acknowledgement;
 use crate::command::Revision;
 use crate::identity::DeviceSecret;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogId};
+use crate::segments::Need;
 use crate::stability::{Tombstones, Wanted};
 use crate::time::{Duration, Instant, WallTime};
 use crate::waiting::Want;
@@ -33,6 +34,7 @@ pub(crate) struct Rested {
     tombstones: Tombstones,
     beyond: Beyond,
     bytes: u64,
+    flag_bytes: u64,
 }
 
 impl Replica {
@@ -49,7 +51,7 @@ impl Replica {
     /// Whether all of it is on disk, and nothing is being done with it.
     pub(crate) fn may_rest(&self) -> bool {
         let is_still = self.is_sealed() && !self.sealing && self.folding.is_none();
-        let is_settled = !self.is_stale() && self.reading.is_none() && !self.is_due && !self.is_held();
+        let is_settled = !self.is_stale() && self.reading.is_none() && self.due.is_none() && !self.is_held();
         self.live().is_some() && is_still && is_settled
     }
 
@@ -58,9 +60,15 @@ impl Replica {
         self.used_at + REST_AFTER > now || self.checkpoints.propose_at.is_some()
     }
 
+    /// Whether what was found of it waits for others, or is about to be looked for.
+    pub(crate) fn is_folded_soon(&self) -> bool {
+        self.checkpoints.propose_at.is_some() || self.checkpoints.open.is_some()
+    }
+
     /// Whether it is not in memory and is needed there.
     pub(crate) fn is_called(&self) -> bool {
-        let is_needed = self.is_due || !self.queued.is_empty() || self.waiting.count(Want::Document) > 0;
+        let is_needed =
+            self.due.is_some() || !self.queued.is_empty() || self.waiting.count(Want::Document) > 0;
         !self.is_in_memory() && is_needed
     }
 
@@ -73,9 +81,10 @@ impl Replica {
                 revision: live.feed.revision(),
                 beyond: live.beyond,
                 bytes: live.bytes,
+                flag_bytes: live.flag_bytes(),
                 tombstones: live.forgetting.tombstones,
             });
-            self.own.begun = false;
+            (self.own.begun, self.is_copied) = (false, false);
             self.checkpoints.let_rest();
         }
     }
@@ -102,6 +111,12 @@ impl Replica {
         self.live().map(|live| live.bytes).or_else(|| self.rested.as_ref().map(|rested| rested.bytes))
     }
 
+    /// Bytes of the flags in it, as [`super::Live::flag_bytes`], in memory or at rest.
+    pub(crate) fn flag_bytes(&self) -> Option<u64> {
+        let rested = || self.rested.as_ref().map(|rested| rested.flag_bytes);
+        self.live().map(Live::flag_bytes).or_else(rested)
+    }
+
     /// Moves the frontier on, in memory or at rest. What rests is called for where that frees anything.
     ///
     /// `devices` are this one and those of all members.
@@ -122,7 +137,9 @@ impl Replica {
         let frontier = self.stability.frontier();
         let reaches = |(log, upto): (&LogId, &u64)| frontier.get(log).is_some_and(|held| held >= upto);
         let is_stable = goal.is_some_and(|goal| goal.iter().all(reaches));
-        self.is_due |= !self.is_in_memory() && (is_stable || !tombstones.stable(frontier).is_empty());
+        if !self.is_in_memory() && (is_stable || !tombstones.stable(frontier).is_empty()) {
+            self.due = self.due.max(Some(Need::Peers));
+        }
     }
 
     /// Makes an acknowledgement of ours, in memory or at rest: see [`crate::stability::Stability::make`].
@@ -141,11 +158,11 @@ impl Replica {
         self.stability.make(of, device, (&self.heads, &self.waiting), (tombstones, wanted), now)
     }
 
-    /// Whether it is as large as its concern takes, or as a document of a series is to become.
-    pub(crate) fn has_grown_to(&self, segment_bytes: u64) -> bool {
+    /// Whether it is so many times as large as its concern takes, or as a document of a series is to become.
+    pub(crate) fn has_grown_to(&self, segment_bytes: u64, times: u64) -> bool {
         let segment_bytes = if self.concern.is_series() { segment_bytes } else { u64::MAX };
         let bytes_max = self.concern.bytes_max().map(|max| max.min(segment_bytes));
-        bytes_max.zip(self.content_bytes()).is_some_and(|(max, bytes)| bytes >= max)
+        bytes_max.zip(self.content_bytes()).is_some_and(|(max, bytes)| bytes >= max.saturating_mul(times))
     }
 
     /// The feed of the content that was read just now.

@@ -15,6 +15,7 @@ pub(super) use layout::{EditRecord, MessageRecord, write_deletion};
 use layout::{Key, is_emoji, is_file_name};
 
 use super::key::Owner;
+use super::record::Tail;
 use super::rights::{Actor, Denied, Right, judge};
 pub use super::thing::Lookup;
 use super::thing::ThingId;
@@ -280,13 +281,24 @@ impl<'a> Chat<'a> {
         text: &str,
         time: WallTime,
     ) -> Result<Option<Put>, ChatError> {
+        let put = self.edited(actor, id, (text, &Tail::default()), time)?;
+        Ok((self.living(id)?.text != text).then_some(put))
+    }
+
+    /// Gives one's own message a text with what an earlier record of it had behind it.
+    fn edited(
+        &self,
+        actor: &Actor,
+        id: MessageId,
+        (text, tail): (&str, &Tail),
+        time: WallTime,
+    ) -> Result<Put, ChatError> {
         check_text(text)?;
-        let message = self.living(id)?;
+        self.living(id)?;
         if id.owner != actor.owner() {
             return Err(ChatError::NotAuthor(id));
         }
-        let put = allowed(Key::Edit(id).put(EditRecord { time, text }.write()), actor)?;
-        Ok((message.text != text).then_some(put))
+        allowed(Key::Edit(id).put(EditRecord { time, text }.write_with(tail)), actor)
     }
 
     /// Deletes one's own message, or anybody's as an admin, for good.

@@ -171,7 +171,7 @@ impl Board<'_> {
     pub fn order(&self, spot: Spot, moved: Option<ThingId>, random: u64) -> Result<Placed, Unplaced> {
         let columns = self.column_things();
         let others: Vec<&Thing> = columns.iter().filter(|column| Some(column.id) != moved).collect();
-        let value = |rank| Set { field: "order".into(), part: None, value: Value::Rank(rank) };
+        let value = |rank| Set { field: "order".into(), part: None, value: Some(Value::Rank(rank)) };
         placed(&others, "order", COLUMNS.noun(), spot, random, value)
     }
 
@@ -194,7 +194,7 @@ impl Board<'_> {
         if let Some(limit) = full.filter(|_| is_new && !over) {
             return Err(Unplaced::Full(there.column.text("title").into(), others.len(), limit));
         }
-        let value = |rank| Set { field: "pos".into(), part: None, value: Value::Place(column, rank) };
+        let value = |rank| Set { field: "pos".into(), part: None, value: Some(Value::Place(column, rank)) };
         placed(&others, "pos", CARDS.noun(), spot, random, value)
     }
 

@@ -20,11 +20,57 @@ pub(super) fn write(fields: impl FnOnce(&mut Writer)) -> Vec<u8> {
     writer.into_bytes()
 }
 
+/// What a record of a later version has beside the fields that are known here: its version, and what
+/// follows them. Of a record of the present version that is nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tail {
+    version: u8,
+    bytes: Vec<u8>,
+}
+
+impl Default for Tail {
+    fn default() -> Tail {
+        Tail { version: VERSION, bytes: Vec::new() }
+    }
+}
+
+impl Tail {
+    /// Bytes that it takes.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// Writes a record with the tail that an earlier one had. Without it where both are too long together.
+pub(super) fn write_with(tail: &Tail, fields: impl Fn(&mut Writer)) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.u8(tail.version);
+    fields(&mut writer);
+    writer.raw(&tail.bytes);
+    if writer.as_slice().len() > RECORD_BYTES_MAX { write(fields) } else { writer.into_bytes() }
+}
+
 /// Reads a record; `fields` is told whether it is of a later version than this software writes.
 pub(super) fn read<'a, T>(
     bytes: &'a [u8],
     fields: impl FnOnce(&mut Reader<'a>, bool) -> Result<T, Malformed>,
 ) -> Result<T, Malformed> {
+    read_framed(bytes, fields).map(|(value, ..)| value)
+}
+
+/// The tail of a record with these fields.
+pub(super) fn tail<'a, T>(
+    bytes: &'a [u8],
+    fields: impl FnOnce(&mut Reader<'a>, bool) -> Result<T, Malformed>,
+) -> Result<Tail, Malformed> {
+    read_framed(bytes, fields).map(|(_, version, rest)| Tail { version, bytes: rest.to_vec() })
+}
+
+/// Reads a record, its version, and what follows the fields.
+fn read_framed<'a, T>(
+    bytes: &'a [u8],
+    fields: impl FnOnce(&mut Reader<'a>, bool) -> Result<T, Malformed>,
+) -> Result<(T, u8, &'a [u8]), Malformed> {
     if bytes.len() > RECORD_BYTES_MAX {
         return Err(Malformed);
     }
@@ -35,10 +81,8 @@ pub(super) fn read<'a, T>(
     }
     let newer = version > VERSION;
     let value = fields(&mut reader, newer)?;
-    if !newer {
-        reader.finish()?;
-    }
-    Ok(value)
+    let rest = reader.take(reader.left())?;
+    if newer || rest.is_empty() { Ok((value, version, rest)) } else { Err(Malformed) }
 }
 
 /// Appends a time; a clock beyond what records hold is written as their latest.
@@ -129,4 +173,23 @@ pub(crate) fn is_one_line(text: &str) -> bool {
 /// separate lines and paragraphs.
 fn reorders(character: char) -> bool {
     matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_keeps_the_tail_of_an_earlier_one_unless_both_are_too_long_together() {
+        let later = |bytes: usize| [vec![2, 7], vec![9; bytes]].concat();
+        let of = |record: &[u8]| tail(record, |reader, _| reader.u8()).unwrap();
+        let write = |tail: &Tail| {
+            write_with(tail, |writer| {
+                writer.u8(8).u8(8);
+            })
+        };
+        assert_eq!(write(&of(&later(3))), [2, 8, 8, 9, 9, 9]);
+        assert_eq!(write(&of(&[1, 7])), [1, 8, 8], "a record of the present version has none");
+        assert_eq!(write(&of(&later(RECORD_BYTES_MAX - 2))), [1, 8, 8]);
+    }
 }

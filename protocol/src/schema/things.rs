@@ -24,6 +24,7 @@ pub use saying::{Said, assigned};
 use super::chat::{EditRecord, MessageRecord, write_deletion};
 use super::field::{Field, Holds, Unfit, Value};
 use super::key::{Owner, join, spell};
+pub use super::record::Tail;
 use super::rights::{Actor, Denied, Right, judge};
 use super::thing::{Lookup, ThingId, named_between};
 use super::{About, Concern, Maps, Part, Put};
@@ -38,8 +39,8 @@ pub struct Set {
     pub field: String,
     /// Which part of it, if it has parts.
     pub part: Option<String>,
-    /// Its value.
-    pub value: Value,
+    /// Its value; `None`: it is not set any more.
+    pub value: Option<Value>,
 }
 
 /// One thing as the document has it. Who made it is `id.owner`.
@@ -278,8 +279,10 @@ impl<'a> Things<'a> {
         let mut fields = BTreeMap::new();
         for set in sets {
             let field = self.check(table, &set)?;
-            if !is_no_word(field, &set.value) {
-                fields.insert((set.field, set.part), set.value);
+            let slot = (set.field, set.part);
+            match set.value.filter(|value| !is_no_word(field, value)) {
+                Some(value) => drop(fields.insert(slot, value)),
+                None => drop(fields.remove(&slot)),
             }
         }
         for required in table.required {
@@ -309,9 +312,11 @@ impl<'a> Things<'a> {
         let mut puts = Vec::new();
         for set in sets {
             let field = self.check(table, &set)?;
-            if table.required.contains(&field.name)
-                && matches!(&set.value, Value::Text(text) if text.trim().is_empty())
-            {
+            let is_nothing = match &set.value {
+                Some(Value::Text(text)) => text.trim().is_empty(),
+                value => value.is_none(),
+            };
+            if is_nothing && table.required.contains(&field.name) {
                 return Err(ThingError::Missing(table.noun(), field.name));
             }
             let is_new = set.part.is_some()
@@ -319,7 +324,7 @@ impl<'a> Things<'a> {
             if is_new && thing.parts(field.name).count() >= PARTS_MAX {
                 return Err(ThingError::TooMany(table.noun(), PARTS_MAX));
             }
-            let value = (!is_no_word(field, &set.value)).then_some(set.value);
+            let value = set.value.filter(|value| !is_no_word(field, value));
             let slot = (set.field, set.part);
             if thing.values.get(&slot) == value.as_ref() {
                 continue;
@@ -330,21 +335,23 @@ impl<'a> Things<'a> {
         Ok(puts)
     }
 
-    /// Sets a field of the document itself; `None` if it holds this already.
+    /// Sets a field of the document itself, or unsets it where `value` is `None`; `None` if it is so
+    /// already.
     pub fn set_metadata(
         &self,
         actor: &Actor,
         name: &str,
-        value: Value,
+        value: Option<Value>,
         time: WallTime,
     ) -> Result<Option<Put>, ThingError> {
         let field = self.layout.metadata.iter().find(|field| field.name == name);
         let field = field.ok_or_else(|| ThingError::NoField("document", name.into()))?;
-        field.holds.judge(&value).map_err(|unfit| ThingError::Unfit(name.into(), unfit))?;
-        if self.metadata(name).as_ref() == Some(&value) {
+        let judged = value.as_ref().map_or(Ok(()), |value| field.holds.judge(value));
+        judged.map_err(|unfit| ThingError::Unfit(name.into(), unfit))?;
+        if self.metadata(name) == value {
             return Ok(None);
         }
-        let put = Key::Metadata(field.name).put(FieldRecord { time, value: Some(value) }.write());
+        let put = Key::Metadata(field.name).put(FieldRecord { time, value }.write());
         self.allowed(put, actor).map(Some)
     }
 
@@ -447,8 +454,9 @@ impl<'a> Things<'a> {
         if !field.parts.fits(set.part.as_deref()) {
             return Err(ThingError::NoPart(set.field.clone(), set.part.clone().unwrap_or_default()));
         }
-        if table.required.contains(&field.name) || !is_no_word(field, &set.value) {
-            field.holds.judge(&set.value).map_err(|unfit| ThingError::Unfit(set.field.clone(), unfit))?;
+        let is_required = table.required.contains(&field.name);
+        if let Some(value) = set.value.as_ref().filter(|value| is_required || !is_no_word(field, value)) {
+            field.holds.judge(value).map_err(|unfit| ThingError::Unfit(set.field.clone(), unfit))?;
         }
         Ok(field)
     }

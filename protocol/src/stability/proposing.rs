@@ -31,6 +31,9 @@ use crate::time::{Duration, WallTime};
 /// Within which time who may propose does: whoever draws the shortest spares the others.
 const PROPOSE_WITHIN: Duration = Duration::from_secs(5);
 
+/// When it is looked again whether another document may be read beside the one in memory.
+const READ_AGAIN: Duration = Duration(100);
+
 /// How many people must have found the same, where there are as many.
 const WITNESSES: usize = 2;
 
@@ -63,6 +66,9 @@ impl Replicator {
             return self.write_confirmed(id, document);
         }
         let Some((vector, heads)) = proposed.or_else(|| self.own_proposal(id, document)) else { return };
+        if !self.may_read_beside() {
+            return;
+        }
         let Some(replica) = self.replica_mut(id, document) else { return };
         if !replica.checkpoints.may_fold(now) {
             let at = replica.checkpoints.free_at(now);
@@ -132,6 +138,17 @@ impl Replicator {
     }
 
     // -- reading ------------------------------------------------------------------------------
+
+    /// Whether a document may be read beside the one in memory now. One at a time is, over all entities:
+    /// what is read takes as much memory again. Else it is tried again soon.
+    pub(crate) fn may_read_beside(&mut self) -> bool {
+        let mut replicas = self.entities.values().flat_map(|entity| entity.replicas.values());
+        let is_free = replicas.all(|replica| replica.folding.is_none());
+        if !is_free {
+            self.out.wake_at(self.now.instant + READ_AGAIN);
+        }
+        is_free
+    }
 
     /// Reads on in a document that is being read beside the one in memory.
     pub(crate) fn fold_next(&mut self, id: EntityId, document: DocumentKey, after: u64) {

@@ -269,6 +269,7 @@ impl Replicator {
         self.out.send(to, &Frame::Envelopes { entity, document, envelopes, more });
         if !more {
             self.compare_documents(to, entity);
+            self.load_documents(entity);
         }
     }
 }

@@ -64,12 +64,27 @@ impl Replicator {
             fetching.news = now;
         }
         self.out.wake_at(fetching.ends());
+        self.use_document(entity, document);
     }
 
     /// A peer brought the last of what it has: the others are asked what it had not.
     fn fetched(&mut self, document: DocumentKey, from: DeviceKey) {
-        if self.fetching.get(&document).is_some_and(|fetching| fetching.from == from) {
+        let fetching = self.fetching.get(&document).filter(|fetching| fetching.from == from);
+        if let Some(entity) = fetching.map(|fetching| fetching.entity) {
             self.end_fetching(document);
+            // There is room in memory for another segment now, which it may have too.
+            self.compare_documents(from, entity);
+        }
+    }
+
+    /// A document was read: if it is as its giver said that its own stands, nothing more comes.
+    pub(crate) fn look_fetched(&mut self, id: EntityId, document: DocumentKey) {
+        let Some(from) = self.fetching.get(&document).map(|fetching| fetching.from) else { return };
+        let ours = self.entities.get(&id).and_then(|entity| entity.replicas.get(&document));
+        let shared = self.sessions.get(&from).and_then(|session| session.shared.get(&id));
+        let theirs = shared.and_then(|shared| shared.theirs.as_ref()?.of(document));
+        if ours.zip(theirs).is_some_and(|(ours, theirs)| ours.heads.digest() == theirs.vector) {
+            self.fetched(document, from);
         }
     }
 

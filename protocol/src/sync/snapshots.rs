@@ -232,6 +232,11 @@ impl Replicator {
             }
             None if is_confirmed && replica.folding.is_none() => {
                 replica.unconfirmed = Some(unconfirmed);
+                if !self.may_read_beside() {
+                    return;
+                }
+                let replica = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document));
+                let Some(replica) = replica else { return };
                 let vector = replica.within(&replica.reaches_joined().unwrap_or_default());
                 replica.begin_folding(vector, None, Watch::Taking(Past::default(), wall));
                 self.fold_next(id, document, 0);
@@ -281,7 +286,7 @@ impl Replicator {
             else {
                 return false;
             };
-            let stands = theirs.documents.iter().find(|stands| stands.document == document);
+            let stands = theirs.of(document);
             let stands_at = |heads: &Heads| stands.is_some_and(|stands| stands.vector == heads.digest());
             // Who stands as we do shows nothing.
             let held: Vec<&LogId> = match replica.filter(|replica| stands_at(&replica.heads)) {

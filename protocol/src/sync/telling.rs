@@ -5,7 +5,7 @@
 //! whatever order its frames came.
 
 use crate::entity::Entity;
-use crate::ids::{DeviceKey, EntityId};
+use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId};
 use crate::limits::STATE_DOCUMENTS_MAX;
 use crate::replicator::{Replicator, TELL_AFTER};
 use crate::session::Stream;
@@ -98,8 +98,7 @@ impl Replicator {
         }
         let mut wanted = false;
         for replica in entity.replicas.values_mut() {
-            let there = state.documents.binary_search_by_key(&replica.key, |theirs| theirs.document);
-            let is_equal = match there.ok().and_then(|at| state.documents.get(at)) {
+            let is_equal = match state.of(replica.key) {
                 Some(theirs) => replica.heads.digest() == theirs.vector,
                 None => !replica.is_told(),
             };
@@ -153,7 +152,7 @@ impl Replicator {
         let Some(entity) = self.entities.get(&id).filter(|e| e.member(from).is_some()) else { return };
         let Some(shared) = shared(&mut self.sessions, from, id) else { return };
         let Some(theirs) = &shared.theirs else { return };
-        let mut fetched = Vec::new();
+        let mut differing = Vec::new();
         for theirs in &theirs.documents {
             let Some(replica) = entity.replicas.get(&theirs.document) else { continue };
             // A peer that is being given what it lacks differs all the while; it is asked after that.
@@ -165,22 +164,39 @@ impl Replicator {
                 continue;
             }
             let differs = (replica.heads.digest(), theirs.vector);
-            // What came of a segment for which there is no room in memory would find none.
-            let has_room = || replica.is_in_memory() || entity.has_room_for(theirs.document);
-            if differs.0 != differs.1 && shared.asked.get(&theirs.document) != Some(&differs) && has_room() {
-                shared.asked.insert(theirs.document, differs);
-                for frame in vector_frames(id, replica) {
-                    self.out.send(from, &frame);
-                }
-                // Of what is not here at all there may be much.
-                if replica.heads.is_empty() {
-                    fetched.push(theirs.document);
-                }
+            if differs.0 != differs.1 && shared.asked.get(&theirs.document) != Some(&differs) {
+                differing.push((replica.segment, theirs.document, differs));
             }
         }
-        for document in fetched {
+        // Of a series the first ones first: newcomers take as many at once as there is room for.
+        differing.sort_by_key(|(segment, ..)| *segment);
+        for (_, document, differs) in differing {
+            self.ask_for(from, (id, document), differs);
+        }
+    }
+
+    /// Asks a peer for what a document lacks, if there is room for it in memory: what came of another
+    /// segment would find none.
+    fn ask_for(
+        &mut self,
+        from: DeviceKey,
+        (id, document): (EntityId, DocumentKey),
+        differs: (Digest, Digest),
+    ) {
+        let replica = self.entities.get(&id).and_then(|entity| entity.replicas.get(&document));
+        let Some(replica) = replica else { return };
+        if !replica.is_in_memory() && self.room_for(id, document).is_none() {
+            return;
+        }
+        let Some(shared) = shared(&mut self.sessions, from, id) else { return };
+        shared.asked.insert(document, differs);
+        for frame in vector_frames(id, replica) {
+            self.out.send(from, &frame);
+        }
+        // Of what is not here at all there may be much, and a snapshot is taken into memory, whether
+        // anybody has looked at the document or not.
+        if replica.heads.is_empty() {
             self.fetch(id, document, from);
-            // A snapshot is taken into memory, whether anybody has looked at the document or not.
             self.load_document(id, document);
         }
     }

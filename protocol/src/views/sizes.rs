@@ -52,5 +52,6 @@ fn size(replica: &Replica, id: String) -> DocumentView {
         log: replica.beyond().map(|beyond| (beyond.envelopes, beyond.bytes)),
         snapshot_bytes: replica.base.as_ref().map_or(Some(0), |base| base.bytes),
         flags: replica.tombstones().map(flags),
+        flag_bytes: replica.flag_bytes(),
     }
 }

@@ -196,9 +196,8 @@ impl Replicator {
         let shared = session.shared.get(&ours.entity.id);
         let told = shared.and_then(|shared| Some((shared, shared.theirs.as_ref()?)));
         let Some((shared, theirs)) = told else { return (Behind, Why::Untold) };
-        let there = theirs.documents.binary_search_by_key(&replica.key, |document| document.document);
         let keyless = replica.waiting.without_key(&device);
-        let Some(there) = there.ok().and_then(|at| theirs.documents.get(at)) else {
+        let Some(there) = theirs.of(replica.key) else {
             return match replica.is_told() {
                 true if replica.opens_at_once() => (Behind, Why::Unopened),
                 true => (Behind, lacking(replica, shared)),

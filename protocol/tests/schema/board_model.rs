@@ -329,7 +329,7 @@ fn of_two_who_change_two_fields_at_once_both_keep_their_change() {
         replica.things().set(&replica.who, card, CARDS, vec![set], WallTime(9)).unwrap()
     };
     let (title, priority) = (set(&world, 0, text("title", "new")), set(&world, 1, text("priority", "high")));
-    let due = Set { field: "due".into(), part: None, value: Value::Text("2026-11-30".into()) };
+    let due = Set { field: "due".into(), part: None, value: Some(Value::Text("2026-11-30".into())) };
     let due = set(&world, 2, due);
     for (at, puts) in [(0, title), (1, priority), (2, due)] {
         world.write(at, puts);

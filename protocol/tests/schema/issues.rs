@@ -10,7 +10,7 @@ use fourword_protocol::schema::things::Set;
 use crate::maps::{Desk, ada, ben, part, text};
 
 fn assignee(person: Option<[u8; 16]>) -> Set {
-    Set { field: "assignee".into(), part: None, value: Value::Person(person) }
+    Set { field: "assignee".into(), part: None, value: Some(Value::Person(person)) }
 }
 
 /// Three issues, told apart by all that can be looked for.

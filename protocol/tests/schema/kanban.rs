@@ -12,7 +12,7 @@ use fourword_protocol::schema::things::Set;
 use crate::maps::{Desk, ada, admin, ben, part, text};
 
 fn limit(cards: i64) -> Set {
-    Set { field: "limit".into(), part: None, value: Value::Whole(cards) }
+    Set { field: "limit".into(), part: None, value: Some(Value::Whole(cards)) }
 }
 
 /// A board with two columns and three cards in the first.
@@ -106,7 +106,7 @@ fn cards_of_a_column_that_was_deleted_meanwhile_show_in_the_first_one() {
 #[test]
 fn an_archived_card_is_in_no_column_and_comes_back_where_it_was() {
     let (mut desk, _, [_, b, _]) = board();
-    let archived = |on| Set { field: "archived".into(), part: None, value: Value::Flag(on) };
+    let archived = |on| Set { field: "archived".into(), part: None, value: Some(Value::Flag(on)) };
     desk.set(&ben(), b, CARDS, vec![archived(true)]);
     assert_eq!(titles(&desk, 0), ["10", "12"]);
     assert!(desk.things().thing("cards", b).unwrap().flag("archived"), "it is not deleted");
@@ -135,7 +135,7 @@ fn where_there_is_no_room_the_nearest_cards_move_and_the_order_stays() {
 fn two_cards_of_one_rank_are_parted_by_moving_their_neighbours() {
     let (mut desk, [todo, _], [a, b, c]) = board();
     let of_a = desk.things().thing("cards", a).unwrap().value("pos").cloned().unwrap();
-    desk.set(&ben(), b, CARDS, vec![Set { field: "pos".into(), part: None, value: of_a }]);
+    desk.set(&ben(), b, CARDS, vec![Set { field: "pos".into(), part: None, value: Some(of_a) }]);
     assert_eq!(titles(&desk, 0), ["10", "11", "12"], "the lesser name comes first");
     assert!(put(&mut desk, c, todo, Spot::After(a), 4) > 0);
     assert_eq!(titles(&desk, 0), ["10", "12", "11"]);
@@ -149,7 +149,12 @@ fn a_checklist_is_in_order_and_its_lines_are_ticked_one_by_one() {
         let rank = Rank::between(kanban::last_line(&card), None, n as u64).unwrap();
         let name = fourword_protocol::ids::to_base32(&[n as u8; 8]);
         let value = Value::Entry(rank, line.into());
-        desk.set(&ada(), a, CARDS, vec![Set { field: "checklist".into(), part: Some(name), value }]);
+        desk.set(
+            &ada(),
+            a,
+            CARDS,
+            vec![Set { field: "checklist".into(), part: Some(name), value: Some(value) }],
+        );
     }
     let second = fourword_protocol::ids::to_base32(&[1; 8]);
     desk.set(&ben(), a, CARDS, vec![part("checked", &second, true)]);

@@ -202,16 +202,16 @@ pub(crate) fn shown(board: Board<'_>) -> Vec<(String, Vec<String>)> {
 
 /// A field that is text.
 pub(crate) fn text(field: &str, text: &str) -> Set {
-    Set { field: field.into(), part: None, value: Value::Text(text.into()) }
+    Set { field: field.into(), part: None, value: Some(Value::Text(text.into())) }
 }
 
 /// A part of a field that is on or off.
 pub(crate) fn part(field: &str, part: &str, on: bool) -> Set {
-    Set { field: field.into(), part: Some(part.into()), value: Value::Flag(on) }
+    Set { field: field.into(), part: Some(part.into()), value: Some(Value::Flag(on)) }
 }
 
 /// A field that is two numbers.
 pub(crate) fn pair(field: &str, one: f64, other: f64) -> Set {
     let number = |number| Number::new(number).unwrap();
-    Set { field: field.into(), part: None, value: Value::Pair(number(one), number(other)) }
+    Set { field: field.into(), part: None, value: Some(Value::Pair(number(one), number(other))) }
 }

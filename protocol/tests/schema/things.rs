@@ -70,7 +70,7 @@ fn a_viewer_writes_nothing_in_any_document_of_things() {
     }
     let width = Value::Number(Number::new(5.0).unwrap());
     let canvas = Desk::new(Concern::Canvas);
-    assert_eq!(canvas.things().set_metadata(&viewer, "width", width, LATER), Err(denied));
+    assert_eq!(canvas.things().set_metadata(&viewer, "width", Some(width), LATER), Err(denied));
 }
 
 #[test]
@@ -302,14 +302,14 @@ fn a_field_takes_as_many_parts_and_numbers_as_the_limits_and_no_more() {
 
     let (_, table, mut sets) = all().into_iter().last().unwrap();
     let numbers = |count| Value::Numbers(vec![Number::new(0.5).unwrap(); count]);
-    sets.push(Set { field: "points".into(), part: None, value: numbers(FIELD_NUMBERS_MAX) });
+    sets.push(Set { field: "points".into(), part: None, value: Some(numbers(FIELD_NUMBERS_MAX)) });
     let mut desk = Desk::new(Concern::Canvas);
     let id = desk.make(&ada(), 1, table, sets);
     assert_eq!(
         desk.things().thing("elements", id).unwrap().value("points"),
         Some(&numbers(FIELD_NUMBERS_MAX))
     );
-    let over = Set { field: "points".into(), part: None, value: numbers(FIELD_NUMBERS_MAX + 1) };
+    let over = Set { field: "points".into(), part: None, value: Some(numbers(FIELD_NUMBERS_MAX + 1)) };
     let refused = desk.things().set(&ada(), id, table, vec![over], LATER);
     assert!(matches!(refused, Err(ThingError::Unfit(_, Unfit::TooMany(_)))));
 }

@@ -251,7 +251,8 @@ impl Schedule {
             3 => Change::Field("text".into(), self.new_title(desk)),
             4 => return self.erase(desk, element, Command::Canvas(desk.words, CanvasCommand::Delete(named))),
             5 if draw::once_in(&mut self.random, 3) => {
-                let ground = CanvasCommand::Metadata("background_color".into(), Value::Text("#fff".into()));
+                let ground =
+                    CanvasCommand::Metadata("background_color".into(), Some(Value::Text("#fff".into())));
                 return self.change_thing(desk, Command::Canvas(desk.words, ground));
             }
             _ => return self.take_back(desk, Concern::Canvas),

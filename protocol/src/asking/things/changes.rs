@@ -270,18 +270,19 @@ impl<'a> Writing<'a> {
         let mut sets = Vec::new();
         for change in changes {
             sets.push(match change {
-                Change::Field(field, value) => Set { field, part: None, value },
+                Change::Field(field, value) => Set { field, part: None, value: Some(value) },
+                Change::Clear(field) => Set { field, part: None, value: None },
                 Change::Label(label, on) => on_part("labels", label, on),
                 Change::Assign(who, on) => self.assign(thing, &who, on)?,
                 Change::AddLine(line) => {
                     let rank = Rank::between(last_line.as_ref(), None, self.draw()).ok_or_else(no_room)?;
                     last_line = Some(rank.clone());
                     let name = crate::ids::to_base32(&self.draw().to_be_bytes());
-                    Set { field: "checklist".to_owned(), part: Some(name), value: Value::Entry(rank, line) }
+                    entry(name, rank, line)
                 }
                 Change::Line(name, line) => {
                     let (part, rank) = self.line(thing, &name)?;
-                    Set { field: "checklist".to_owned(), part: Some(part), value: Value::Entry(rank, line) }
+                    entry(part, rank, line)
                 }
                 Change::Tick(name, on) => on_part("checked", self.line(thing, &name)?.0, on),
             });
@@ -332,11 +333,15 @@ fn text(field: &str, text: String) -> Set {
 }
 
 fn set(field: &str, value: Value) -> Set {
-    Set { field: field.to_owned(), part: None, value }
+    Set { field: field.to_owned(), part: None, value: Some(value) }
 }
 
 fn on_part(field: &str, part: String, on: bool) -> Set {
-    Set { field: field.to_owned(), part: Some(part), value: Value::Flag(on) }
+    Set { field: field.to_owned(), part: Some(part), value: Some(Value::Flag(on)) }
+}
+
+fn entry(part: String, rank: Rank, line: String) -> Set {
+    Set { field: "checklist".to_owned(), part: Some(part), value: Some(Value::Entry(rank, line)) }
 }
 
 fn done(puts: Vec<Put>) -> Written {

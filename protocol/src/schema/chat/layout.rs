@@ -7,9 +7,10 @@ use super::{Attachment, MessageId};
 use crate::bytes::{Malformed, Reader, Writer};
 use crate::limits::{ATTACHMENTS_MAX, EMOJI_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::roster::Role;
+use crate::schema::Put;
 use crate::schema::key::{Owner, join, name, spell, split};
+use crate::schema::record::{self, Tail};
 use crate::schema::rights::{Denied, Right};
-use crate::schema::{Put, record};
 use crate::time::WallTime;
 
 pub(super) const MESSAGES: &str = "messages";
@@ -213,16 +214,28 @@ pub(in crate::schema) struct EditRecord<'a> {
 
 impl<'a> EditRecord<'a> {
     pub(in crate::schema) fn write(&self) -> Vec<u8> {
-        record::write(|writer| {
+        self.write_with(&Tail::default())
+    }
+
+    /// Writes it as an earlier one was that had this tail and the same text.
+    pub(in crate::schema) fn write_with(&self, tail: &Tail) -> Vec<u8> {
+        record::write_with(tail, |writer| {
             record::put_time(writer, self.time);
             writer.short_text(self.text);
         })
     }
 
     pub(in crate::schema) fn read(bytes: &'a [u8]) -> Result<EditRecord<'a>, Malformed> {
-        record::read(bytes, |reader, _| {
-            Ok(EditRecord { time: record::time(reader)?, text: reader.short_text(TEXT_BYTES_MAX)? })
-        })
+        record::read(bytes, |reader, _| EditRecord::fields(reader))
+    }
+
+    /// What later software put behind the text.
+    pub(in crate::schema) fn tail(bytes: &[u8]) -> Result<Tail, Malformed> {
+        record::tail(bytes, |reader, _| EditRecord::fields(reader))
+    }
+
+    fn fields(reader: &mut Reader<'a>) -> Result<EditRecord<'a>, Malformed> {
+        Ok(EditRecord { time: record::time(reader)?, text: reader.short_text(TEXT_BYTES_MAX)? })
     }
 }
 

@@ -9,9 +9,10 @@ use crate::limits::{RECORD_FIELDS_MAX, WORD_BYTES_MAX};
 use crate::roster::Role;
 use crate::schema::field::{Field, Value, is_part};
 use crate::schema::key::{Owner, join, name, spell, split};
+use crate::schema::record::{self, Tail};
 use crate::schema::rights::{Denied, Right};
 use crate::schema::thing::{ThingId, ThingKind};
-use crate::schema::{Put, chat, record};
+use crate::schema::{Put, chat};
 use crate::time::WallTime;
 
 pub(super) const FIELDS: &str = "fields";
@@ -214,7 +215,12 @@ pub(super) struct FieldRecord {
 
 impl FieldRecord {
     pub(super) fn write(&self) -> Vec<u8> {
-        record::write(|writer| {
+        self.write_with(&Tail::default())
+    }
+
+    /// Writes it as an earlier one was that had this tail and the same value.
+    pub(super) fn write_with(&self, tail: &Tail) -> Vec<u8> {
+        record::write_with(tail, |writer| {
             record::put_time(writer, self.time);
             if let Some(value) = &self.value {
                 value.write(writer);
@@ -223,12 +229,19 @@ impl FieldRecord {
     }
 
     pub(super) fn read(field: &Field, bytes: &[u8]) -> Result<FieldRecord, Malformed> {
-        record::read(bytes, |reader, _| {
-            let time = record::time(reader)?;
-            // Every value takes at least one byte.
-            let value = (reader.left() > 0).then(|| field.holds.read(reader)).transpose()?;
-            Ok(FieldRecord { time, value })
-        })
+        record::read(bytes, |reader, _| FieldRecord::fields(field, reader))
+    }
+
+    /// What later software put behind the value.
+    pub(super) fn tail(field: &Field, bytes: &[u8]) -> Result<Tail, Malformed> {
+        record::tail(bytes, |reader, _| FieldRecord::fields(field, reader))
+    }
+
+    fn fields(field: &Field, reader: &mut Reader<'_>) -> Result<FieldRecord, Malformed> {
+        let time = record::time(reader)?;
+        // Every value takes at least one byte.
+        let value = (reader.left() > 0).then(|| field.holds.read(reader)).transpose()?;
+        Ok(FieldRecord { time, value })
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::layout::{FieldRecord, Key, Slot};
-use super::reverting::{ARCHIVED, Stays};
+use super::reverting::{ARCHIVED, Mark, Stays};
 use super::{Set, Table, Thing, ThingError, Things};
 use crate::schema::Put;
 use crate::schema::chat::write_deletion;
@@ -106,9 +106,11 @@ impl Restoring<'_> {
                 self.restored.left.push(Left { thing: was.id, field, why: Stays::Gone });
                 continue;
             };
-            if value.as_ref() != held {
+            let mark = Mark::Field(was.id, slot.0.clone(), slot.1.clone());
+            let tail = self.then.tail(&mark);
+            if value.as_ref() != held || tail != self.now.tail(&mark) {
                 let key = Key::Field(was.id, &slot.0, slot.1.as_deref());
-                let put = key.put(FieldRecord { time: self.time, value }.write());
+                let put = key.put(FieldRecord { time: self.time, value }.write_with(&tail));
                 self.restored.puts.push(self.now.allowed(put, self.actor)?);
             }
         }
@@ -124,7 +126,7 @@ impl Restoring<'_> {
         for ((field, part), value) in &was.values {
             // Its column went with it and cannot come back: it shows in the first one.
             let value = self.renamed(Some(value.clone())).flatten().unwrap_or_else(|| value.clone());
-            sets.push(Set { field: field.clone(), part: part.clone(), value });
+            sets.push(Set { field: field.clone(), part: part.clone(), value: Some(value) });
         }
         match self.now.make(self.actor, random, table, sets, self.time) {
             Ok((id, put)) => {
@@ -154,9 +156,11 @@ impl Restoring<'_> {
 
     fn metadata(&mut self) -> Result<(), ThingError> {
         for field in self.now.layout.metadata {
-            let (was, is) = (self.then.metadata(field.name), self.now.metadata(field.name));
-            if was != is {
-                let put = Key::Metadata(field.name).put(FieldRecord { time: self.time, value: was }.write());
+            let mark = Mark::Metadata(field.name.to_owned());
+            let (was, tail) = (self.then.metadata(field.name), self.then.tail(&mark));
+            if was != self.now.metadata(field.name) || tail != self.now.tail(&mark) {
+                let record = FieldRecord { time: self.time, value: was }.write_with(&tail);
+                let put = Key::Metadata(field.name).put(record);
                 self.restored.puts.push(self.now.allowed(put, self.actor)?);
             }
         }

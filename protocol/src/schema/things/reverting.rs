@@ -10,8 +10,9 @@ use super::layout::{COMMENTS, FieldRecord, Key};
 use super::{Table, ThingError, Things};
 use crate::schema::Put;
 use crate::schema::chat::{EditRecord, MessageRecord, write_deletion};
-use crate::schema::field::Value;
+use crate::schema::field::{Field, Value};
 use crate::schema::kanban::{Board, COLUMNS};
+use crate::schema::record::Tail;
 use crate::schema::rights::Actor;
 use crate::schema::thing::ThingId;
 use crate::time::WallTime;
@@ -28,6 +29,8 @@ pub enum Deed {
         mark: Mark,
         /// What it held before; `None` where it held nothing.
         before: Option<Value>,
+        /// What later software had put behind that.
+        tail: Tail,
         /// The record that stood there.
         over: Option<Print>,
         /// The record that was written; empty where another name of the thing had it.
@@ -197,8 +200,9 @@ impl Deed {
     /// Bytes that it takes to keep.
     pub fn size(&self) -> usize {
         match self {
-            Deed::Set { before, wrote, .. } => {
-                before.as_ref().map_or(0, Value::size).saturating_add(wrote.len())
+            Deed::Set { before, tail, wrote, .. } => {
+                let before = before.as_ref().map_or(0, Value::size);
+                before.saturating_add(tail.size()).saturating_add(wrote.len())
             }
             Deed::Made { wrote, .. } => wrote.len(),
             Deed::Withdrawn { made, away, .. } => {
@@ -237,8 +241,8 @@ impl Things<'_> {
             Key::Edit(id) => Mark::Text(id),
             Key::Metadata(field) => Mark::Metadata(field.to_owned()),
         };
-        let (before, over) = (self.held(&mark), self.value(mark.key()).map(print));
-        Some(Deed::Set { mark, before, over, wrote })
+        let (before, tail, over) = (self.held(&mark), self.tail(&mark), self.value(mark.key()).map(print));
+        Some(Deed::Set { mark, before, tail, over, wrote })
     }
 
     /// What reverts a deed now, or why it stays. `random` names what must be made anew, and
@@ -252,8 +256,8 @@ impl Things<'_> {
         is_ours: &dyn Fn(ThingId, &str, &[u8]) -> bool,
     ) -> Result<Result<Reversal, Stays>, ThingError> {
         let reversal = match deed {
-            Deed::Set { mark, before, over, wrote } => {
-                let set = self.set_back(mark, before.as_ref(), wrote, time);
+            Deed::Set { mark, before, tail, over, wrote } => {
+                let set = self.set_back(mark, (before.as_ref(), tail), wrote, time);
                 set.map(|reversal| Reversal { over: *over, ..reversal })
             }
             Deed::Made { root, id, wrote } => self.withdraw((root, *id), wrote, actor, time, is_ours),
@@ -277,7 +281,7 @@ impl Things<'_> {
     fn set_back(
         &self,
         mark: &Mark,
-        before: Option<&Value>,
+        (before, tail): (Option<&Value>, &Tail),
         wrote: &[u8],
         time: WallTime,
     ) -> Result<Reversal, Stays> {
@@ -291,11 +295,11 @@ impl Things<'_> {
             return Err(Stays::Changed);
         }
         let value = match (mark, before) {
-            (Mark::Text(_), text) => EditRecord { time, text: text.map_or("", Value::text) }.write(),
-            (_, value) => FieldRecord { time, value: value.cloned() }.write(),
+            (Mark::Text(_), text) => EditRecord { time, text: text.map_or("", Value::text) }.write_with(tail),
+            (_, value) => FieldRecord { time, value: value.cloned() }.write_with(tail),
         };
-        let (before, over) = (self.held(mark), now.map(print));
-        let deed = Deed::Set { mark: mark.clone(), before, over, wrote: value.clone() };
+        let (before, tail, over) = (self.held(mark), self.tail(mark), now.map(print));
+        let deed = Deed::Set { mark: mark.clone(), before, tail, over, wrote: value.clone() };
         Ok(Reversal { put: mark.key().put(value), deed, over: None, renamed: None })
     }
 
@@ -381,6 +385,17 @@ impl Things<'_> {
 
     fn stands(&self, id: ThingId) -> bool {
         self.layout.tables.iter().any(|table| self.index.holds(table.root, id)) && !self.index.is_deleted(id)
+    }
+
+    /// What later software put behind what something holds.
+    pub(super) fn tail(&self, mark: &Mark) -> Tail {
+        let of = |fields: &'static [Field], name: &str| fields.iter().find(|field| field.name == name);
+        let tail = self.value(mark.key()).and_then(|record| match mark {
+            Mark::Text(_) => EditRecord::tail(record).ok(),
+            Mark::Field(_, name, _) => FieldRecord::tail(of(self.layout.fields, name)?, record).ok(),
+            Mark::Metadata(name) => FieldRecord::tail(of(self.layout.metadata, name)?, record).ok(),
+        });
+        tail.unwrap_or_default()
     }
 
     /// What something shows.
