@@ -1,5 +1,5 @@
-//! Whatever several people do together and apart, boards, issue trackers and canvases show what a simple
-//! model of them says.
+//! Whatever several people do together and apart, chats, boards, issue trackers, canvases and what a group
+//! says of itself show what a simple model of them says.
 //!
 //! The model knows who knew of which writes when somebody wrote, and nothing of logs, clocks or merging.
 //! Of each field those writes may win which nobody overwrote who knew of them; a thing is there if it was
@@ -9,15 +9,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fourword_protocol::command::{
-    At, BoardCommand, BoardView, CanvasCommand, CardFilter, CardView, Change, Command, CommentCommand,
-    DocumentView, IssueCommand, IssueFilter, Outcome, Reply,
+    At, BoardCommand, BoardView, CanvasCommand, CardFilter, CardView, Change, ChatCommand, Command,
+    CommentCommand, DocumentView, EntityView, IssueCommand, IssueFilter, MessageView, Outcome, PersonView,
+    Reply,
 };
+use fourword_protocol::ids::{DeviceKey, PersonId};
+use fourword_protocol::roster::Role;
+use fourword_protocol::schema::core::Setting;
 use fourword_protocol::schema::field::{Number, Value};
 use fourword_protocol::schema::thing::ThingId;
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
+
+use crate::people::set_role;
 
 const PEOPLE: [&str; 3] = ["ada", "ben", "eve"];
 
@@ -32,7 +38,17 @@ enum Kind {
     Issue,
     Element,
     Comment(ThingId),
+    Message,
+    /// The group itself, which is never made nor deleted.
+    Group,
 }
+
+/// Stands for the group among the things.
+const GROUP: ThingId = ThingId { owner: [0; 16], random: [0; 8] };
+
+const EMOJIS: [&str; 2] = ["👍", "🎉"];
+
+const STATES: [&str; 3] = ["todo", "in-progress", "done"];
 
 /// The values of one field that may win, each with its write.
 type Heads = Vec<(Write, String)>;
@@ -112,7 +128,13 @@ impl World {
         let mut c = Cluster::new(seed);
         c.fold_after = 25;
         let group = c.group_of(&PEOPLE);
-        let (model, random) = (Model::default(), ChaCha20Rng::seed_from_u64(seed));
+        for admin in &PEOPLE[1..] {
+            set_role(&mut c, "ada", group, admin, Role::Admin);
+        }
+        c.settle();
+        let (mut model, random) = (Model::default(), ChaCha20Rng::seed_from_u64(seed));
+        model.make("ada", GROUP, Kind::Group, &[]);
+        model.meet(&PEOPLE);
         World { c, group, model, random, apart: None, torn: 0 }
     }
 
@@ -142,11 +164,13 @@ impl World {
     }
 
     fn act(&mut self, by: &'static str) {
-        match self.random.next_u32() % 8 {
+        match self.random.next_u32() % 11 {
             0 => self.make(by),
             1 => self.comment(by),
             2 => self.delete(by),
             3 => self.put(by),
+            4 => self.say(by),
+            5 | 6 => self.react_or_pin(by),
             _ => self.change(by),
         }
     }
@@ -197,8 +221,34 @@ impl World {
         self.made(by, command, Kind::Comment(about), &[("text", text)]);
     }
 
+    /// Says something, perhaps in reply to what another said.
+    fn say(&mut self, by: &'static str) {
+        let parent =
+            self.thing(by, |kind| kind == Kind::Message).filter(|_| self.model.writes.is_multiple_of(2));
+        let text = format!("told {}", self.model.writes);
+        let command = Command::Chat(self.group, ChatCommand::say(text.clone(), parent));
+        let Some(Reply::Message(id)) = self.do_it(by, command) else { return };
+        let parent = parent.map(|parent| parent.to_string()).unwrap_or_default();
+        self.model.make(by, id, Kind::Message, &[("text", text), ("parent", parent)]);
+    }
+
+    fn react_or_pin(&mut self, by: &'static str) {
+        let Some(message) = self.thing(by, |kind| kind == Kind::Message) else { return };
+        let (on, emoji) = (self.random.next_u32().is_multiple_of(2), self.draw(&EMOJIS).unwrap());
+        let (command, field) = match self.random.next_u32() % 3 {
+            0 => (ChatCommand::Pin { message, on }, format!("pin {by}")),
+            _ => {
+                let react = ChatCommand::React { message, emoji: emoji.into(), on };
+                (react, format!("{emoji} {by}"))
+            }
+        };
+        if self.do_it(by, Command::Chat(self.group, command)).is_some() {
+            self.model.set(by, message, &field, on.to_string());
+        }
+    }
+
     fn delete(&mut self, by: &'static str) {
-        let Some(id) = self.thing(by, |_| true) else { return };
+        let Some(id) = self.thing(by, |kind| kind != Kind::Group) else { return };
         let (group, name) = (self.group, id.to_string());
         let command = match self.model.made[&id].0 {
             Kind::Column => Command::Board(group, BoardCommand::DeleteColumn(name)),
@@ -209,6 +259,8 @@ impl World {
                 Command::Board(group, BoardCommand::Comment(CommentCommand::Delete(name)))
             }
             Kind::Comment(_) => Command::Issue(group, IssueCommand::Comment(CommentCommand::Delete(name))),
+            Kind::Message => Command::Chat(group, ChatCommand::Delete(id)),
+            Kind::Group => return,
         };
         if self.do_it(by, command).is_some() {
             self.model.write(by);
@@ -244,9 +296,11 @@ impl World {
         let kind = self.model.made[&id].0;
         let (fields, is_label): (&[&str], bool) = match kind {
             Kind::Column => (&["title"], false),
-            Kind::Card | Kind::Issue => (&["title", "description"], number.is_multiple_of(3)),
+            Kind::Card => (&["title", "description"], number.is_multiple_of(3)),
+            Kind::Issue => (&["title", "description", "status"], number.is_multiple_of(4)),
+            Kind::Group => (&["name", "description"], false),
             Kind::Element => (&["text", "place"], false),
-            Kind::Comment(_) => (&["text"], false),
+            Kind::Comment(_) | Kind::Message => (&["text"], false),
         };
         let which = fields[number % fields.len()];
         let label = format!("l{}", number % 2);
@@ -260,6 +314,10 @@ impl World {
                 let pair = Value::Pair(across, Number::new(0.0).unwrap());
                 (Change::Field("place".into(), pair), "place".to_owned(), format!("{number} 0"))
             }
+            "status" => {
+                let state = STATES[number / 3 % STATES.len()];
+                (field("status", state), "status".to_owned(), state.to_owned())
+            }
             which => (field(which, &text), which.to_owned(), text.clone()),
         };
         let command = match kind {
@@ -267,6 +325,9 @@ impl World {
             Kind::Card => Command::Board(group, BoardCommand::SetCard(name, vec![change])),
             Kind::Issue => Command::Issue(group, IssueCommand::Set(name, vec![change])),
             Kind::Element => Command::Canvas(group, CanvasCommand::Set(name, vec![change])),
+            Kind::Message => Command::Chat(group, ChatCommand::Edit(id, text)),
+            Kind::Group if which == "name" => Command::Configure(group, Setting::Name(text)),
+            Kind::Group => Command::Configure(group, Setting::Description(text)),
             Kind::Comment(about) => {
                 let edit = CommentCommand::Edit { comment: name, text };
                 match self.model.made[&about].0 {
@@ -321,6 +382,16 @@ impl World {
 
     // -- what is shown ------------------------------------------------------------------------
 
+    fn people(&mut self, at: &'static str) -> BTreeMap<PersonId, &'static str> {
+        let Reply::Members(members) = self.c.must(at, Command::Members(self.group)) else {
+            panic!("members")
+        };
+        let name = |devices: &[DeviceKey]| {
+            PEOPLE.into_iter().find(|name| devices.contains(&self.c.device(name).unwrap())).unwrap()
+        };
+        members.iter().map(|member| (member.person.person, name(&member.devices))).collect()
+    }
+
     fn shown(&mut self, at: &'static str) -> Shown {
         let mut shown = Shown::new();
         let mut note = |id: ThingId, field: &str, value: String| {
@@ -356,6 +427,7 @@ impl World {
         for issue in issues {
             note(issue.id, "title", issue.title.clone());
             note(issue.id, "description", issue.description.clone());
+            note(issue.id, "status", issue.status.clone());
             issue.labels.iter().for_each(|label| note(issue.id, &format!("label {label}"), "true".into()));
             commented.push((issue.id, Command::Issue(group, IssueCommand::Show(issue.id.to_string()))));
         }
@@ -366,6 +438,12 @@ impl World {
             note(element.id, "text", element.text.clone());
             note(element.id, "place", format!("{} {}", element.place.0.get(), element.place.1.get()));
         }
+        self.chat_shown(at, &mut note);
+        let Reply::Entity(EntityView { name, about, .. }) = self.c.must(at, Command::Show(group)) else {
+            panic!("a group")
+        };
+        note(GROUP, "name", name);
+        note(GROUP, "description", about.description);
         for (id, command) in commented {
             let (Reply::Card(_, comments) | Reply::Issue(_, comments)) = self.c.must(at, command) else {
                 panic!("comments on {id}")
@@ -375,6 +453,25 @@ impl World {
             }
         }
         shown
+    }
+
+    /// The messages that a node shows, with who reacted to them and pinned them.
+    fn chat_shown(&mut self, at: &'static str, note: &mut impl FnMut(ThingId, &str, String)) {
+        let group = self.group;
+        let people = self.people(at);
+        let read = Command::Chat(group, ChatCommand::Read { last: 10_000 });
+        let Reply::Messages(messages) = self.c.must(at, read) else { panic!("a chat") };
+        for MessageView { message, reactions, pinned_by, .. } in messages {
+            if message.deleted {
+                continue;
+            }
+            note(message.id, "text", message.text);
+            note(message.id, "parent", message.parent.map(|parent| parent.to_string()).unwrap_or_default());
+            for (what, by) in reactions.into_iter().chain([("pin".to_owned(), pinned_by)]) {
+                let on = |person: &PersonView| format!("{what} {}", people[&person.person]);
+                by.iter().for_each(|person| note(message.id, &on(person), "true".into()));
+            }
+        }
     }
 
     /// Holds what all show against the model.
@@ -402,11 +499,13 @@ impl World {
                 "column" if !is_column(head) => *value == first,
                 _ => head == value,
             };
-            let unset = ["", "false"].contains(&value.as_str());
+            let unset = ["", "false"].contains(&value.as_str())
+                || (field == "status" && value == "backlog")
+                || (*id == GROUP && heads.is_none());
             let fits = heads.map_or(unset, |heads| heads.iter().any(|(_, head)| may_win(head)));
             assert!(fits, "seed {seed}: {field} of {id} is {value:?} and may be {heads:?}");
         }
-        // A label that is not shown was never put on, or taken off by who may win.
+        // A label, reaction or pin that is not shown was never put on, or taken off by who may win.
         for ((id, field), heads) in self.model.fields.iter().filter(|((id, _), _)| there.contains(id)) {
             let is_shown = shown.contains_key(&(*id, field.clone()));
             let may_be_off = heads.iter().any(|(_, head)| head == "false");

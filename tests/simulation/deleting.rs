@@ -4,10 +4,14 @@
 //! to it afterwards, it is gone everywhere in the end and cannot be touched again. `FOURWORD_DELETIONS`
 //! says how many schedules each kind has, `FOURWORD_SEED` the first.
 
+use std::collections::BTreeSet;
+
 use fourword_protocol::command::{
     At, BoardCommand, BoardView, CanvasCommand, CardFilter, Change, ChatCommand, Command, CommentCommand,
     IssueCommand, IssueFilter, Outcome, RefusalCode, Reply,
 };
+use fourword_protocol::roster::Role;
+use fourword_protocol::schema::Concern;
 use fourword_protocol::schema::field::{Number, Value};
 use fourword_protocol::schema::thing::ThingId;
 use fourword_protocol::words::FourWords;
@@ -21,12 +25,18 @@ use crate::runner::setting;
 const NAMES: [&str; 3] = ["ada", "ben", "cem"];
 /// An older home of the same device as the last of them.
 const OLD: &str = "old cem";
+/// Who may join before or after the deletion.
+const NEWCOMER: &str = "dan";
 /// Envelopes after which documents want to be folded here.
 const FOLD_AFTER: u64 = 8;
 
 /// What must have happened in many schedules.
-const DONE: [&str; 5] = [
+const DONE: [&str; 9] = [
     "changes around the deletion",
+    "deletions by others",
+    "documents dropped",
+    "documents kept again",
+    "newcomers",
     "changes by who had lapsed",
     "changes from an older home",
     "folded documents",
@@ -41,6 +51,8 @@ enum Kind {
     Card,
     Column,
     Issue,
+    /// A comment on an issue.
+    Remark,
     Element,
 }
 
@@ -55,6 +67,10 @@ struct Schedule {
     /// The card that a comment is about, the column that a card is in.
     within: Option<ThingId>,
     said: u64,
+    /// Who does not keep the document now.
+    dropped: BTreeSet<&'static str>,
+    /// A fourth person is in.
+    has_newcomer: bool,
     /// What happened, by kind.
     done: Tally,
 }
@@ -74,8 +90,19 @@ impl Schedule {
         let group = c.group_of(&NAMES);
         let random = ChaCha20Rng::seed_from_u64(seed);
         let thing = ThingId { owner: [0; 16], random: [0; 8] };
-        let mut schedule =
-            Schedule { c, random, group, kind, thing, within: None, said: 0, done: Tally::default() };
+        let (dropped, done) = Default::default();
+        let mut schedule = Schedule {
+            c,
+            random,
+            group,
+            kind,
+            thing,
+            within: None,
+            said: 0,
+            dropped,
+            has_newcomer: false,
+            done,
+        };
         let maker = schedule.anyone();
         schedule.make(maker);
         schedule.c.settle();
@@ -128,6 +155,13 @@ impl Schedule {
             Kind::Column => board(BoardCommand::AddColumn { title, limit: 0, at }),
             Kind::Issue => Command::Issue(group, IssueCommand::Add { title, changes: Vec::new() }),
             Kind::Element => Command::Canvas(group, CanvasCommand::Add(element)),
+            Kind::Remark => {
+                let add = IssueCommand::Add { title: title.clone(), changes: Vec::new() };
+                let issue = made(self.ask(by, Command::Issue(group, add)));
+                self.within = Some(issue);
+                let add = CommentCommand::Add { about: issue.to_string(), text: title };
+                Command::Issue(group, IssueCommand::Comment(add))
+            }
             Kind::Comment => {
                 let card = made(self.ask(by, board(card)));
                 self.within = Some(card);
@@ -142,14 +176,22 @@ impl Schedule {
         let (group, named, text) = (self.group, self.thing.to_string(), self.text());
         let title = vec![Change::Field("title".into(), Value::Text(text.clone()))];
         let board = |command| Command::Board(group, command);
-        match (self.kind, self.random.next_u64() % 2) {
+        match (self.kind, self.random.next_u64() % 3) {
             (Kind::Message, 0) => Command::Chat(group, ChatCommand::Edit(self.thing, text)),
             (Kind::Message, _) => {
                 let emoji = "👍".to_owned();
                 Command::Chat(group, ChatCommand::React { message: self.thing, emoji, on: true })
             }
             (Kind::Comment, _) => board(BoardCommand::Comment(CommentCommand::Edit { comment: named, text })),
+            (Kind::Remark, _) => {
+                let edit = CommentCommand::Edit { comment: named, text };
+                Command::Issue(group, IssueCommand::Comment(edit))
+            }
             (Kind::Card, 0) => board(BoardCommand::Archive(named, self.said.is_multiple_of(2))),
+            (Kind::Card, 1) => {
+                let column = self.within.map(|id| id.to_string()).unwrap_or_default();
+                board(BoardCommand::MoveCard { card: named, column, at: At::First, over: false })
+            }
             (Kind::Card, _) => board(BoardCommand::SetCard(named, title)),
             (Kind::Column, 0) => board(BoardCommand::MoveColumn(named, At::First)),
             (Kind::Column, _) => board(BoardCommand::SetColumn(named, title)),
@@ -166,6 +208,7 @@ impl Schedule {
         match self.kind {
             Kind::Message => Command::Chat(group, ChatCommand::Delete(self.thing)),
             Kind::Comment => Command::Board(group, BoardCommand::Comment(CommentCommand::Delete(named))),
+            Kind::Remark => Command::Issue(group, IssueCommand::Comment(CommentCommand::Delete(named))),
             Kind::Card => Command::Board(group, BoardCommand::DeleteCard(named)),
             Kind::Column => Command::Board(group, BoardCommand::DeleteColumn(named)),
             Kind::Issue => Command::Issue(group, IssueCommand::Delete(named)),
@@ -178,10 +221,12 @@ impl Schedule {
         let (group, text) = (self.group, self.text());
         match self.kind {
             Kind::Message => Command::Chat(group, ChatCommand::say(text, None)),
-            Kind::Issue => Command::Issue(group, IssueCommand::Add { title: text, changes: Vec::new() }),
+            Kind::Issue | Kind::Remark => {
+                Command::Issue(group, IssueCommand::Add { title: text, changes: Vec::new() })
+            }
             Kind::Element => {
                 let color = Value::Text(format!("#{:06x}", self.said));
-                Command::Canvas(group, CanvasCommand::Metadata("background_color".into(), color))
+                Command::Canvas(group, CanvasCommand::Metadata("background_color".into(), Some(color)))
             }
             Kind::Comment | Kind::Card | Kind::Column => {
                 Command::Board(group, BoardCommand::AddColumn { title: text, limit: 0, at: At::Last })
@@ -212,6 +257,13 @@ impl Schedule {
                     other => panic!("{other:?}"),
                 }
             }
+            Kind::Remark => {
+                let issue = self.within.map(|issue| issue.to_string()).unwrap();
+                match must(Command::Issue(group, IssueCommand::Show(issue))) {
+                    Reply::Issue(_, comments) => comments.iter().any(|said| said.comment.id == thing),
+                    other => panic!("{other:?}"),
+                }
+            }
             Kind::Card | Kind::Column => {
                 let Reply::Board(BoardView { columns, .. }) =
                     must(Command::Board(group, BoardCommand::Show(CardFilter::default())))
@@ -238,6 +290,9 @@ impl Schedule {
             self.c.restore_copy("cem", OLD);
             self.c.crash(OLD);
         }
+        if self.once_in(4) {
+            self.let_somebody_join();
+        }
         for name in NAMES {
             if self.once_in(2) {
                 self.c.isolate(name);
@@ -248,7 +303,8 @@ impl Schedule {
         for act in 0..acts {
             if act == deleted_at {
                 let delete = self.delete();
-                assert_eq!(self.ask("ada", delete), Outcome::Done(Reply::Ok));
+                let is_gone = self.done.of("deletions by others") > 0 && !self.is_shown("ada");
+                assert!(self.ask("ada", delete) == Outcome::Done(Reply::Ok) || is_gone);
             } else {
                 self.happen();
             }
@@ -260,6 +316,10 @@ impl Schedule {
         self.c.settle();
         if has_old_home {
             self.come_back_with_an_older_home();
+        }
+        self.keep_again();
+        if !self.has_newcomer && self.once_in(4) {
+            self.let_somebody_join();
         }
         for _ in 0..2 * FOLD_AFTER {
             let (by, fill) = (self.someone_there(has_old_home), self.fill());
@@ -279,21 +339,71 @@ impl Schedule {
 
     fn happen(&mut self) {
         let name = self.anyone();
-        match self.random.next_u64() % 8 {
+        match self.random.next_u64() % 10 {
             0 => {
                 self.c.crash(name);
                 self.c.restart(name);
             }
             1 => self.c.heal(),
             2 => self.c.isolate(name),
-            3 => {
+            3 if !self.dropped.contains(name) => {
                 let fill = self.fill();
                 assert!(matches!(self.ask(name, fill), Outcome::Done(_)));
             }
+            4 => {
+                let delete = self.delete();
+                if let Outcome::Done(_) = self.ask(name, delete) {
+                    self.done.count("deletions by others");
+                }
+            }
+            // Who deletes must keep it.
+            5 if name != "ada" => self.drop_it(name),
             _ => self.write_about_it(name, "changes around the deletion"),
         }
         let pause = self.random.next_u64() % 40_000;
         self.c.run_for(pause);
+    }
+
+    /// A device forgets the document, if others have all of it.
+    fn drop_it(&mut self, name: &'static str) {
+        if let Outcome::Done(_) = self.ask(name, Command::Drop(self.group, self.concern())) {
+            self.dropped.insert(name);
+            self.done.count("documents dropped");
+        }
+    }
+
+    /// Whoever dropped the document keeps it again, and has all of it. One whose home was replaced by an
+    /// older one, that has it, need not.
+    fn keep_again(&mut self) {
+        for name in std::mem::take(&mut self.dropped) {
+            if !self.c.is_up(name) {
+                continue;
+            }
+            let keep = Command::Keep(self.group, self.concern());
+            assert_eq!(self.ask(name, keep), Outcome::Done(Reply::Ok));
+            self.done.count("documents kept again");
+        }
+        self.c.settle();
+    }
+
+    fn concern(&self) -> Concern {
+        match self.kind {
+            Kind::Message => Concern::Chat,
+            Kind::Comment | Kind::Card | Kind::Column => Concern::Kanban,
+            Kind::Issue | Kind::Remark => Concern::Issues,
+            Kind::Element => Concern::Canvas,
+        }
+    }
+
+    /// A newcomer, who is given what there is by whoever has it.
+    fn let_somebody_join(&mut self) {
+        self.c.add(NEWCOMER);
+        let code = self.c.invite("ada", self.group, Role::Member, 1);
+        self.c.join(NEWCOMER, self.group, &code);
+        self.c.connect_all();
+        self.c.settle();
+        self.has_newcomer = true;
+        self.done.count("newcomers");
     }
 
     /// Cem is away for so long that nobody waits for it, and writes about the thing meanwhile.
@@ -328,8 +438,10 @@ impl Schedule {
 
     /// It is gone at all, who show the same, and none can do anything to it.
     fn look(&mut self, has_old_home: bool) {
-        let names = ["ada", "ben", if has_old_home { OLD } else { "cem" }];
-        for name in names {
+        let cem = if has_old_home { OLD } else { "cem" };
+        let names: Vec<&str> =
+            ["ada", "ben", cem].into_iter().chain(self.has_newcomer.then_some(NEWCOMER)).collect();
+        for name in names.iter().copied() {
             assert!(!self.is_shown(name), "{name} shows what was deleted");
             let touch = self.touch();
             match self.ask(name, touch) {
@@ -400,6 +512,11 @@ fn a_deleted_column_stays_deleted_whatever_comes_when() {
 #[test]
 fn a_deleted_issue_stays_deleted_whatever_comes_when() {
     delete(Kind::Issue);
+}
+
+#[test]
+fn a_deleted_comment_on_an_issue_stays_deleted_whatever_comes_when() {
+    delete(Kind::Remark);
 }
 
 #[test]

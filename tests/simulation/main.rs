@@ -56,7 +56,7 @@ const FAULTS: [&str; 35] = [
 ];
 
 /// What people must have done in a run, each many times.
-const DONE: [&str; 15] = [
+const DONE: [&str; 17] = [
     "joins",
     "removals",
     "leavings",
@@ -72,6 +72,8 @@ const DONE: [&str; 15] = [
     "requests decided",
     "documents dropped",
     "documents kept again",
+    "bytes of pruned documents compared",
+    "bytes of documents folded apart compared",
 ];
 
 /// What they must have done besides where they work on boards, issues and canvases.

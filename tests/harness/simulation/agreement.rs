@@ -174,7 +174,39 @@ impl Schedule {
                 }
             }
         }
+        self.look_at_saved(root, nodes)?;
         Ok(first)
+    }
+
+    /// Documents that hold the same and of which the same was pruned are saved as the same bytes, whoever
+    /// pruned and folded what at which moment.
+    fn look_at_saved(&mut self, root: usize, nodes: &[String]) -> Result<(), Violation> {
+        let id = self.world.groups[root].id;
+        let (mut first, mut of_pruned, mut folded_apart) = (BTreeMap::new(), false, false);
+        for name in nodes {
+            for holding in self.c.holdings(name).filter(|h| h.entity() == id && !h.heads().is_empty()) {
+                let Some(saved) = holding.saved() else { continue };
+                let pruned: BTreeSet<ThingId> = holding.pruned().into_keys().collect();
+                let is_pruned = !pruned.is_empty();
+                let what = (holding.document(), holding.heads(), holding.content(), pruned);
+                let Some((other, theirs, folded)) = first.get(&what) else {
+                    first.insert(what, (name, saved, holding.covered()));
+                    continue;
+                };
+                of_pruned |= is_pruned;
+                folded_apart |= *folded != holding.covered();
+                demand(saved == *theirs, Rule::AllSaveTheSame, || {
+                    format!("{name} and {other} save {} as other bytes", holding.document())
+                })?;
+            }
+        }
+        if of_pruned {
+            self.world.done.count("bytes of pruned documents compared");
+        }
+        if folded_apart {
+            self.world.done.count("bytes of documents folded apart compared");
+        }
+        Ok(())
     }
 
     /// All messages, things and comments that a group shows, and whether as deleted.

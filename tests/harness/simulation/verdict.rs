@@ -50,6 +50,8 @@ pub enum Rule {
     FrontierStays,
     /// In the end all honest members show, hold and know the same.
     AllAgree,
+    /// What all hold alike is saved as the same bytes by all, once it was saved and opened again.
+    AllSaveTheSame,
     /// In the end everybody says that all is in sync, and nothing is wanted any more.
     StatusSettles,
     /// Settled nodes write and send nothing but comparisons.
