@@ -201,7 +201,8 @@ fn a_relay_told_to_end_ends_well_and_nodes_know_at_once() {
     let address = of_relay.address();
     let _node = node.up_with(&["--relay", &address]);
     let connected = |wanted: bool| {
-        let report = node.must(&["doctor"]);
+        // Not yet connected it says so and fails, which is no failure here.
+        let report = node.tell(&["doctor"]).out;
         let checks = report["checks"].as_array().expect("a list of checks");
         let relays = checks.iter().find(|check| check["about"] == "relays").expect("relays");
         relays["says"].as_str().expect("a sentence").contains("1 connected") == wanted
