@@ -72,7 +72,9 @@ fn told(identity: &str, device: &str, lines: &[Line<'_>]) -> Check {
             };
             let advice = match state {
                 Standing::WaitingForKey => "a device that has the key must be connected",
-                Standing::Unconfirmed => "a device of another member who has it must be connected",
+                Standing::Unconfirmed => {
+                    "a device of another member who has it must be connected; remove who will not come back"
+                }
                 _ => "it goes on by itself while the two are connected",
             };
             Check::warning("peer", format!("{who} in {document}: {reason}{more}"), advice)
