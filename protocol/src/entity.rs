@@ -20,6 +20,7 @@ use crate::replica::{Author, Judged, Live, Replica, Rested, Stands, Stored};
 use crate::roster::{Body, Role, Roster, Statement};
 use crate::schema::rights::Actor;
 use crate::schema::{self, Concern};
+use crate::segments::Foreign;
 use crate::session::Allowance;
 use crate::waiting::Want;
 use crate::wire::{DocumentState, State};
@@ -40,6 +41,7 @@ pub(crate) struct Entity {
     pub(crate) replicas: BTreeMap<DocumentKey, Replica>,
     /// The documents that this device does not keep; none of them has a replica.
     pub(crate) stopped: BTreeMap<DocumentKey, Stopped>,
+    pub(crate) foreign: Foreign,
     /// The entities that have this one's roster and keys for their own.
     pub(crate) children: BTreeMap<EntityId, Child>,
     /// Topics listened to, and whose concern they carry.
@@ -113,6 +115,7 @@ impl Entity {
             keys: BTreeMap::new(),
             replicas: BTreeMap::new(),
             stopped: BTreeMap::new(),
+            foreign: Foreign::default(),
             children: BTreeMap::new(),
             topics: BTreeMap::new(),
             unwritten: BTreeSet::new(),

@@ -72,6 +72,33 @@ impl Default for Walk {
     }
 }
 
+/// Documents that peers named and that are no segment of any series known here. They are named again and
+/// again, by who has other children or newer software, and to look for one takes a thousand hashes.
+#[derive(Debug, Default)]
+pub(crate) struct Foreign {
+    /// The series among whose segments they are not, by their first ones.
+    series: Vec<DocumentKey>,
+    documents: BTreeSet<DocumentKey>,
+}
+
+impl Foreign {
+    /// Forgets what was looked for among the segments of other series.
+    fn look_for_in(&mut self, series: impl Iterator<Item = DocumentKey>) {
+        let series: Vec<DocumentKey> = series.collect();
+        if self.series != series {
+            (self.series, self.documents) = (series, BTreeSet::new());
+        }
+    }
+
+    /// Notes what was not found, with nothing else if that would be too much.
+    fn note(&mut self, documents: BTreeSet<DocumentKey>) {
+        if self.documents.len() + documents.len() > STATE_DOCUMENTS_MAX {
+            self.documents.clear();
+        }
+        self.documents.extend(documents.into_iter().take(STATE_DOCUMENTS_MAX));
+    }
+}
+
 impl Entity {
     /// The documents of one series in which anybody wrote, and the first in any case: in order.
     pub(crate) fn series(&self, of: EntityId, concern: &Concern) -> Vec<&Replica> {
@@ -94,16 +121,25 @@ impl Entity {
     /// Makes the replicas of those of these documents that are segments of a series, wherever in it: of
     /// one before it all may have come to count for nobody. True if any is new.
     pub(crate) fn found_named(&mut self, documents: impl Iterator<Item = DocumentKey>) -> bool {
-        let unknown: BTreeSet<DocumentKey> =
-            documents.filter(|document| !self.replicas.contains_key(document)).collect();
-        let first = |r: &&Replica| r.segment == 1 && r.concern.goes_on() && !unknown.is_empty();
+        let is_known = |key: &DocumentKey| self.replicas.contains_key(key) || self.stopped.contains_key(key);
+        let mut unknown: BTreeSet<DocumentKey> = documents.filter(|key| !is_known(key)).collect();
+        if unknown.is_empty() || self.secret.is_none() {
+            return false;
+        }
+        let first = |r: &&Replica| r.segment == 1 && r.concern.goes_on();
         let series: Vec<Series> =
             self.replicas.values().filter(first).map(|r| (r.of, r.concern, r.first)).collect();
+        self.foreign.look_for_in(series.iter().map(|(.., first)| *first));
+        unknown.retain(|document| !self.foreign.documents.contains(document));
+        if unknown.is_empty() {
+            return false;
+        }
         let mut is_new = false;
         for (series, segment) in series.into_iter().flat_map(|of| (2..=SEGMENTS_MAX).map(move |n| (of, n))) {
-            let key = self.segment_key(series, segment).filter(|key| unknown.contains(key));
+            let key = self.segment_key(series, segment).filter(|key| unknown.remove(key));
             is_new |= key.is_some_and(|key| self.found_segment(series, segment, key));
         }
+        self.foreign.note(unknown);
         is_new
     }
 
@@ -352,5 +388,38 @@ impl Replicator {
             let replicas = self.entities.values_mut().filter_map(|e| e.replicas.get_mut(&document));
             replicas.for_each(|replica| replica.is_full = true);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn documents(from: u16, count: u16) -> impl Iterator<Item = DocumentKey> {
+        let key = |n: u16| DocumentKey(std::array::from_fn(|at| n.to_be_bytes()[at % 2]));
+        (from..from + count).map(key)
+    }
+
+    #[test]
+    fn what_was_no_segment_of_some_series_is_looked_for_again_in_others() {
+        let mut foreign = Foreign::default();
+        foreign.look_for_in(documents(0, 1));
+        foreign.note(documents(10, 3).collect());
+        foreign.look_for_in(documents(0, 1));
+        assert!(documents(10, 3).all(|document| foreign.documents.contains(&document)));
+        foreign.look_for_in(documents(0, 2));
+        assert!(foreign.documents.is_empty());
+    }
+
+    #[test]
+    fn whatever_is_named_no_more_is_remembered_than_one_state_may_name() {
+        let mut foreign = Foreign::default();
+        let most = u16::try_from(STATE_DOCUMENTS_MAX).unwrap_or(u16::MAX);
+        foreign.note(documents(0, most).collect());
+        assert_eq!(foreign.documents.len(), STATE_DOCUMENTS_MAX);
+        foreign.note(documents(most, 1).collect());
+        assert_eq!(foreign.documents.len(), 1);
+        foreign.note(documents(0, most + 1).collect());
+        assert_eq!(foreign.documents.len(), STATE_DOCUMENTS_MAX);
     }
 }
