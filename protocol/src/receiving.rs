@@ -41,7 +41,8 @@ impl Replicator {
         if !joining && !shares && !returning {
             return self.drop_counted("statements of a stranger");
         }
-        if joining && !self.entities.contains_key(&id) {
+        let begins = joining && !self.entities.contains_key(&id);
+        if begins {
             // Whoever lets us in gives parents first, so the genesis before all.
             let first = statements.get(..1).unwrap_or_default();
             let Some(entity) = found(id, first) else { return self.blame(from, "no genesis") };
@@ -78,7 +79,7 @@ impl Replicator {
         {
             session.lets_in.insert(id);
         }
-        if joining {
+        if begins {
             // The genesis is known from the founding of the entity and not new above.
             records.extend(self.genesis_record(id));
         }

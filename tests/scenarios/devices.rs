@@ -16,7 +16,7 @@ use fourword_protocol::wire::Frame;
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
 
-fn refused(outcome: Outcome) -> Option<RefusalCode> {
+pub(crate) fn refused(outcome: Outcome) -> Option<RefusalCode> {
     match outcome {
         Outcome::Refused(refusal) => Some(refusal.code),
         Outcome::Done(_) => None,
@@ -52,7 +52,7 @@ fn devices(c: &mut Cluster, name: &str) -> Vec<DeviceView> {
     }
 }
 
-fn revoke(c: &mut Cluster, by: &str, device: DeviceKey) -> Outcome {
+pub(crate) fn revoke(c: &mut Cluster, by: &str, device: DeviceKey) -> Outcome {
     c.ask(by, Command::Device(DeviceCommand::Revoke { device: device.to_string() }))
 }
 

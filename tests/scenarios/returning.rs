@@ -2,14 +2,18 @@
 
 use fourword_protocol::bytes::Writer;
 use fourword_protocol::command::{ChatCommand, Command, JoinBy, Outcome, Reply};
+use fourword_protocol::effect::Effect;
 use fourword_protocol::epoch;
+use fourword_protocol::event::Event;
 use fourword_protocol::identity::{Certificate, DeviceSecret, PersonCard, RootSecret};
 use fourword_protocol::ids::EntityId;
+use fourword_protocol::record::Record;
 use fourword_protocol::roster::{Body, Role, Roster, Signer, Statement};
 use fourword_protocol::wire::{Frame, Knock, Proof, Turned};
-use fourword_tests::cluster::Cluster;
+use fourword_tests::cluster::{Cluster, Happened};
 
-use crate::asking::{by_words, id_of, show, strangers};
+use crate::asking::{ask_in, by_words, id_of, show, strangers};
+use crate::devices::{add_device, refused, revoke};
 use crate::pressing::{Somebody, turned};
 
 /// Ben's root key, by its phrase, and a device of its own that ben's root vouches for.
@@ -171,4 +175,32 @@ pub(crate) fn roster_of(c: &Cluster, name: &str, entity: EntityId) -> Roster {
     let mut roster = Roster::new(Statement::read(&genesis[0].2).unwrap()).unwrap();
     others.iter().for_each(|(_, _, bytes)| drop(roster.insert(bytes)));
     roster
+}
+
+#[test]
+fn a_revoked_device_that_asks_to_be_let_in_where_its_person_is_writes_down_nothing_that_it_knows() {
+    let mut c = Cluster::new(22);
+    let group = c.group_of(&["ada", "ben"]);
+    c.add("phone");
+    add_device(&mut c, "phone", "laptop");
+    ask_in(&mut c, "laptop", group);
+    let laptop = c.device("laptop").unwrap();
+    assert_eq!(refused(revoke(&mut c, "phone", laptop)), None);
+    let code = c.invite("ada", group, Role::Member, 1);
+    c.join("phone", group, &code);
+    c.run_for(120_000);
+    let (mut shown, mut written) = (0, 0);
+    let mut see = |happened: &Happened| {
+        let is_roster = |bytes: &[u8]| matches!(Frame::decode(bytes), Ok(Frame::Statements { .. }));
+        let is_statement = |record: &Record| matches!(record, Record::Statement { .. });
+        let writes = |effect: &&Effect| matches!(effect, Effect::Write(batch) if batch.records.iter().any(is_statement));
+        if happened.name == "laptop" {
+            shown += u32::from(matches!(&happened.event, Event::Received(_, bytes) if is_roster(bytes)));
+            written += happened.effects.iter().filter(writes).count();
+        }
+    };
+    let end = c.now() + 300_000;
+    while c.now() < end && c.step_seen(&mut |_, happened| see(happened)) {}
+    assert!(shown > 3, "members show it who is in each time it knocks: {shown}");
+    assert_eq!(written, 0);
 }
