@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use fourword_protocol::update::document::{Document, Put, Value};
+use fourword_protocol::update::document::{Document, DocumentError, Put, TextEdit, Value};
 use fourword_protocol::update::index::Place;
 use fourword_protocol::update::parse::{Content, Fault, parse};
 use fourword_protocol::update::write::{merge, strip_deletes};
@@ -254,4 +254,63 @@ fn a_rejected_update_keeps_its_clocks_and_what_follows_it_is_refused_but_no_othe
     let state = reader.encode_state().unwrap();
     let again = Document::open("doc", ROOTS, Shape::Maps, &state, reader.index().clone()).unwrap();
     assert_eq!(again.content_digest(), reader.content_digest());
+}
+
+fn edit(at: u32, removed: u32, inserted: &str) -> TextEdit {
+    TextEdit { at, removed, inserted: inserted.into() }
+}
+
+/// A document of one text with a log of its own, and what it wrote so far given to a reader.
+fn text(inserted: &str) -> (Document, Document) {
+    let (mut own, mut reader) =
+        (Document::new("doc", TEXTS, Shape::Texts), Document::new("doc", TEXTS, Shape::Texts));
+    own.begin_log(5).unwrap();
+    let first = own.edit_text("text", &[edit(0, 0, inserted)]).unwrap();
+    take(&mut reader, 5, &first.update);
+    (own, reader)
+}
+
+#[test]
+fn edits_of_a_text_are_made_one_after_the_other_and_travel_as_one() {
+    let (mut own, mut reader) = text("hello world");
+    let edits = [edit(0, 1, "H"), edit(5, 0, " 😀"), edit(8, 6, ""), edit(8, 0, "!")];
+    let made = own.edit_text("text", &edits).unwrap();
+    assert_eq!(own.text("text").unwrap(), "Hello 😀!");
+    assert_eq!(made.changes.texts.into_iter().collect::<Vec<_>>(), ["text"]);
+    take(&mut reader, 5, &made.update);
+    assert_eq!(reader.text("text").unwrap(), "Hello 😀!");
+    assert_eq!(reader.content_digest(), own.content_digest());
+}
+
+#[test]
+fn an_edit_beyond_a_text_or_within_a_pair_is_refused_and_changes_nothing() {
+    let (mut own, _) = text("a😀b");
+    let beyond = [edit(5, 0, "x"), edit(4, 1, ""), edit(1, u32::MAX, ""), edit(u32::MAX, u32::MAX, "x")];
+    let within = [edit(2, 0, "x"), edit(1, 1, "x"), edit(2, 1, "x"), edit(0, 2, "")];
+    let nothing = [edit(1, 0, "")];
+    for refused in beyond.into_iter().chain(within).chain(nothing) {
+        for edits in [vec![refused.clone()], vec![edit(0, 0, "before"), refused.clone()]] {
+            let shifted: Vec<TextEdit> = match edits.len() {
+                1 => edits,
+                _ => vec![edits[0].clone(), TextEdit { at: refused.at.saturating_add(6), ..refused.clone() }],
+            };
+            assert_eq!(own.edit_text("text", &shifted), Err(DocumentError::Unwritable), "{shifted:?}");
+        }
+    }
+    assert_eq!(own.edit_text("text", &[]), Err(DocumentError::Unwritable));
+    assert_eq!(own.edit_text("other", &[edit(0, 0, "x")]), Err(DocumentError::Unwritable));
+    assert!(!own.is_poisoned());
+    own.edit_text("text", &[edit(1, 2, "")]).unwrap();
+    assert_eq!(own.text("text").unwrap(), "ab");
+}
+
+#[test]
+fn pairs_that_came_with_a_state_or_from_others_are_not_divided_either() {
+    let (mut own, reader) = text("😀");
+    let index = own.index().clone();
+    let opened = Document::open("doc", TEXTS, Shape::Texts, &own.encode_state().unwrap(), index).unwrap();
+    for mut document in [opened, reader] {
+        document.begin_log(6).unwrap();
+        assert_eq!(document.edit_text("text", &[edit(1, 0, "x")]), Err(DocumentError::Unwritable));
+    }
 }

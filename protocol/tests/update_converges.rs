@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use fourword_protocol::update::document::{Document, Put};
+use fourword_protocol::update::document::{Document, Put, TextEdit};
 use fourword_protocol::update::parse::{Fault, parse};
 use fourword_protocol::update::write::merge;
 use fourword_protocol::update::{BlockId, Shape};
@@ -14,6 +14,12 @@ use rand_chacha::ChaCha8Rng;
 const ROOTS: &[&str] = &["cards", "notes"];
 const TEXTS: &[&str] = &["text"];
 const DOCUMENTS: usize = 3;
+
+/// Bytes `removed` of a text give way to others.
+fn text_edit(text: &str, removed: std::ops::Range<usize>, inserted: &str) -> TextEdit {
+    let units = |part: &str| part.encode_utf16().count() as u32;
+    TextEdit { at: units(&text[..removed.start]), removed: units(&text[removed]), inserted: inserted.into() }
+}
 
 /// Documents that write at random and pass on envelopes late and out of order.
 struct World {
@@ -70,8 +76,9 @@ impl World {
             let removed =
                 if model.is_char_boundary(removed.end) { removed } else { removed.start..removed.start };
             let inserted = ["x", "é", "😀", "wörd ", "漢字"][self.rng.random_range(0..5)];
-            model.replace_range(removed.clone(), inserted);
-            updates.push(self.documents[at].edit_text("text", removed, inserted).unwrap().update);
+            let edit = text_edit(&model, removed.clone(), inserted);
+            model.replace_range(removed, inserted);
+            updates.push(self.documents[at].edit_text("text", &[edit]).unwrap().update);
             assert_eq!(
                 self.documents[at].text("text").unwrap(),
                 model,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use fourword_protocol::bytes::{Reader, Writer};
 use fourword_protocol::update::Shape;
-use fourword_protocol::update::document::{Document, DocumentError, Put};
+use fourword_protocol::update::document::{Document, DocumentError, Put, TextEdit};
 use fourword_protocol::update::index::BlockIndex;
 use fourword_protocol::update::parse::{Fault, parse};
 use rand::{RngExt, SeedableRng};
@@ -65,8 +65,9 @@ impl Chain {
             }
             Shape::Texts => {
                 let text = self.document.text("text").unwrap();
-                let at = text.char_indices().nth(step % 7).map_or(text.len(), |(at, _)| at);
-                let edit = self.document.edit_text("text", at..at, "né").unwrap();
+                let at = text.chars().take(step % 7).map(char::len_utf16).sum::<usize>() as u32;
+                let edit = TextEdit { at, removed: 0, inserted: "né".into() };
+                let edit = self.document.edit_text("text", &[edit]).unwrap();
                 assert_eq!(self.document.text("text").unwrap().len(), text.len() + 3);
                 edit
             }

@@ -5,7 +5,7 @@
 mod writer;
 
 use fourword_protocol::limits;
-use fourword_protocol::update::document::{Document, Put};
+use fourword_protocol::update::document::{Document, Put, TextEdit};
 use fourword_protocol::update::parse::{Fault, parse};
 use fourword_protocol::update::{BlockId, CLIENT_MAX, CLOCK_MAX, Shape};
 use writer::{gone, id, nested, number, record, string, update_of};
@@ -52,7 +52,7 @@ fn maps() -> Document {
 fn texts() -> Document {
     let mut document = Document::new("doc", TEXTS, Shape::Texts);
     document.begin_log(VICTIM).unwrap();
-    document.edit_text("text", 0..0, "honest").unwrap();
+    document.edit_text("text", &[TextEdit { at: 0, removed: 0, inserted: "honest".into() }]).unwrap();
     document
 }
 
@@ -138,8 +138,8 @@ fn a_block_cannot_lie_in_two_places() {
     refused(&maps(), &mine(&[between(0, 0)]), Fault::Torn, Some(0..1));
     let mut two = Document::new("doc", &["one", "two"], Shape::Texts);
     two.begin_log(VICTIM).unwrap();
-    two.edit_text("one", 0..0, "1").unwrap();
-    two.edit_text("two", 0..0, "2").unwrap();
+    two.edit_text("one", &[TextEdit { at: 0, removed: 0, inserted: "1".into() }]).unwrap();
+    two.edit_text("two", &[TextEdit { at: 0, removed: 0, inserted: "2".into() }]).unwrap();
     let text = [vec![0xc4], id(VICTIM, 0), id(VICTIM, 1), string("x")].concat();
     refused(&two, &mine(&[text]), Fault::Torn, Some(0..1));
 }

@@ -9,7 +9,7 @@ mod writer;
 
 use fourword_protocol::limits::MAP_KEY_BYTES_MAX;
 use fourword_protocol::update::Shape;
-use fourword_protocol::update::document::Document;
+use fourword_protocol::update::document::{Document, TextEdit};
 use fourword_protocol::update::parse::{Fault, parse};
 use writer::{Says, id, number, string, update_of, verdict};
 
@@ -22,8 +22,8 @@ const NOBODY: u64 = 99;
 fn document() -> Document {
     let mut document = Document::new("doc", ROOTS, Shape::Texts);
     document.begin_log(ADA).unwrap();
-    document.edit_text("text", 0..0, "honest").unwrap();
-    document.edit_text("more", 0..0, "😀").unwrap();
+    document.edit_text("text", &[TextEdit { at: 0, removed: 0, inserted: "honest".into() }]).unwrap();
+    document.edit_text("more", &[TextEdit { at: 0, removed: 0, inserted: "😀".into() }]).unwrap();
     let block = [vec![4, 1], string("text"), string("mine")].concat();
     let mine = update_of(ME, 0, &[block], &[0]);
     document.apply(&parse(&mine, &document.expect(ME)).unwrap()).unwrap();
@@ -139,7 +139,7 @@ fn takes(mut document: Document, update: &[u8]) {
     let parsed = parse(update, &document.expect(ME)).unwrap();
     document.apply(&parsed).unwrap();
     let length = document.text("text").unwrap().len();
-    document.edit_text("text", 0..0, "good").unwrap();
+    document.edit_text("text", &[TextEdit { at: 0, removed: 0, inserted: "good".into() }]).unwrap();
     assert_eq!(document.text("text").unwrap().len(), length + 4);
     let state = document.encode_state().unwrap();
     let again = Document::open("doc", ROOTS, Shape::Texts, &state, document.index().clone()).unwrap();

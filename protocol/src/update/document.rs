@@ -18,7 +18,7 @@ use yrs::{
 };
 
 use super::index::BlockIndex;
-use super::parse::{Expect, Fault, Parsed, parse};
+use super::parse::{Content, Expect, Fault, Parsed, parse};
 use super::{CLIENT_MAX, Shape, snapshot, write};
 use crate::ids::Digest;
 use crate::limits;
@@ -53,6 +53,18 @@ pub struct Put {
     pub key: String,
     /// The whole record.
     pub value: Vec<u8>,
+}
+
+/// One change of a text: so much of it gives way to something else. Places and lengths are in UTF-16 units,
+/// as editors in browsers count them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextEdit {
+    /// Where it begins.
+    pub at: u32,
+    /// How much is taken out.
+    pub removed: u32,
+    /// What is put there.
+    pub inserted: String,
 }
 
 /// A key whose visible value is another than before.
@@ -119,6 +131,8 @@ pub struct Document {
     texts: BTreeMap<&'static str, TextRef>,
     values: BTreeMap<&'static str, BTreeMap<Arc<str>, Value>>,
     index: BlockIndex,
+    /// Its texts hold, or held, characters of two UTF-16 units.
+    has_pairs: bool,
     is_poisoned: bool,
 }
 
@@ -127,10 +141,10 @@ impl Document {
     pub fn new(name: &str, roots: &'static [&'static str], shape: Shape) -> Document {
         let name = Arc::from(name);
         let doc = new_doc(&name, 0);
-        let (maps, texts, values) = Default::default();
+        let (maps, texts, values, has_pairs, is_poisoned) = Default::default();
         let index = BlockIndex::new();
         let mut document =
-            Document { name, roots, shape, doc, maps, texts, values, index, is_poisoned: false };
+            Document { name, roots, shape, doc, maps, texts, values, index, has_pairs, is_poisoned };
         document.find_roots();
         document
     }
@@ -186,34 +200,58 @@ impl Document {
         })
     }
 
-    /// Replaces bytes `removed` of a root text by `inserted`, as one edit of the begun log.
+    /// Makes these changes to a root text, one after the other, as one edit of the begun log.
     ///
-    /// `removed` lies on character boundaries within the text.
-    pub fn edit_text(
-        &mut self,
-        root: &'static str,
-        removed: Range<usize>,
-        inserted: &str,
-    ) -> Result<Edit, DocumentError> {
-        let text = self.text(root).ok_or(DocumentError::Unwritable)?;
-        let units = |part: Option<&str>| {
-            let units = part.ok_or(DocumentError::Unwritable)?.encode_utf16().count();
-            u32::try_from(units).map_err(|_| DocumentError::Unwritable)
-        };
-        let start = units(text.get(..removed.start))?;
-        let length = units(text.get(removed))?;
-        if (length == 0 && inserted.is_empty()) || inserted.len() > limits::CONTENT_BYTES_MAX / 2 {
+    /// None may reach beyond the text, divide a pair of surrogates or change nothing.
+    pub fn edit_text(&mut self, root: &'static str, edits: &[TextEdit]) -> Result<Edit, DocumentError> {
+        let bytes = edits.iter().fold(0usize, |sum, edit| sum.saturating_add(edit.inserted.len()));
+        if !(1..=limits::ENVELOPE_EDITS_MAX).contains(&edits.len())
+            || bytes > limits::CONTENT_BYTES_MAX / 2
+            || !self.fits_text(root, edits)
+        {
             return Err(DocumentError::Unwritable);
         }
         self.write(|document, txn| {
             let text = document.texts.get(root).ok_or(DocumentError::Unfit)?;
-            if length > 0 {
-                text.remove_range(txn, start, length);
-            }
-            if !inserted.is_empty() {
-                text.insert(txn, start, inserted);
+            for TextEdit { at, removed, inserted } in edits {
+                if *removed > 0 {
+                    text.remove_range(txn, *at, *removed);
+                }
+                if !inserted.is_empty() {
+                    text.insert(txn, *at, inserted);
+                }
             }
             Ok(())
+        })
+    }
+
+    /// Whether changes of a text lie within it, one after the other.
+    fn fits_text(&self, root: &str, edits: &[TextEdit]) -> bool {
+        let Some(text) = self.texts.get(root).filter(|_| !self.is_poisoned) else { return false };
+        let changes = edits.iter().all(|edit| edit.removed > 0 || !edit.inserted.is_empty());
+        let mut length = text.len(&self.doc.transact());
+        let mut reaches = |edit: &TextEdit| {
+            let end = edit.at.checked_add(edit.removed).filter(|end| *end <= length);
+            let added = u32::try_from(edit.inserted.encode_utf16().count()).ok();
+            let after = end.and(added).and_then(|added| (length - edit.removed).checked_add(added));
+            length = after.unwrap_or(length);
+            after.is_some()
+        };
+        changes && edits.iter().all(&mut reaches) && (!self.has_pairs || self.spares_pairs(root, edits))
+    }
+
+    /// Whether no change of a text begins or ends between two surrogates.
+    fn spares_pairs(&self, root: &str, edits: &[TextEdit]) -> bool {
+        let mut units: Vec<u16> = self.text(root).unwrap_or_default().encode_utf16().collect();
+        let place = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
+        edits.iter().all(|edit| {
+            let (start, end) = (place(edit.at), place(edit.at.saturating_add(edit.removed)));
+            let divides = |at: usize| units.get(at).is_some_and(|unit| (0xdc00..0xe000).contains(unit));
+            if divides(start) || divides(end) || end > units.len() {
+                return false;
+            }
+            units.splice(start..end, edit.inserted.encode_utf16());
+            true
         })
     }
 
@@ -433,6 +471,7 @@ impl Document {
         self.index.record(parsed.client, &parsed.runs);
         for write in &parsed.writes {
             touched.insert((write.place.root, Arc::clone(&write.place.key)));
+            self.has_pairs |= matches!(write.content, Content::Text(text) if has_pairs(text));
         }
         for deletion in &parsed.deletions {
             for known in self.index.over(deletion.client, deletion.clocks.clone()) {
@@ -483,6 +522,7 @@ impl Document {
             let values = keys.filter_map(|key| Some((Arc::clone(key), visible(&txn, map.get(&txn, key)?)?)));
             self.values.insert(root, values.collect());
         }
+        self.has_pairs = self.texts.values().any(|text| has_pairs(&text.get_string(&txn)));
         Ok(())
     }
 
@@ -530,6 +570,10 @@ fn take(txn: &mut TransactionMut<'_>, bytes: &[u8]) -> Result<(), DocumentError>
     txn.apply_update(update).map_err(|_| DocumentError::Unfit)?;
     // What it keeps back for later would make every later encoding fail.
     if txn.prune_pending().is_some() { Err(DocumentError::Unfit) } else { Ok(()) }
+}
+
+fn has_pairs(text: &str) -> bool {
+    text.chars().any(|c| c > '\u{ffff}')
 }
 
 fn visible(txn: &impl ReadTxn, out: Out) -> Option<Value> {
