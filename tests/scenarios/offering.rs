@@ -3,7 +3,9 @@
 use fourword_protocol::checkpoint::{self, Checkpoint};
 use fourword_protocol::command::{Command, Reply, SyncState};
 use fourword_protocol::ids::DocumentKey;
-use fourword_protocol::limits::{CHECKPOINT_SIGNATURES_MAX, SNAPSHOT_PART_BYTES_MAX, SNAPSHOT_PARTS_MAX};
+use fourword_protocol::limits::{
+    CHECKPOINT_SIGNATURES_MAX, SNAPSHOT_PART_BYTES_MAX, SNAPSHOT_PARTS_MAX, WANTED_LOGS_MAX,
+};
 use fourword_protocol::roster::Role;
 use fourword_protocol::wire::Frame;
 use fourword_protocol::words::FourWords;
@@ -195,4 +197,30 @@ fn who_dropped_a_chat_is_not_waited_for_to_vouch_for_what_its_only_keeper_has() 
     c.run_for(60_000);
     assert!(reach(&folded(&c, "eve", document)) > FOLD_AFTER, "eve took what ada alone vouches for");
     assert_same(&mut c, &["ada", "eve"], group, document);
+}
+
+#[test]
+fn a_newcomer_to_a_chat_of_more_logs_than_any_may_show_is_given_its_snapshot() {
+    let mut c = cluster(90);
+    let group = c.group_of(&["ada", "ben"]);
+    write(&mut c, &["ada", "ben"], group, 0..2);
+    c.settle();
+    let (_, document) = document(&c, "ada", &["ada", "ben"]);
+    for number in 0..WANTED_LOGS_MAX + 20 {
+        // Whoever crashes writes in another log from then on.
+        c.crash("ada");
+        c.restart("ada");
+        c.connect_all();
+        c.send_message("ada", group, &format!("after crash {number}"));
+        c.settle();
+    }
+    c.run_for(60_000);
+    assert!(folded(&c, "ben", document).len() > WANTED_LOGS_MAX);
+    c.add("dia");
+    let code = c.invite("ada", group, Role::Member, 1);
+    c.join("dia", group, &code);
+    c.connect_all();
+    c.run_for(900_000);
+    assert_same(&mut c, &["ada", "ben", "dia"], group, document);
+    assert!(folded(&c, "dia", document).len() > WANTED_LOGS_MAX);
 }

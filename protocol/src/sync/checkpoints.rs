@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::checkpoint::{self, Checkpoint, Signatures, Signed, covers};
 use crate::entity::Entity;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId};
-use crate::limits::{CHECKPOINT_SIGNATURES_MAX, WANTED_LOGS_MAX};
+use crate::limits::{CHECKPOINT_SIGNATURES_MAX, FRAME_LOGS_MAX, WANTED_LOGS_MAX};
 use crate::outbox::local;
 use crate::replica::Replica;
 use crate::replicator::Replicator;
@@ -96,10 +96,12 @@ impl Replicator {
         let Some(found) = Checkpoint::read(bytes).ok().filter(of_it) else {
             return self.blame(from, "malformed checkpoint");
         };
-        if found.logs.len() > replica.heads.len().saturating_add(WANTED_LOGS_MAX) {
+        let beyond = logs_beyond(replica, &found);
+        if beyond > 0 && beyond.saturating_add(self.shown_beyond(from, (id, document))) > FRAME_LOGS_MAX {
             return self.drop_counted("checkpoint of too many logs");
         }
         let mut signed = Signed::new(found);
+        let Some(known) = acks_known(&mut self.sessions, from, (id, document)) else { return };
         known.heard_checkpoint = Some(said(&signed.name, signatures.iter().map(|(device, _)| device)));
         let is_told = replica.known_checkpoint().is_some_and(|known| known.name == signed.name);
         let Some(checked) = self.check((id, document), &signed, signatures) else {
@@ -113,6 +115,20 @@ impl Replicator {
             known.notes(signed.name, &signed.signatures);
         }
         self.take_checkpoint(from, (id, document), signed);
+    }
+
+    /// How many logs beyond those that any may name the checkpoints have that a peer shows of other documents.
+    fn shown_beyond(&self, from: DeviceKey, except: (EntityId, DocumentKey)) -> usize {
+        let shared = self.sessions.get(&from).into_iter().flat_map(|session| &session.shared);
+        let shown = shared.flat_map(|(id, shared)| {
+            let entity = self.entities.get(id);
+            shared.acks.iter().filter(move |(document, _)| (*id, **document) != except).filter_map(
+                move |(document, acks)| {
+                    Some(logs_beyond(entity?.replicas.get(document)?, &acks.shown.as_ref()?.checkpoint))
+                },
+            )
+        });
+        shown.fold(0, usize::saturating_add)
     }
 
     /// The signatures that devices of people made who are or were members; nothing if one is not what
@@ -238,4 +254,11 @@ fn frame(entity: EntityId, document: DocumentKey, signed: &Signed) -> Frame {
     let signatures = signed.signatures.iter().map(|(device, signature)| (*device, signature.to_vec()));
     let signatures = signatures.collect();
     Frame::Checkpoint { entity, document, checkpoint: signed.checkpoint.encode(), signatures }
+}
+
+/// How many logs more a checkpoint names than are held here, besides those that any may name. It takes memory
+/// from when it is shown until its snapshot was taken, and whoever shows it may be hostile.
+fn logs_beyond(replica: &Replica, shown: &Checkpoint) -> usize {
+    let held = replica.heads.len().saturating_add(WANTED_LOGS_MAX);
+    shown.logs.len().saturating_sub(held)
 }
