@@ -44,14 +44,6 @@ struct Seen {
 impl Schedule {
     pub(super) fn look_at_end(&mut self) -> Result<(), Violation> {
         self.look_at_askers()?;
-        // What was not in memory is read when it is asked for.
-        for name in self.honest() {
-            for group in 0..self.world.groups.len() {
-                self.read_whole(&name, group)?;
-                let _ = things::things(&mut self.c, &self.world, &name, group);
-            }
-        }
-        self.run_for(1_000)?;
         let roots = (0..self.world.groups.len()).filter(|group| self.world.root_of(*group) == *group);
         let rosters: BTreeMap<usize, Rc<Roster>> =
             roots.filter_map(|root| Some((root, self.roster_of(root)?))).collect();
@@ -64,6 +56,17 @@ impl Schedule {
         let looked = self.checker.look_around(&mut self.c, &mut world);
         self.world = world;
         looked
+    }
+
+    /// Has everybody read what it shows, so that it is in memory.
+    pub(super) fn read_all(&mut self) -> Result<(), Violation> {
+        for name in self.honest() {
+            for group in 0..self.world.groups.len() {
+                self.read_whole(&name, group)?;
+                let _ = things::things(&mut self.c, &self.world, &name, group);
+            }
+        }
+        Ok(())
     }
 
     /// All that was asked of nodes that still run was answered, but for joins, which go on.
