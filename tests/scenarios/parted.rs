@@ -80,6 +80,22 @@ fn one_who_meets_both_parts_carries_each_to_the_other() {
 }
 
 #[test]
+fn what_two_put_together_by_different_rosters_they_put_together_again() {
+    let (mut c, group, document) = parted(95, 8);
+    c.invite("ada", group, Role::Member, 1);
+    c.run_for(60_000);
+    for (from, to) in [("ben", "cem"), ("cem", "ben")] {
+        c.lose(from, to, |frame| matches!(frame, Frame::Statements { .. }), 1_000);
+    }
+    c.reunite("ben", "cem");
+    c.run_for(120_000);
+    assert!(!c.read_chat("ben", group).contains(&"message 201".to_owned()), "cem knows of no invite");
+    c.lose_no_more();
+    c.run_for(120_000);
+    assert_same(&mut c, &FOUR, group, document);
+}
+
+#[test]
 fn what_one_wrote_who_was_removed_meanwhile_counts_once_a_member_has_vouched_for_it_and_not_before() {
     let (mut c, group, document) = parted(94, 8);
     remove(&mut c, "ada", group, "eve");

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::checkpoint::{Signed, Vector, covers, union};
+use crate::entity::Entity;
 use crate::history::{Past, Watch};
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId, LogId};
 use crate::limits::{SNAPSHOT_PART_BYTES_MAX, SNAPSHOT_PARTS_MAX};
@@ -254,7 +255,7 @@ impl Replicator {
         let Some(entity) = self.entities.get(&id) else { return false };
         let Some(replica) = entity.replicas.get(&signed.checkpoint.document) else { return false };
         let may_join = || {
-            !replica.has_joined(signed)
+            !entity.has_joined(replica, signed)
                 && self.is_vouched_for(id, signed)
                 && entity.cutting_short(&signed.checkpoint.vector()).is_empty()
         };
@@ -304,6 +305,19 @@ impl Replicator {
     }
 }
 
+impl Entity {
+    /// Whether a snapshot was joined with the one that is here by the roster as it is now, and others are
+    /// yet to find the same: by another roster they find another.
+    fn has_joined(&self, replica: &Replica, signed: &Signed) -> bool {
+        replica.checkpoints.open.as_ref().is_some_and(|open| {
+            let found = &open.signed.checkpoint;
+            let vector = found.vector();
+            covers(&vector, &signed.checkpoint.vector())
+                && found.heads == self.roster.heads_over(&self.cutting_short(&vector))
+        })
+    }
+}
+
 impl Replica {
     /// Whether a snapshot holds what is not here.
     fn lacks_snapshot(&self, signed: &Signed) -> bool {
@@ -314,12 +328,6 @@ impl Replica {
             .all(|(log, head)| self.heads.length(log) >= head.sequence && live.branches.contains(log, head));
         let is_new = self.unconfirmed.as_ref().is_none_or(|before| before.signed.name != signed.name);
         !is_held && is_new
-    }
-
-    /// Whether a snapshot was joined with the one that is here, and others are yet to find the same.
-    fn has_joined(&self, signed: &Signed) -> bool {
-        let open = self.checkpoints.open.as_ref().map(|open| open.signed.checkpoint.vector());
-        open.is_some_and(|open| covers(&open, &signed.checkpoint.vector()))
     }
 
     /// How far the snapshot reaches that waits to be taken, joined with the one that is here.
