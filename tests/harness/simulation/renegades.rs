@@ -126,7 +126,8 @@ impl Schedule {
     /// Honest nodes that a node reaches.
     fn reached(&self, name: &str) -> Vec<String> {
         let honest = self.honest().into_iter().filter(|to| self.c.is_up(to) && !self.c.node(to).taken_over);
-        honest.filter(|to| self.c.are_connected(name, to)).collect()
+        let listening = honest.filter(|to| self.c.device(to).is_some());
+        listening.filter(|to| self.c.are_connected(name, to)).collect()
     }
 
     fn give(&mut self, by: &Insider, to: &str, frame: Vec<u8>) {
