@@ -5,20 +5,20 @@
 
 mod chats;
 mod history;
+mod texts;
 mod things;
 
 use rand::Rng;
 
 use crate::command::{
     ChatCommand, Command, CommandId, DeviceCommand, HistoryCommand, Kind, MemberCommand, Outcome, Refusal,
-    RefusalCode, Reply,
+    RefusalCode, Reply, TextCommand,
 };
 use crate::effect::Effect;
 use crate::entity::Entity;
 use crate::ids::{DocumentKey, EntityId};
 use crate::limits::{INVITE_ADDRESSES_MAX, INVITE_USES_MAX, NAME_BYTES_MAX};
 use crate::outbox::{After, refusal};
-use crate::replica::Answer;
 use crate::replicator::{Replicator, storage_refusal};
 use crate::roster::invite::InviteCode;
 use crate::roster::{Body, Role};
@@ -80,6 +80,7 @@ impl Replicator {
             Command::Board(words, command) => self.ask_things(id, words, Request::Board(command)),
             Command::Issue(words, command) => self.ask_things(id, words, Request::Issue(command)),
             Command::Canvas(words, command) => self.ask_things(id, words, Request::Canvas(command)),
+            Command::Text(words, file, command) => self.ask_text(id, words, file, command),
             Command::Undo(words, concern) => self.ask_revert(id, Way::Undo, words, concern),
             Command::Redo(words, concern) => self.ask_revert(id, Way::Redo, words, concern),
             Command::History(words, concern, command) => self.ask_history(id, words, concern, command),
@@ -282,7 +283,7 @@ impl Replicator {
     // -- what the node writes by itself -------------------------------------------------------
 
     /// Writes an entity's name into its core document.
-    pub(crate) fn name_entity(&mut self, id: EntityId, name: &str, answer: Answer) {
+    pub(crate) fn name_entity(&mut self, id: EntityId, name: &str, answer: Option<(CommandId, Outcome)>) {
         let put = self.actor(id).and_then(|actor| core::set_entity_name(&actor, name).ok());
         self.put_own((id, id), &Concern::Core, put, answer);
         self.remember_entity(id);
@@ -321,7 +322,7 @@ impl Replicator {
         (id, place): (EntityId, EntityId),
         concern: &Concern,
         put: Option<Put>,
-        answer: Answer,
+        answer: Option<(CommandId, Outcome)>,
     ) {
         let document = self.entities.get(&id).and_then(|e| e.document(place, concern)).map(|r| r.key);
         if let (Some(put), Some(document)) = (put, document) {
@@ -364,6 +365,7 @@ fn writes(command: &Command) -> bool {
         Command::Board(_, command) => command.writes(),
         Command::Issue(_, command) => command.writes(),
         Command::Canvas(_, command) => command.writes(),
+        Command::Text(_, _, command) => matches!(command, TextCommand::Edit(_)),
         Command::History(_, _, command) => matches!(command, HistoryCommand::Restore { .. }),
         _ => false,
     }

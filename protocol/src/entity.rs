@@ -201,13 +201,24 @@ impl Entity {
         Some((epoch, self.keys.get(&epoch)?))
     }
 
-    /// The topics that should be listened to now: one for all segments of a series.
+    /// The topics that should be listened to now: one for all segments of a series,
+    /// and one for all texts of a disk.
     pub(crate) fn topics_wanted(&self) -> BTreeMap<Topic, DocumentKey> {
         let recent = self.roster.epochs();
         let keys = recent.iter().filter_map(|epoch| self.keys.get(epoch)).take(TOPIC_EPOCHS_MAX);
         let begun = self.documents().filter(|replica| !replica.is_blank());
-        let documents: BTreeSet<DocumentKey> = begun.map(|replica| replica.first).collect();
+        let documents: BTreeSet<DocumentKey> = begun.map(|replica| self.heard_under(replica)).collect();
         keys.flat_map(|key| documents.iter().map(|document| (key.topic(*document), *document))).collect()
+    }
+
+    /// Under whose name a document is listened to: the first of its series, and for texts of files the disk
+    /// that they lie on.
+    pub(crate) fn heard_under(&self, replica: &Replica) -> DocumentKey {
+        let disk = match replica.concern {
+            Concern::File(_) => self.document_key((replica.of, Concern::Disk), 1),
+            _ => None,
+        };
+        disk.unwrap_or(replica.first)
     }
 
     // -- documents ----------------------------------------------------------------------------

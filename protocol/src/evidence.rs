@@ -16,9 +16,10 @@ use crate::ids::{DeviceKey, DocumentKey, EntityId, LogId, PersonId};
 use crate::limits::{FAULT_DETAIL_BYTES_MAX, FAULTS_MAX};
 use crate::outbox::local;
 use crate::record::{LocalKey, Record};
-use crate::replica::{Lost, Replica};
+use crate::replica::{Edits, Lost, Replica};
 use crate::replicator::Replicator;
 use crate::schema;
+use crate::schema::Put;
 use crate::schema::rights::{self, PutRef};
 use crate::time::{Duration, Instant, WallTime};
 use crate::words::FourWords;
@@ -298,6 +299,16 @@ impl Replicator {
         }
     }
 
+    /// Writes anew what waited for a right that this device has again.
+    pub(crate) fn write_lost(&mut self, id: EntityId) {
+        let Some(entity) = self.entities.get(&id) else { return };
+        let lost = entity.replicas.values().filter(|replica| replica.has_lost());
+        let readable = lost.filter(|replica| entity.readable(replica).is_some());
+        for document in readable.map(|replica| replica.key).collect::<Vec<_>>() {
+            self.tend_unaccepted(id, document);
+        }
+    }
+
     fn write_anew(&mut self, id: EntityId, document: DocumentKey) {
         let Some(me) = self.me.as_ref().map(|me| me.key()) else { return };
         let Some(entity) = self.entities.get_mut(&id) else { return };
@@ -307,14 +318,15 @@ impl Replicator {
             return;
         };
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
-        let Lost { puts, more } = replica.take_lost(&entity.keys, actor.owner());
+        let Lost { edits, more } = replica.take_lost(&entity.keys, actor.owner());
         let concern = replica.concern;
         if more {
             replica.distrust();
         }
-        for put in puts {
-            if rights::judge(&concern, &PutRef::from(&put), &actor).is_ok() {
-                self.put(id, document, vec![put], None);
+        let may = |put: &Put| rights::judge(&concern, &PutRef::from(put), &actor).is_ok();
+        for edits in edits {
+            if !matches!(&edits, Edits::Puts(puts) if !puts.iter().all(may)) {
+                self.edit(id, document, edits, Vec::new());
             }
         }
     }

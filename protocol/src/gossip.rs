@@ -25,9 +25,9 @@ impl Replicator {
 
     /// Whether a document of an entity is listened to.
     pub(crate) fn is_heard(&self, id: EntityId, document: DocumentKey) -> bool {
-        let entity = self.entities.get(&id);
-        let first = entity.and_then(|entity| entity.replicas.get(&document)).map(|replica| replica.first);
-        entity.is_some_and(|entity| entity.topics.values().any(|heard| Some(*heard) == first))
+        let Some(entity) = self.entities.get(&id) else { return false };
+        let under = entity.replicas.get(&document).map(|replica| entity.heard_under(replica));
+        entity.topics.values().any(|heard| Some(*heard) == under)
     }
 
     /// Judges what came by gossip.

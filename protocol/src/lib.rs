@@ -54,6 +54,7 @@ mod session;
 mod stability;
 mod sync;
 pub mod time;
+mod typing;
 mod undoing;
 pub mod update;
 mod views;

@@ -219,8 +219,14 @@ pub const ISSUES_BYTES_MAX: u64 = 10 * 1024 * 1024;
 /// The same of a canvas.
 pub const CANVAS_BYTES_MAX: u64 = 5 * 1024 * 1024;
 
+/// Bytes of content, what was deleted among them, with which the text of a file takes nothing new.
+pub const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
 /// The same of the settings, names and children of an entity.
 pub const CORE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Bytes that one change may put into the text of a file: they fit an envelope, however badly they pack.
+pub const TEXT_EDIT_BYTES_MAX: usize = 128 * 1024;
 
 /// Segments of one series that are in memory at once: that in which new things are made, and one
 /// that is looked at.

@@ -66,6 +66,7 @@ impl Replicator {
         let children = locals.iter().filter(|(key, _)| key.kind == CHILD);
         self.restore_children(children.filter_map(|(key, value)| children::read(&key.of, value)).collect());
         self.restore_stopped(&locals);
+        self.restore_files(&locals);
         self.restore_heads(&heads, &locals);
         self.restore_full(&locals);
         for snapshot in snapshots {

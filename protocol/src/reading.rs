@@ -3,7 +3,7 @@
 //! `replica` says what is read next and takes it in. Invariant: a page that belongs to a reading
 //! that was given up changes nothing.
 
-use crate::command::RefusalCode;
+use crate::command::{Refusal, RefusalCode};
 use crate::entity::Entity;
 use crate::ids::{DocumentKey, EntityId};
 use crate::outbox::refusal;
@@ -104,8 +104,8 @@ impl Replicator {
         self.prune(id, document);
         self.note_growth(id, document);
         self.retry_all(id);
-        for Queued { puts, answer } in queued {
-            self.put(id, document, puts, answer);
+        for Queued { edits, answers } in queued {
+            self.edit(id, document, edits, answers);
         }
         self.tend_unaccepted(id, document);
         let replica = self.entities.get_mut(&id).and_then(|entity| entity.replicas.get_mut(&document));
@@ -129,12 +129,17 @@ impl Replicator {
 
     /// Reads a document anew from its log: the CRDT library failed in it.
     pub(crate) fn rebuild(&mut self, id: EntityId, document: DocumentKey) {
+        let why = refusal(RefusalCode::Internal, "the document had to be read anew", "try again");
+        self.rebuild_for(id, document, &why);
+    }
+
+    /// The same for another reason, which is told to those whose writes were not on their way yet.
+    pub(crate) fn rebuild_for(&mut self, id: EntityId, document: DocumentKey, why: &Refusal) {
         let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) else {
             return;
         };
         for asker in replica.forget() {
-            let hint = "try again";
-            self.out.refuse(asker, refusal(RefusalCode::Internal, "the document had to be read anew", hint));
+            self.out.refuse(asker, why.clone());
         }
         self.load_documents(id);
     }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::command::{Kind, Notice, RefusalCode};
+use crate::command::{CommandId, Kind, Notice, Outcome, RefusalCode};
 use crate::entity::{Entity, Received};
 use crate::envelope::{Envelope, ReadError, TooLarge};
 use crate::governing::Haste;
@@ -14,11 +14,11 @@ use crate::opening::{LOG, found};
 use crate::outbox::{After, local, refusal};
 use crate::planted::{self, Planted};
 use crate::record::Record;
-use crate::replica::{Answer, Judged, Replica};
+use crate::replica::{Answers, Edits, Judged, Replica};
 use crate::replicator::Replicator;
 use crate::roster::{Body, Inserted, Signer, Statement};
 use crate::schema::thing::ThingId;
-use crate::schema::{self, Concern, Put};
+use crate::schema::{self, Concern, Put, TEXT};
 use crate::session::{Allowance, Session, Shared};
 use crate::time::{Duration, Now};
 use crate::waiting::Want;
@@ -196,6 +196,7 @@ impl Replicator {
         self.listen(id);
         self.retry_all(id);
         self.judge_anew(id);
+        self.write_lost(id);
         self.compare_all(id);
         self.tidy_requests(id);
         self.ask_for_keys(id);
@@ -411,7 +412,9 @@ impl Replicator {
 
     fn notify(&mut self, id: EntityId, document: DocumentKey, things: Vec<ThingId>) {
         let replica = self.entities.get(&id).and_then(|e| e.replicas.get(&document));
-        let Some(replica) = replica.filter(|replica| replica.live().is_some()) else { return };
+        let Some((replica, live)) = replica.and_then(|replica| Some((replica, replica.live()?))) else {
+            return;
+        };
         if replica.concern == Concern::Home {
             return self.out.notify(Notice::HomeChanged);
         }
@@ -419,6 +422,10 @@ impl Replicator {
         match replica.concern {
             Concern::Chat => self.out.notify(Notice::ChatChanged { entity, messages: things }),
             Concern::Core => self.out.notify(Notice::EntityChanged(entity)),
+            Concern::File(file) => {
+                let length = live.document.text_length(TEXT);
+                self.out.notify(Notice::TextChanged { entity, file, length });
+            }
             concern if schema::layout(&concern).is_some() => {
                 self.out.notify(Notice::ThingsChanged { entity, concern, things });
             }
@@ -446,13 +453,20 @@ impl Replicator {
         let previous = entity.replicas.get(&document).map_or(&[][..], Replica::own_heads);
         let heads = entity.roster.heads_to_write(&me.key(), previous);
         let Some((epoch, key)) = entity.epoch().map(|(epoch, key)| (epoch, key.clone())) else { return };
+        let Some(under) = entity.replicas.get(&document).map(|replica| entity.heard_under(replica)) else {
+            return;
+        };
+        let topic = key.topic(under);
         let Some(replica) = entity.replicas.get_mut(&document) else { return };
-        let topic = key.topic(replica.first);
         let mut sealed = match replica.seal(&me.device, heads, (epoch, &key), &mut self.random) {
             Ok(Some(sealed)) => sealed,
             Ok(None) => return,
             // It is in the content and can never leave this device: so it must not stay there.
-            Err(TooLarge) => return self.rebuild(id, document),
+            Err(TooLarge) => {
+                let message = "this is more than one envelope holds, or was asked together with what is";
+                let why = refusal(RefusalCode::TooMuch, message, "do it in smaller parts");
+                return self.rebuild_for(id, document, &why);
+            }
         };
         let mut records = vec![Record::of(id, &sealed.envelope)];
         if sealed.begins {
@@ -490,21 +504,35 @@ impl Replicator {
 
     /// Puts values into a document as this device; the answer goes out when they are durable.
     /// Where the document is not in memory they wait for it.
-    pub(crate) fn put(&mut self, id: EntityId, document: DocumentKey, puts: Vec<Put>, answer: Answer) {
+    pub(crate) fn put(
+        &mut self,
+        id: EntityId,
+        document: DocumentKey,
+        puts: Vec<Put>,
+        answer: Option<(CommandId, Outcome)>,
+    ) {
+        self.edit(id, document, Edits::Puts(puts), answer.into_iter().collect());
+    }
+
+    /// Writes in a document, under the log of this device; who asked is told once it is durable.
+    pub(crate) fn edit(&mut self, id: EntityId, document: DocumentKey, edits: Edits, answers: Answers) {
         self.part_logs(id, document);
         let Some(me) = &self.me else { return };
-        let asker = answer.as_ref().map(|(command, _)| *command);
+        let askers: Vec<CommandId> = answers.iter().map(|(command, _)| *command).collect();
         let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) else {
             return;
         };
-        match replica.edit(me.key(), puts, answer, &mut self.random) {
-            Ok(changed) => {
+        match replica.edit(me.key(), edits, answers, &mut self.random) {
+            Ok(edited) => {
                 self.load_documents(id);
                 self.seal(id, document);
-                self.notify_changed(id, document, changed);
+                self.notify_changed(id, document, edited.things);
+                for (asker, outcome) in edited.unsaid {
+                    self.out.answer(asker, outcome);
+                }
             }
             Err(error) => {
-                if let Some(asker) = asker {
+                for asker in askers {
                     let hint = "try again; if it stays, please report it";
                     self.out.refuse(asker, refusal(RefusalCode::Internal, error.to_string(), hint));
                 }

@@ -33,6 +33,7 @@ use crate::segments::Walk;
 use crate::session::{Allowance, Session};
 use crate::sync::{Arriving, Fetching};
 use crate::time::{Duration, Instant, Now};
+use crate::typing::{Typing, is_typed};
 use crate::undoing::Undoing;
 use crate::views::Said;
 use crate::wire::Frame;
@@ -101,6 +102,8 @@ pub struct Replicator {
     pub(crate) presence: presence::Own,
     /// What this device did, to be undone.
     pub(crate) undoing: Undoing,
+    /// What was typed in a text and is not made yet.
+    pub(crate) typing: Option<Typing>,
     /// Entities of which peers must be told how we stand, since when.
     pub(crate) changed: BTreeMap<EntityId, Instant>,
     /// When everything is compared with all peers again.
@@ -167,6 +170,7 @@ impl Replicator {
             deferred: BTreeMap::new(),
             histories: Histories::default(),
             presence: presence::Own::default(),
+            typing: None,
             undoing: Undoing::default(),
             changed: BTreeMap::new(),
             compare_at: None,
@@ -190,6 +194,9 @@ impl Replicator {
     /// Never fails and never blocks.
     pub fn handle(&mut self, now: Now, event: Event) -> Vec<Effect> {
         self.now = now;
+        if !is_typed(&event) {
+            self.make_typed();
+        }
         match event {
             Event::Started { clean } => self.open(clean),
             Event::Wake => self.wake(),

@@ -144,6 +144,15 @@ impl Entity {
     }
 
     pub(crate) fn segment_key(&self, (of, concern, _): Series, segment: u32) -> Option<DocumentKey> {
+        self.document_key((of, concern), segment)
+    }
+
+    /// The name of a document of this entity or a child of it, once its secret is known.
+    pub(crate) fn document_key(
+        &self,
+        (of, concern): (EntityId, Concern),
+        segment: u32,
+    ) -> Option<DocumentKey> {
         let own = self.secret.as_ref()?;
         let secret = if self.children.contains_key(&of) { own.of_child(of) } else { own.clone() };
         Some(schema::document_key(secret.bytes(), &concern, segment))

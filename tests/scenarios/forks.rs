@@ -254,7 +254,7 @@ fn a_copied_home_that_writes_on_both_copies_loses_nothing() {
 }
 
 /// Two nodes that run under one device's key are never connected to a third at the same time.
-fn take_turns(c: &mut Cluster, seed: u64) {
+pub(crate) fn take_turns(c: &mut Cluster, seed: u64) {
     let turns = if seed.is_multiple_of(2) { ["ada", "twin"] } else { ["twin", "ada"] };
     for name in turns.iter().cycle().take(5) {
         c.connect(name, "ben");

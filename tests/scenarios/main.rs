@@ -44,6 +44,7 @@ mod sparing;
 mod standing;
 mod surviving;
 mod telling;
+mod texts;
 mod topics;
 mod undoing;
 mod versions;

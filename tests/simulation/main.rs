@@ -161,12 +161,24 @@ fn boards_issues_and_canvases_agree_whatever_happens() {
 }
 
 #[test]
+fn texts_agree_whatever_happens() {
+    if let Some(seeds) = std::env::var_os("FOURWORD_SIM_SEEDS") {
+        return work(seeds.to_str().unwrap());
+    }
+    let name = "texts_agree_whatever_happens";
+    let totals = run(name, Profile::Typed, 340_000, setting("FOURWORD_OTHER_SCHEDULES").unwrap_or(100));
+    show(&totals);
+    totals.assert_no_failures();
+    totals.assert_counted(&[], &["texts opened", "texts changed"]);
+}
+
+#[test]
 fn one_seed_gives_the_same_events_and_effects_in_any_process() {
     if let Some(seeds) = std::env::var_os("FOURWORD_SIM_SEEDS") {
         return work(seeds.to_str().unwrap());
     }
     let name = "one_seed_gives_the_same_events_and_effects_in_any_process";
-    for profile in [Profile::Harsh, Profile::Busy] {
+    for profile in [Profile::Harsh, Profile::Busy, Profile::Typed] {
         let traces: Vec<_> = (0..2).map(|_| run(name, profile, 7, 2).trace).collect();
         assert_eq!(traces[0], traces[1], "{profile}");
     }

@@ -14,6 +14,7 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{self, KeepAlive, Sse};
 use fourword_protocol::command::Notice;
+use fourword_protocol::schema::Concern;
 use futures::Stream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,15 @@ pub enum Event {
         concern: String,
         /// Ids of the things, comments among them; none where the document itself changed.
         things: Vec<String>,
+    },
+    /// The text of a file changed.
+    TextChanged {
+        /// The four words.
+        group: String,
+        /// `file/` and the name of the file.
+        concern: String,
+        /// How long it is now, in UTF-16 units.
+        length: u32,
     },
     /// Somebody who is connected came, moved or went.
     PresenceChanged {
@@ -134,6 +144,7 @@ impl Event {
             Event::Minting { .. } => "minting",
             Event::ChatChanged { .. } => "chat_changed",
             Event::ThingsChanged { .. } => "things_changed",
+            Event::TextChanged { .. } => "text_changed",
             Event::PresenceChanged { .. } => "presence_changed",
             Event::GroupChanged { .. } => "group_changed",
             Event::HomeChanged => "home_changed",
@@ -169,6 +180,9 @@ impl From<Notice> for Event {
                 concern: concern.name(),
                 things: things.iter().map(ToString::to_string).collect(),
             },
+            Notice::TextChanged { entity, file, length } => {
+                Event::TextChanged { group: entity.to_string(), concern: Concern::File(file).name(), length }
+            }
             Notice::PresenceChanged(group) => Event::PresenceChanged { group: group.to_string() },
             Notice::EntityChanged(group) => Event::GroupChanged { group: group.to_string() },
             Notice::HomeChanged => Event::HomeChanged,

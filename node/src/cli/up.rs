@@ -318,7 +318,9 @@ fn text(event: &Event) -> String {
             };
             format!("{group}: {messages} new or changed")
         }
-        Event::ThingsChanged { group, concern, .. } => format!("{group}: {concern} changed"),
+        Event::ThingsChanged { group, concern, .. } | Event::TextChanged { group, concern, .. } => {
+            format!("{group}: {concern} changed")
+        }
         Event::PresenceChanged { group } => format!("{group}: somebody moved"),
         Event::GroupChanged { group } => format!("{group}: its name, settings or what is below it changed"),
         Event::HomeChanged => "how far you have read changed".into(),

@@ -213,6 +213,7 @@ impl Due {
                 | Notice::RequestsChanged(_)
                 | Notice::PeerChanged { .. }
                 | Notice::ReadOnly(_)
+                | Notice::TextChanged { .. }
                 | Notice::PresenceChanged(_),
             ) => {}
         }

@@ -8,6 +8,7 @@ mod device;
 mod history;
 mod member;
 mod presence;
+mod text;
 mod thing;
 mod thing_view;
 mod undo;
@@ -17,11 +18,11 @@ use crate::ids::{DeviceKey, EntityId};
 use crate::link::LinkCode;
 use crate::roster::Role;
 use crate::roster::invite::InviteCode;
-use crate::schema::Concern;
 use crate::schema::chat::{MessageId, NewMessage};
 use crate::schema::core::Setting;
 use crate::schema::home::ReadMarker;
 use crate::schema::thing::ThingId;
+use crate::schema::{Concern, FileId};
 use crate::time::WallTime;
 use crate::words::FourWords;
 
@@ -32,6 +33,7 @@ pub use history::{
 };
 pub use member::MemberCommand;
 pub use presence::{Presence, PresentView, Scene};
+pub use text::TextCommand;
 pub use thing::{
     At, BoardCommand, CanvasCommand, CardFilter, Change, CommentCommand, IssueCommand, IssueFilter, Named,
     ThingFilter,
@@ -163,6 +165,8 @@ pub enum Command {
     Issue(FourWords, IssueCommand),
     /// Something about a canvas; all but homes have one.
     Canvas(FourWords, CanvasCommand),
+    /// Something about the text of a file, which is opened here by the first: from then on this device keeps it.
+    Text(FourWords, FileId, TextCommand),
     /// Take back the last thing that this device did to a board, issue tracker or canvas, as far as
     /// nobody else changed it since. Answered by `Reply::Reverted`.
     Undo(FourWords, Concern),
@@ -263,6 +267,8 @@ pub enum Outcome {
 pub enum Reply {
     /// Nothing more to say.
     Ok,
+    /// Answers `Text` that reads: the whole text.
+    Text(String),
     /// Answers `Status`.
     Status(Status),
     /// Answers `Phrase`: 24 words.
@@ -422,6 +428,15 @@ pub enum Notice {
         concern: Concern,
         /// Which things, comments among them; none where the document itself changed.
         things: Vec<ThingId>,
+    },
+    /// The text of a file changed. A reader reads it anew.
+    TextChanged {
+        /// Of which entity.
+        entity: FourWords,
+        /// Which file.
+        file: FileId,
+        /// How long it is now, in UTF-16 units.
+        length: u32,
     },
     /// Somebody who is connected came, moved or went: see `Command::Present`. At most ten in a
     /// second for each entity, whoever moves.

@@ -157,7 +157,7 @@ pub(crate) struct Rules<'a> {
 impl Live {
     pub(super) fn new(key: DocumentKey, concern: &Concern) -> Live {
         Live {
-            document: Document::new(&key.to_string(), schema::roots(concern), Shape::Maps),
+            document: Document::new(&key.to_string(), schema::roots(concern), schema::shape(concern)),
             digest: OnceCell::new(),
             concern: *concern,
             index: Index::new(concern),
@@ -284,7 +284,11 @@ impl Live {
         if let Some(void) = void
             && !(self.watched.is_some() && planted::is(Planted::FoldOverVoid))
         {
-            return self.void(log, client, parsed.clocks, void);
+            let hides = schema::shape(rules.concern) == Shape::Texts && void != Void::Failed;
+            return match hides && !parsed.clocks.is_empty() {
+                true => self.hide(log, client, &content, void),
+                false => self.void(log, client, parsed.clocks, void),
+            };
         }
         let Ok(changes) = self.document.apply(&parsed) else { return Judged::Poisoned };
         self.grow(content.len());
@@ -353,6 +357,15 @@ impl Live {
         }
     }
 
+    /// The same of a text, in which what does not count keeps its place.
+    fn hide(&mut self, log: LogId, client: u64, update: &[u8], void: Void) -> Judged {
+        match self.document.hide(client, update) {
+            Ok(()) => Judged::Rejected(void),
+            Err(DocumentError::Poisoned) => Judged::Poisoned,
+            Err(_) => self.end(log, void),
+        }
+    }
+
     /// Ends a log: nothing that follows in it counts.
     pub(super) fn end(&mut self, log: LogId, void: Void) -> Judged {
         self.ended.insert(log, void.clone());
@@ -393,6 +406,10 @@ pub(crate) fn client(log: &LogId) -> u64 {
 
 /// Why an update must not count, if it must not.
 fn denied(concern: &Concern, parsed: &Parsed<'_>, actor: &Actor) -> Option<Denied> {
+    if schema::shape(concern) == Shape::Texts {
+        // All of a text is everybody's, and what is deleted names no place.
+        return rights::judge_writer(actor).err();
+    }
     let judge = |write: &crate::update::parse::Write<'_>| {
         let value = match write.content {
             Written::Bytes(bytes) if write.place.field.is_none() => Some(bytes),

@@ -40,6 +40,8 @@ pub(crate) struct Loading {
     blocked: BTreeSet<EnvelopeHash>,
     /// What waits in this pass: what follows it waits too.
     waited: BTreeSet<EnvelopeHash>,
+    /// The client ids of logs of which something is here that does not count and may be built on.
+    lost: BTreeSet<u64>,
     mine: Mine,
 }
 
@@ -66,6 +68,12 @@ struct Keeps<'a> {
 }
 
 impl Loading {
+    /// Whether something that was written under a client id is here and does not count: it stood on a
+    /// branch that lost, its author had no right to write it, or it builds on such things.
+    fn is_lost(&self, client: u64) -> bool {
+        self.live.is_forked(client) || self.lost.contains(&client)
+    }
+
     fn keep(&mut self, keeps: Keeps<'_>, envelope: Envelope, why: Why) {
         if !keeps.is_mine {
             return;
@@ -99,7 +107,7 @@ impl Replica {
         self.stale = false;
         self.folding = None;
         self.left.clear();
-        let (parts, waited, mine) = Default::default();
+        let (parts, waited, lost, mine) = Default::default();
         let (heads, live, again) = (live.branches.heads(), Box::new(live), false);
         self.content = Content::Loading(Box::new(Loading {
             live,
@@ -110,6 +118,7 @@ impl Replica {
             again,
             blocked,
             waited,
+            lost,
             mine,
         }));
     }
@@ -169,8 +178,8 @@ impl Replica {
         let before = loading.mine.why(&header.previous).cloned();
         if loading.waited.contains(&header.previous) {
             loading.waited.insert(hash);
-            if before == Some(Why::Branch) {
-                loading.keep(keeps, envelope.clone(), Why::Branch);
+            if let Some(why) = before.filter(Why::is_lost) {
+                loading.keep(keeps, envelope.clone(), why);
             }
             if !rewritten {
                 self.waiting.keep(envelope, Want::Predecessor);
@@ -186,7 +195,10 @@ impl Replica {
                 loading.live.branches.set_aside(&envelope);
                 loading.keep(keeps, envelope, before.unwrap_or(Why::Branch));
             }
-            Ok(None) => loading.keep(keeps, envelope, before.unwrap_or(Why::NoRight)),
+            Ok(None) => {
+                loading.lost.insert(keeps.client);
+                loading.keep(keeps, envelope, before.unwrap_or(Why::NoRight));
+            }
             Err(_) => {}
         }
     }
@@ -226,9 +238,12 @@ impl Replica {
                 }
             }
             Judged::Waits(want) => {
-                if matches!(want, Want::Origin(block) if loading.live.is_forked(block.client)) {
-                    // It builds on a branch that lost, which nothing brings back.
-                    loading.keep(keeps, envelope.clone(), Why::Branch);
+                if let Want::Origin(block) = want
+                    && loading.is_lost(block.client)
+                {
+                    // Nobody gets what it builds on, so nobody takes it.
+                    loading.lost.insert(keeps.client);
+                    loading.keep(keeps, envelope.clone(), Why::Origin);
                 }
                 loading.blocked.insert(hash);
                 loading.waited.insert(hash);
@@ -332,8 +347,8 @@ impl Replica {
         self.reading = None;
         self.retire_log();
         self.sealing = false;
-        let pending = std::mem::take(&mut self.pending).into_iter().map(|p| p.answer);
-        let queued = std::mem::take(&mut self.queued).into_iter().map(|q| q.answer);
+        let pending = std::mem::take(&mut self.pending).into_iter().map(|p| p.answers);
+        let queued = std::mem::take(&mut self.queued).into_iter().map(|q| q.answers);
         pending.chain(queued).flatten().map(|(command, _)| command).collect()
     }
 }

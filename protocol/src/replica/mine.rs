@@ -2,11 +2,13 @@
 //!
 //! What a removal, demotion or revocation cut off is shown, and counts again by itself should the
 //! act cease to count. What stood on a branch of our own log that lost, or in a log whose client id
-//! is a senior's, comes back by nothing: its author writes it anew in a new incarnation, once.
+//! is a senior's, comes back by nothing, and what builds on what does not count can be taken by nobody
+//! who lacks that: its author writes it anew in a new incarnation, once.
 
 use std::collections::BTreeMap;
 
 use super::live::{Live, Void};
+use super::own::Edits;
 use super::pruning::wrote;
 use super::{Content, Replica};
 use crate::checkpoint::Vector;
@@ -17,6 +19,7 @@ use crate::limits::{UNACCEPTED_BYTES_MAX, UNACCEPTED_ENVELOPES_MAX};
 use crate::schema::key::Owner;
 use crate::schema::{self, Concern, Part, Put};
 use crate::stability::{Late, LateWhy};
+use crate::update::Shape;
 use crate::update::glean::{Earlier, glean};
 
 /// How many envelopes that were written anew are remembered of one document: 64 KiB.
@@ -40,8 +43,10 @@ pub(crate) struct Mine {
 pub(crate) enum Why {
     /// By the roster this device had no right to write it.
     NoRight,
-    /// Another branch of the log counts, or what it builds on stood on one that does not.
+    /// Another branch of the log counts.
     Branch,
+    /// What it builds on does not count: nobody has that any more, so nobody can take it.
+    Origin,
     /// Its content is void for everybody.
     Void(Void),
 }
@@ -50,7 +55,7 @@ pub(crate) enum Why {
 #[derive(Debug, Default)]
 pub(crate) struct Lost {
     /// What the document lacks, in the order written.
-    pub(crate) puts: Vec<Put>,
+    pub(crate) edits: Vec<Edits>,
     /// There is more than fits: the content must be read once more.
     pub(crate) more: bool,
 }
@@ -67,7 +72,7 @@ pub(crate) struct Unaccepted {
 impl Why {
     /// Whether nothing brings it back: it must be written anew.
     pub(super) fn is_lost(&self) -> bool {
-        matches!(self, Why::Branch | Why::Void(Void::TakenClientId(_)))
+        matches!(self, Why::Branch | Why::Origin | Why::Void(Void::TakenClientId(_)))
             || matches!(self, Why::Void(Void::Ended))
     }
 }
@@ -77,6 +82,7 @@ impl std::fmt::Display for Why {
         match self {
             Why::NoRight => f.write_str("this device had no right to write any more when it was written"),
             Why::Branch => f.write_str("this device's log was written twice, and the other branch counts"),
+            Why::Origin => f.write_str("it builds on what does not count"),
             Why::Void(void) => write!(f, "nobody takes it: {void}"),
         }
     }
@@ -117,6 +123,11 @@ impl Mine {
 }
 
 impl Replica {
+    /// Whether something of ours is to be written anew.
+    pub(crate) fn has_lost(&self) -> bool {
+        matches!(&self.content, Content::Live(live) if live.mine.envelopes.iter().any(|(_, why)| why.is_lost()))
+    }
+
     /// Counts what of ours does not count, after the content was read. True if that has changed
     /// since it was read before.
     pub(crate) fn count_unaccepted(&mut self) -> bool {
@@ -210,9 +221,14 @@ impl Replica {
         let mut earlier = live.mine.passed_over.clone();
         let mut last: BTreeMap<(&'static str, String), usize> = BTreeMap::new();
         let mut puts: Vec<Option<Put>> = Vec::new();
-        let mut hashes = Vec::new();
+        let (mut hashes, mut texts) = (Vec::new(), Vec::new());
         for (envelope, _) in live.mine.envelopes.iter().filter(|(_, why)| why.is_lost()) {
             hashes.push(beginning(envelope.hash()));
+            if schema::shape(&self.concern) == Shape::Texts {
+                let content = keys.get(&envelope.header.epoch).and_then(|key| envelope.open(key).ok());
+                texts.extend(content.map(Edits::Anew));
+                continue;
+            }
             for put in self.puts(envelope, keys, earlier.entry(envelope.header.log).or_default()) {
                 let before = last.insert((put.root, put.key.clone()), puts.len());
                 if let Some(before) = before.and_then(|before| puts.get_mut(before)) {
@@ -229,13 +245,14 @@ impl Replica {
                 is_own && **shown != *put.value
             }
         };
-        let puts = puts.into_iter().flatten().filter(lacks).collect();
+        let puts = puts.into_iter().flatten().filter(lacks).map(|put| Edits::Puts(vec![put]));
+        let edits = texts.into_iter().chain(puts).collect();
         let more = !hashes.is_empty() && live.mine.more > 0;
         if let Content::Live(live) = &mut self.content {
             live.mine.envelopes.retain(|(_, why)| !why.is_lost());
         }
         self.rewriting.extend(hashes);
-        Lost { puts, more }
+        Lost { edits, more }
     }
 
     /// What was written anew, to be remembered once all of it is on disk.

@@ -32,6 +32,7 @@ use crate::schema::Concern;
 use crate::segments::Need;
 use crate::stability::{Checkpoints, Late, Stability};
 use crate::time::Instant;
+use crate::update::anew::Moved;
 use crate::update::glean::{Earlier, glean};
 use crate::waiting::{Waiting, Want};
 use crate::wants::Wants;
@@ -45,7 +46,7 @@ pub(crate) use heads::Heads;
 pub(crate) use live::{Author, Beyond, Judged, Live, Void};
 pub(crate) use loading::Stored;
 pub(crate) use mine::Lost;
-pub(crate) use own::{Answer, Queued};
+pub(crate) use own::{Answers, Edits, Queued};
 pub(crate) use resting::{REST_AFTER, Rested};
 
 use branches::Choices;
@@ -64,7 +65,7 @@ pub(crate) struct Replica {
     pub(crate) concern: Concern,
     /// Which one of its series.
     pub(crate) segment: u32,
-    /// The first of its series, under whose name all of them are listened to.
+    /// The first of its series.
     pub(crate) first: DocumentKey,
     /// It was seen to be full once: new things are made in a later one.
     pub(crate) is_full: bool,
@@ -132,6 +133,8 @@ pub(crate) struct Replica {
     pub(crate) rewritten: Vec<[u8; 8]>,
     /// Those of which the rest is on its way to the disk.
     rewriting: Vec<[u8; 8]>,
+    /// Where in its text lies now what was written anew.
+    moved: Moved,
     /// What this person made that was shown here and is not in the snapshot that took the place of that.
     missed: Vec<Late>,
 }
@@ -203,6 +206,7 @@ impl Replica {
             unaccepted: None,
             rewritten: Vec::new(),
             rewriting: Vec::new(),
+            moved: Moved::default(),
             missed: Vec::new(),
         }
     }
@@ -223,9 +227,10 @@ impl Replica {
         Live::new(self.key, &self.concern).content_digest()
     }
 
-    /// Whether peers are told how it stands; of others they know that it holds nothing.
+    /// Whether peers are told how it stands; of others they know that it holds nothing, or else that it is
+    /// not open.
     pub(crate) fn is_told(&self) -> bool {
-        self.opens_at_once() || !self.heads.is_empty()
+        self.opens_at_once() || self.concern.opens_by_name() || !self.heads.is_empty()
     }
 
     /// The document, if it is in memory.

@@ -15,9 +15,10 @@ use crate::identity::DeviceSecret;
 use crate::ids::{DeviceKey, Incarnation, LogId, StatementId};
 use crate::limits::{ENVELOPE_EDITS_MAX, PENDING_EDITS_MAX};
 use crate::schema::chat::MessageId;
-use crate::schema::{self, About, Put};
+use crate::schema::{self, About, Put, TEXT};
 use crate::stability::Flag;
-use crate::update::document::DocumentError;
+use crate::update::Shape;
+use crate::update::document::{DocumentError, TextEdit};
 use crate::update::write::merge;
 
 /// Bytes of merged edits in one envelope: leaves room for the header where nothing packs.
@@ -37,23 +38,55 @@ pub(super) struct Own {
     epoch: Option<StatementId>,
 }
 
+/// What is to be written in a document.
+#[derive(Clone, Debug)]
+pub(crate) enum Edits {
+    /// Values of root maps.
+    Puts(Vec<Put>),
+    /// Changes of its text, one after the other.
+    Text(Vec<TextEdit>),
+    /// What an update of this device wrote in its text, which does not count or never left.
+    Anew(Vec<u8>),
+}
+
+/// What became of something that was to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Edited {
+    /// The messages and things that changed.
+    pub(crate) things: Vec<MessageId>,
+    /// Who is to be told at once, as nothing had to be written.
+    pub(crate) unsaid: Answers,
+}
+
 /// A local edit that is in the document and waits to be sealed.
 #[derive(Debug)]
 pub(super) struct Pending {
+    /// The values that it set; none in a text.
     puts: Vec<Put>,
     update: Vec<u8>,
-    pub(super) answer: Answer,
+    pub(super) answers: Answers,
+}
+
+impl Pending {
+    /// The same once more, when it went with the log that it was made for.
+    fn again(self, shape: Shape) -> Queued {
+        let edits = match shape {
+            Shape::Maps => Edits::Puts(self.puts),
+            Shape::Texts => Edits::Anew(self.update),
+        };
+        Queued { edits, answers: self.answers }
+    }
 }
 
 /// Writes that wait for the content to be in memory.
 #[derive(Debug)]
 pub(crate) struct Queued {
-    pub(crate) puts: Vec<Put>,
-    pub(crate) answer: Answer,
+    pub(crate) edits: Edits,
+    pub(crate) answers: Answers,
 }
 
 /// Who is to be told what, once a write is durable.
-pub(crate) type Answer = Option<(CommandId, Outcome)>;
+pub(crate) type Answers = Vec<(CommandId, Outcome)>;
 
 /// An envelope of our own, sealed, and what its edits answer.
 #[derive(Debug)]
@@ -82,7 +115,8 @@ impl Replica {
             self.folding = None;
             self.reading = None;
             let unsealed = std::mem::take(&mut self.pending).into_iter();
-            self.queued.splice(0..0, unsealed.map(|p| Queued { puts: p.puts, answer: p.answer }));
+            let shape = schema::shape(&self.concern);
+            self.queued.splice(0..0, unsealed.map(|pending| pending.again(shape)));
         }
     }
 
@@ -124,19 +158,19 @@ impl Replica {
         self.pending.len() + self.queued.len() < PENDING_EDITS_MAX
     }
 
-    /// Puts values into the document; they are sealed by the next `seal`.
+    /// Writes into the document; it is sealed by the next `seal`.
     ///
-    /// Waits for the document where it is not in memory. Gives the messages that changed.
+    /// Waits for the document where it is not in memory.
     pub(crate) fn edit(
         &mut self,
         device: DeviceKey,
-        puts: Vec<Put>,
-        answer: Answer,
+        edits: Edits,
+        answers: Answers,
         random: &mut impl CryptoRng,
-    ) -> Result<Vec<MessageId>, DocumentError> {
+    ) -> Result<Edited, DocumentError> {
         let Content::Live(live) = &mut self.content else {
-            self.queued.push(Queued { puts, answer });
-            return Ok(Vec::new());
+            self.queued.push(Queued { edits, answers });
+            return Ok(Edited::default());
         };
         if !self.own.begun {
             let log = self.own.log.unwrap_or_else(|| {
@@ -151,7 +185,14 @@ impl Replica {
             live.document.begin_log(client)?;
             self.own = Own { log: Some(log), begun: true, epoch: None };
         }
-        let edit = live.document.edit(&puts)?;
+        let (edit, puts) = match edits {
+            Edits::Puts(puts) => (live.document.edit(&puts)?, puts),
+            Edits::Text(changes) => (live.document.edit_text(TEXT, &changes)?, Vec::new()),
+            Edits::Anew(update) => match live.document.write_anew(TEXT, &update, &mut self.moved)? {
+                Some(edit) => (edit, Vec::new()),
+                None => return Ok(Edited { things: Vec::new(), unsaid: answers }),
+            },
+        };
         live.grow(edit.update.len());
         let changed = live.take_in(&edit.changes)?;
         let is_late = |put: &&Put| {
@@ -161,8 +202,8 @@ impl Replica {
         let late =
             puts.iter().filter(is_late).map(|put| wrote(&self.concern, put.root, &put.key, &put.value));
         self.stability.note_late(late.collect());
-        self.pending.push(Pending { puts, update: edit.update, answer });
-        Ok(changed)
+        self.pending.push(Pending { puts, update: edit.update, answers });
+        Ok(Edited { things: changed, unsaid: Vec::new() })
     }
 
     /// Seals what is pending into one envelope, unless one is on its way to the disk.
@@ -198,7 +239,7 @@ impl Replica {
         }
         self.sealing = true;
         self.own.epoch = Some(epoch.0);
-        let answers = group.into_iter().filter_map(|p| p.answer).collect();
+        let answers = group.into_iter().flat_map(|p| p.answers).collect();
         Ok(Some(Sealed { begins: head.sequence == 0, envelope, answers }))
     }
 
@@ -215,6 +256,11 @@ impl Replica {
     /// Our envelope on its way to the disk has arrived, or never will.
     pub(crate) fn sealed(&mut self) {
         self.sealing = false;
+    }
+
+    /// Whether an envelope of our own is on its way to the disk.
+    pub(crate) fn is_sealing(&self) -> bool {
+        self.sealing
     }
 
     /// Whether everything written here is on its way to the disk or there.

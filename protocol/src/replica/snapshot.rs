@@ -16,7 +16,6 @@ use crate::ids::{DeviceKey, DocumentKey, EnvelopeHash, Incarnation, LogHead, Log
 use crate::limits::{FRAME_LOGS_MAX, ROSTER_HEADS_MAX, SNAPSHOT_BYTES_MAX};
 use crate::planted::{self, Planted};
 use crate::schema::{self, About, Concern};
-use crate::update::Shape;
 use crate::update::document::{Change, Changes, Document, DocumentError};
 use crate::update::index::BlockIndex;
 
@@ -118,8 +117,8 @@ impl Live {
         let state = reader.take(reader.left())?;
         let name = key.to_string();
         let mut live = Live::new(key, concern);
-        live.document =
-            Document::open(&name, schema::roots(concern), Shape::Maps, state, index).map_err(Unfit::State)?;
+        live.document = Document::open(&name, schema::roots(concern), schema::shape(concern), state, index)
+            .map_err(Unfit::State)?;
         live.grow(state.len());
         for (log, head, standing, known) in logs {
             live.begin_log_at(client_of(&log), (log, head), standing, known);
@@ -217,7 +216,7 @@ pub(super) mod tests {
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha20Rng;
 
-    use super::super::{Author, Content, Folded, Judged, Replica};
+    use super::super::{Author, Content, Edits, Folded, Judged, Replica};
     use super::*;
     use crate::envelope::Envelope;
     use crate::epoch::EpochKey;
@@ -283,7 +282,7 @@ pub(super) mod tests {
     /// Lets somebody do something at its own replica.
     pub(crate) fn write(own: &mut Replica, number: u8, random: &mut ChaCha20Rng) -> Option<Envelope> {
         let put = does(own, number, random)?;
-        own.edit(device(number).key(), vec![put], None, random).unwrap();
+        own.edit(device(number).key(), Edits::Puts(vec![put]), Vec::new(), random).unwrap();
         let epoch = (StatementId([2; 32]), &EpochKey::new([9; 32]));
         let sealed = own.seal(&device(number), vec![StatementId([3; 32])], epoch, random).unwrap().unwrap();
         own.sealed();
@@ -479,7 +478,7 @@ pub(super) mod tests {
         let own = |number: u8, listener: &mut Replica, authors: &mut [Replica], put: Put| {
             let mut log = ChaCha20Rng::seed_from_u64(u64::from(number));
             let own = &mut authors[usize::from(number) - 1];
-            own.edit(device(number).key(), vec![put], None, &mut log).unwrap();
+            own.edit(device(number).key(), Edits::Puts(vec![put]), Vec::new(), &mut log).unwrap();
             let epoch = (StatementId([2; 32]), &EpochKey::new([9; 32]));
             let sealed =
                 own.seal(&device(number), vec![StatementId([3; 32])], epoch, &mut log).unwrap().unwrap();
@@ -537,7 +536,7 @@ pub(super) mod tests {
             let chat = live(&mut own).chat().unwrap();
             let name = random.next_u64().to_be_bytes();
             let (_, put) = chat.send(&actor(1), name, &new, WallTime(1_750_000_000_000 + number)).unwrap();
-            own.edit(device(1).key(), vec![put], None, &mut random).unwrap();
+            own.edit(device(1).key(), Edits::Puts(vec![put]), Vec::new(), &mut random).unwrap();
         }
         assert!(live(&mut own).bytes * 100 < CHAT_BYTES_MAX, "{} bytes for 500", live(&mut own).bytes);
     }

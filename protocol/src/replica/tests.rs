@@ -48,7 +48,7 @@ fn written(number: u8, names: &[&str]) -> Vec<Envelope> {
     let mut envelopes = Vec::new();
     for name in names {
         let put = core::set_shown_name(&actor(number), name).unwrap();
-        replica.edit(device.key(), vec![put], None, &mut random).unwrap();
+        replica.edit(device.key(), Edits::Puts(vec![put]), Vec::new(), &mut random).unwrap();
         let epoch = (StatementId([2; 32]), &key());
         let sealed = replica.seal(&device, vec![StatementId([3; 32])], epoch, &mut random).unwrap().unwrap();
         replica.sealed();
@@ -156,13 +156,21 @@ fn what_stood_in_a_log_whose_client_id_is_a_seniors_is_written_anew_once() {
     let owner = actor(2).owner();
     let lost = replica.take_lost(&keys, owner);
     let put = core::set_shown_name(&actor(2), "junior").unwrap();
-    assert_eq!(lost.puts, [put], "the last value under each key");
+    assert_eq!(puts_of(&lost), [put], "the last value under each key");
     assert!(!lost.more);
     assert!(replica.take_rewritten().is_some());
     read_cold(&mut replica, &[&junior[..], &senior].concat());
-    assert_eq!(replica.take_lost(&keys, owner).puts, [], "once");
+    assert!(replica.take_lost(&keys, owner).edits.is_empty(), "once");
     replica.count_unaccepted();
     assert_eq!(replica.unaccepted, Some(0));
+}
+
+fn puts_of(lost: &Lost) -> Vec<Put> {
+    let puts = lost.edits.iter().flat_map(|edits| match edits {
+        Edits::Puts(puts) => puts.clone(),
+        other => panic!("{other:?}"),
+    });
+    puts.collect()
 }
 
 fn read_cold(replica: &mut Replica, stored: &[Envelope]) {
@@ -182,12 +190,12 @@ fn more_that_was_lost_than_fits_is_written_anew_in_two_readings() {
     for (last, more) in [(fits, true), (fits + 1, false)] {
         read_cold(&mut replica, &stored);
         let lost = replica.take_lost(&keys, owner);
-        assert_eq!(lost.puts, [core::set_shown_name(&actor(2), names[last]).unwrap()]);
+        assert_eq!(puts_of(&lost), [core::set_shown_name(&actor(2), names[last]).unwrap()]);
         assert_eq!(lost.more, more);
         assert!(replica.take_rewritten().is_some());
     }
     read_cold(&mut replica, &stored);
-    assert_eq!(replica.take_lost(&keys, owner).puts, [], "once");
+    assert!(replica.take_lost(&keys, owner).edits.is_empty(), "once");
 }
 
 #[test]
@@ -201,8 +209,8 @@ fn edits_that_no_envelope_can_carry_are_not_forgotten_by_trying() {
         value
     };
     let puts = ["a", "b", "c"].map(|name| Put { root: "names", key: name.to_owned(), value: noise() });
-    let answer = Some((CommandId(7), Outcome::Done(Reply::Ok)));
-    replica.edit(device.key(), puts.to_vec(), answer, &mut random).unwrap();
+    let answers = vec![(CommandId(7), Outcome::Done(Reply::Ok))];
+    replica.edit(device.key(), Edits::Puts(puts.to_vec()), answers, &mut random).unwrap();
     let epoch = (StatementId([2; 32]), &key());
     let sealed = replica.seal(&device, vec![StatementId([3; 32])], epoch, &mut random);
     assert_eq!(sealed.err(), Some(TooLarge));

@@ -25,11 +25,17 @@ use std::fmt;
 
 use crate::command::Kind;
 use crate::ids::{DocumentKey, to_base32};
-use crate::limits::{CANVAS_BYTES_MAX, CHAT_BYTES_MAX, CORE_BYTES_MAX, ISSUES_BYTES_MAX, KANBAN_BYTES_MAX};
+use crate::limits::{
+    CANVAS_BYTES_MAX, CHAT_BYTES_MAX, CORE_BYTES_MAX, FILE_BYTES_MAX, ISSUES_BYTES_MAX, KANBAN_BYTES_MAX,
+};
 use crate::time::WallTime;
+use crate::update::Shape;
 pub use crate::update::document::Put;
 pub use about::{About, Index, Part, about, writer};
 pub(crate) use record::is_one_line;
+
+/// The root text of a document that is the text of one file.
+pub const TEXT: &str = "text";
 
 const DOCUMENT_KEY: &str = "fourword v1 document key";
 
@@ -84,6 +90,11 @@ impl Concern {
         matches!(self, Concern::Core | Concern::Chat | Concern::Home)
     }
 
+    /// Whether a device has it only from when somebody there opens it by its name.
+    pub fn opens_by_name(&self) -> bool {
+        matches!(self, Concern::File(_))
+    }
+
     /// Whether a segment that is full is followed by the next; else it takes nothing new.
     pub fn goes_on(&self) -> bool {
         *self == Concern::Chat
@@ -97,7 +108,8 @@ impl Concern {
             Concern::Kanban => Some(KANBAN_BYTES_MAX),
             Concern::Issues => Some(ISSUES_BYTES_MAX),
             Concern::Canvas => Some(CANVAS_BYTES_MAX),
-            Concern::Disk | Concern::File(_) | Concern::Home => None,
+            Concern::File(_) => Some(FILE_BYTES_MAX),
+            Concern::Disk | Concern::Home => None,
         }
     }
 
@@ -119,7 +131,15 @@ pub fn concerns(kind: Kind) -> &'static [Concern] {
     }
 }
 
-/// The root maps that a document of this concern may hold; any other is refused when parsed.
+/// What a document of this concern holds, maps or a text.
+pub fn shape(concern: &Concern) -> Shape {
+    match concern {
+        Concern::File(_) => Shape::Texts,
+        _ => Shape::Maps,
+    }
+}
+
+/// The root maps or texts that a document of this concern may hold; any other is refused when parsed.
 pub fn roots(concern: &Concern) -> &'static [&'static str] {
     match concern {
         Concern::Core => core::ROOTS,
@@ -128,7 +148,8 @@ pub fn roots(concern: &Concern) -> &'static [&'static str] {
         Concern::Kanban | Concern::Issues | Concern::Canvas => {
             layout(concern).map_or(&[], |layout| layout.roots)
         }
-        Concern::Disk | Concern::File(_) => &[],
+        Concern::File(_) => &[TEXT],
+        Concern::Disk => &[],
     }
 }
 
@@ -144,12 +165,12 @@ pub fn layout(concern: &Concern) -> Option<&'static things::Layout> {
 
 /// Whether what a document of this concern holds can be deleted, and then is forgotten.
 pub fn forgets(concern: &Concern) -> bool {
-    *concern == Concern::Chat || layout(concern).is_some()
+    matches!(concern, Concern::Chat | Concern::File(_)) || layout(concern).is_some()
 }
 
 /// Whether people can look at the versions of a document of this concern.
 pub fn has_versions(concern: &Concern) -> bool {
-    *concern == Concern::Core || forgets(concern)
+    *concern == Concern::Core || (forgets(concern) && shape(concern) == Shape::Maps)
 }
 
 /// The id shown to people, `{kind}:{words}:{concern}`; a first segment is shown without a number.
@@ -163,6 +184,7 @@ pub fn text_of(concern: &Concern, root: &str, key: &str, value: &[u8]) -> String
     match (concern, layout(concern)) {
         (Concern::Chat, _) => chat::text_of(root, value),
         (Concern::Core, _) => core::text_of(value),
+        (Concern::File(_), _) => String::from_utf8_lossy(value).into_owned(),
         (_, Some(layout)) => things::text_of(layout, root, key, value),
         (_, None) => String::new(),
     }

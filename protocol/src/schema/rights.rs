@@ -116,11 +116,14 @@ impl Right {
     }
 }
 
+/// Says whether `actor` may write anything at all, as in a text, of which nothing is anybody's own.
+pub fn judge_writer(actor: &Actor) -> Result<(), Denied> {
+    if actor.role < Role::Member { Err(Denied::ReadOnly) } else { Ok(()) }
+}
+
 /// Says whether `actor` may set this value in a document of this concern.
 pub fn judge(concern: &Concern, put: &PutRef<'_>, actor: &Actor) -> Result<(), Denied> {
-    if actor.role < Role::Member {
-        return Err(Denied::ReadOnly);
-    }
+    judge_writer(actor)?;
     if put.key.len() > MAP_KEY_BYTES_MAX {
         return Err(Denied::MalformedKey);
     }

@@ -40,10 +40,13 @@ impl Stability {
     pub(crate) fn note_late(&mut self, late: Vec<Late>) -> bool {
         let mut is_new = false;
         for mut one in late {
-            if self.late.iter().any(|known| (&known.root, &known.key) == (&one.root, &one.key)) {
+            one.text.truncate(one.text.floor_char_boundary(LATE_TEXT_BYTES_MAX));
+            // All of a text lies under one key.
+            let is_one =
+                |known: &Late| known.key == one.key && (!one.key.is_empty() || known.text == one.text);
+            if self.late.iter().any(|known| known.root == one.root && is_one(known)) {
                 continue;
             }
-            one.text.truncate(one.text.floor_char_boundary(LATE_TEXT_BYTES_MAX));
             if self.late.len() >= LATE_WRITES_MAX {
                 self.late.remove(0);
             }

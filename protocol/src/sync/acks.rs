@@ -18,6 +18,7 @@ use crate::replicator::Replicator;
 use crate::session::Shared;
 use crate::wire::Frame;
 
+use super::quiet::is_common;
 use super::shared;
 
 /// What a peer's acknowledgement came to.
@@ -147,7 +148,8 @@ impl Replicator {
         if entity.member(me).is_none() || entity.member(to).is_none() {
             return;
         }
-        let Some(shared) = shared(&mut self.sessions, to, id) else { return };
+        let shared = shared(&mut self.sessions, to, id);
+        let Some(shared) = shared.filter(|shared| is_common(replica, shared)) else { return };
         let keeps = !replica.stability.has_stopped(&to);
         let known = shared.acks.entry(document).or_default();
         let waits = if keeps { replica.waits() } else { known.told };

@@ -19,6 +19,7 @@ use crate::stability::COUNTERSIGNED;
 use crate::time::Duration;
 use crate::wire::Frame;
 
+use super::quiet::is_common;
 use super::shared;
 
 /// How often a peer may show a checkpoint of one document: a burst, then one for each stretch of time.
@@ -48,7 +49,8 @@ impl Replicator {
         if replica.stability.has_stopped(&to) {
             return;
         }
-        let Some(shared) = shared(&mut self.sessions, to, id) else { return };
+        let shared = shared(&mut self.sessions, to, id);
+        let Some(shared) = shared.filter(|shared| is_common(replica, shared)) else { return };
         let known = shared.acks.entry(document).or_default();
         if !(must || replica.waits() || known.waits) {
             return;

@@ -13,6 +13,7 @@ use crate::entity::Entity;
 use crate::epoch::Greeting;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId};
 use crate::limits::GREETING_ENTITIES_MAX;
+use crate::replica::Replica;
 use crate::replicator::Replicator;
 use crate::session::Shared;
 use crate::time::{Duration, Instant};
@@ -107,14 +108,18 @@ impl Replicator {
             let both_in =
                 |entity: &&mut Entity| entity.member(me).is_some() && entity.member(device).is_some();
             let Some(entity) = self.entities.get_mut(id).filter(both_in) else { continue };
+            let mut agreed = entity.state_for(&device, shared);
             // What only one of the two keeps was not compared.
             let before = shared.theirs.take().map(|state| state.documents).unwrap_or_default();
-            let unkept = before.into_iter().filter(|theirs| entity.stopped.contains_key(&theirs.document));
-            let mut agreed = entity.state_for(&device);
-            agreed.documents.extend(unkept);
+            let is_apart = |document: &DocumentKey| match entity.replicas.get(document) {
+                None => true,
+                Some(replica) => replica.concern.opens_by_name() && agreed.of(*document).is_none(),
+            };
+            let apart: Vec<_> = before.into_iter().filter(|theirs| is_apart(&theirs.document)).collect();
+            agreed.documents.extend(apart);
             agreed.documents.sort_by_key(|theirs| theirs.document);
             shared.theirs = Some(agreed);
-            for replica in entity.replicas.values_mut() {
+            for replica in entity.replicas.values_mut().filter(|replica| is_common(replica, shared)) {
                 if !replica.stability.has_stopped(&device) && replica.wants.clear(&device) {
                     wanted.push(*id);
                 }
@@ -163,7 +168,7 @@ impl Replicator {
         let shared = session.shared.iter();
         for (entity, shared) in shared.filter_map(|(id, shared)| Some((self.entities.get(id)?, shared))) {
             let both_in = entity.member(me).is_some() && entity.member(device).is_some();
-            stand(&mut state, entity, &device, both_in);
+            stand(&mut state, entity, shared, (me, device), both_in);
             if both_in {
                 self.keep_of(&mut requests, entity);
                 waited_for(&mut acks, entity, shared, (me, device));
@@ -198,21 +203,48 @@ impl Replicator {
 
 impl Entity {
     /// How this replica stands in what a peer keeps too.
-    fn state_for(&self, device: &DeviceKey) -> State {
+    fn state_for(&self, device: &DeviceKey, shared: &Shared) -> State {
         let mut state = self.state();
         state.documents.retain(|ours| {
             let replica = self.replicas.get(&ours.document);
-            replica.is_none_or(|replica| self.stop_of(replica, device).is_none())
+            replica
+                .is_none_or(|replica| self.stop_of(replica, device).is_none() && is_common(replica, shared))
         });
         state
     }
 }
 
-/// Adds how an entity stands: all that both keep for members, else who is in alone.
-fn stand(hasher: &mut blake3::Hasher, entity: &Entity, device: &DeviceKey, both_in: bool) {
-    let state = entity.state_for(device);
+/// Whether a document is kept by a peer too, as far as it depends on both having named it.
+pub(super) fn is_common(replica: &Replica, shared: &Shared) -> bool {
+    let names = |state: &Option<State>| state.as_ref().is_some_and(|state| state.of(replica.key).is_some());
+    !replica.concern.opens_by_name() || (names(&shared.told) && names(&shared.theirs))
+}
+
+/// Adds how an entity stands: all that both keep for members, else who is in alone; and which documents
+/// only one of the two has named, so that it shows where the naming was lost.
+fn stand(
+    hasher: &mut blake3::Hasher,
+    entity: &Entity,
+    shared: &Shared,
+    (me, peer): (DeviceKey, DeviceKey),
+    both_in: bool,
+) {
+    let state = entity.state_for(&peer, shared);
     hasher.update(&entity.id.0).update(&state.roster.0);
     let documents = if both_in { state.documents } else { Vec::new() };
+    let [ours, theirs] = [&shared.told, &shared.theirs];
+    for (by, other) in
+        if me < peer { [(ours, theirs), (theirs, ours)] } else { [(theirs, ours), (ours, theirs)] }
+    {
+        let apart = by.iter().flat_map(|by| &by.documents).filter(|stands| {
+            both_in && other.as_ref().is_some_and(|other| other.of(stands.document).is_none())
+        });
+        let apart: Vec<DocumentKey> = apart.map(|stands| stands.document).collect();
+        count(hasher, apart.len());
+        for document in apart {
+            hasher.update(&document.0);
+        }
+    }
     count(hasher, documents.len());
     for document in documents {
         let content = document.content.unwrap_or(Digest([0; 32]));
@@ -231,7 +263,7 @@ fn waited_for(
     (me, peer): (DeviceKey, DeviceKey),
 ) {
     let mut documents: BTreeMap<DocumentKey, (Numbers, bool)> = BTreeMap::new();
-    for replica in entity.documents() {
+    for replica in entity.documents().filter(|replica| is_common(replica, shared)) {
         let waits_there = shared.acks.get(&replica.key).is_some_and(|known| known.waits);
         let stop_there = entity.stop_of(replica, &peer);
         let waits = stop_there.is_none() && (replica.waits() || waits_there);

@@ -135,7 +135,7 @@ impl Replicator {
 
     /// Compares how a peer stands with how we stand, and asks for what differs: at most once for
     /// each pair of states.
-    pub(super) fn compare(&mut self, from: DeviceKey, id: EntityId) {
+    pub(crate) fn compare(&mut self, from: DeviceKey, id: EntityId) {
         let Some(entity) = self.entities.get(&id) else { return };
         let Some(shared) = shared(&mut self.sessions, from, id) else { return };
         let Some(theirs) = &shared.theirs else { return };

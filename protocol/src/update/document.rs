@@ -5,6 +5,8 @@
 //! inside `catch_unwind`, and after any fault of its own the document is poisoned: it answers no
 //! more and must be rebuilt from its log. Invariant: index, content and CRDT hold the same blocks.
 
+mod texts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,8 +15,8 @@ use std::sync::Arc;
 use yrs::block::ClientID;
 use yrs::updates::decoder::Decode;
 use yrs::{
-    Any, Doc, GetString, Map, MapRef, OffsetKind, Options, Out, ReadTxn, StateVector, Text, TextRef,
-    Transact, TransactionMut, Update, WriteTxn,
+    Any, Doc, GetString, Map, MapRef, OffsetKind, Options, Out, ReadTxn, StateVector, TextRef, Transact,
+    TransactionMut, Update, WriteTxn,
 };
 
 use super::index::BlockIndex;
@@ -22,6 +24,9 @@ use super::parse::{Content, Expect, Fault, Parsed, parse};
 use super::{CLIENT_MAX, Shape, snapshot, write};
 use crate::ids::Digest;
 use crate::limits;
+
+pub use texts::TextEdit;
+pub(crate) use texts::{bytes_of, has_pairs, length_after};
 
 const CONTENT_CONTEXT: &str = "fourword document content v1";
 
@@ -53,18 +58,6 @@ pub struct Put {
     pub key: String,
     /// The whole record.
     pub value: Vec<u8>,
-}
-
-/// One change of a text: so much of it gives way to something else. Places and lengths are in UTF-16 units,
-/// as editors in browsers count them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TextEdit {
-    /// Where it begins.
-    pub at: u32,
-    /// How much is taken out.
-    pub removed: u32,
-    /// What is put there.
-    pub inserted: String,
 }
 
 /// A key whose visible value is another than before.
@@ -200,61 +193,6 @@ impl Document {
         })
     }
 
-    /// Makes these changes to a root text, one after the other, as one edit of the begun log.
-    ///
-    /// None may reach beyond the text, divide a pair of surrogates or change nothing.
-    pub fn edit_text(&mut self, root: &'static str, edits: &[TextEdit]) -> Result<Edit, DocumentError> {
-        let bytes = edits.iter().fold(0usize, |sum, edit| sum.saturating_add(edit.inserted.len()));
-        if !(1..=limits::ENVELOPE_EDITS_MAX).contains(&edits.len())
-            || bytes > limits::CONTENT_BYTES_MAX / 2
-            || !self.fits_text(root, edits)
-        {
-            return Err(DocumentError::Unwritable);
-        }
-        self.write(|document, txn| {
-            let text = document.texts.get(root).ok_or(DocumentError::Unfit)?;
-            for TextEdit { at, removed, inserted } in edits {
-                if *removed > 0 {
-                    text.remove_range(txn, *at, *removed);
-                }
-                if !inserted.is_empty() {
-                    text.insert(txn, *at, inserted);
-                }
-            }
-            Ok(())
-        })
-    }
-
-    /// Whether changes of a text lie within it, one after the other.
-    fn fits_text(&self, root: &str, edits: &[TextEdit]) -> bool {
-        let Some(text) = self.texts.get(root).filter(|_| !self.is_poisoned) else { return false };
-        let changes = edits.iter().all(|edit| edit.removed > 0 || !edit.inserted.is_empty());
-        let mut length = text.len(&self.doc.transact());
-        let mut reaches = |edit: &TextEdit| {
-            let end = edit.at.checked_add(edit.removed).filter(|end| *end <= length);
-            let added = u32::try_from(edit.inserted.encode_utf16().count()).ok();
-            let after = end.and(added).and_then(|added| (length - edit.removed).checked_add(added));
-            length = after.unwrap_or(length);
-            after.is_some()
-        };
-        changes && edits.iter().all(&mut reaches) && (!self.has_pairs || self.spares_pairs(root, edits))
-    }
-
-    /// Whether no change of a text begins or ends between two surrogates.
-    fn spares_pairs(&self, root: &str, edits: &[TextEdit]) -> bool {
-        let mut units: Vec<u16> = self.text(root).unwrap_or_default().encode_utf16().collect();
-        let place = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
-        edits.iter().all(|edit| {
-            let (start, end) = (place(edit.at), place(edit.at.saturating_add(edit.removed)));
-            let divides = |at: usize| units.get(at).is_some_and(|unit| (0xdc00..0xe000).contains(unit));
-            if divides(start) || divides(end) || end > units.len() {
-                return false;
-            }
-            units.splice(start..end, edit.inserted.encode_utf16());
-            true
-        })
-    }
-
     /// Judges bytes as the next update of the log that writes as `client`.
     pub fn expect(&self, client: u64) -> Expect<'_> {
         Expect { client, index: &self.index, roots: self.roots, shape: self.shape }
@@ -333,14 +271,6 @@ impl Document {
     pub fn iter_from(&self, root: &str, from: &str) -> impl Iterator<Item = (&Arc<str>, &Value)> + use<'_> {
         let from = (std::ops::Bound::Included(from), std::ops::Bound::Unbounded);
         self.values.get(root).map(|keys| keys.range::<str, _>(from)).into_iter().flatten()
-    }
-
-    /// The visible text of a root text.
-    pub fn text(&self, root: &str) -> Option<String> {
-        if self.is_poisoned {
-            return None;
-        }
-        Some(self.texts.get(root)?.get_string(&self.doc.transact()))
     }
 
     /// The client id of the log that edits go to; 0 before the first.
@@ -455,8 +385,12 @@ impl Document {
                 Shape::Texts => Ok(update),
             }
         })?;
-        let expect = Expect { client, index: &self.index, roots: self.roots, shape: self.shape };
-        let Ok(parsed) = parse(&update, &expect) else {
+        self.absorb_own(update)
+    }
+
+    /// Takes in, as if it had come from outside, what the library did for us.
+    fn absorb_own(&mut self, update: Vec<u8>) -> Result<Edit, DocumentError> {
+        let Ok(parsed) = parse(&update, &self.expect(self.client())) else {
             self.is_poisoned = true;
             return Err(DocumentError::Unfit);
         };
@@ -570,10 +504,6 @@ fn take(txn: &mut TransactionMut<'_>, bytes: &[u8]) -> Result<(), DocumentError>
     txn.apply_update(update).map_err(|_| DocumentError::Unfit)?;
     // What it keeps back for later would make every later encoding fail.
     if txn.prune_pending().is_some() { Err(DocumentError::Unfit) } else { Ok(()) }
-}
-
-fn has_pairs(text: &str) -> bool {
-    text.chars().any(|c| c > '\u{ffff}')
 }
 
 fn visible(txn: &impl ReadTxn, out: Out) -> Option<Value> {

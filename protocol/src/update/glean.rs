@@ -15,7 +15,7 @@ use super::varint::Unreadable;
 /// What an update holds.
 #[derive(Debug, Default)]
 pub(crate) struct Gleaned<'a> {
-    /// Values, and where they would go.
+    /// Values and stretches of text, and where they would go.
     pub(crate) writes: Vec<(Place, &'a [u8])>,
     /// Blocks of other clients that it follows.
     pub(crate) follows: Vec<BlockId>,
@@ -53,9 +53,9 @@ fn read<'a>(
         for _ in 0..section.blocks {
             let block = update.block(section.client, clock)?;
             let place = match block.tie {
-                Tie::Parent(Parent::Root(name), Some(key)) => {
+                Tie::Parent(Parent::Root(name), key) => {
                     let root = roots.iter().copied().find(|root| *root == name);
-                    root.map(|root| Place { root, key: Arc::from(key), field: None })
+                    root.map(|root| Place { root, key: Arc::from(key.unwrap_or_default()), field: None })
                 }
                 Tie::Origins(left, right) => {
                     let origins = left.into_iter().chain(right);
@@ -67,9 +67,16 @@ fn read<'a>(
                 }
                 Tie::Parent(..) | Tie::None => None,
             };
+            // A text has its document to itself: it lies there whether what it follows is known or not.
+            let place = place.or_else(|| match (&block.content, roots) {
+                (Content::Text(_), [root]) => Some(Place { root, key: Arc::from(""), field: None }),
+                _ => None,
+            });
             if let Some(place) = place {
-                if let Content::Bytes(value) = block.content {
-                    gleaned.writes.push((place.clone(), value));
+                match block.content {
+                    Content::Bytes(value) => gleaned.writes.push((place.clone(), value)),
+                    Content::Text(text) => gleaned.writes.push((place.clone(), text.as_bytes())),
+                    _ => {}
                 }
                 earlier.insert(clock, place);
             }

@@ -4,10 +4,10 @@
 //! accepted; that parser, not the signature, is the wall. From outside to inside: `varint` and
 //! `read` take bytes apart and judge nothing, [`parse`] judges one log's update and
 //! [`snapshot`] a whole state, both against [`index`], which remembers where every block lies.
-//! [`mod@write`] joins updates and makes the blocks that stand for rejected ones; `glean` reads what
-//! does not count. [`document`] alone
-//! calls the library. Format: docs/PROTOCOL.md, section 9.
+//! [`mod@write`] joins updates and makes the blocks that stand for rejected ones; `glean` and `anew`
+//! read what does not count. [`document`] alone calls the library. Format: docs/PROTOCOL.md, section 9.
 
+pub(crate) mod anew;
 pub mod document;
 pub(crate) mod glean;
 pub mod index;

@@ -18,6 +18,10 @@ const HAS_RIGHT_ORIGIN: u8 = 0x40;
 const HAS_KEY: u8 = 0x20;
 const RESERVED: u8 = 0x10;
 
+/// The bits of a block's first byte that say what it holds, and what they say of what was deleted.
+pub(super) const CONTENT_KIND: u8 = 0x0f;
+pub(super) const DELETED: u8 = 1;
+
 /// What a block holds, with the lengths it takes of its log's clocks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Content<'a> {
@@ -95,16 +99,22 @@ pub(super) struct Section {
 /// Reads an update from front to back; the caller follows its order.
 pub(super) struct Update<'a> {
     cursor: Cursor<'a>,
+    content_at: usize,
 }
 
 impl<'a> Update<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Update<'a> {
-        Update { cursor: Cursor::new(bytes) }
+        Update { cursor: Cursor::new(bytes), content_at: 0 }
     }
 
     /// How many bytes have been read.
     pub(super) fn at(&self) -> usize {
         self.cursor.at()
+    }
+
+    /// Where the content of the block that was read last begins, if that has a place.
+    pub(super) fn content_at(&self) -> usize {
+        self.content_at
     }
 
     /// First: how many clients have blocks.
@@ -125,7 +135,11 @@ impl<'a> Update<'a> {
             0 => (Tie::None, Content::Gone(self.cursor.number32()?)),
             10 => (Tie::None, Content::Skip(self.cursor.number32()?)),
             _ if info & RESERVED != 0 => return Err(Unreadable),
-            _ => (self.tie(info)?, self.content(info & 0x0f)?),
+            _ => {
+                let tie = self.tie(info)?;
+                self.content_at = self.at();
+                (tie, self.content(info & CONTENT_KIND)?)
+            }
         };
         let length = content.length();
         match clock.checked_add(length) {
@@ -186,7 +200,7 @@ impl<'a> Update<'a> {
     fn content(&mut self, kind: u8) -> Result<Content<'a>, Unreadable> {
         let cursor = &mut self.cursor;
         Ok(match kind {
-            1 => Content::Deleted(cursor.number32()?),
+            DELETED => Content::Deleted(cursor.number32()?),
             3 => Content::Bytes(cursor.buffer()?),
             4 => Content::Text(cursor.string()?),
             5 => {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::read::{Content, Section, Update};
+use super::read::{CONTENT_KIND, Content, DELETED, Section, Tie, Update};
 use super::varint::write_number;
 use crate::limits;
 
@@ -127,6 +127,40 @@ pub fn gc_update(client: u64, clocks: Range<u32>) -> Vec<u8> {
     join((!clocks.is_empty()).then_some(head), &body, BTreeMap::new())
 }
 
+/// The update with all that it writes deleted already, and without its deletions: what others write beside
+/// that keeps its place.
+pub(super) fn hidden(update: &[u8]) -> Result<Vec<u8>, Unmade> {
+    let mut reader = Update::new(update);
+    let (mut body, mut head) = (Vec::new(), None);
+    for _ in 0..reader.clients().map_err(|_| Unmade)? {
+        let section = reader.section().map_err(|_| Unmade)?;
+        let mut at = section.clock;
+        for _ in 0..section.blocks {
+            let from = reader.at();
+            let block = reader.block(section.client, at).map_err(|_| Unmade)?;
+            at = at.saturating_add(block.length);
+            if block.tie == Tie::None {
+                body.extend_from_slice(update.get(from..reader.at()).ok_or(Unmade)?);
+                continue;
+            }
+            let (info, tie) =
+                update.get(from..reader.content_at()).and_then(<[u8]>::split_first).ok_or(Unmade)?;
+            body.push((info & !CONTENT_KIND) | DELETED);
+            body.extend_from_slice(tie);
+            write_number(&mut body, u64::from(block.length));
+        }
+        if head.replace(section).is_some() {
+            return Err(Unmade);
+        }
+    }
+    Ok(join(head, &body, BTreeMap::new()))
+}
+
+/// The update that only deletes.
+pub(super) fn deleting(deleted: BTreeMap<u64, Vec<Range<u32>>>) -> Vec<u8> {
+    join(None, &[], deleted)
+}
+
 fn join(head: Option<Section>, body: &[u8], deleted: BTreeMap<u64, Vec<Range<u32>>>) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len().saturating_add(32));
     write_number(&mut out, u64::from(head.is_some()));
@@ -226,6 +260,19 @@ mod tests {
         };
         assert_eq!(merge(&[large(), gc_update(9, 700_000..700_001)]).unwrap().0, 2);
         assert_eq!(merge(&[large(), large()]).unwrap().0, 1);
+    }
+
+    #[test]
+    fn what_is_hidden_keeps_its_clocks_and_its_place_and_deletes_nothing() {
+        // A text of three in a root, one of two behind it, and a deletion of another client's.
+        let text =
+            [&[1, 2, 9, 0, 0x04, 1, 1, b'r', 3][..], b"abc", &[0x84, 9, 2, 2], b"de", &[1, 7, 1, 0, 4]];
+        let hidden_text = [1, 2, 9, 0, 0x01, 1, 1, b'r', 3, 0x81, 9, 2, 2, 0];
+        assert_eq!(hidden(&text.concat()), Ok(hidden_text.to_vec()));
+        assert_eq!(hidden(&hidden_text), Ok(hidden_text.to_vec()));
+        assert_eq!(hidden(&gc_update(9, 3..5)), Ok(gc_update(9, 3..5)));
+        assert_eq!(hidden(&[0, 1, 7, 1, 0, 4]), Ok(vec![0, 0]));
+        assert_eq!(hidden(&text.concat()[..9]), Err(Unmade));
     }
 
     #[test]

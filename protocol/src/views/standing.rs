@@ -67,6 +67,8 @@ pub(crate) enum Why {
     Untold,
     /// It does not know of the document yet.
     Unopened,
+    /// It keeps this one only once somebody opens it there.
+    Closed,
     /// One of the two knows statements that the other does not.
     Rosters,
     /// An edit of ours is not sealed yet.
@@ -200,6 +202,7 @@ impl Replicator {
         let Some(there) = theirs.of(replica.key) else {
             return match replica.is_told() {
                 true if replica.opens_at_once() => (Behind, Why::Unopened),
+                true if replica.concern.opens_by_name() && showed == 0 => (Alone, Why::Closed),
                 true => (Behind, lacking(replica, shared)),
                 // It holds nothing here, and nothing there.
                 false if ours.roster != theirs.roster => (Behind, Why::Rosters),
@@ -295,7 +298,7 @@ impl Replicator {
         let peer = |line: &Line| PeerSync {
             person: self.person_view(line.person, &names),
             device: line.device,
-            keeps: !matches!(line.why, Why::Stopped | Why::Left(_)),
+            keeps: !matches!(line.why, Why::Stopped | Why::Left(_) | Why::Closed),
             state: line.state,
             behind: line.why.behind(),
             reason: self.why_in_words(entity, line),
@@ -356,7 +359,9 @@ impl Replicator {
         match (state, worst) {
             (InSync, _) => String::new(),
             (Alone, _) if standing.lines.is_empty() => "no other device is a member".to_owned(),
-            (Alone, _) if standing.lines.iter().any(|line| line.why == Why::Stopped) => {
+            (Alone, _)
+                if standing.lines.iter().any(|line| matches!(line.why, Why::Stopped | Why::Closed)) =>
+            {
                 "no other device that keeps this document is connected".to_owned()
             }
             (Alone, _) => "no other device is connected".to_owned(),
@@ -402,6 +407,7 @@ impl Replicator {
             }
             Why::Untold => format!("{whose} has not told yet how it stands"),
             Why::Unopened => format!("{whose} has not opened this document yet"),
+            Why::Closed => format!("{whose} has not opened this text, and so does not keep it"),
             Why::Rosters => format!("{whose} and this one do not know of the same changes to who is in"),
             Why::Unsealed => "what you wrote is being saved".to_owned(),
             Why::Unread => "this document is still being read".to_owned(),

@@ -91,6 +91,7 @@ impl Schedule {
         let shown = self.shown_in_the_end(at, &nodes, &seen);
         self.look_at_promises(at, roster, &nodes, &shown)?;
         self.look_at_removed(roster, &seen)?;
+        self.look_at_text(at, roster, &nodes)?;
         if at == root { self.look_at_keys(root, roster) } else { Ok(()) }
     }
 

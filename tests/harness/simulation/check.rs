@@ -306,26 +306,34 @@ impl Checker {
             (Intent::Delete { thing }, Outcome::Done(_)) => Some(*thing),
             _ => None,
         };
-        let writes =
-            thing.is_some() || (is_done && matches!(intent, Intent::Remove { .. } | Intent::Leave { .. }));
+        let types = match &intent {
+            // What was taken back before it was made leaves nothing to be saved.
+            Intent::Type(stroke) => is_done && (is_durable(h) || !world.typed.is_nothing(stroke)),
+            _ => false,
+        };
+        let writes = types
+            || thing.is_some()
+            || (is_done && matches!(intent, Intent::Remove { .. } | Intent::Leave { .. }));
         demand(!(writes && c.node(&h.name).disk.failed), Rule::ReadOnlyAfterFailure, || {
             format!("{} calls something saved although its disk has failed", h.name)
         })?;
-        if let Some(thing) = thing {
+        if types || thing.is_some() {
             let promise = self.promise(c, h)?;
-            match &intent {
-                Intent::Make { group, what, text } => {
+            match (&intent, thing) {
+                (Intent::Type(stroke), _) => world.typed.saved(stroke, &promise),
+                (Intent::Make { group, what, text }, Some(thing)) => {
                     let author = world.owner(&h.name).unwrap_or(0);
                     let (text, group, what) = (text.clone(), *group, *what);
                     world.saved.insert(thing, Saved { text, group, what, author, promise });
                     world.done.count(what.made());
                 }
-                _ => {
+                (_, Some(thing)) => {
                     world.deleted.entry(thing).or_default().push(promise);
                     let of_chat = |saved: &Saved| saved.what == What::Message;
                     let is_message = world.saved.get(&thing).is_none_or(of_chat);
                     world.done.count(if is_message { "messages deleted" } else { "things deleted" });
                 }
+                (_, None) => {}
             }
             if self.crash_at_answer.as_ref() == Some(&h.name) {
                 self.crash_at_answer = None;
@@ -493,6 +501,10 @@ pub(super) fn vectors(body: &Body) -> &[(LogId, LogHead)] {
 }
 
 /// Whether a disk holds this position of a log, as an envelope or in a snapshot.
+fn is_durable(h: &Happened) -> bool {
+    matches!(h.event, Event::Durable(_))
+}
+
 pub(super) fn is_stored(c: &Cluster, name: &str, log: &LogId, sequence: u64) -> bool {
     if sequence <= c.node(name).disk.store.covered(log) {
         return true;

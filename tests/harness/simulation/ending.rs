@@ -17,7 +17,6 @@ use fourword_protocol::record::Record;
 use fourword_protocol::roster::{Role, Roster};
 use fourword_protocol::wire::kind_of;
 
-use super::profile::Profile;
 use super::schedule::Schedule;
 use super::verdict::{Rule, Violation, demand};
 use super::world::{Group, Intent};
@@ -48,10 +47,7 @@ impl Schedule {
     }
 
     fn end_faults(&mut self) -> Result<(), Violation> {
-        self.c.gossip_loss = match self.profile {
-            Profile::Silent => 100,
-            Profile::Harsh | Profile::Untimed | Profile::Busy | Profile::Grown => 0,
-        };
+        self.c.gossip_loss = self.profile.gossip_loss(0);
         let profile = &mut self.c.network.profile;
         (profile.lost, profile.doubled, profile.overtaken) = (0, 0, 0);
         self.checker.crash_at_answer = None;
@@ -131,6 +127,7 @@ impl Schedule {
             self.c.connect_all();
             self.come_back();
             self.keep_all();
+            self.open_texts();
             self.run_for(LOOK_MS)?;
             let Some(open) = self.unsettled() else { return Ok(()) };
             if self.c.now() >= end && !has_removed {

@@ -1,7 +1,7 @@
 //! Random schedules: one seed draws a world, its faults and what people do in it.
 //!
 //! [`run`] plays one schedule: `workload` draws what people do, `working` what they do on boards,
-//! issues and canvases, `faults` what breaks, `keeping` what devices drop, `renegades` what
+//! issues and canvases, `typing` what in texts, `faults` what breaks, `keeping` what devices drop, `renegades` what
 //! members try that turn hostile. `check`
 //! looks at every event and says at once what must never be, `shown` and `things` at what people
 //! see, `claims` and `wanted` at what nodes say of being in sync and of what is missing; `ending`
@@ -25,6 +25,7 @@ mod tending;
 mod tests;
 mod things;
 mod truth;
+mod typing;
 mod verdict;
 mod wanted;
 mod working;

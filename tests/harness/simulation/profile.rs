@@ -25,14 +25,16 @@ pub enum Profile {
     Untimed,
     /// All faults, and people work on boards, issues and canvases most of the time.
     Busy,
+    /// All faults, and people write in texts of files most of the time.
+    Typed,
     /// All faults, and chats go on in further segments after a few messages.
     Grown,
 }
 
 impl Profile {
     /// All of them.
-    pub const ALL: [Profile; 5] =
-        [Profile::Harsh, Profile::Silent, Profile::Untimed, Profile::Busy, Profile::Grown];
+    pub const ALL: [Profile; 6] =
+        [Profile::Harsh, Profile::Silent, Profile::Untimed, Profile::Busy, Profile::Typed, Profile::Grown];
 
     fn word(self) -> &'static str {
         match self {
@@ -40,6 +42,7 @@ impl Profile {
             Profile::Silent => "silent",
             Profile::Untimed => "untimed",
             Profile::Busy => "busy",
+            Profile::Typed => "typed",
             Profile::Grown => "grown",
         }
     }
@@ -48,6 +51,12 @@ impl Profile {
     pub(super) fn segment_bytes(self, seed: u64) -> Option<u64> {
         let drawn = draw::within(&mut ChaCha20Rng::seed_from_u64(seed ^ 0x5e6), SEGMENT_BYTES);
         (self == Profile::Grown).then_some(drawn)
+    }
+
+    /// How much of all gossip is lost in a hundred while there are faults, of what was drawn; all of it, if none
+    /// is to come.
+    pub(super) fn gossip_loss(self, drawn: u64) -> u64 {
+        if self == Profile::Silent { 100 } else { drawn }
     }
 
     /// How long quiet peers wait before they compare again.
@@ -90,6 +99,6 @@ impl FromStr for Profile {
 
     fn from_str(text: &str) -> Result<Profile, String> {
         let found = Profile::ALL.into_iter().find(|profile| profile.word() == text);
-        found.ok_or_else(|| format!("{text:?} is no profile: harsh, silent, untimed, busy or grown"))
+        found.ok_or_else(|| format!("{text:?} is no profile: harsh, silent, untimed, busy, typed or grown"))
     }
 }

@@ -67,7 +67,7 @@ impl Schedule {
             profile,
             c,
             random,
-            world: World::new(profile == Profile::Busy),
+            world: World::new(profile),
             checker: Checker::default(),
             renegades: Renegades::new(seed),
             keeping: Keeping::new(seed),
@@ -292,10 +292,9 @@ impl Schedule {
         let links = self.profile.links(&mut self.random);
         self.c.set_links(links);
         self.c.disks = self.profile.disks(&mut self.random);
-        self.c.gossip_loss = match self.profile {
-            Profile::Silent => 100,
-            Profile::Harsh | Profile::Untimed | Profile::Busy | Profile::Grown => self.random.next_u64() % 40,
-        };
+        // Not drawn where none comes.
+        let drawn = if self.profile == Profile::Silent { 0 } else { self.random.next_u64() % 40 };
+        self.c.gossip_loss = self.profile.gossip_loss(drawn);
         for name in self.world.nodes.keys().cloned().collect::<Vec<_>>() {
             if draw::once_in(&mut self.random, 3) {
                 self.skew_clock(&name);

@@ -24,6 +24,11 @@ fn author_of(roster: &Roster, envelope: &Envelope) -> Option<(PersonId, Role)> {
     roster.author_at(&header.log.device, &header.heads, Some((&header.log, header.sequence)))
 }
 
+/// Whether an envelope's author had the right to write, for who knows this roster.
+pub(super) fn may_write(roster: &Roster, envelope: &Envelope) -> bool {
+    author_of(roster, envelope).is_some_and(|(_, role)| role >= Role::Member)
+}
+
 /// Whether a message or a thing that an envelope writes counts for nobody who knows this roster: its author
 /// had no right to write, or was somebody else than it took itself for. A device that was linked is
 /// another person's from then on, where what had let it in before no longer counts.

@@ -26,6 +26,7 @@ impl Schedule {
     pub(super) fn act(&mut self) -> Result<(), Violation> {
         match self.random.next_u64() % 100 {
             0..=33 if self.world.works && !draw::once_in(&mut self.random, 4) => self.work(),
+            0..=33 if self.world.types && !draw::once_in(&mut self.random, 4) => self.type_something(),
             0..=33 => self.write(),
             34..=44 => self.change(),
             45..=53 => self.let_in()?,
@@ -289,7 +290,8 @@ impl Schedule {
                 let remove = Command::Member(words, MemberCommand::Remove { who });
                 self.begin(&name, remove, Intent::Remove { group, whom });
             }
-            2 if person != founder => {
+            // A device that was told its linking had failed may act as the founder's all the same.
+            2 if person != founder && self.world.acts_as(&name).all(|person| person != founder) => {
                 self.begin(&name, Command::Leave(words), Intent::Leave { group });
             }
             3 => {

@@ -15,6 +15,8 @@ use fourword_protocol::schema::thing::ThingId;
 use fourword_protocol::words::FourWords;
 use fourword_storage::MemoryStore;
 
+use super::profile::Profile;
+use super::typing::{Stroke, Typed};
 use crate::tally::Tally;
 
 /// One person.
@@ -54,6 +56,8 @@ pub(super) enum Intent {
         text: String,
     },
     Edit,
+    /// Changes a text.
+    Type(Stroke),
     Delete {
         thing: ThingId,
     },
@@ -185,13 +189,16 @@ pub(super) struct World {
     pub(super) months: i64,
     /// People work on boards, issues and canvases too.
     pub(super) works: bool,
+    /// People write in texts of files too.
+    pub(super) types: bool,
+    pub(super) typed: Typed,
     numbers: u64,
 }
 
 impl World {
-    /// An empty world, in which people work on boards, issues and canvases or do not.
-    pub(super) fn new(works: bool) -> World {
-        World { works, ..World::default() }
+    /// An empty world, in which people do what they do in a profile.
+    pub(super) fn new(profile: Profile) -> World {
+        World { works: profile == Profile::Busy, types: profile == Profile::Typed, ..World::default() }
     }
 
     /// A text that nobody wrote before.
@@ -236,13 +243,17 @@ impl World {
 
     /// All that somebody was told is saved or deleted.
     pub(super) fn promises(&self) -> impl Iterator<Item = &Promise> {
-        self.saved.values().map(|saved| &saved.promise).chain(self.deleted.values().flatten())
+        let things = self.saved.values().map(|saved| &saved.promise).chain(self.deleted.values().flatten());
+        let words = self.typed.written.values().map(|(_, promise)| promise);
+        things.chain(words).chain(self.typed.erased.values().flatten())
     }
 
     /// The same, to be changed.
     pub(super) fn promises_mut(&mut self) -> impl Iterator<Item = &mut Promise> {
         let saved = self.saved.values_mut().map(|saved| &mut saved.promise);
-        saved.chain(self.deleted.values_mut().flatten())
+        let things = saved.chain(self.deleted.values_mut().flatten());
+        let words = self.typed.written.values_mut().map(|(_, promise)| promise);
+        things.chain(words).chain(self.typed.erased.values_mut().flatten())
     }
 
     pub(super) fn person_of(&self, id: &PersonId) -> Option<usize> {
@@ -329,6 +340,7 @@ impl World {
                 }
                 self.done.count("devices linked");
             }
+            (Intent::Type(_), _) => self.done.count("texts changed"),
             (Intent::Other(kind), _) => self.done.count(kind),
             _ => {}
         }
