@@ -15,8 +15,10 @@ mod options;
 mod page;
 mod reading;
 mod space;
+mod typing;
 mod workloads;
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -100,6 +102,11 @@ fn jobs_of<'a>(part: Part, options: &'a Options, place: &'a Place) -> Vec<Job<'a
                 job(title, Box::new(move || workloads::cold_join(place, n)))
             })
             .collect(),
+        Part::W4 => {
+            let edits = if options.small { 500 } else { 259_778 };
+            let trace = options.trace.as_deref();
+            vec![job(text_title(trace, edits), Box::new(move || workloads::text(place, trace, edits)))]
+        }
         Part::W5 => {
             let nodes = options.nodes.iter().copied();
             let fan =
@@ -120,9 +127,8 @@ fn jobs_of<'a>(part: Part, options: &'a Options, place: &'a Place) -> Vec<Job<'a
             groups.map(rest).map(|job| Job { repetitions: 1, ..job }).collect()
         }
         Part::W9 => {
-            let title = "W9: killed after each acknowledgement".to_owned();
-            let job = job(title, Box::new(move || workloads::durability(place, sizes)));
-            vec![Job { repetitions: 1, ..job }]
+            let run = Box::new(move || workloads::durability(place, sizes));
+            vec![Job { repetitions: 1, ..job("W9: killed after each acknowledgement".to_owned(), run) }]
         }
         Part::Start => {
             let groups = if options.small { 2 } else { 20 };
@@ -135,6 +141,13 @@ fn jobs_of<'a>(part: Part, options: &'a Options, place: &'a Place) -> Vec<Job<'a
             vec![job(format!("Reading, {} messages", parted(messages)), run)]
         }
         Part::Documents => document_jobs(options).into_iter().map(|(title, run)| job(title, run)).collect(),
+    }
+}
+
+fn text_title(trace: Option<&Path>, edits: u64) -> String {
+    match trace {
+        Some(_) => "W4: recorded edits of a text".to_owned(),
+        None => format!("W4: {} edits of a text", parted(edits)),
     }
 }
 

@@ -23,6 +23,10 @@ pub(crate) struct Options {
     /// Messages of W2, W3 and W7.
     #[arg(long, value_delimiter = ',', default_value = "10000")]
     pub(crate) messages: Vec<u64>,
+    /// A recording of somebody's typing for W4, as JSON, packed with gzip or not: `txns` with `patches`, and
+    /// `endContent`. Without it one is made up.
+    #[arg(long)]
+    pub(crate) trace: Option<PathBuf>,
     /// Nodes of W5.
     #[arg(long, value_delimiter = ',', default_value = "8,16")]
     pub(crate) nodes: Vec<usize>,
@@ -67,6 +71,8 @@ pub(crate) enum Part {
     W2,
     /// A newcomer takes everything.
     W3,
+    /// A text that is typed.
+    W4,
     /// Fan-out to many nodes.
     W5,
     /// A partition heals.

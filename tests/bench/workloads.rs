@@ -3,6 +3,7 @@
 //! Latencies and durations are differences of times that the nodes themselves took, so what the
 //! driver costs is not in them; only what begins with a start is timed here.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
@@ -11,6 +12,7 @@ use crate::child::time;
 use crate::cluster::{Cluster, Mark, Place};
 use crate::figures::{Figure, figure, percentile};
 use crate::gauge::now_ms;
+use crate::typing::Typing;
 
 /// Bytes of one message as JSON: what a figure of content is relative to.
 const CONTENT_BYTES: f64 = 110.0;
@@ -102,6 +104,35 @@ fn segments(cluster: &mut Cluster) -> anyhow::Result<[Figure; 3]> {
         figure("segments in memory, the most", "", in_memory),
         figure("segment, the largest", "MB", bytes / 1e6),
     ])
+}
+
+/// W4: somebody types a text, a command for each key, until the other node has all of it.
+pub(crate) fn text(place: &Place, recording: Option<&Path>, edits: u64) -> anyhow::Result<Vec<Figure>> {
+    let typing = match recording {
+        Some(path) => Typing::read(path)?,
+        None => Typing::make_up(usize::try_from(edits)?, &place.scratch)?,
+    };
+    let mut cluster = Cluster::of(place, 2)?;
+    let since = cluster.mark()?;
+    let whole = json!({ "len": typing.length, "sha": typing.sha256 });
+    let expected = cluster.node(1)?.ask("expect_text", whole)?;
+    let written = cluster.call(0, "trace", json!({ "file": typing.path }))?;
+    let there = cluster.node(1)?.wait(expected)?;
+    let used = cluster.since(&since)?;
+    let begun = time(&written, "t0")?;
+    let peaks = cluster.memory_mb("VmHWM");
+    let mut figures = vec![
+        figure("until B has all", "s", (time(&there, "t")? - begun) / 1e3),
+        figure("until A has all durable", "s", (time(&written, "t1")? - begun) / 1e3),
+        figure("processor, both", "µs an edit", used.cpu_s * 1e6 / typing.edits as f64),
+        figure("memory, peak, A", "MB", peaks.first().copied().unwrap_or_default()),
+        figure("memory, peak, B", "MB", peaks.get(1).copied().unwrap_or_default()),
+    ];
+    figures.extend(used.wire.map(|wire| figure("wire", "MB", wire.bytes / 1e6)));
+    let info = cluster.call(0, "info", json!({}))?;
+    figures.push(figure("envelopes of A", "", time(&info, "envelopes_made")?));
+    figures.push(figure("journal of A", "MB", time(&info, "doc_bytes")? / 1e6));
+    Ok(figures)
 }
 
 /// W5: one message after the other, each when the last of many nodes was told of the one before.

@@ -12,6 +12,7 @@ mod message;
 mod output;
 mod request;
 mod seen;
+mod text;
 
 use std::sync::Arc;
 
@@ -96,6 +97,8 @@ async fn carry_out(cell: &OnceCell<Member>, op: Op) -> anyhow::Result<Value> {
         }
         Op::Expect { n } => Ok(json!({ "t": member.seen.expect(n).await? })),
         Op::Has { w, i } => Ok(member.has(w, i).await),
+        Op::Trace { file } => member.text().write(&file).await,
+        Op::ExpectText { len, sha } => Ok(json!({ "t": member.text().expect(len, &sha).await? })),
         Op::Offline => member.go_offline(),
         Op::Online => member.go_online().await,
         Op::Idle { docs, tickets: None } => member.found_idle(docs / 2).await,

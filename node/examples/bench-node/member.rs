@@ -27,12 +27,13 @@ use crate::clock::now_ms;
 use crate::gate::Gate;
 use crate::message;
 use crate::seen::{self, Seen};
+use crate::text::Text;
 
 /// Where a bench node listens.
 const LISTEN: &str = "/ip4/127.0.0.1/tcp/0";
 
 /// Commits of one burst that wait for the disk at once.
-const IN_FLIGHT_MAX: usize = 256;
+pub(crate) const IN_FLIGHT_MAX: usize = 256;
 
 /// Messages in each of the further groups: ten for each of its two documents.
 const IDLE_MESSAGES: u64 = 20;
@@ -101,6 +102,11 @@ impl Member {
             written?;
         }
         Ok(json!({ "t0": begun, "t1": now_ms() }))
+    }
+
+    /// The text that is written in the group.
+    pub(crate) fn text(&self) -> Text<'_> {
+        Text { handle: &self.handle, group: self.group }
     }
 
     /// Whether the chat shows a message.
@@ -267,7 +273,7 @@ fn send(group: FourWords, writer: char, number: u64) -> Command {
 }
 
 /// Asks for something that must succeed.
-async fn must(handle: &Handle, command: Command) -> anyhow::Result<Reply> {
+pub(crate) async fn must(handle: &Handle, command: Command) -> anyhow::Result<Reply> {
     match handle.ask(command).await? {
         Outcome::Done(reply) => Ok(reply),
         Outcome::Refused(refusal) => bail!("refused: {}", refusal.message),

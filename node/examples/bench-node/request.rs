@@ -61,6 +61,18 @@ pub(crate) enum Op {
         /// Its number.
         i: u64,
     },
+    /// Write the edits of a recorded text, one after the other, each as a change of its own.
+    Trace {
+        /// JSON, packed with gzip or not: see `text`.
+        file: PathBuf,
+    },
+    /// Say when the text is so long and its SHA-256 is this.
+    ExpectText {
+        /// In UTF-16 units.
+        len: u32,
+        /// In hexadecimal digits.
+        sha: String,
+    },
     /// Lose the network.
     Offline,
     /// Have the network back.
