@@ -64,11 +64,12 @@ pub const QUIC_CONNECTION_BYTES_MAX: u32 = 8 * 1024 * 1024;
 /// See `QUIC_CONNECTION_BYTES_MAX`.
 pub const QUIC_STREAM_BYTES_MAX: u32 = 4 * 1024 * 1024;
 
-/// How often a quiet connection is tried.
-pub const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// How long nothing comes on a connection before the other side is asked for a sign of life. Yamux
+/// asks no more often than every ten seconds.
+pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(12);
 
-/// How long a ping may take. Shorter times make loaded machines tear down sound connections.
-pub const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the answer may take. Shorter times make loaded machines tear down sound connections.
+pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(13);
 
 /// How long a connection without streams is kept.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);

@@ -13,7 +13,7 @@ use libp2p::identity::Keypair;
 use libp2p::kad::{self, Mode, StoreInserts};
 use libp2p::swarm::{self, NetworkBehaviour, Swarm};
 use libp2p::{
-    Multiaddr, PeerId, SwarmBuilder, autonat, identify, memory_connection_limits, noise, ping, relay, tcp,
+    Multiaddr, PeerId, SwarmBuilder, autonat, identify, memory_connection_limits, noise, relay, tcp,
 };
 
 use super::offers::Offers;
@@ -21,9 +21,9 @@ use super::shares::Shares;
 use super::testing;
 use crate::limits::{
     CIRCUIT_BYTES_MAX, CIRCUIT_TIME_MAX, CIRCUITS_MAX, CIRCUITS_PER_DEVICE_MAX, CONNECTIONS_PER_DEVICE_MAX,
-    IDLE_TIMEOUT, PING_INTERVAL, PING_TIMEOUT, PLACES_MAX, RELAY_CONNECTIONS_MAX,
-    RELAY_CONNECTIONS_PER_NETWORK_MAX, RELAY_DIALS_MAX, RELAY_MEMORY_BYTES_MAX, RELAY_PENDING_MAX,
-    RELAY_PENDING_PER_NETWORK_MAX, RELAY_STREAMS_MAX, STREAMS_UNNAMED_MAX,
+    IDLE_TIMEOUT, PLACES_MAX, RELAY_CONNECTIONS_MAX, RELAY_CONNECTIONS_PER_NETWORK_MAX, RELAY_DIALS_MAX,
+    RELAY_MEMORY_BYTES_MAX, RELAY_PENDING_MAX, RELAY_PENDING_PER_NETWORK_MAX, RELAY_STREAMS_MAX,
+    STREAMS_UNNAMED_MAX,
 };
 use crate::swarm::door::{Bounds, Door, Network};
 use crate::swarm::muxing::Muxing;
@@ -37,7 +37,6 @@ pub(super) struct Behaviour {
     pub(super) door: Door,
     pub(super) memory: memory_connection_limits::Behaviour,
     pub(super) identify: identify::Behaviour,
-    pub(super) ping: ping::Behaviour,
     pub(super) table: kad::Behaviour<Offers>,
     pub(super) circuits: relay::Behaviour,
     /// Dials devices that ask where they are reached, as far as `dials` lets it.
@@ -62,9 +61,6 @@ impl Behaviour {
             door: Door::new(bounds()),
             memory: memory_connection_limits::Behaviour::with_max_bytes(RELAY_MEMORY_BYTES_MAX),
             identify: identify::Behaviour::new(identify),
-            ping: ping::Behaviour::new(
-                ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT),
-            ),
             table: table(own),
             circuits: relay::Behaviour::new(own, circuits(shares)),
             testing: autonat::v2::server::Behaviour::default(),

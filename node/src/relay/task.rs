@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use libp2p::kad::{self, InboundRequest};
 use libp2p::swarm::{Swarm, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, ping, relay};
+use libp2p::{Multiaddr, PeerId, relay};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -151,11 +151,6 @@ impl Task {
 
     fn on_behaviour(&mut self, event: BehaviourEvent) {
         match event {
-            BehaviourEvent::Ping(ping::Event { connection, result: Err(error), .. })
-                if !matches!(error, ping::Failure::Unsupported) =>
-            {
-                self.swarm.close_connection(connection);
-            }
             BehaviourEvent::Table(kad::Event::InboundRequest {
                 request: InboundRequest::AddProvider { record: Some(record) },
             }) => {
@@ -164,7 +159,7 @@ impl Task {
                 }
             }
             BehaviourEvent::Circuits(event) => self.on_circuit(event),
-            BehaviourEvent::Ping(_) | BehaviourEvent::Table(_) | BehaviourEvent::Identify(_) => {}
+            BehaviourEvent::Table(_) | BehaviourEvent::Identify(_) => {}
             BehaviourEvent::Testing(event) => {
                 let count =
                     if event.result.is_ok() { &mut self.counts.tests } else { &mut self.counts.tests_failed };

@@ -18,7 +18,7 @@ use libp2p::gossipsub::{
 use libp2p::identity::Keypair;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{self, NetworkBehaviour, Swarm};
-use libp2p::{PeerId, SwarmBuilder, dcutr, dns, identify, mdns, noise, ping, relay, tcp};
+use libp2p::{PeerId, SwarmBuilder, dcutr, dns, identify, mdns, noise, relay, tcp};
 
 use super::circle::Circle;
 use super::door::{Bounds, Door};
@@ -28,8 +28,8 @@ use super::{finding, reaching, streams};
 use crate::limits::{
     CONNECTIONS_PER_DEVICE_MAX, GOSSIP_BYTES_MAX, GOSSIP_QUEUE_MAX, GUEST_STAY, GUESTS_MAX,
     GUESTS_PER_NETWORK_MAX, IDLE_TIMEOUT, INBOUND_MAX, OUTBOUND_MAX, PENDING_INBOUND_MAX,
-    PENDING_OUTBOUND_MAX, PENDING_PER_NETWORK_MAX, PING_INTERVAL, PING_TIMEOUT, QUIC_CONNECTION_BYTES_MAX,
-    QUIC_STREAM_BYTES_MAX, STREAMS_INBOUND_MAX, STREAMS_UNNAMED_MAX, TOPICS_MAX, VISITS_MAX,
+    PENDING_OUTBOUND_MAX, PENDING_PER_NETWORK_MAX, QUIC_CONNECTION_BYTES_MAX, QUIC_STREAM_BYTES_MAX,
+    STREAMS_INBOUND_MAX, STREAMS_UNNAMED_MAX, TOPICS_MAX, VISITS_MAX,
 };
 
 /// Told to every peer; the program's version is nobody's business.
@@ -48,7 +48,6 @@ pub(super) struct Behaviour {
     pub(super) door: Door,
     pub(super) refused: allow_block_list::Behaviour<BlockedPeers>,
     pub(super) identify: identify::Behaviour,
-    pub(super) ping: ping::Behaviour,
     pub(super) gossip: Circle<Gossip>,
     pub(super) streams: streams::Behaviour,
     pub(super) table: finding::Table,
@@ -67,13 +66,11 @@ impl Behaviour {
             .with_agent_version(IDENTIFY_AGENT.to_string())
             .with_hide_listen_addrs(true)
             .with_cache_size(0);
-        let ping = ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT);
         Ok(Behaviour {
             limits: connection_limits::Behaviour::new(limits()),
             door: Door::new(BOUNDS),
             refused: allow_block_list::Behaviour::default(),
             identify: identify::Behaviour::new(identify),
-            ping: ping::Behaviour::new(ping),
             gossip: Circle::new(gossip()?),
             streams: streams::Behaviour::default(),
             table: finding::table(own),

@@ -11,8 +11,10 @@ use libp2p::core::ConnectedPoint;
 use libp2p::gossipsub::{self, MessageAcceptance, MessageId};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::swarm::{ConnectionId, FromSwarm, NetworkBehaviour, NewExternalAddrCandidate, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, autonat, identify, kad, mdns, ping, relay};
+use libp2p::swarm::{
+    ConnectionError, ConnectionId, FromSwarm, NetworkBehaviour, NewExternalAddrCandidate, SwarmEvent,
+};
+use libp2p::{Multiaddr, PeerId, autonat, identify, kad, mdns, relay};
 use tokio::time::Instant;
 
 use super::addresses::is_loopback;
@@ -22,7 +24,7 @@ use super::relays::is_relayed;
 use super::session::{Session, Unfit};
 use super::streams::{self, Opened};
 use super::task::Task;
-use super::{Path, addresses, device_of, dial, gossip};
+use super::{Path, addresses, device_of, dial, gossip, muxing};
 use crate::limits::{NEAR_MAX, NEAR_SEEN_MAX, TOLD_ADDRESSES_MAX};
 
 impl Task {
@@ -45,6 +47,11 @@ impl Task {
             SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, cause, .. } => {
                 tracing::debug!(peer = %peer_id, ?cause, "a connection closed");
                 self.notes.closed(connection_id);
+                if let Some(ConnectionError::IO(error)) = &cause
+                    && muxing::is_silence(error)
+                {
+                    self.notes.counts.unanswered += 1;
+                }
                 self.routes.disconnected(connection_id);
                 if cause.is_some() && self.relays.is_relay(&peer_id) {
                     // A relay that died has all its connections die, and not all are told.
@@ -164,7 +171,6 @@ impl Task {
         match event {
             BehaviourEvent::Streams(event) => self.on_stream(event),
             BehaviourEvent::Gossip(event) => self.on_gossip(event),
-            BehaviourEvent::Ping(event) => self.on_ping(event),
             BehaviourEvent::Identify(event) => self.on_identify(event),
             BehaviourEvent::Table(event) => self.on_table(event),
             BehaviourEvent::Circuits(event) => self.on_circuit(event),
@@ -299,18 +305,6 @@ impl Task {
                 for (peer, address) in gone {
                     self.book.gone(&addresses::named(&address, &peer));
                 }
-            }
-        }
-    }
-
-    /// The library only measures: a connection that does not answer must be closed here.
-    fn on_ping(&mut self, event: ping::Event) {
-        match event.result {
-            Ok(_) | Err(ping::Failure::Unsupported) => {}
-            Err(error) => {
-                tracing::debug!(peer = %event.peer, %error, "a connection does not answer");
-                self.notes.counts.unanswered += 1;
-                self.swarm.close_connection(event.connection);
             }
         }
     }

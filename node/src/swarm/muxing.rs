@@ -4,20 +4,30 @@
 //! data to each connection; this one lets whoever dials us have few streams, and lets windows grow
 //! by a fixed amount in all. Invariant: a connection holds at most 256 KiB of unread bytes for each
 //! stream it may have, and `WINDOW_GROWTH_BYTES_MAX` more.
+//!
+//! It also ends connections on which nothing comes any more. Yamux measures how long a round trip
+//! takes whenever it is looked at and has not done so for ten seconds; so it is enough to look at a
+//! quiet connection in time, and to miss what should have come (docs/decisions/0025).
 
 use std::collections::VecDeque;
 use std::future::{self, Ready};
 use std::io;
 use std::iter;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo};
+use tokio::time::{Instant, Sleep, sleep};
 use yamux::{Config, Connection, ConnectionError, DEFAULT_CREDIT, Mode, Stream};
 
-use crate::limits::{STREAMS_MAX, STREAMS_UNNAMED_MAX, WINDOW_GROWTH_BYTES_MAX};
+use crate::limits::{
+    KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, STREAMS_MAX, STREAMS_UNNAMED_MAX, WINDOW_GROWTH_BYTES_MAX,
+};
 
 /// How a connection is split: by whom it was dialled decides how many streams it may have.
 #[derive(Clone, Debug)]
@@ -60,7 +70,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> InboundConnectionUpgrade<C> for Muxing {
     type Future = Ready<io::Result<Muxer<C>>>;
 
     fn upgrade_inbound(self, socket: C, _: Self::Info) -> Self::Future {
-        future::ready(Ok(Muxer::new(Connection::new(socket, self.inbound, Mode::Server))))
+        future::ready(Ok(Muxer::new(socket, self.inbound, Mode::Server)))
     }
 }
 
@@ -70,23 +80,34 @@ impl<C: AsyncRead + AsyncWrite + Unpin> OutboundConnectionUpgrade<C> for Muxing 
     type Future = Ready<io::Result<Muxer<C>>>;
 
     fn upgrade_outbound(self, socket: C, _: Self::Info) -> Self::Future {
-        future::ready(Ok(Muxer::new(Connection::new(socket, self.outbound, Mode::Client))))
+        future::ready(Ok(Muxer::new(socket, self.outbound, Mode::Client)))
     }
 }
 
 /// One connection and the streams on it.
 #[derive(Debug)]
 pub(crate) struct Muxer<C> {
-    connection: Connection<C>,
+    connection: Connection<Watched<C>>,
     /// Streams the other side opened that nobody has taken; at most `STREAMS_UNNAMED_MAX`.
     opened: VecDeque<Stream>,
     /// Whoever waits for one of them.
     waiting: Option<Waker>,
+    heard: Heard,
+    /// When the other side is to be asked for a sign of life, or has been silent for too long.
+    alarm: Pin<Box<Sleep>>,
 }
 
-impl<C> Muxer<C> {
-    fn new(connection: Connection<C>) -> Muxer<C> {
-        Muxer { connection, opened: VecDeque::new(), waiting: None }
+impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
+    fn new(socket: C, config: Config, mode: Mode) -> Muxer<C> {
+        let heard = Heard::now();
+        let socket = Watched { socket, heard: heard.clone() };
+        Muxer {
+            connection: Connection::new(socket, config, mode),
+            opened: VecDeque::new(),
+            waiting: None,
+            heard,
+            alarm: Box::pin(sleep(KEEP_ALIVE_INTERVAL)),
+        }
     }
 }
 
@@ -95,6 +116,25 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
     fn poll_opened(&mut self, context: &mut Context<'_>) -> Poll<Result<Stream, ConnectionError>> {
         let next = ready!(self.connection.poll_next_inbound(context));
         Poll::Ready(next.unwrap_or(Err(ConnectionError::Closed)))
+    }
+
+    /// Sees to it that a quiet connection is looked at, or fails where the other side is silent.
+    fn watch(&mut self, context: &mut Context<'_>) -> Result<(), ConnectionError> {
+        while self.alarm.as_mut().poll(context).is_ready() {
+            let heard = self.heard.last();
+            let silence = heard.elapsed();
+            let next = if silence < KEEP_ALIVE_INTERVAL {
+                heard + KEEP_ALIVE_INTERVAL
+            } else if silence < KEEP_ALIVE_INTERVAL + KEEP_ALIVE_TIMEOUT {
+                // Looked at once more, yamux asks how long a round trip takes.
+                context.waker().wake_by_ref();
+                heard + KEEP_ALIVE_INTERVAL + KEEP_ALIVE_TIMEOUT
+            } else {
+                return Err(ConnectionError::Io(io::ErrorKind::TimedOut.into()));
+            };
+            self.alarm.as_mut().reset(next);
+        }
+        Ok(())
     }
 }
 
@@ -131,7 +171,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Result<StreamMuxerEvent, ConnectionError>> {
-        let stream = ready!(self.poll_opened(context))?;
+        // What has come is read first: after a standstill of this machine it is no silence.
+        let Poll::Ready(stream) = self.poll_opened(context)? else {
+            self.watch(context)?;
+            return Poll::Pending;
+        };
         // Beyond what may wait it is dropped, which tells the other side that it is closed.
         if self.opened.len() < STREAMS_UNNAMED_MAX {
             self.opened.push_back(stream);
@@ -145,10 +189,80 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
     }
 }
 
+/// Whether a connection ended because nothing came any more. The network's layers wrap what was said.
+pub(super) fn is_silence(error: &io::Error) -> bool {
+    if error.kind() == io::ErrorKind::TimedOut {
+        return true;
+    }
+    let Some(inner) = error.get_ref() else { return false };
+    match inner.downcast_ref::<ConnectionError>() {
+        Some(ConnectionError::Io(error)) => is_silence(error),
+        Some(_) => false,
+        None => inner.downcast_ref::<io::Error>().is_some_and(is_silence),
+    }
+}
+
+/// When something last came on a connection, in whole milliseconds.
+#[derive(Clone, Debug)]
+struct Heard {
+    began: Instant,
+    after_ms: Arc<AtomicU64>,
+}
+
+impl Heard {
+    fn now() -> Heard {
+        Heard { began: Instant::now(), after_ms: Arc::default() }
+    }
+
+    fn note(&self) {
+        let after = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.after_ms.store(after, Ordering::Relaxed);
+    }
+
+    fn last(&self) -> Instant {
+        self.began + Duration::from_millis(self.after_ms.load(Ordering::Relaxed))
+    }
+}
+
+/// A socket that notes when something comes.
+#[derive(Debug)]
+struct Watched<C> {
+    socket: C,
+    heard: Heard,
+}
+
+impl<C: AsyncRead + Unpin> AsyncRead for Watched<C> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let count = ready!(Pin::new(&mut self.socket).poll_read(context, buffer))?;
+        self.heard.note();
+        Poll::Ready(Ok(count))
+    }
+}
+
+impl<C: AsyncWrite + Unpin> AsyncWrite for Watched<C> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_close(context)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use futures::future::poll_fn;
     use libp2p::tcp::tokio::TcpStream;
     use tokio::net;
@@ -202,5 +316,34 @@ mod tests {
     async fn a_connection_ends_at_the_first_stream_beyond_as_many_as_it_may_have() {
         assert_eq!(gets(4).await, 4);
         assert_eq!(gets(32).await, 32);
+    }
+
+    /// Looks after a connection until it ends, and says why it did.
+    async fn ended(mut muxer: Muxer<TcpStream>) -> ConnectionError {
+        poll_fn(|context| Pin::new(&mut muxer).poll(context)).await.unwrap_err()
+    }
+
+    /// By the machine's clock, which yamux goes by.
+    #[tokio::test]
+    async fn a_connection_lasts_while_the_other_side_answers_and_ends_where_nothing_comes() {
+        let ((near, far), (cut, _hung)) = (pipe().await, pipe().await);
+        let near = ended(Muxing::new(1).upgrade_inbound(near, "").await.unwrap());
+        let far = ended(Muxing::new(1).upgrade_outbound(far, "").await.unwrap());
+        let cut = ended(Muxing::new(1).upgrade_inbound(cut, "").await.unwrap());
+        let began = Instant::now();
+        let sound = async {
+            tokio::select! {
+                error = near => panic!("near: {error}"),
+                error = far => panic!("far: {error}"),
+                () = sleep(KEEP_ALIVE_INTERVAL + KEEP_ALIVE_TIMEOUT + Duration::from_secs(2)) => {}
+            }
+        };
+        let missed = async {
+            let error = timeout(DEADLINE, cut).await.unwrap();
+            assert!(is_silence(&io::Error::other(io::Error::other(error))));
+            began.elapsed()
+        };
+        let ((), after) = tokio::join!(sound, missed);
+        assert!(after >= KEEP_ALIVE_INTERVAL + KEEP_ALIVE_TIMEOUT, "given up after {after:?}");
     }
 }

@@ -11,7 +11,7 @@
 //! connection is preferred to one through a relay in the same way: the one who leads moves first.
 //!
 //! A device that lost its network or its power comes back on a new connection while the old one
-//! seems sound here for half a minute, or was lost without a stream on it. It is known by its
+//! seems sound here for up to half a minute, or was lost without a stream on it. It is known by its
 //! streams: each begins with a number drawn for the session. The first that comes is taken; with
 //! another one the session ends, and both begin again. Each session opens a stream at once, for its
 //! greeting, so a session that goes on with one it does not know is always found out.
