@@ -131,6 +131,37 @@ fn a_state_for_who_is_no_member_names_no_documents() {
     assert!(!told.is_empty() && told.iter().all(|documents| *documents == 0), "{told:?}");
 }
 
+/// How many states one of so many members tells while somebody writes for ten seconds.
+fn told_in_a_busy_group(members: usize) -> usize {
+    let names: Vec<String> = (0..members).map(|number| format!("member {number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut c = Cluster::new(504);
+    let group = c.group_of(&names);
+    c.settle();
+    let (mut told, end) = (0, c.now() + 10_000);
+    while c.now() < end {
+        c.send_message(names[0], group, "busy");
+        run_seen(&mut c, 100, &mut |happened| {
+            let sent = happened.effects.iter().filter(|_| happened.name == names[1]);
+            told += sent
+                .filter(|effect| match effect {
+                    Effect::Send(_, bytes) => Frame::decode(bytes).is_ok_and(|frame| kind(&frame) == "state"),
+                    _ => false,
+                })
+                .count();
+        });
+    }
+    c.settle();
+    assert_in_sync(&mut c, &names, group, "in a busy group");
+    told
+}
+
+#[test]
+fn a_device_tells_no_more_of_itself_in_a_time_the_more_it_is_connected_with() {
+    let (few, many) = (told_in_a_busy_group(9), told_in_a_busy_group(33));
+    assert!(few > 0 && many < few * 3 / 2, "{few} states told by one of 9, {many} by one of 33");
+}
+
 /// Ben was away while ada wrote more than two pages; then frames of a kind are lost on each way.
 fn lose_after_absence(seed: u64, lost: fn(&Frame) -> bool, count: u64) -> (Cluster, FourWords) {
     let mut c = Cluster::new(seed);

@@ -7,7 +7,7 @@
 use crate::entity::Entity;
 use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId};
 use crate::limits::STATE_DOCUMENTS_MAX;
-use crate::replicator::{Replicator, TELL_AFTER};
+use crate::replicator::Replicator;
 use crate::session::Stream;
 use crate::wire::{Frame, State};
 
@@ -22,9 +22,9 @@ impl Replicator {
     pub(crate) fn tell_peers(&mut self) {
         self.compare_when_due();
         self.tend_fetching();
-        let now = self.now.instant;
+        let (now, after) = (self.now.instant, self.tell_after());
         let gathered: Vec<EntityId> =
-            self.changed.iter().filter(|(_, since)| **since + TELL_AFTER <= now).map(|(id, _)| *id).collect();
+            self.changed.iter().filter(|(_, since)| **since + after <= now).map(|(id, _)| *id).collect();
         let entities = &self.entities;
         self.changed.retain(|id, since| {
             // Content that is ahead of its vector would look like a fault to others.
@@ -32,10 +32,10 @@ impl Replicator {
             if !sealed {
                 *since = now;
             }
-            *since + TELL_AFTER > now
+            *since + after > now
         });
         if let Some(earliest) = self.changed.values().min() {
-            self.out.wake_at(*earliest + TELL_AFTER);
+            self.out.wake_at(*earliest + after);
         }
         let devices: Vec<DeviceKey> = self.sessions.keys().copied().collect();
         for device in devices {
