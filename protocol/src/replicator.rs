@@ -39,19 +39,6 @@ use crate::views::Said;
 use crate::wire::Frame;
 use crate::words::{FourWords, Naming};
 
-/// How long changes gather before up to `TELL_PEERS` peers are told how we stand.
-const TELL_AFTER: Duration = Duration(300);
-
-/// With more peers than these changes gather longer, so that a device tells as much in a time however
-/// many it is connected with: all telling all would cost a group the square of its size.
-const TELL_PEERS: u64 = 8;
-
-/// How long changes gather before so many peers are told how we stand.
-fn tell_after(peers: usize) -> Duration {
-    let peers = u64::try_from(peers).unwrap_or(u64::MAX).max(TELL_PEERS);
-    Duration(TELL_AFTER.0.saturating_mul(peers) / TELL_PEERS)
-}
-
 /// What a node is started with.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -296,11 +283,6 @@ impl Replicator {
         self.devices.home_changed |= self.me.as_ref().is_some_and(|me| me.home == entity);
         self.changed.entry(entity).or_insert(now);
         self.out.wake_at(now + self.tell_after());
-    }
-
-    /// How long changes gather before peers are told how we stand.
-    pub(crate) fn tell_after(&self) -> Duration {
-        tell_after(self.sessions.len())
     }
 
     // -- the disk -----------------------------------------------------------------------------

@@ -38,7 +38,7 @@ pub(crate) use snapshots::Arriving;
 pub(crate) use vectors::Coming;
 
 /// How often a peer's state may make us ask, and its list make us answer: a burst, then one for
-/// each stretch of time. Honest peers tell at most once in 300 ms.
+/// each stretch of time. Honest peers tell at most once in `Replicator::tell_after`.
 const ASKS_BURST: u64 = 32;
 const ASKS_EVERY: Duration = Duration(250);
 

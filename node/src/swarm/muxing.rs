@@ -118,21 +118,20 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
         Poll::Ready(next.unwrap_or(Err(ConnectionError::Closed)))
     }
 
-    /// Sees to it that a quiet connection is looked at, or fails where the other side is silent.
+    /// Has a quiet connection looked at when its time has come, which is when yamux asks, and fails
+    /// where the other side is silent.
     fn watch(&mut self, context: &mut Context<'_>) -> Result<(), ConnectionError> {
         while self.alarm.as_mut().poll(context).is_ready() {
             let heard = self.heard.last();
             let silence = heard.elapsed();
             let next = if silence < KEEP_ALIVE_INTERVAL {
-                heard + KEEP_ALIVE_INTERVAL
+                KEEP_ALIVE_INTERVAL
             } else if silence < KEEP_ALIVE_INTERVAL + KEEP_ALIVE_TIMEOUT {
-                // Looked at once more, yamux asks how long a round trip takes.
-                context.waker().wake_by_ref();
-                heard + KEEP_ALIVE_INTERVAL + KEEP_ALIVE_TIMEOUT
+                KEEP_ALIVE_INTERVAL + KEEP_ALIVE_TIMEOUT
             } else {
                 return Err(ConnectionError::Io(io::ErrorKind::TimedOut.into()));
             };
-            self.alarm.as_mut().reset(next);
+            self.alarm.as_mut().reset(heard + next);
         }
         Ok(())
     }

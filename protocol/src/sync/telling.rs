@@ -9,13 +9,27 @@ use crate::ids::{DeviceKey, Digest, DocumentKey, EntityId};
 use crate::limits::STATE_DOCUMENTS_MAX;
 use crate::replicator::Replicator;
 use crate::session::Stream;
+use crate::time::Duration;
 use crate::wire::{Frame, State};
 
 use super::vectors::vector_frames;
 use super::{ASKS_BURST, ASKS_EVERY, shared};
 
+/// How long changes gather before up to `TELL_PEERS` peers are told how we stand.
+const TELL_AFTER: Duration = Duration(300);
+
+/// With more peers than these changes gather longer, so that a device tells as much in a time however
+/// many it is connected with: all telling all would cost a group the square of its size.
+const TELL_PEERS: u64 = 8;
+
 impl Replicator {
     // -- how we stand -------------------------------------------------------------------------
+
+    /// How long changes gather before peers are told how we stand.
+    pub(crate) fn tell_after(&self) -> Duration {
+        let peers = u64::try_from(self.sessions.len()).unwrap_or(u64::MAX).max(TELL_PEERS);
+        Duration(TELL_AFTER.0.saturating_mul(peers) / TELL_PEERS)
+    }
 
     /// Does what waits until changes have gathered for a while: peers are told of the entities that
     /// changed, what is wanted of them is written, and whoever listens hears how they stand.
