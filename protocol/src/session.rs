@@ -175,8 +175,8 @@ pub(crate) struct Stream {
     /// The part of our snapshot that is to be sent before all else.
     pub(crate) part: Option<u32>,
     pub(crate) page: Paging,
-    /// A vector showed that the last page has come, before the peer asked on.
-    pub(crate) overtaken: bool,
+    /// So many requests are still to come for pages that a vector has shown to be there.
+    pub(crate) overtaken: u32,
 }
 
 impl Stream {

@@ -1,14 +1,14 @@
 //! Single attacks of a member, each with what it was to break.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attack::{Attack, HONEST, some_log};
 use fourword_protocol::command::{Command, Reply};
-use fourword_protocol::envelope::Header;
+use fourword_protocol::envelope::{Envelope, Header};
 use fourword_protocol::epoch::EpochKey;
 use fourword_protocol::identity::DeviceSecret;
 use fourword_protocol::ids::{Digest, DocumentKey, EnvelopeHash, Incarnation, LogHead, LogId, StatementId};
-use fourword_protocol::limits::STATE_DOCUMENTS_MAX;
+use fourword_protocol::limits::{PAGE_BYTES, STATE_DOCUMENTS_MAX};
 use fourword_protocol::roster::{Body, Role, Seal};
 use fourword_protocol::schema::Concern;
 use fourword_protocol::wire::{DocumentState, Frame, State, Vector};
@@ -133,6 +133,46 @@ fn each_page_is_loaded_once_however_often_it_is_asked_for() {
     assert!((1..=5).contains(&pages.count()));
     assert!(a.dropped("ada")["next page of nothing"] > 400);
     a.stands("a flood of nexts");
+}
+
+#[test]
+fn vectors_that_overtake_several_requests_for_pages_leave_none_of_them_that_asks_for_nothing() {
+    let mut a = Attack::by_member(131);
+    let (entity, chat) = (a.entity, a.insider().document(&Concern::Chat));
+    for _ in 0..16 {
+        // More than half a page, whatever packs it.
+        let text: String = (0..PAGE_BYTES / 2 - 2048).map(|_| char::from(b' ' + a.draw(95) as u8)).collect();
+        a.c.send_message("ada", a.group, text.trim());
+    }
+    a.c.settle();
+    a.c.take_inbox("mal");
+    let before = a.dropped("ada");
+    let mut heads: BTreeMap<LogId, LogHead> = BTreeMap::new();
+    for pages in 1.. {
+        let logs = heads.iter().map(|(log, head)| (log.device, log.incarnation, *head)).collect();
+        a.send("ada", "vector", &Frame::Vector(Vector { entity, document: chat, page: 0, logs, last: true }));
+        a.c.run_for(50);
+        let mut asks_on = false;
+        for (_, bytes) in a.c.take_inbox("mal") {
+            let Ok(Frame::Envelopes { envelopes, more, .. }) = Frame::decode(&bytes) else { continue };
+            for envelope in envelopes.iter().map(|bytes| Envelope::read(bytes).unwrap()) {
+                let head = LogHead { sequence: envelope.header.sequence, hash: envelope.hash() };
+                heads.insert(envelope.header.log, head);
+            }
+            asks_on = more;
+        }
+        if !asks_on {
+            assert!(pages > 4, "{pages} pages");
+            // Now what was to ask for each of them comes.
+            (1..pages).for_each(|_| a.send("ada", "next", &Frame::Next { entity, document: chat }));
+            break;
+        }
+    }
+    a.c.run_for(50);
+    assert_eq!(a.dropped("ada"), before);
+    a.send("ada", "next", &Frame::Next { entity, document: chat });
+    a.c.run_for(50);
+    assert_eq!(a.dropped("ada")["next page of nothing"], 1, "one more than there were pages");
 }
 
 #[test]

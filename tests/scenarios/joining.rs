@@ -30,6 +30,21 @@ fn a_joiner_with_an_invite_gets_in_and_reads_what_was_written_before() {
 }
 
 #[test]
+fn a_joiner_reads_what_was_written_before_without_waiting_for_more_to_change() {
+    let mut c = Cluster::new(26);
+    c.add("ada");
+    c.add("ben");
+    let group = c.create_group("ada", "tea");
+    c.send_message("ada", group, "before");
+    c.settle();
+    let code = c.invite("ada", group, Role::Member, 1);
+    c.join("ben", group, &code);
+    // Changes gather for 300 ms before they are told; ben's admission is one.
+    c.run_for(200);
+    assert_eq!(c.read_chat("ben", group), ["before"]);
+}
+
+#[test]
 fn an_invite_admits_as_many_as_it_says_and_no_more() {
     let mut c = Cluster::new(2);
     for name in ["ada", "ben", "eve"] {

@@ -109,7 +109,7 @@ impl Replicator {
         let has = |log: &LogId| theirs.get(log).map_or(0, |has| has.sequence);
         if matches!(stream.page, Paging::Sent(log, upto) if has(&log) >= upto) {
             stream.page = Paging::None;
-            stream.overtaken = true;
+            stream.overtaken = stream.overtaken.saturating_add(1);
         }
         if lacking.iter().any(is_covered) {
             // What it lacks is here no more but for the snapshot; it asks for the rest after that.
@@ -189,11 +189,10 @@ impl Replicator {
         let Some(stream) = shared.and_then(|shared| shared.streams.get_mut(&document)) else {
             return self.drop_counted("next page of nothing");
         };
-        // One that a vector overtook asks for what that has brought, or has shown to be there.
-        let is_overtaken = std::mem::take(&mut stream.overtaken);
         match stream.page {
             Paging::Sent(..) | Paging::SentPart => self.next_page(from, entity, document),
-            _ if is_overtaken => {}
+            // One that a vector overtook asked for what that has brought, or has shown to be there.
+            _ if stream.overtaken > 0 => stream.overtaken -= 1,
             _ => self.drop_counted("next page of nothing"),
         }
     }

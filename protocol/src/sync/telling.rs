@@ -70,8 +70,9 @@ impl Replicator {
             if all {
                 shared.ask_anew();
             }
-            let gathering = self.changed.contains_key(id);
-            let Some(entity) = self.entities.get(id).filter(|e| e.is_sealed() && (all || !gathering)) else {
+            // Whoever was told nothing yet has nothing to ask for, and waits.
+            let gathers = self.changed.contains_key(id) && shared.told.is_some();
+            let Some(entity) = self.entities.get(id).filter(|e| e.is_sealed() && (all || !gathers)) else {
                 continue;
             };
             let mut state = entity.state();
