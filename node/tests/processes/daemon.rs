@@ -92,7 +92,7 @@ impl Home {
     /// Runs one command line that must succeed, and gives what it printed.
     pub(crate) fn must(&self, arguments: &[&str]) -> Value {
         let told = self.tell(arguments);
-        assert_eq!(told.code, 0, "{arguments:?}: {}", told.error);
+        assert_eq!(told.code, 0, "{arguments:?}: {} {}", told.out, told.error);
         told.out
     }
 
