@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::MessageId;
-use super::layout::{Key, MessageRecord, ROOTS};
+use super::layout::{Key, MESSAGES, MessageRecord, ROOTS};
 use crate::planted::{self, Planted};
 use crate::schema::key::Owner;
 use crate::schema::{Maps, record};
@@ -29,7 +29,15 @@ impl ChatIndex {
     /// Reads all maps once.
     pub fn scan(maps: &dyn Maps) -> ChatIndex {
         let mut index = ChatIndex::default();
-        for root in ROOTS {
+        // Sets and maps that are made of everything at once take half as long.
+        let message = |(key, value)| match (Key::parse(MESSAGES, key), MessageRecord::read(value)) {
+            (Ok(Key::Message(id)), Ok(record)) => Some((id, record.time)),
+            _ => None,
+        };
+        let messages: Vec<(MessageId, WallTime)> = maps.range(MESSAGES, "").filter_map(message).collect();
+        index.order = messages.iter().map(|(id, time)| (*time, *id)).collect();
+        index.times = messages.iter().map(|(id, time)| ((id.random, id.owner), *time)).collect();
+        for root in ROOTS.iter().filter(|root| **root != MESSAGES) {
             for (key, value) in maps.range(root, "") {
                 index.note(root, key, Some(value));
             }
