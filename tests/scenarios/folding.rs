@@ -486,6 +486,31 @@ fn frames_that_are_lost_on_the_way_only_delay_the_folding() {
 }
 
 #[test]
+fn what_one_has_folded_and_another_has_not_is_saved_as_the_same_bytes() {
+    let mut c = cluster(90);
+    let group = c.group_of(&THREE);
+    for from in ["ada", "ben"] {
+        c.lose(from, "eve", |frame| matches!(frame, Frame::Checkpoint { .. }), 1000);
+    }
+    let ids = write(&mut c, &THREE, group, 0..20);
+    for id in [ids[0], ids[3], ids[7]] {
+        c.must("ada", Command::Chat(group, ChatCommand::Delete(id)));
+    }
+    c.run_for(60_000);
+    let (_, document) = document(&c, "ada", &THREE);
+    assert_same(&mut c, &THREE, group, document);
+    assert!(reach(&folded(&c, "ada", document)) > FOLD_AFTER);
+    assert!(folded(&c, "eve", document).is_empty());
+    let saved = |name: &str| {
+        let held = chat(&c, name, document);
+        (held.pruned().len(), held.saved())
+    };
+    assert_eq!(saved("ada").0, 3);
+    assert!(saved("ada").1.is_some());
+    assert_eq!(saved("ada"), saved("eve"));
+}
+
+#[test]
 fn who_alone_waits_for_nobody_any_more_tells_its_checkpoint_once_and_then_falls_quiet() {
     let mut c = cluster(81);
     let names = ["ada", "ben", "eve", "dia"];
