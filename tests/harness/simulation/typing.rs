@@ -175,12 +175,13 @@ impl Schedule {
         let Some((_, text)) = first else { return Ok(()) };
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         words_of(&text).into_iter().for_each(|word| *counts.entry(word).or_default() += 1);
-        let kind = match self.came_back(at, roster).is_empty() {
+        let came_back = self.came_back(at, roster);
+        let kind = match came_back.is_empty() {
             true => "texts compared",
             false => "texts compared to which words came back",
         };
         self.world.done.count(kind);
-        self.look_at_words((at, &counts), roster, nodes)?;
+        self.look_at_words((at, &counts), &came_back, roster, nodes)?;
         self.look_for_words((at, &counts), roster, nodes)
     }
 
@@ -188,10 +189,10 @@ impl Schedule {
     fn look_at_words(
         &self,
         (at, counts): (usize, &BTreeMap<&str, usize>),
+        came_back: &BTreeSet<DeviceKey>,
         roster: &Roster,
         nodes: &[String],
     ) -> Result<(), Violation> {
-        let came_back = self.came_back(at, roster);
         for (word, count) in counts {
             let known = self.world.texts.get(word.trim_end_matches(['\n', '😀', ' ']));
             let is_true = known.is_some_and(|text| text.group == at && !text.forged);
