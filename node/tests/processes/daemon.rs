@@ -21,6 +21,8 @@ pub(crate) struct Home {
 /// A node that runs in a home. Killed when dropped.
 pub(crate) struct Daemon {
     process: Child,
+    /// Its home, if it was told one.
+    home: Option<PathBuf>,
     /// What it said when it was ready.
     pub(crate) ready: Value,
     log: Log,
@@ -124,6 +126,8 @@ impl Home {
 impl Daemon {
     /// Starts a command that is to become ready, and waits for it.
     pub(crate) fn wait(mut command: Command) -> Daemon {
+        let mut arguments = command.get_args().skip_while(|argument| *argument != "--home");
+        let home = arguments.nth(1).map(PathBuf::from);
         let mut process =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let out = process.stdout.take().expect("its output");
@@ -149,7 +153,7 @@ impl Daemon {
                 Ok(line) => {
                     let event: Value = serde_json::from_str(&line).expect("a line of JSON");
                     if event["event"] == "ready" {
-                        return Daemon { process, ready: event, log, logging: Some(logging) };
+                        return Daemon { process, home, ready: event, log, logging: Some(logging) };
                     }
                 }
                 Err(_) => {
@@ -223,8 +227,31 @@ impl Daemon {
     }
 }
 
+impl Daemon {
+    /// Shows how it stands while it still runs, for whoever looks why a test failed.
+    fn show_standing(&mut self) {
+        let runs = self.process.try_wait().is_ok_and(|ended| ended.is_none());
+        let Some(home) = self.home.as_ref().filter(|_| runs) else { return };
+        // A process that was told to hang would not answer.
+        let _ = Command::new("kill").args(["-CONT", &self.process.id().to_string()]).status();
+        for arguments in [&["sync", "status"][..], &["peers"], &["metrics"]] {
+            let mut asked = Command::new(env!("CARGO_BIN_EXE_fourword"));
+            let asked = asked.args(arguments).arg("--home").arg(home).stdin(Stdio::null()).output();
+            let out = asked.map(|output| output.stdout).unwrap_or_default();
+            let out = String::from_utf8_lossy(&out);
+            let tells =
+                |line: &&str| !line.starts_with('#') && !line.contains("_bucket") && !line.ends_with(" 0");
+            let lines: Vec<&str> = out.lines().filter(tells).collect();
+            eprintln!("-- {arguments:?} of {}\n{}", self.ready, lines.join("\n"));
+        }
+    }
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.show_standing();
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
         if std::thread::panicking() {
