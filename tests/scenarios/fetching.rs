@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fourword_protocol::checkpoint;
 use fourword_protocol::command::{Command, JoinBy, Kind};
 use fourword_protocol::effect::Effect;
 use fourword_protocol::event::Event;
@@ -9,14 +10,17 @@ use fourword_protocol::limits::SNAPSHOT_PART_BYTES_MAX;
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::core::Setting;
 use fourword_protocol::schema::{self, Concern};
-use fourword_protocol::wire::Frame;
+use fourword_protocol::wire::{Frame, Vector, kind_of};
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
+use fourword_tests::disk::DiskProfile;
 use fourword_tests::insider::Insider;
 use fourword_tests::network::LinkProfile;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
+use crate::folding::{cluster, folded, write};
+use crate::keeping::{CHAT, assert_same, chat_key, keep, must_drop};
 use crate::standing::run_seen;
 
 /// Messages of which the log takes several pages.
@@ -168,4 +172,61 @@ fn a_newcomer_who_may_not_read_what_is_old_does_not_ask_for_it_without_end() {
         }
     });
     assert!(pages <= 2 * schema::concerns(Kind::Group).len(), "{pages} pages of what cannot be read");
+}
+
+/// Ada, and ben who is played, with a chat of which ada has folded the beginning: how far that goes, and
+/// what ada sends when ben shows these two vectors so soon one after the other that what the first one
+/// asks for is still being read.
+fn asked_twice(seed: u64, shows: impl Fn(checkpoint::Vector) -> [checkpoint::Vector; 2]) -> Vec<String> {
+    let mut c = cluster(seed);
+    let group = c.group_of(&["ada", "ben"]);
+    write(&mut c, &["ada", "ben"], group, 0..20);
+    c.run_for(60_000);
+    write(&mut c, &["ada"], group, 20..23);
+    c.settle();
+    let document = chat_key(&c, "ada");
+    let covered = folded(&c, "ada", document);
+    assert!(!covered.is_empty());
+    let entity = Insider::take_over(&mut c, "ben").entity;
+    c.disks = DiskProfile { read_ms: (100, 100), ..DiskProfile::CALM };
+    for vector in shows(covered) {
+        let logs = vector.iter().map(|(log, head)| (log.device, log.incarnation, *head)).collect();
+        let vector = Vector { entity, document, page: 0, logs, last: true };
+        assert!(c.inject("ben", "ada", Frame::Vector(vector).encode()));
+        c.run_for(20);
+    }
+    c.take_inbox("ben");
+    c.run_for(1_000);
+    c.take_inbox("ben").iter().map(|(_, bytes)| kind_of(bytes).to_owned()).collect()
+}
+
+#[test]
+fn who_has_a_snapshot_by_now_is_given_what_follows_it_though_it_is_just_being_read_once_more() {
+    let sent = asked_twice(815, |covered| [checkpoint::Vector::new(), covered]);
+    assert!(sent.iter().any(|kind| kind == "envelopes"), "{sent:?}");
+}
+
+#[test]
+fn who_turns_out_to_lack_the_snapshot_is_given_it_though_a_page_is_just_being_read() {
+    let sent = asked_twice(816, |covered| [covered, checkpoint::Vector::new()]);
+    assert!(sent.iter().any(|kind| kind == "snapshotpart"), "{sent:?}");
+}
+
+#[test]
+fn a_snapshot_that_comes_before_its_document_was_read_is_asked_for_once_more() {
+    let mut c = cluster(817);
+    c.compare_every = None;
+    let group = c.group_of(&["ada", "ben"]);
+    write(&mut c, &["ada", "ben"], group, 0..20);
+    c.run_for(60_000);
+    assert!(!folded(&c, "ada", chat_key(&c, "ada")).is_empty());
+    must_drop(&mut c, "ben", group, CHAT);
+    c.settle();
+    // What ben still has of it, nothing, takes long to read.
+    c.disks = DiskProfile { read_ms: (200, 200), ..DiskProfile::CALM };
+    keep(&mut c, "ben", group, CHAT);
+    c.disks = DiskProfile::CALM;
+    c.settle();
+    assert_eq!(c.read_chat("ben", group).len(), 20);
+    assert_same(&mut c, &["ada", "ben"], group);
 }

@@ -262,10 +262,14 @@ impl Replicator {
                 _ => drop(stream.logs.pop_front()),
             }
         }
-        let more = !stream.logs.is_empty();
+        let (more, part_is_wanted) = (!stream.logs.is_empty(), stream.part.is_some());
         let upto = after.saturating_add(u64::try_from(envelopes.len()).unwrap_or(u64::MAX));
         stream.page = if more { Paging::Sent(log, upto) } else { Paging::None };
         self.out.send(to, &Frame::Envelopes { entity, document, envelopes, more });
+        if part_is_wanted {
+            // The peer has shown meanwhile that it lacks what only the snapshot has.
+            return self.next_page(to, entity, document);
+        }
         if !more {
             self.compare_documents(to, entity);
             self.load_documents(entity);

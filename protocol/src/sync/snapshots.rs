@@ -99,6 +99,11 @@ impl Replicator {
             *stream = Stream::default();
             return self.drop_counted("unreadable snapshot");
         };
+        if stream.part != Some(part) {
+            // By what the peer has shown meanwhile it lacks something else.
+            stream.page = Paging::None;
+            return self.next_page(to, entity, document);
+        }
         let next = part.saturating_add(1);
         (stream.part, stream.page) =
             if next < of { (Some(next), Paging::SentPart) } else { (None, Paging::None) };
@@ -150,9 +155,23 @@ impl Replicator {
         let Some(Arriving { parts, signed, .. }) = self.arriving.take() else { return };
         // While its parts came, another may have brought what it holds.
         if !self.wants(id, &signed) {
-            return self.drop_counted("snapshot that is not wanted");
+            return self.leave_snapshot(from, (id, document));
         }
         self.take_snapshot(from, (id, document), &parts, signed);
+    }
+
+    /// A snapshot is not taken. Where that is because the document is yet to be read from disk, its
+    /// sender is asked once more when that is done.
+    fn leave_snapshot(&mut self, from: DeviceKey, (id, document): (EntityId, DocumentKey)) {
+        let replica = self.entities.get(&id).and_then(|entity| entity.replicas.get(&document));
+        if replica.is_some_and(|replica| replica.live().is_none() || replica.is_stale()) {
+            if let Some(shared) = shared(&mut self.sessions, from, id) {
+                shared.asked.remove(&document);
+            }
+            self.drop_counted("snapshot before its document was read");
+            return self.call(id, document);
+        }
+        self.drop_counted("snapshot that is not wanted");
     }
 
     /// The first part of a peer's snapshot came. False if it is not taken now.
@@ -167,7 +186,7 @@ impl Replicator {
         let shown = shared_with.and_then(|shared| shared.acks.get(&document)?.shown.clone());
         let shown = shown.filter(|signed| signed.name == piece.name && self.read_only.is_none());
         let Some(signed) = shown.filter(|signed| self.wants(id, signed)) else {
-            self.drop_counted("snapshot that is not wanted");
+            self.leave_snapshot(from, (id, document));
             return false;
         };
         let Some(shared) = shared(&mut self.sessions, from, id) else { return false };
