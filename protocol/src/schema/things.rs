@@ -11,15 +11,15 @@ mod restoring;
 mod reverting;
 mod saying;
 mod telling;
-
-use std::collections::BTreeMap;
+mod values;
 
 pub use index::ThingIndex;
-use layout::{COMMENTS, FIELDS, FieldRecord, Key, Slot, ThingRecord};
+use layout::{COMMENTS, FIELDS, FieldRecord, Key, ThingRecord};
 pub use layout::{Layout, Table};
 pub use restoring::{Left, Restored};
 pub use reverting::{Deed, Mark, Print, Reversal, Stays, print};
 pub use saying::{Said, assigned};
+use values::Values;
 
 use super::chat::{EditRecord, MessageRecord, write_deletion};
 use super::field::{Field, Holds, Unfit, Value};
@@ -54,13 +54,13 @@ pub struct Thing {
     pub created: WallTime,
     /// When somebody says to have set the field that was set last.
     pub updated: WallTime,
-    values: BTreeMap<Slot, Value>,
+    values: Values,
 }
 
 impl Thing {
     /// The value of a field without parts.
     pub fn value(&self, field: &str) -> Option<&Value> {
-        self.values.get(&(field.to_owned(), None))
+        self.values.get(field, None)
     }
 
     /// A field that is text; empty where it was never set.
@@ -74,15 +74,12 @@ impl Thing {
     }
 
     /// The parts of a field, in order of their names.
-    pub fn parts<'t>(&'t self, field: &str) -> impl Iterator<Item = (&'t str, &'t Value)> {
-        let from = (field.to_owned(), Some(String::new()));
-        let field = field.to_owned();
-        let all = self.values.range(from..).take_while(move |((name, _), _)| *name == field);
-        all.filter_map(|((_, part), value)| Some((part.as_deref()?, value)))
+    pub fn parts<'t>(&'t self, field: &'t str) -> impl Iterator<Item = (&'t str, &'t Value)> {
+        self.values.of(field).filter_map(|(part, value)| Some((part?, value)))
     }
 
     /// The names of the parts of a field that are on.
-    pub fn on<'t>(&'t self, field: &str) -> impl Iterator<Item = &'t str> {
+    pub fn on<'t>(&'t self, field: &'t str) -> impl Iterator<Item = &'t str> {
         self.parts(field).filter(|(_, value)| **value == Value::Flag(true)).map(|(part, _)| part)
     }
 }
@@ -193,22 +190,20 @@ impl<'a> Things<'a> {
     /// A thing as it was made, with what was set on it since.
     fn with_overlay(&self, table: &'static str, id: ThingId, record: ThingRecord) -> Thing {
         let (created, mut updated) = (record.time, record.time);
-        let mut values: BTreeMap<Slot, Value> = record.fields.into_iter().collect();
+        let mut values = record.fields;
         for (key, value) in self.overlay(id) {
             let Ok(Key::Field(_, name, part)) = Key::parse(self.layout, FIELDS, key) else { continue };
             let Some(field) = self.layout.field(name) else { continue };
             if let Ok(record) = FieldRecord::read(field, value) {
-                let slot = (name.into(), part.map(Into::into));
-                match record.value {
-                    Some(value) => drop(values.insert(slot, value)),
-                    // What every such thing has stays, whatever somebody writes.
-                    None if self.is_required(table, name) => continue,
-                    None => drop(values.remove(&slot)),
+                // What every such thing has stays, whatever somebody writes.
+                if record.value.is_none() && self.is_required(table, name) {
+                    continue;
                 }
+                values.set((field.name, part.map(Into::into)), record.value);
                 updated = updated.max(record.time);
             }
         }
-        Thing { id, table, created, updated, values }
+        Thing { id, table, created, updated, values: values.shrunk() }
     }
 
     /// The things of a table that are not deleted, by time, then by name.
@@ -276,17 +271,13 @@ impl<'a> Things<'a> {
         if sets.len() > RECORD_FIELDS_MAX {
             return Err(ThingError::TooMany(table.noun(), RECORD_FIELDS_MAX));
         }
-        let mut fields = BTreeMap::new();
+        let mut fields = Values::default();
         for set in sets {
             let field = self.check(table, &set)?;
-            let slot = (set.field, set.part);
-            match set.value.filter(|value| !is_no_word(field, value)) {
-                Some(value) => drop(fields.insert(slot, value)),
-                None => drop(fields.remove(&slot)),
-            }
+            fields.set((field.name, set.part), set.value.filter(|value| !is_no_word(field, value)));
         }
         for required in table.required {
-            let is_given = match fields.get(&((*required).to_owned(), None)) {
+            let is_given = match fields.get(required, None) {
                 Some(Value::Text(text)) => !text.trim().is_empty(),
                 value => value.is_some(),
             };
@@ -295,7 +286,7 @@ impl<'a> Things<'a> {
             }
         }
         self.free(id)?;
-        let record = ThingRecord { time, fields: fields.into_iter().collect() };
+        let record = ThingRecord { time, fields };
         Ok((id, self.allowed(Key::Thing(table.root, id).put(record.write()), actor)?))
     }
 
@@ -325,11 +316,10 @@ impl<'a> Things<'a> {
                 return Err(ThingError::TooMany(table.noun(), PARTS_MAX));
             }
             let value = set.value.filter(|value| !is_no_word(field, value));
-            let slot = (set.field, set.part);
-            if thing.values.get(&slot) == value.as_ref() {
+            if thing.values.get(field.name, set.part.as_deref()) == value.as_ref() {
                 continue;
             }
-            let key = Key::Field(id, &slot.0, slot.1.as_deref());
+            let key = Key::Field(id, field.name, set.part.as_deref());
             puts.push(self.allowed(key.put(FieldRecord { time, value }.write()), actor)?);
         }
         Ok(puts)
@@ -504,10 +494,8 @@ pub(super) fn text_of(layout: &Layout, root: &str, key: &str, value: &[u8]) -> S
     match Key::parse(layout, root, key) {
         Ok(Key::Thing(..)) => {
             let record = ThingRecord::read(layout, value);
-            let title = record
-                .ok()
-                .and_then(|record| record.fields.into_iter().find(|((name, _), _)| name == "title"));
-            title.map_or_else(String::new, |(_, value)| value.text().to_owned())
+            let title = record.ok().and_then(|record| record.fields.get("title", None).cloned());
+            title.map_or_else(String::new, |value| value.text().to_owned())
         }
         Ok(Key::Field(_, name, _)) => {
             let record = layout.field(name).and_then(|field| FieldRecord::read(field, value).ok());

@@ -120,14 +120,17 @@ impl Runs {
     }
 }
 
+/// Keys of root maps.
+type Keys = BTreeMap<&'static str, BTreeSet<Arc<str>>>;
+
 /// All blocks of a document by client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlockIndex {
     clients: BTreeMap<u64, Runs>,
     /// For each client the keys of root maps in which it has a block that is not void.
-    written: BTreeMap<u64, BTreeSet<(&'static str, Arc<str>)>>,
+    written: BTreeMap<u64, Keys>,
     /// Keys of root maps that hold nothing any more, here.
-    pruned: BTreeMap<&'static str, BTreeSet<Arc<str>>>,
+    pruned: Keys,
 }
 
 impl BlockIndex {
@@ -153,17 +156,13 @@ impl BlockIndex {
 
     /// Whether a client has a block, not void, under the key of a root map itself.
     pub(super) fn has_written(&self, client: u64, place: &Place) -> bool {
-        let written = self.written.get(&client);
-        place.field.is_none()
-            && written.is_some_and(|keys| keys.contains(&(place.root, Arc::clone(&place.key))))
+        let written = self.written.get(&client).and_then(|roots| roots.get(place.root));
+        place.field.is_none() && written.is_some_and(|keys| keys.contains(&place.key))
     }
 
     /// The keys of a root map in which anything was written, by client and then in order.
     pub(super) fn keys(&self, root: &'static str) -> impl Iterator<Item = &Arc<str>> {
-        let from = (root, Arc::<str>::from(""));
-        self.written.values().flat_map(move |keys| {
-            keys.range(from.clone()..).take_while(move |(at, _)| *at == root).map(|(_, key)| key)
-        })
+        self.written.values().filter_map(move |roots| roots.get(root)).flatten()
     }
 
     /// Whether a key of a root map was pruned.
@@ -275,15 +274,18 @@ impl BlockIndex {
     }
 }
 
-fn note_written(written: &mut BTreeMap<u64, BTreeSet<(&'static str, Arc<str>)>>, client: u64, runs: &Runs) {
+fn note_written(written: &mut BTreeMap<u64, Keys>, client: u64, runs: &Runs) {
     let places = runs.runs.iter().filter_map(|run| run.known.place()).filter(|place| place.field.is_none());
     // Of texts there is one place for each root.
-    let mut keys = places.map(|place| (place.root, Arc::clone(&place.key))).peekable();
-    if keys.peek().is_some() {
-        match written.entry(client) {
+    let mut by_root: BTreeMap<&'static str, Vec<Arc<str>>> = BTreeMap::new();
+    for place in places {
+        by_root.entry(place.root).or_default().push(Arc::clone(&place.key));
+    }
+    for (root, keys) in by_root {
+        match written.entry(client).or_default().entry(root) {
             Entry::Occupied(mut written) => written.get_mut().extend(keys),
             // Many at once, of a whole index: they are sorted first, which is sooner done.
-            Entry::Vacant(none) => drop(none.insert(keys.collect())),
+            Entry::Vacant(none) => drop(none.insert(keys.into_iter().collect())),
         }
     }
 }
@@ -299,12 +301,8 @@ fn read_count(reader: &mut Reader<'_>, least: usize) -> Result<usize, Malformed>
 }
 
 /// Takes the keys that were pruned; those of `places`, which are in order, share their text.
-fn read_pruned(
-    reader: &mut Reader<'_>,
-    roots: &[&'static str],
-    places: &[Place],
-) -> Result<BTreeMap<&'static str, BTreeSet<Arc<str>>>, Malformed> {
-    let mut pruned: BTreeMap<&'static str, BTreeSet<Arc<str>>> = BTreeMap::new();
+fn read_pruned(reader: &mut Reader<'_>, roots: &[&'static str], places: &[Place]) -> Result<Keys, Malformed> {
+    let mut pruned = Keys::new();
     let mut last = None;
     for _ in 0..read_count(reader, 4)? {
         let (root, key) = (read_root(reader, roots)?, reader.text(limits::MAP_KEY_BYTES_MAX)?);

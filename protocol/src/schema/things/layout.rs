@@ -4,6 +4,7 @@
 //! one key per field, so that two who change two fields at once both keep their change. Flat keys,
 //! because of two nested maps made at once one side is lost.
 
+use super::values::{Slot, Values};
 use crate::bytes::{Malformed, Reader, Writer};
 use crate::limits::{RECORD_FIELDS_MAX, WORD_BYTES_MAX};
 use crate::roster::Role;
@@ -245,9 +246,6 @@ impl FieldRecord {
     }
 }
 
-/// The name of a field, and which part of it.
-pub(super) type Slot = (String, Option<String>);
-
 /// A thing as it was made. Fields that are not known here are left out.
 ///
 /// Fields on the wire: time, then a list in ascending order of name, part (empty where there is
@@ -255,14 +253,15 @@ pub(super) type Slot = (String, Option<String>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ThingRecord {
     pub(super) time: WallTime,
-    pub(super) fields: Vec<(Slot, Value)>,
+    pub(super) fields: Values,
 }
 
 impl ThingRecord {
     pub(super) fn write(&self) -> Vec<u8> {
         record::write(|writer| {
             record::put_time(writer, self.time);
-            writer.list(&self.fields, |writer, ((name, part), value)| {
+            let fields: Vec<_> = self.fields.iter().collect();
+            writer.list(&fields, |writer, ((name, part), value)| {
                 writer.short_text(name).short_text(part.as_deref().unwrap_or_default());
                 let mut bytes = Writer::new();
                 value.write(&mut bytes);
@@ -302,5 +301,5 @@ fn known(
     let mut reader = Reader::new(bytes);
     let value = field.holds.read(&mut reader)?;
     reader.finish()?;
-    Ok(Some(((name.into(), part.map(Into::into)), value)))
+    Ok(Some(((field.name, part.map(Into::into)), value)))
 }

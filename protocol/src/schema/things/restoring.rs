@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::layout::{FieldRecord, Key, Slot};
+use super::layout::{FieldRecord, Key};
 use super::reverting::{ARCHIVED, Mark, Stays};
+use super::values::Slot;
 use super::{Set, Table, Thing, ThingError, Things};
 use crate::schema::Put;
 use crate::schema::chat::write_deletion;
@@ -97,19 +98,21 @@ impl Restoring<'_> {
     }
 
     fn set_back(&mut self, table: &'static Table, was: &Thing, is: &Thing) -> Result<(), ThingError> {
-        let slots: BTreeSet<&Slot> = was.values.keys().chain(is.values.keys()).collect();
+        let slots: BTreeSet<&Slot> =
+            was.values.iter().chain(is.values.iter()).map(|(slot, _)| slot).collect();
         let before = self.restored.puts.len();
-        for slot in slots {
-            let (value, held) = (was.values.get(slot).cloned(), is.values.get(slot));
+        for (name, part) in slots {
+            let part = part.as_deref();
+            let (value, held) = (was.values.get(name, part).cloned(), is.values.get(name, part));
             let Some(value) = self.renamed(value) else {
-                let field = table.fields.iter().find(|field| **field == slot.0).copied().unwrap_or_default();
+                let field = table.fields.iter().find(|field| *field == name).copied().unwrap_or_default();
                 self.restored.left.push(Left { thing: was.id, field, why: Stays::Gone });
                 continue;
             };
-            let mark = Mark::Field(was.id, slot.0.clone(), slot.1.clone());
+            let mark = Mark::Field(was.id, (*name).to_owned(), part.map(Into::into));
             let tail = self.then.tail(&mark);
             if value.as_ref() != held || tail != self.now.tail(&mark) {
-                let key = Key::Field(was.id, &slot.0, slot.1.as_deref());
+                let key = Key::Field(was.id, name, part);
                 let put = key.put(FieldRecord { time: self.time, value }.write_with(&tail));
                 self.restored.puts.push(self.now.allowed(put, self.actor)?);
             }
@@ -123,10 +126,10 @@ impl Restoring<'_> {
     /// What is deleted stays so: what was in it is made once more, under another name.
     fn make_anew(&mut self, table: &'static Table, was: &Thing, random: [u8; 8]) -> Result<(), ThingError> {
         let mut sets = Vec::new();
-        for ((field, part), value) in &was.values {
+        for ((field, part), value) in was.values.iter() {
             // Its column went with it and cannot come back: it shows in the first one.
             let value = self.renamed(Some(value.clone())).flatten().unwrap_or_else(|| value.clone());
-            sets.push(Set { field: field.clone(), part: part.clone(), value: Some(value) });
+            sets.push(Set { field: (*field).to_owned(), part: part.clone(), value: Some(value) });
         }
         match self.now.make(self.actor, random, table, sets, self.time) {
             Ok((id, put)) => {

@@ -405,8 +405,7 @@ impl Things<'_> {
             Mark::Text(id) => self.comment(*id).map(|comment| Value::Text(comment.text)),
             Mark::Field(id, field, part) => {
                 let of = self.layout.tables.iter().find(|table| self.index.holds(table.root, *id))?;
-                let mut thing = self.thing(of.root, *id)?;
-                thing.values.remove(&(field.clone(), part.clone()))
+                self.thing(of.root, *id)?.values.get(field, part.as_deref()).cloned()
             }
         }
     }

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::layout::{FieldRecord, Key, Slot, ThingRecord};
+use super::layout::{FieldRecord, Key, ThingRecord};
+use super::values::Slot;
 use super::{Table, Thing, Things};
 use crate::schema::chat::{EditRecord, MessageRecord};
 use crate::schema::field::{Parts, Value};
@@ -143,10 +144,11 @@ impl Things<'_> {
         let table = self.layout.tables.iter().find(held)?;
         let (before, after) = (earlier.thing(table.root, id), self.thing(table.root, id));
         let presence = presence(before.is_some(), after.is_some())?;
-        let slots = before.iter().chain(&after).flat_map(|thing| thing.values.keys());
-        let slots: BTreeSet<&Slot> = slots.collect();
-        let of =
-            |thing: &Option<Thing>, slot| thing.as_ref().and_then(|thing| thing.values.get(slot).cloned());
+        let slots = before.iter().chain(&after).flat_map(|thing| thing.values.iter());
+        let slots: BTreeSet<&Slot> = slots.map(|(slot, _)| slot).collect();
+        let of = |thing: &Option<Thing>, (field, part): &Slot| {
+            thing.as_ref().and_then(|thing| thing.values.get(field, part.as_deref()).cloned())
+        };
         let fields = slots.into_iter().filter_map(|slot| field(slot, of(&before, slot), of(&after, slot)));
         let fields: Vec<FieldDifference> = fields.collect();
         let (_, title) = if after.is_some() { self.known_as(id) } else { earlier.known_as(id) };
@@ -165,15 +167,17 @@ impl Things<'_> {
         let presence = presence(before.is_some(), after.is_some())?;
         let subject = before.as_ref().or(after.as_ref()).map(|comment| comment.subject)?;
         let text = |comment: Option<super::Comment>| comment.map(|comment| Value::Text(comment.text));
-        let field = field(&("text".to_owned(), None), text(before), text(after))?;
+        let field = field(&("text", None), text(before), text(after))?;
         let title = self.known_as(subject).1;
         Some(Difference { thing: Some(id), noun: COMMENT, title, presence, fields: vec![field] })
     }
 
     fn metadata_differs(&self, earlier: &Things<'_>) -> Option<Difference> {
-        let fields = self.layout.metadata.iter().filter_map(|of| {
-            field(&(of.name.to_owned(), None), earlier.metadata(of.name), self.metadata(of.name))
-        });
+        let fields = self
+            .layout
+            .metadata
+            .iter()
+            .filter_map(|of| field(&(of.name, None), earlier.metadata(of.name), self.metadata(of.name)));
         let fields: Vec<FieldDifference> = fields.collect();
         let (title, presence) = (String::new(), Presence::Both);
         (!fields.is_empty()).then_some(Difference { thing: None, noun: DOCUMENT, title, presence, fields })
@@ -197,5 +201,5 @@ fn presence(before: bool, after: bool) -> Option<Presence> {
 
 fn field(slot: &Slot, before: Option<Value>, after: Option<Value>) -> Option<FieldDifference> {
     let (field, part) = slot.clone();
-    (before != after).then_some(FieldDifference { field, part, before, after })
+    (before != after).then_some(FieldDifference { field: field.to_owned(), part, before, after })
 }
