@@ -12,6 +12,7 @@ mod chat;
 mod children;
 mod comparing;
 mod copies;
+mod crossing;
 mod devices;
 mod earlier;
 mod fetching;

@@ -69,9 +69,6 @@ impl Replicator {
 
     /// Loads a part of our snapshot for a peer.
     pub(super) fn next_part(&mut self, to: DeviceKey, entity: EntityId, document: DocumentKey, part: u32) {
-        if part == 0 {
-            self.tell_base(to, entity, document);
-        }
         let Some(shared) = shared(&mut self.sessions, to, entity) else { return };
         let load = self.out.load(Query::SnapshotPart { document, part });
         shared.streams.entry(document).or_default().page = Paging::LoadingPart(load, part);
@@ -107,6 +104,10 @@ impl Replicator {
         let next = part.saturating_add(1);
         (stream.part, stream.page) =
             if next < of { (Some(next), Paging::SentPart) } else { (None, Paging::None) };
+        if part == 0 {
+            // Right before it: a checkpoint that is told in between would be the one that it is held for.
+            self.tell_base(to, entity, document);
+        }
         self.out.send(to, &Frame::SnapshotPart { entity, document, name, part, of, bytes });
     }
 
