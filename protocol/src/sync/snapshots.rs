@@ -92,15 +92,15 @@ impl Replicator {
         if expected != load {
             return;
         }
-        let (Some(bytes), Some((name, of))) = (bytes, signed) else {
-            *stream = Stream::default();
-            return self.drop_counted("unreadable snapshot");
-        };
         if stream.part != Some(part) {
             // By what the peer has shown meanwhile it lacks something else.
             stream.page = Paging::None;
             return self.next_page(to, entity, document);
         }
+        let (Some(bytes), Some((name, of))) = (bytes, signed) else {
+            *stream = Stream::default();
+            return self.drop_counted("unreadable snapshot");
+        };
         let next = part.saturating_add(1);
         (stream.part, stream.page) =
             if next < of { (Some(next), Paging::SentPart) } else { (None, Paging::None) };

@@ -4,7 +4,7 @@
 //! its field. So they are a list in order, which takes less memory than a tree and is searched without a
 //! copy of the name. Invariant: each slot is there once, in ascending order.
 
-use super::super::field::Value;
+use crate::schema::field::Value;
 
 /// The name of a field of the layout, and which part of it.
 pub(super) type Slot = (&'static str, Option<String>);
@@ -19,6 +19,7 @@ impl Values {
         self.0.binary_search_by(|((name, of), _)| (*name, of.as_deref()).cmp(&(field, part)))
     }
 
+    /// The value of a slot.
     pub(super) fn get(&self, field: &str, part: Option<&str>) -> Option<&Value> {
         let at = self.place(field, part).ok()?;
         self.0.get(at).map(|(_, value)| value)
