@@ -10,6 +10,7 @@ use crate::command::{
     PlaceView, Refusal, RefusalCode, Reply, Revision, Row, StandView,
 };
 use crate::entity::Entity;
+use crate::governing::not_ours;
 use crate::ids::{Digest, EntityId};
 use crate::limits::{COPY_BYTES, COPY_ROWS_MAX, MARKER_AHEAD_MS_MAX};
 use crate::outbox::refusal;
@@ -233,11 +234,6 @@ impl Replicator {
         self.load_documents(home);
         true
     }
-}
-
-fn not_ours() -> Refusal {
-    let hint = "`fourword device add` on another of your devices makes a code to link it again";
-    refusal(RefusalCode::NotAllowed, "this device is no longer one of yours", hint)
 }
 
 fn stand(entity: &Entity, replica: &Replica) -> StandView {

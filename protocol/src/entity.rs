@@ -279,6 +279,12 @@ impl Entity {
         self.member(device).is_some_and(|actor| actor.role > Role::Viewer)
     }
 
+    /// Whether a device has entered and may not write, or not any more: nothing that it writes will ever be
+    /// sealed.
+    pub(crate) fn is_barred(&self, device: DeviceKey) -> bool {
+        self.secret.is_some() && !self.may_write(device)
+    }
+
     // -- envelopes ----------------------------------------------------------------------------
 
     /// Takes one envelope from outside through all checks.

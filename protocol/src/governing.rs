@@ -249,6 +249,12 @@ impl Replicator {
     }
 }
 
+/// What is said where a home is to be written in and this device is none of its person's any more.
+pub(crate) fn not_ours() -> Refusal {
+    let hint = "`fourword device add` on another of your devices makes a code to link it again";
+    refusal(RefusalCode::NotAllowed, "this device is no longer one of yours", hint)
+}
+
 /// This person, as the roster has it.
 struct Acting {
     actor: Actor,

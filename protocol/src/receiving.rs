@@ -514,14 +514,17 @@ impl Replicator {
         self.edit(id, document, Edits::Puts(puts), answer.into_iter().collect());
     }
 
-    /// Writes in a document, under the log of this device; who asked is told once it is durable.
+    /// Writes in a document, under the log of this device; who asked is told once it is durable. Where this
+    /// device may not write nothing is begun: what waits to be sealed keeps the entity from being told.
     pub(crate) fn edit(&mut self, id: EntityId, document: DocumentKey, edits: Edits, answers: Answers) {
         self.part_logs(id, document);
         let Some(me) = &self.me else { return };
         let askers: Vec<CommandId> = answers.iter().map(|(command, _)| *command).collect();
-        let Some(replica) = self.entities.get_mut(&id).and_then(|e| e.replicas.get_mut(&document)) else {
-            return;
-        };
+        let Some(entity) = self.entities.get_mut(&id) else { return };
+        if entity.is_barred(me.key()) {
+            return self.refuse_barred(id, askers);
+        }
+        let Some(replica) = entity.replicas.get_mut(&document) else { return };
         match replica.edit(me.key(), edits, answers, &mut self.random) {
             Ok(edited) => {
                 self.load_documents(id);

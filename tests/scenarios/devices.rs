@@ -39,13 +39,18 @@ fn link_by(code: LinkCode) -> Command {
 /// Starts a new node and makes it a device of another's person.
 pub(crate) fn add_device(c: &mut Cluster, of: &str, name: &str) {
     c.add(name);
+    link(c, of, name);
+}
+
+/// Makes a node a device of another's person.
+pub(crate) fn link(c: &mut Cluster, of: &str, name: &str) {
     let code = code(c, of);
     c.must(name, link_by(code));
     c.connect_all();
     c.settle();
 }
 
-fn devices(c: &mut Cluster, name: &str) -> Vec<DeviceView> {
+pub(crate) fn devices(c: &mut Cluster, name: &str) -> Vec<DeviceView> {
     match c.must(name, Command::Device(DeviceCommand::List)) {
         Reply::Devices(devices) => devices,
         other => panic!("{other:?}"),

@@ -13,7 +13,7 @@ use fourword_protocol::wire::{Frame, Knock, Proof, Turned};
 use fourword_tests::cluster::{Cluster, Happened};
 
 use crate::asking::{ask_in, by_words, id_of, show, strangers};
-use crate::devices::{add_device, refused, revoke};
+use crate::devices::{add_device, devices, link, refused, revoke};
 use crate::pressing::{Somebody, turned};
 
 /// Ben's root key, by its phrase, and a device of its own that ben's root vouches for.
@@ -100,6 +100,53 @@ fn a_member_whose_home_is_an_older_copy_gets_the_roster_back_from_who_can_only_r
     c.run_for(120_000);
     assert_eq!(c.read_chat("old ben", group), ["before"]);
     c.must("old ben", Command::Chat(group, ChatCommand::Delete(message)));
+}
+
+#[test]
+fn a_device_whose_home_is_from_before_it_was_linked_is_linked_again() {
+    let mut c = Cluster::new(75);
+    let group = c.group_of(&["phone", "ben"]);
+    c.add("laptop");
+    c.restore_copy("laptop", "old laptop");
+    c.crash("old laptop");
+    link(&mut c, "phone", "laptop");
+    c.send_message("laptop", group, "before");
+    c.settle();
+    c.crash("laptop");
+    c.restart("old laptop");
+    c.connect_all();
+    c.settle();
+    assert!(matches!(c.ask("old laptop", Command::Show(group)), Outcome::Refused(_)), "it knows of no group");
+    link(&mut c, "phone", "old laptop");
+    c.send_message("old laptop", group, "after");
+    c.settle();
+    for name in ["phone", "ben", "old laptop"] {
+        assert_eq!(c.read_chat(name, group), ["before", "after"], "{name}");
+    }
+    assert_eq!(devices(&mut c, "phone").len(), 2, "it is the same device");
+}
+
+#[test]
+fn a_revocation_that_was_lost_with_a_home_comes_back_from_the_device_that_it_ended() {
+    let mut c = Cluster::new(74);
+    c.group_of(&["phone", "ben"]);
+    add_device(&mut c, "phone", "laptop");
+    c.restore_copy("phone", "old phone");
+    c.crash("old phone");
+    let laptop = c.device("laptop").unwrap();
+    c.isolate("laptop");
+    // It lists it in the home, which does not count once the laptop is none of ada's.
+    c.create_group("laptop", "mine");
+    revoke(&mut c, "phone", laptop);
+    c.heal();
+    c.settle();
+    c.crash("phone");
+    c.crash("ben");
+    c.restart("old phone");
+    c.connect("old phone", "laptop");
+    c.run_for(10_000);
+    let listed = devices(&mut c, "old phone");
+    assert!(listed.iter().any(|view| view.device == laptop && view.revoked), "{listed:?}");
 }
 
 #[test]

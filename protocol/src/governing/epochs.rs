@@ -6,8 +6,9 @@
 
 use rand::Rng;
 
-use crate::command::{Refusal, RefusalCode};
+use crate::command::{CommandId, Refusal, RefusalCode};
 use crate::epoch::{self, EpochKey};
+use crate::governing::not_ours;
 use crate::ids::{DocumentKey, EntityId, SealingKey, StatementId};
 use crate::limits::SEALS_PER_STATEMENT_MAX;
 use crate::outbox::refusal;
@@ -157,15 +158,19 @@ impl Replicator {
 
     /// Gives up what was written here and cannot be sealed any more: this device may not write.
     pub(crate) fn give_up_unsealed(&mut self, id: EntityId) {
-        let (Some(me), Some(words)) = (self.me.as_ref().map(|me| me.key()), self.names.entity(id)) else {
-            return;
-        };
+        let Some(me) = self.me.as_ref().map(|me| me.key()) else { return };
         let Some(entity) = self.entities.get_mut(&id) else { return };
-        if entity.secret.is_none() || entity.may_write(me) || entity.is_sealed() {
+        if !entity.is_barred(me) || entity.is_sealed() {
             return;
         }
         let askers = entity.forget_unwritten();
-        let refused = self.not_in(id, words);
+        self.refuse_barred(id, askers);
+    }
+
+    /// Answers who asked for something to be written where this device may not write.
+    pub(crate) fn refuse_barred(&mut self, id: EntityId, askers: Vec<CommandId>) {
+        // A home has no words that people know.
+        let refused = self.names.entity(id).map_or_else(not_ours, |words| self.not_in(id, words));
         for asker in askers {
             self.out.refuse(asker, refused.clone());
         }

@@ -360,7 +360,7 @@ impl Checker {
         demand(is_stored(c, &h.name, &log, sequence), Rule::SavedIsDurable, || {
             format!("{} calls saved what is not on its disk", h.name)
         })?;
-        Ok(Promise { node: h.name.clone(), log, sequence, given_up: false, dropped: false })
+        Ok(Promise { node: h.name.clone(), log, sequence, given_up: false, untold: false })
     }
 
     /// The roster that a node knew when it wrote an envelope.
@@ -411,7 +411,10 @@ impl Checker {
             let held = others.iter().find(|of| stays_stored(c, of, promise));
             match held {
                 // From now on it is whoever else has it that must keep it.
-                Some(other) if promise.node == name => promise.node.clone_from(other),
+                Some(other) if promise.node == name => {
+                    promise.node.clone_from(other);
+                    promise.untold |= promise.sequence <= c.node(other).disk.store.covered(&promise.log);
+                }
                 Some(_) => {}
                 None => promise.given_up |= promise.node == name,
             }

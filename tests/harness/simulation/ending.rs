@@ -198,7 +198,8 @@ impl Schedule {
                 let settled = forgot || matches!(claim.state, SyncState::InSync | SyncState::NotMember);
                 if !settled {
                     let why = self.why_not(name, claim.device);
-                    return Some(format!("{name} is {:?} with {other}: {why}", claim.state));
+                    let (entity, state) = (claim.entity, claim.state);
+                    return Some(format!("{name} is {state:?} with {other} in {entity}: {why}"));
                 }
             }
         }

@@ -215,12 +215,14 @@ impl Schedule {
         let mut copy = self.c.node(name).disk.store.clone();
         // What a copy takes of a store is what was durable.
         copy.crash(0);
-        self.world.copies.insert(name.to_owned(), copy);
+        if let Some(owner) = self.world.owner(name) {
+            self.world.copies.insert(name.to_owned(), (copy, owner));
+        }
     }
 
     /// A home is lost, and an older copy of it takes its place.
     fn restore_older(&mut self, name: &str) {
-        let Some(copy) = self.world.copies.get(name).cloned() else { return self.keep_copy(name) };
+        let Some((copy, owner)) = self.world.copies.get(name).cloned() else { return self.keep_copy(name) };
         if !self.world.is_honest(name) {
             return;
         }
@@ -230,6 +232,7 @@ impl Schedule {
             self.forget_askers(name);
         }
         self.checker.loses_home(&self.c, &mut self.world, name);
+        self.world.forget_link(name, owner);
         let node = self.c.node_mut(name);
         node.disk = crate::disk::Disk::new(copy);
         node.stopped = false;
@@ -237,14 +240,16 @@ impl Schedule {
 
     /// A copy of a home is started beside it: both are the same device.
     fn start_copy(&mut self, name: &str) {
-        let Some(copy) = self.world.copies.get(name).cloned() else { return self.keep_copy(name) };
-        let Some(person) = self.world.owner(name).filter(|_| self.world.is_honest(name)) else { return };
+        let Some((copy, owner)) = self.world.copies.get(name).cloned() else { return self.keep_copy(name) };
+        if !self.world.is_honest(name) {
+            return;
+        }
         let twin = format!("{name}'");
         if name.ends_with('\'') || self.world.nodes.contains_key(&twin) {
             return;
         }
         self.faults.count("copied home: a twin is started");
-        self.world.nodes.insert(twin.clone(), person);
+        self.world.nodes.insert(twin.clone(), owner);
         self.c.start(&twin, copy, 0, false);
     }
 

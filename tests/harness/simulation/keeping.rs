@@ -117,7 +117,7 @@ impl Checker {
             )?;
         }
         for promise in world.promises_mut().filter(|promise| is_here(promise)) {
-            promise.dropped = true;
+            promise.untold = true;
             match others(&is_honest, promise) {
                 Some(other) => promise.node = other,
                 None => promise.given_up = true,

@@ -145,8 +145,9 @@ pub(super) struct Promise {
     pub(super) sequence: u64,
     /// The home that held it is gone by its user's doing, before anybody else had it.
     pub(super) given_up: bool,
-    /// Whoever wrote it has dropped the document since, and is not told what became of it.
-    pub(super) dropped: bool,
+    /// Nobody is told what became of it: whoever wrote it has dropped the document since, or lost the home
+    /// in which it was, and whoever has it instead knows of it by a snapshot alone.
+    pub(super) untold: bool,
 }
 
 /// A message or a thing of which its author was told that it is saved.
@@ -179,11 +180,11 @@ pub(super) struct World {
     pub(super) versions: BTreeMap<(String, usize), (Concern, Vec<VersionId>)>,
     /// The nodes of each device: several where a home was copied.
     pub(super) devices: BTreeMap<DeviceKey, BTreeSet<String>>,
-    /// Nodes that were to be linked with a person and were not told yet that they are: a crash ends
-    /// that, though the other side may have done its part.
+    /// Nodes that were to be linked with a person and do not know that they are: a crash ends that, though
+    /// the other side may have done its part, and so does an older home.
     pub(super) linking: BTreeMap<String, usize>,
-    /// Older copies of homes.
-    pub(super) copies: BTreeMap<String, MemoryStore>,
+    /// Older copies of homes, and whose each node was then.
+    pub(super) copies: BTreeMap<String, (MemoryStore, usize)>,
     pub(super) done: Tally,
     /// Months in which nothing happened but that clocks went on.
     pub(super) months: i64,
@@ -219,6 +220,15 @@ impl World {
     /// Whose node it is.
     pub(super) fn owner(&self, node: &str) -> Option<usize> {
         self.nodes.get(node).copied()
+    }
+
+    /// A node has a home of when it was somebody else's: it forgets that it was linked.
+    pub(super) fn forget_link(&mut self, node: &str, before: usize) {
+        let Some(of) = self.nodes.insert(node.to_owned(), before).filter(|of| *of != before) else { return };
+        self.linking.insert(node.to_owned(), of);
+        if let Some(person) = self.people.get_mut(of) {
+            person.nodes.retain(|name| name != node);
+        }
     }
 
     /// As whom a node may act: as its owner, or already as whoever it is being linked with.
