@@ -68,6 +68,8 @@ pub(crate) struct Stability {
     /// Since when this node waits for a device that has not acknowledged what waits, or whose
     /// acknowledgement moved last.
     since: BTreeMap<DeviceKey, WallTime>,
+    /// Since when nobody else is in, where others were before.
+    alone_since: Option<WallTime>,
     /// Our own acknowledgement that is on its way to the disk.
     making: Option<Acknowledgement>,
     made: Allowance,
@@ -294,6 +296,19 @@ impl Stability {
         !self.has_stopped(device) && !matches!(self.awaited(device, lapse, now), Awaited::Lapsed(_))
     }
 
+    /// Notes whether nobody else is in any more.
+    pub(crate) fn note_alone(&mut self, is_alone: bool, now: WallTime) {
+        let since = self.alone_since.map_or(now, |since| since.min(now));
+        let since = is_alone.then_some(since);
+        self.unkept.alone |= self.alone_since != since;
+        self.alone_since = since;
+    }
+
+    /// Whether who has left has had as long to come back as a device has before it lapses.
+    pub(crate) fn was_alone_for(&self, lapse: Duration, now: WallTime) -> bool {
+        self.alone_since.is_some_and(|since| now.0.saturating_sub(since.0) >= lapse.0)
+    }
+
     /// The latest acknowledgement of a device.
     pub(crate) fn ack_of(&self, device: &DeviceKey) -> Option<&Acknowledgement> {
         self.kept.get(device).map(|kept| &kept.ack)
@@ -403,9 +418,9 @@ impl Stability {
         self.unkept.since |= before != self.since.len();
     }
 
-    /// When the next device lapses of those that are waited for.
+    /// When the next device lapses of those that are waited for, or who has left is waited for no longer.
     pub(crate) fn next_lapse(&self, lapse: Duration, now: WallTime) -> Option<Duration> {
-        let left = self.since.values().map(|since| {
+        let left = self.since.values().chain(&self.alone_since).map(|since| {
             let due = since.0.saturating_add(lapse.0);
             due.saturating_sub(now.0)
         });

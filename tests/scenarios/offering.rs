@@ -183,6 +183,11 @@ fn who_dropped_a_chat_is_not_waited_for_to_vouch_for_what_its_only_keeper_has() 
     remove(&mut c, "ada", group, "cem");
     write(&mut c, &["ada"], group, 4..24);
     c.run_for(60_000);
+    // For as long as who has left may come back ada folds nothing alone.
+    assert_eq!(reach(&folded(&c, "ada", document)), 0);
+    c.let_days_pass(31);
+    c.send_message("ada", group, "nobody came");
+    c.run_for(60_000);
     assert!(reach(&folded(&c, "ada", document)) > FOLD_AFTER);
     let code = c.invite("ada", group, Role::Member, 2);
     c.add("ben");

@@ -11,12 +11,21 @@ use crate::folding::{
     FOLD_AFTER, FOUR, assert_on_disk, assert_same, cluster, document, doings, folded, reach, write,
 };
 use crate::offering::dropped;
-use crate::people::remove;
+use crate::people::{remove, set_role};
 
 /// Two pairs that wrote together, heard nothing of each other for a month, and folded what each wrote.
 fn parted(seed: u64, before: usize) -> (Cluster, FourWords, DocumentKey) {
+    parted_after(seed, before, |_, _| {})
+}
+
+fn parted_after(
+    seed: u64,
+    before: usize,
+    first: impl FnOnce(&mut Cluster, FourWords),
+) -> (Cluster, FourWords, DocumentKey) {
     let mut c = cluster(seed);
     let group = c.group_of(&FOUR);
+    first(&mut c, group);
     let written = write(&mut c, &FOUR, group, 0..before);
     c.run_for(60_000);
     let (_, document) = document(&c, "ada", &FOUR);
@@ -52,6 +61,64 @@ fn two_parts_that_each_folded_without_the_other_hold_the_same_again_once_they_me
         let said = |text: &String| shown.contains(text);
         assert_eq!((shown.len(), expected.iter().all(said)), (expected.len(), true), "{shown:?}");
         assert_eq!(doings(&mut c, 600_000), 0, "all is said");
+    }
+}
+
+/// Its logs go on beyond what the demotion spared, and count there for who knows of both.
+#[test]
+fn what_one_wrote_who_was_lowered_before_and_raised_again_is_joined_like_all_else() {
+    let (mut c, group, document) = parted_after(96, 8, |c, group| {
+        c.send_message("eve", group, "as a member");
+        c.settle();
+        for role in [Role::Viewer, Role::Member] {
+            set_role(c, "ada", group, "eve", role);
+            c.settle();
+        }
+    });
+    c.heal();
+    c.run_for(120_000);
+    assert_same(&mut c, &FOUR, group, document);
+    assert_eq!(c.read_chat("ada", group).len(), 1 + 8 - 2 + 40 + 50);
+}
+
+#[test]
+fn who_is_left_alone_folds_nothing_until_those_who_left_have_had_a_month_to_come_back() {
+    for comes_back in [true, false] {
+        let mut c = cluster(97);
+        let group = c.group_of(&["ada", "ben", "cem"]);
+        write(&mut c, &["ada", "ben", "cem"], group, 0..4);
+        c.settle();
+        let (_, document) = document(&c, "ada", &["ada", "ben", "cem"]);
+        c.isolate("ada");
+        write(&mut c, &["ben", "cem"], group, 4..44);
+        c.run_for(120_000);
+        c.let_days_pass(31);
+        c.run_for(120_000);
+        assert!(reach(&folded(&c, "cem", document)) > FOLD_AFTER, "what ada has not heard of");
+        for name in ["ben", "cem"] {
+            c.must(name, Command::Leave(group));
+            c.settle();
+        }
+        c.isolate("ben");
+        c.reunite("ada", "cem");
+        c.settle();
+        write(&mut c, &["ada"], group, 44..84);
+        c.run_for(120_000);
+        assert_eq!(reach(&folded(&c, "ada", document)), 0);
+        if comes_back {
+            let code = c.invite("ada", group, Role::Member, 1);
+            c.join("cem", group, &code);
+            c.run_for(120_000);
+            assert_same(&mut c, &["ada", "cem"], group, document);
+            assert_eq!(c.read_chat("cem", group).len(), 84);
+        } else {
+            c.crash("ada");
+            c.restart("ada");
+            c.let_days_pass(31);
+            c.send_message("ada", group, "nobody came");
+            c.run_for(120_000);
+            assert!(reach(&folded(&c, "ada", document)) > FOLD_AFTER);
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Requests made by hand: replayed, forged, without work, and far too many.
+//! Requests and codes made by hand: replayed, forged, without work, and far too many.
 
 use fourword_protocol::bytes::Writer;
 use fourword_protocol::command::{Command, JoinState, Reply};
@@ -12,6 +12,7 @@ use fourword_protocol::words::{Naming, StretchInput};
 use fourword_tests::cluster::Cluster;
 
 use crate::asking::{DAY_MS, NOW, approve, ask_in, done, id_of, joins, requests, show, strangers};
+use crate::devices::{code, devices};
 
 /// Somebody made up, with a device that the test may choose.
 pub(crate) struct Somebody {
@@ -238,4 +239,43 @@ fn a_refusal_by_who_is_no_member_does_not_end_a_request_that_a_member_keeps() {
     assert!(done(&approve(&mut c, "ada", group, "Eve")));
     c.settle();
     assert!(show(&mut c, "eve", group).is_some());
+}
+
+#[test]
+fn a_flood_of_shown_codes_is_cut_off_and_links_nobody() {
+    let mut c = Cluster::new(15);
+    c.add("phone");
+    c.add("mal");
+    c.connect_all();
+    let code = code(&mut c, "phone");
+    c.take_over("mal");
+    let secret = c.secret("mal");
+    let mut card = Writer::new();
+    secret.card(code.person).write(&mut card);
+    let show = |signature: Vec<u8>, card: Vec<u8>| Frame::Link { home: code.home, card, signature }.encode();
+    let good = code.sign_card(&secret.card(code.person)).to_vec();
+    let frames = [
+        show(vec![1; 64], card.as_slice().to_vec()),
+        show(good[..63].to_vec(), card.as_slice().to_vec()),
+        show(good.clone(), card.as_slice()[1..].to_vec()),
+        show(good, vec![0; 300_000]),
+    ];
+    for frame in frames {
+        c.inject("mal", "phone", frame);
+        c.run_for(5_000);
+    }
+    let answers = c.take_inbox("mal").into_iter().filter_map(|(_, bytes)| Frame::decode(&bytes).ok());
+    let linked: Vec<Vec<u8>> = answers
+        .filter_map(|frame| match frame {
+            Frame::Linked { certificate, .. } => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(linked, vec![Vec::<u8>::new(); 4]);
+    for _ in 0..30 {
+        c.inject("mal", "phone", show(vec![1; 64], card.as_slice().to_vec()));
+    }
+    c.run_for(1_000);
+    assert!(!c.are_connected("mal", "phone"), "who shows codes without end is sent away");
+    assert_eq!(devices(&mut c, "phone").len(), 1);
 }

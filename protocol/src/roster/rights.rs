@@ -126,6 +126,14 @@ impl Roster {
         people.filter(|person| !reading.is_member(person)).collect()
     }
 
+    /// Whether there is anybody who was in and is in no more.
+    pub fn has_former(&self) -> bool {
+        let reading = self.reading();
+        self.graph.memberships.iter().any(|(_, membership)| {
+            reading.judgement.counts.contains(membership.statement) && !reading.is_member(&membership.person)
+        })
+    }
+
     /// Who ended the memberships of somebody who was in, by statements that count: the person itself where
     /// it left.
     pub fn ended_by(&self, person: &PersonId) -> BTreeSet<PersonId> {

@@ -20,6 +20,7 @@ use crate::time::WallTime;
 pub(crate) const ACK: &str = "ack";
 const FRONTIER: &str = "frontier";
 const AWAITED: &str = "awaited";
+const ALONE: &str = "alone";
 const LATE: &str = "late";
 
 /// The kind of the small values that keep who signed the checkpoint of a snapshot.
@@ -31,6 +32,7 @@ pub(super) struct Unkept {
     pub(super) acks: BTreeSet<DeviceKey>,
     pub(super) frontier: bool,
     pub(super) since: bool,
+    pub(super) alone: bool,
     pub(super) late: bool,
 }
 
@@ -49,6 +51,10 @@ impl Stability {
         if unkept.since {
             records.push(local(AWAITED, &document.0, self.write_since()));
         }
+        if unkept.alone {
+            let since = self.alone_since.map(|since| since.0.to_be_bytes().to_vec());
+            records.push(local(ALONE, &document.0, since));
+        }
         if unkept.late {
             records.push(local(LATE, &document.0, self.write_late()));
         }
@@ -57,7 +63,9 @@ impl Stability {
 
     /// What must be written when the document is kept no longer, and what others said left aside.
     pub(crate) fn forgetting(&self, document: DocumentKey) -> impl Iterator<Item = Record> + use<> {
-        [FRONTIER, AWAITED, LATE, COUNTERSIGNED].into_iter().map(move |kind| local(kind, &document.0, None))
+        [FRONTIER, AWAITED, ALONE, LATE, COUNTERSIGNED]
+            .into_iter()
+            .map(move |kind| local(kind, &document.0, None))
     }
 
     /// What must be written so that nothing is left of what others than this device said.
@@ -92,6 +100,11 @@ impl Stability {
                 reader.finish()?;
                 self.since = since.into_iter().collect();
             }
+            ALONE => {
+                let mut reader = Reader::new(value);
+                self.alone_since = Some(WallTime(reader.u64()?));
+                reader.finish()?;
+            }
             LATE => self.read_late(value)?,
             _ => {}
         }
@@ -125,7 +138,7 @@ impl Replicator {
         for (key, value) in locals {
             let Some((document, _)) = key.of.split_first_chunk::<32>() else { continue };
             let document = DocumentKey(*document);
-            if ![ACK, FRONTIER, AWAITED, LATE, COUNTERSIGNED].contains(&key.kind.as_str()) {
+            if ![ACK, FRONTIER, AWAITED, ALONE, LATE, COUNTERSIGNED].contains(&key.kind.as_str()) {
                 continue;
             }
             let replica = self.entities.values_mut().find_map(|entity| entity.replicas.get_mut(&document));
@@ -173,6 +186,7 @@ mod tests {
         assert!(!stability.note_late(vec![late(LATE_WRITES_MAX)]), "that one is known");
         stability.unkept.frontier = true;
         stability.unkept.since = true;
+        stability.note_alone(true, WallTime(5));
         stability
     }
 
@@ -181,7 +195,7 @@ mod tests {
         let mut stability = full();
         let mut restored = Stability::default();
         let records = stability.take_records(DOCUMENT);
-        assert_eq!(records.len(), 4);
+        assert_eq!(records.len(), 5);
         for record in records {
             let Record::Local { key, value: Some(value) } = record else { panic!("a value") };
             assert!(value.len() <= LOCAL_VALUE_BYTES_MAX, "{}: {}", key.kind, value.len());
@@ -190,6 +204,7 @@ mod tests {
         }
         assert_eq!(restored.frontier, stability.frontier);
         assert_eq!(restored.since.len(), AWAITED_DEVICES_MAX);
+        assert_eq!(restored.alone_since, Some(WallTime(5)));
         assert_eq!(restored.late, stability.late);
         assert_eq!(restored.late.len(), LATE_WRITES_MAX);
         assert!(restored.acks().eq(stability.acks()));

@@ -44,12 +44,16 @@ pub(crate) fn is_confirmed(
     signatures: &Signatures,
     could: impl Fn(&DeviceKey) -> bool,
 ) -> bool {
-    let people = signatures.keys().filter_map(|device| entity.roster.person_of(device));
-    let people: BTreeSet<_> = people.collect();
     let able = entity.roster.reading().devices().filter(|(device, _)| could(device));
     let able: BTreeSet<_> = able.map(|(_, person)| person).collect();
     signatures.keys().any(|device| entity.may_write(*device))
-        && people.len() >= able.len().clamp(1, WITNESSES)
+        && witnesses(entity, signatures) >= able.len().clamp(1, WITNESSES)
+}
+
+/// How many people signed who are or were in.
+fn witnesses(entity: &Entity, signatures: &Signatures) -> usize {
+    let people = signatures.keys().filter_map(|device| entity.roster.person_of(device));
+    people.collect::<BTreeSet<_>>().len()
 }
 
 impl Replicator {
@@ -121,7 +125,11 @@ impl Replicator {
         let extent = (vector, heads);
         let is_settled = entity.is_settled(replica, self.now.wall);
         let is_new = replica.checkpoints.told.as_ref() != Some(&extent);
-        let may_fold = is_new && is_settled && replica.may_fold_to(&extent) && entity.knows_extent(&extent);
+        let may_fold = is_new
+            && is_settled
+            && replica.may_fold_to(&extent)
+            && entity.knows_extent(&extent)
+            && entity.may_fold_alone(replica, self.now.wall);
         let replica = self.replica_mut(id, document)?;
         let grown = beyond(&extent.0, &replica.covered());
         let all = replica.live().map_or(0, |live| live.beyond.envelopes);
@@ -297,10 +305,15 @@ impl Replicator {
     /// Makes what was found here the snapshot, if enough others found the same. Where others keep the
     /// document no longer one alone has no witness.
     fn write_confirmed(&mut self, id: EntityId, document: DocumentKey) {
+        let wall = self.now.wall;
         let Some(entity) = self.entities.get_mut(&id) else { return };
+        let Some(replica) = entity.replicas.get(&document) else { return };
+        let may_alone = entity.may_fold_alone(replica, wall);
         let Some(Replica { checkpoints, .. }) = entity.replicas.get_mut(&document) else { return };
         let Some(open) = checkpoints.open.take() else { return };
-        if is_confirmed(entity, &open.signed.signatures, |_| true) {
+        let signatures = &open.signed.signatures;
+        let is_seen = may_alone || witnesses(entity, signatures) >= WITNESSES;
+        if is_seen && is_confirmed(entity, signatures, |_| true) {
             // By the roster as it is known now it may count: what is folded is settled by another.
             if let Some(replica) = entity.replicas.get_mut(&document) {
                 replica.stability.note_late(open.void);
@@ -377,9 +390,20 @@ impl Entity {
         self.unsettled(replica, awaited).is_empty()
     }
 
+    /// Whether one person alone is left of several.
+    pub(super) fn is_left_alone(&self) -> bool {
+        self.roster.reading().members.len() == 1 && self.roster.has_former()
+    }
+
+    /// Whether what is folded here needs no witness who is not in, or none any more: who has left may come
+    /// back, and can then be given nothing that this person alone has folded.
+    fn may_fold_alone(&self, replica: &Replica, now: WallTime) -> bool {
+        !self.is_left_alone() || replica.stability.was_alone_for(lapse(self), now)
+    }
+
     /// Whether the roster by which a checkpoint is judged is known here, and leaves out nothing known here
     /// that cuts the logs short: who lags behind may have left out what others vouched for, and nothing else.
-    fn knows_extent(&self, (vector, heads): &Extent) -> bool {
+    pub(crate) fn knows_extent(&self, (vector, heads): &Extent) -> bool {
         self.roster.knows(heads) && self.roster.follows(heads, &self.cutting_short(vector))
     }
 }

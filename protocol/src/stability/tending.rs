@@ -55,16 +55,19 @@ impl Replicator {
             return;
         }
         self.say_that_it_is_kept(id, document);
+        let wall = self.now.wall;
         let Some(entity) = self.entities.get_mut(&id) else { return };
+        let is_alone = entity.is_left_alone();
         let replica = entity.replicas.get_mut(&document);
         let is_known = |r: &&mut Replica| r.rested().is_some() || (r.live().is_some() && !r.is_stale());
         let Some(replica) = replica.filter(is_known) else { return };
         replica.measure(fold_after);
+        replica.stability.note_alone(is_alone, wall);
         let waits = replica.waits();
         if waits {
             self.look_for_stable(id, document, me);
         } else {
-            let (lapse, wall) = (lapse(entity), self.now.wall);
+            let lapse = lapse(entity);
             self.replica_mut(id, document).into_iter().for_each(|r| r.stability.rest(lapse, wall));
         }
         self.acknowledge(id, document);

@@ -277,7 +277,7 @@ impl Replicator {
         let may_join = || {
             !entity.has_joined(replica, signed)
                 && self.is_vouched_for(id, signed)
-                && entity.cutting_short(&signed.checkpoint.vector()).is_empty()
+                && entity.knows_extent(&signed.checkpoint.extent())
         };
         replica.lacks_snapshot(signed) && (replica.is_covered_by(signed) || may_join())
     }

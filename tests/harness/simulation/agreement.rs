@@ -285,9 +285,7 @@ impl Schedule {
         }
         let void: Vec<(String, ThingId, String)> = saved
             .iter()
-            .filter(|(id, saved)| {
-                !shown.contains_key(id) && !saved.promise.given_up && !saved.promise.untold
-            })
+            .filter(|(id, saved)| !shown.contains_key(id) && !saved.promise.given_up && !saved.promise.untold)
             .filter(|(_, saved)| !self.is_taken_along(&saved.promise, nodes))
             .map(|(id, saved)| (saved.promise.node.clone(), **id, saved.text.clone()))
             .collect();
