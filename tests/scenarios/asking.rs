@@ -10,6 +10,7 @@ use fourword_protocol::wire::Frame;
 use fourword_protocol::words::FourWords;
 use fourword_tests::cluster::Cluster;
 
+use crate::people;
 use crate::returning::roster_of;
 
 pub(crate) const NOW: WallTime = WallTime(1_800_000_000_000);
@@ -323,6 +324,21 @@ fn who_was_removed_may_ask_again_and_be_let_in_anew() {
     c.send_message("eve", group, "back again");
     c.settle();
     assert_eq!(c.read_chat("ben", group), ["all three", "back again"]);
+}
+
+/// What the first knock would be answered is no answer to the request that is made meanwhile.
+#[test]
+fn who_knows_that_it_was_removed_is_not_refused_for_that_while_an_admin_has_its_request() {
+    for seed in 0..20 {
+        let mut c = Cluster::new(seed);
+        let group = c.group_of(&["ada", "eve"]);
+        people::remove(&mut c, "ada", group, "eve");
+        c.settle();
+        ask_in(&mut c, "eve", group);
+        c.settle();
+        assert_eq!(requests(&mut c, "ada", group).len(), 1);
+        assert!(joins(&mut c, "eve").iter().all(|join| join.state == JoinState::Requested), "seed {seed}");
+    }
 }
 
 /// Removes somebody by a statement that a device of ada's signs: it comes by another member.

@@ -111,6 +111,12 @@ impl Replicator {
             if session.turned.contains_key(id) || session.knocked.contains(id) {
                 continue;
             }
+            let roster = self.entities.get(id).map(|entity| entity.roster.reading());
+            let is_members = roster.is_some_and(|reading| reading.is_member(&me.person()));
+            // Who knows that it is out would be told so, perhaps only after it has asked.
+            if roster.is_some() && !is_members && join.right.is_yet_to_ask() {
+                continue;
+            }
             if !session.knocking.take(self.now.instant, OWN_KNOCKS_BURST, OWN_KNOCKS_EVERY) {
                 return self.out.wake_at(self.now.instant + OWN_KNOCKS_EVERY);
             }
@@ -119,8 +125,6 @@ impl Replicator {
             join.reached = true;
             let mut certificate = Writer::new();
             me.certificate.write(&mut certificate);
-            let known = self.entities.get(id);
-            let is_members = known.is_some_and(|e| e.roster.reading().is_member(&me.person()));
             let proof = join.right.proof(me, is_members);
             let knock = Knock { entity: *id, certificate: certificate.into_bytes(), proof };
             self.out.send(device, &Frame::Knock(knock));
@@ -172,8 +176,7 @@ impl Replicator {
             return self.requested(id);
         }
         // Before the request is made, a device can only say that it does not know us.
-        let not_asked_yet = matches!(&join.right, Right::Asking(asking) if asking.request.is_none());
-        if not_asked_yet || why == Turned::NotHere {
+        if join.right.is_yet_to_ask() || why == Turned::NotHere {
             // It may let us in later, and what it answers may be what we showed it before.
             return;
         }
@@ -221,6 +224,11 @@ impl Replicator {
 }
 
 impl Right {
+    /// Whether the request is still being made.
+    fn is_yet_to_ask(&self) -> bool {
+        matches!(self, Right::Asking(asking) if asking.request.is_none())
+    }
+
     /// What is shown to a device. Who is known to be a member's device needs no request, and who
     /// has none yet may turn out to be one.
     fn proof(&self, me: &Me, is_members: bool) -> Proof {
