@@ -91,9 +91,13 @@ impl Replicator {
         }
         if ours.acks != theirs.acks {
             self.forget_told_acks(from);
-            let session = self.sessions.get_mut(&from);
-            let shared = session.into_iter().flat_map(|session| session.shared.values_mut());
-            shared.for_each(Shared::forget_heard_checkpoints);
+            if theirs.answers {
+                // What is told there follows the answer. Who began to compare may find by ours that the two
+                // had crossed, and tells nothing again.
+                let session = self.sessions.get_mut(&from);
+                let shared = session.into_iter().flat_map(|session| session.shared.values_mut());
+                shared.for_each(Shared::forget_heard_checkpoints);
+            }
             self.tell_all_acks(from);
         }
     }
