@@ -110,8 +110,10 @@ impl Past {
             let ours = was.into_iter().flat_map(|was| was.document.iter(root));
             let theirs = is.document.iter(root).filter(|_| was.is_some());
             for key in ours.chain(theirs).map(|(key, _)| key) {
-                let value = was.and_then(|was| held(was, key));
-                if value != held(is, key) && !is_of(concern, &gone, root, key) {
+                let (value, now) = (was.and_then(|was| held(was, key)), held(is, key));
+                // A flag that was pruned says no less to people.
+                let is_bared = value.is_some() && is.document.index().is_bare(root, key);
+                if value != now && !is_bared && !is_of(concern, &gone, root, key) {
                     before.insert((*root, Arc::clone(key)), value);
                 }
             }

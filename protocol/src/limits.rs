@@ -27,6 +27,9 @@ pub const SNAPSHOT_PART_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of one snapshot when it is unpacked: the largest document and its index.
 pub const SNAPSHOT_BYTES_MAX: usize = 48 * 1024 * 1024;
 
+/// Runs of the block index of a snapshot, and places that it names: in memory some 64 and 100 bytes each.
+pub const INDEX_RUNS_MAX: usize = 4 * 1024 * 1024;
+
 /// Bytes of one snapshot as it is packed, with its checkpoint.
 pub const SNAPSHOT_PACKED_BYTES_MAX: usize = 24 * 1024 * 1024;
 

@@ -4,7 +4,7 @@
 
 use fourword_protocol::bytes::{Reader, Writer};
 use fourword_protocol::update::Shape;
-use fourword_protocol::update::document::{Document, DocumentError, Put};
+use fourword_protocol::update::document::{Document, DocumentError, Part, Put, Value};
 use fourword_protocol::update::index::BlockIndex;
 use fourword_protocol::update::parse::{Fault, parse};
 use fourword_protocol::update::write::strip_deletes;
@@ -54,6 +54,38 @@ fn pruned_content_is_gone_also_after_it_was_saved_and_takes_no_room() {
     again.begin_log(3).unwrap();
     again.edit(&[put("k", b"late"), put("l", b"late")]).unwrap();
     assert_eq!((again.get("notes", "k"), again.get("notes", "l").unwrap().as_ref()), (None, &b"late"[..]));
+}
+
+#[test]
+fn of_a_bared_key_it_stays_that_it_is_there_whatever_comes_for_it_and_wherever_it_is_opened() {
+    let mut documents = [2, 3].map(|client| {
+        let mut document = Document::new("doc", ROOTS, Shape::Maps);
+        document.begin_log(client).unwrap();
+        document
+    });
+    let first = documents[0].edit(&[put("k", &[7; 5000]), put("l", b"stays")]).unwrap().update;
+    take(&mut documents[1], 2, &first);
+    let part = |_: &str, key: &str| if key == "k" { Part::Key } else { Part::Whole };
+    let digests = |documents: &[Document]| [0, 1].map(|at: usize| documents[at].content_digest_of(part));
+    let before = digests(&documents);
+    assert_eq!(documents[0].bare("notes", "never written"), Ok(None));
+    let change = documents[0].bare("notes", "k").unwrap().unwrap();
+    assert_eq!(change.after, Some(Value::Bytes([].into())));
+    assert_eq!(documents[0].bare("notes", "k"), Ok(None), "a second time changes nothing");
+    assert_eq!(digests(&documents), before, "only the key counts");
+    assert!(documents[0].encode_state().unwrap().len() < 100);
+    documents[0] = reopened(&mut documents[0]);
+    let late = documents[1].edit(&[put("k", b"late"), put("l", b"late")]).unwrap().update;
+    take(&mut documents[0], 3, &late);
+    let shown = |document: &Document| ["k", "l"].map(|key| document.get("notes", key).unwrap().to_vec());
+    assert_eq!(shown(&documents[0]), [Vec::new(), b"late".to_vec()]);
+    let again = digests(&documents);
+    assert_eq!((again[0], documents[0].clock_ends()), (again[1], documents[1].clock_ends()));
+    let [one, other] = &mut documents;
+    for joined in [one.joined(other).unwrap(), other.joined(one).unwrap()] {
+        assert_eq!(shown(&joined), [Vec::new(), b"late".to_vec()]);
+        assert_eq!(joined.content_digest_of(part), again[0]);
+    }
 }
 
 #[test]

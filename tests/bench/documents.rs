@@ -53,28 +53,57 @@ pub(crate) fn pruned(messages: u64) -> anyhow::Result<Vec<Figure>> {
         let time = WallTime(BEGUN + 2 * messages);
         let deletion = Chat::new(&document, &index).delete(&actor(PersonId([0; 32])), id, time)?;
         index.note(deletion.root, &deletion.key, Some(&deletion.value));
+        let flag = (deletion.root, deletion.key.clone());
         document.edit(&[deletion])?;
         document.prune(put.root, &put.key)?;
+        document.bare(flag.0, &flag.1)?;
     }
-    let (without, with) = (never.encode_state()?, document.encode_state()?);
-    let packed = |state: &[u8]| Ok::<_, anyhow::Error>(zstd::bulk::compress(state, PACKING)?.len());
-    let each = |with: usize, without: usize| (with as f64 - without as f64) / messages as f64;
+    let (without, with) = (Saved::of(&mut never)?, Saved::of(&mut document)?);
+    let each = |of: fn(&Saved) -> usize| (of(&with) as f64 - of(&without) as f64) / messages as f64;
+    let packed = |saved: &Saved| Ok::<_, anyhow::Error>(zstd::bulk::compress(&saved.whole(), PACKING)?.len());
+    let packed = (packed(&with)? as f64 - packed(&without)? as f64) / messages as f64;
+    let memory = with.memory()? as f64 / without.memory()? as f64;
     Ok(vec![
-        figure("as it is", "bytes each", each(with.len(), without.len())),
-        figure("packed, as it lies and travels", "bytes each", each(packed(&with)?, packed(&without)?)),
-        figure("memory", "times", memory(&document, &with)? as f64 / memory(&never, &without)? as f64),
+        figure("the CRDT, as it is", "bytes each", each(|saved| saved.state.len())),
+        figure("the CRDT and the index of its blocks, as they are", "bytes each", each(|s| s.whole().len())),
+        figure("both packed, as they lie and travel", "bytes each", packed),
+        figure("memory", "times", memory),
     ])
 }
 
-/// Bytes that a chat with this state takes in memory with all that is kept beside it.
-fn memory(document: &Document, state: &[u8]) -> anyhow::Result<usize> {
-    let held = COUNTED.current_usage();
-    let index = document.index().clone();
-    let opened = Document::open("bench", roots(&Concern::Chat), Shape::Maps, state, index)?;
-    let shown = ChatIndex::scan(&opened);
-    let taken = COUNTED.current_usage().saturating_sub(held);
-    drop((opened, shown));
-    Ok(taken)
+/// A document as it is saved.
+struct Saved {
+    index: Vec<u8>,
+    state: Vec<u8>,
+}
+
+impl Saved {
+    fn of(document: &mut Document) -> anyhow::Result<Saved> {
+        let mut index = Writer::new();
+        document.index().encode(&mut index);
+        Ok(Saved { index: index.into_bytes(), state: document.encode_state()? })
+    }
+
+    fn whole(&self) -> Vec<u8> {
+        [&self.index[..], &self.state].concat()
+    }
+
+    /// Opens it again; nothing of it is shared with the document that was saved.
+    fn open(&self, concern: &Concern) -> anyhow::Result<Document> {
+        let index = BlockIndex::decode(&mut Reader::new(&self.index), roots(concern));
+        let index = index.map_err(|_| anyhow!("no index"))?;
+        Ok(Document::open("bench", roots(concern), Shape::Maps, &self.state, index)?)
+    }
+
+    /// Bytes that a chat takes in memory with all that is kept beside it.
+    fn memory(&self) -> anyhow::Result<usize> {
+        let held = COUNTED.current_usage();
+        let opened = self.open(&Concern::Chat)?;
+        let shown = ChatIndex::scan(&opened);
+        let taken = COUNTED.current_usage().saturating_sub(held);
+        drop((opened, shown));
+        Ok(taken)
+    }
 }
 
 /// A board of so many cards in four columns.
@@ -256,16 +285,12 @@ fn load<T>(
     concern: &Concern,
     show: impl FnOnce(&Document) -> Option<T>,
 ) -> anyhow::Result<Vec<Figure>> {
-    let (state, mut index) = (document.encode_state()?, Writer::new());
-    document.index().encode(&mut index);
+    let saved = Saved::of(document)?;
     let (held, begun) = (COUNTED.current_usage(), Instant::now());
-    // As from a snapshot: nothing of it is shared with the document that was saved.
-    let index = BlockIndex::decode(&mut Reader::new(index.as_slice()), roots(concern))
-        .map_err(|_| anyhow!("no index"))?;
-    let opened = Document::open("bench", roots(concern), Shape::Maps, &state, index)?;
+    let opened = saved.open(concern)?;
     let shown = show(&opened).ok_or_else(|| anyhow!("the document shows something else"))?;
     let took = begun.elapsed().as_secs_f64();
-    let figures = figures(state.len(), took, held);
+    let figures = figures(saved.state.len(), took, held);
     drop((opened, shown));
     Ok(figures)
 }

@@ -12,7 +12,7 @@ use fourword_protocol::envelope::Envelope;
 use fourword_protocol::ids::{DocumentKey, LogId};
 use fourword_protocol::roster::Role;
 use fourword_protocol::schema::rights::Actor;
-use fourword_protocol::schema::{self, About, Concern, Index};
+use fourword_protocol::schema::{self, Concern, Index};
 use fourword_protocol::update::client_id;
 use fourword_protocol::wire::Frame;
 use fourword_tests::insider::{self, Insider};
@@ -223,11 +223,8 @@ impl Siege {
                 let document = &self.mirrors[of].document;
                 let concern = &self.mirrors[of].concern;
                 let index = Index::scan(concern, document);
-                let hides = |root: &str, key: &str| {
-                    let content = schema::about(concern, root, key).and_then(About::content);
-                    content.is_some_and(|thing| index.is_deleted(thing))
-                };
-                let digest = document.content_digest_but(hides);
+                let part = |root: &str, key: &str| schema::counting(concern, &index, root, key);
+                let digest = document.content_digest_of(part);
                 let (vector, content) = self.told(name, self.mirrors[of].key);
                 assert_eq!(content, Some(digest), "{name}, {:?}", self.mirrors[of].concern);
                 assert_eq!(vector, self.told("ada", self.mirrors[of].key).0);

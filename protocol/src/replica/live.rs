@@ -180,13 +180,11 @@ impl Live {
         self
     }
 
-    /// A hash of the visible content. What is flagged as deleted is not part of it, pruned or not.
+    /// A hash of the visible content. What is flagged as deleted is not part of it, pruned or not, and of the
+    /// flags nothing but who deleted what.
     pub(crate) fn content_digest(&self) -> Digest {
-        let hides = |root: &str, key: &str| {
-            let content = schema::about(&self.concern, root, key).and_then(About::content);
-            content.is_some_and(|id| self.index.is_deleted(id))
-        };
-        *self.digest.get_or_init(|| self.document.content_digest_but(hides))
+        let part = |root: &str, key: &str| schema::counting(&self.concern, &self.index, root, key);
+        *self.digest.get_or_init(|| self.document.content_digest_of(part))
     }
 
     /// Bytes of the keys and values that flag things as deleted.
@@ -313,8 +311,8 @@ impl Live {
     pub(super) fn take_in(&mut self, changes: &Changes) -> Result<Vec<MessageId>, DocumentError> {
         let messages = self.note(changes);
         let late = changes.keys.iter().filter(|change| change.after.is_some()).filter(|change| {
-            let content = schema::about(&self.concern, change.root, &change.key).and_then(About::content);
-            content.is_some_and(|id| self.forgetting.tombstones.is_pruned(id))
+            let about = schema::about(&self.concern, change.root, &change.key);
+            about.is_some_and(|about| self.forgetting.tombstones.is_pruned(about.id))
         });
         let late: Vec<(&'static str, Arc<str>)> =
             late.map(|change| (change.root, Arc::clone(&change.key))).collect();
@@ -322,14 +320,18 @@ impl Live {
         Ok(messages)
     }
 
-    /// Removes the content under keys, here alone.
+    /// Removes the content under keys, here alone. Of a flag it stays who deleted what.
     pub(super) fn drop_content(
         &mut self,
         keys: &[(&'static str, Arc<str>)],
     ) -> Result<Vec<MessageId>, DocumentError> {
         let mut dropped = Changes::default();
         for (root, key) in keys {
-            dropped.keys.extend(self.document.prune(root, key)?);
+            let is_flag = schema::about(&self.concern, root, key).and_then(About::deleted).is_some();
+            dropped.keys.extend(match is_flag {
+                true => self.document.bare(root, key)?,
+                false => self.document.prune(root, key)?,
+            });
         }
         Ok(self.note(&dropped))
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Content, Live, Replica};
 use crate::schema::chat::MessageId;
 use crate::schema::key::Owner;
-use crate::schema::{self, About, Concern, Part};
+use crate::schema::{self, Concern, Part};
 use crate::stability::{Late, LateWhy, Tombstones};
 use crate::update::document::{Changes, DocumentError, Value};
 
@@ -45,10 +45,11 @@ impl Live {
         let mut keys = Vec::new();
         for root in schema::roots(&self.concern) {
             let of = |key: &str| {
-                let about = schema::about(&self.concern, root, key).and_then(About::content);
-                about.is_some_and(|id| self.forgetting.tombstones.is_pruned(id))
+                let about = schema::about(&self.concern, root, key);
+                about.is_some_and(|about| self.forgetting.tombstones.is_pruned(about.id))
             };
-            let flagged = self.document.iter(root).filter(|(key, _)| of(key));
+            let is_left = |key: &str| !self.document.index().is_bare(root, key);
+            let flagged = self.document.iter(root).filter(|(key, _)| of(key) && is_left(key));
             keys.extend(flagged.map(|(key, _)| (*root, Arc::clone(key))));
         }
         self.drop_content(&keys).map(drop)
@@ -68,7 +69,7 @@ impl Replica {
         for root in schema::roots(&self.concern) {
             for (key, value) in live.document.iter(root) {
                 let about = schema::about(&self.concern, root, key);
-                let Some(id) = about.and_then(About::content).filter(|id| ids.contains(id)) else { continue };
+                let Some(id) = about.map(|about| about.id).filter(|id| ids.contains(id)) else { continue };
                 keys.push((*root, Arc::clone(key)));
                 // What several may set can be another's by now: better told in vain than not at all.
                 let is_set = about.is_some_and(|about| about.part == Part::Set);

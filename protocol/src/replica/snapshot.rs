@@ -19,7 +19,7 @@ use crate::schema::{self, About, Concern};
 use crate::update::document::{Change, Changes, Document, DocumentError};
 use crate::update::index::BlockIndex;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const ZSTD_LEVEL: i32 = 3;
 
 /// How a log stands where a snapshot ends.

@@ -49,6 +49,17 @@ impl Value {
     }
 }
 
+/// What counts for a hash of what lies under a key of a root map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The key and the value.
+    Whole,
+    /// That the key is there.
+    Key,
+    /// Nothing, as if it were not there.
+    Nothing,
+}
+
 /// One key to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Put {
@@ -124,6 +135,8 @@ pub struct Document {
     texts: BTreeMap<&'static str, TextRef>,
     values: BTreeMap<&'static str, BTreeMap<Arc<str>, Value>>,
     index: BlockIndex,
+    /// What is shown under bare keys.
+    nothing: Arc<[u8]>,
     /// Its texts hold, or held, characters of two UTF-16 units.
     has_pairs: bool,
     is_poisoned: bool,
@@ -134,10 +147,10 @@ impl Document {
     pub fn new(name: &str, roots: &'static [&'static str], shape: Shape) -> Document {
         let name = Arc::from(name);
         let doc = new_doc(&name, 0);
-        let (maps, texts, values, has_pairs, is_poisoned) = Default::default();
+        let (maps, texts, values, nothing, has_pairs, is_poisoned) = Default::default();
         let index = BlockIndex::new();
         let mut document =
-            Document { name, roots, shape, doc, maps, texts, values, index, has_pairs, is_poisoned };
+            Document { name, roots, shape, doc, maps, texts, values, index, nothing, has_pairs, is_poisoned };
         document.find_roots();
         document
     }
@@ -233,6 +246,18 @@ impl Document {
         }
         let key = Arc::from(key);
         self.index.prune(root, &key);
+        self.guarded(|document| {
+            document.remove(root, &key);
+            Ok(document.refresh(root, &key))
+        })
+    }
+
+    /// Drops the content under a key as [`Document::prune`] does, but leaves the key: from now on an empty
+    /// record is shown there, whatever comes for it later. Where nothing is shown nothing is done.
+    pub fn bare(&mut self, root: &'static str, key: &str) -> Result<Option<Change>, DocumentError> {
+        let shown = self.values.get(root).and_then(|values| values.get_key_value(key));
+        let Some(key) = shown.map(|(key, _)| Arc::clone(key)) else { return Ok(None) };
+        self.index.bare(root, &key);
         self.guarded(|document| {
             document.remove(root, &key);
             Ok(document.refresh(root, &key))
@@ -335,19 +360,27 @@ impl Document {
 
     /// A hash of the visible content, equal where readers see the same. Marks in texts are left out.
     pub fn content_digest(&self) -> Digest {
-        self.content_digest_but(|_, _| false)
+        self.content_digest_of(|_, _| Part::Whole)
     }
 
-    /// The same hash, as if nothing lay under the keys of root maps that `hides` says.
-    pub fn content_digest_but(&self, hides: impl Fn(&str, &str) -> bool) -> Digest {
+    /// The same hash of that part of what lies under each key of a root map which `part` says.
+    pub fn content_digest_of(&self, part: impl Fn(&str, &str) -> Part) -> Digest {
         let mut hasher = blake3::Hasher::new_derive_key(CONTENT_CONTEXT);
         let mut roots = self.roots.to_vec();
         roots.sort_unstable();
         for root in roots {
             hash_bytes(&mut hasher, root.as_bytes());
             hash_bytes(&mut hasher, self.text(root).unwrap_or_default().as_bytes());
-            for (key, value) in self.iter(root).filter(|(key, _)| !hides(root, key)) {
-                hash_bytes(&mut hasher, key.as_bytes());
+            for (key, value) in self.iter(root) {
+                match part(root, key) {
+                    Part::Nothing => continue,
+                    Part::Key => {
+                        hash_bytes(&mut hasher, key.as_bytes());
+                        hasher.update(&[0]);
+                        continue;
+                    }
+                    Part::Whole => hash_bytes(&mut hasher, key.as_bytes()),
+                }
                 match value {
                     Value::Bytes(bytes) => hash_bytes(hasher.update(&[1]), bytes),
                     Value::Fields(fields) => {
@@ -417,8 +450,8 @@ impl Document {
             return Ok(changes);
         }
         changes.keys = self.guarded(|document| {
-            let pruned = touched.iter().filter(|(root, key)| document.index.is_pruned(root, key));
-            pruned.for_each(|(root, key)| document.remove(root, key));
+            let dropped = touched.iter().filter(|(root, key)| document.index.drops(root, key));
+            dropped.for_each(|(root, key)| document.remove(root, key));
             Ok(touched.iter().filter_map(|(root, key)| document.refresh(root, key)).collect())
         })?;
         Ok(changes)
@@ -428,7 +461,10 @@ impl Document {
     fn refresh(&mut self, root: &'static str, key: &Arc<str>) -> Option<Change> {
         let map = self.maps.get(root)?;
         let txn = self.doc.transact();
-        let after = map.get(&txn, key).and_then(|out| visible(&txn, out));
+        let after = match self.index.is_bare(root, key) {
+            true => Some(Value::Bytes(Arc::clone(&self.nothing))),
+            false => map.get(&txn, key).and_then(|out| visible(&txn, out)),
+        };
         let keys = self.values.entry(root).or_default();
         let before = match &after {
             Some(value) => keys.insert(Arc::clone(key), value.clone()),
@@ -453,7 +489,11 @@ impl Document {
         for (root, map) in &self.maps {
             // The index has each key already, and nearly in order.
             let keys = self.index.keys(root);
-            let values = keys.filter_map(|key| Some((Arc::clone(key), visible(&txn, map.get(&txn, key)?)?)));
+            let value = |key: &Arc<str>| match self.index.is_bare(root, key) {
+                true => Some(Value::Bytes(Arc::clone(&self.nothing))),
+                false => visible(&txn, map.get(&txn, key)?),
+            };
+            let values = keys.filter_map(|key| Some((Arc::clone(key), value(key)?)));
             self.values.insert(root, values.collect());
         }
         self.has_pairs = self.texts.values().any(|text| has_pairs(&text.get_string(&txn)));

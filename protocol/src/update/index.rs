@@ -3,7 +3,7 @@
 //! A block that follows another does not name its root and key; it lies where its origin lies.
 //! `parse` resolves origins here, `document` records what it has taken in. The index outlives
 //! pruning, because late blocks may follow pruned ones, and is saved with each snapshot. It also
-//! names the keys that were pruned: what comes for them later is pruned at once.
+//! names the keys that were pruned or bared: what comes for them later is dropped at once.
 //! Invariant: each client's blocks are known from clock 0 to its end, without gaps.
 
 use std::collections::btree_map::Entry;
@@ -131,6 +131,8 @@ pub struct BlockIndex {
     written: BTreeMap<u64, Keys>,
     /// Keys of root maps that hold nothing any more, here.
     pruned: Keys,
+    /// Keys of root maps of which nothing is left but that they are there.
+    bare: Keys,
 }
 
 impl BlockIndex {
@@ -170,18 +172,33 @@ impl BlockIndex {
         self.pruned.get(root).is_some_and(|keys| keys.contains(key))
     }
 
-    /// Whether a block is a value under a key of a root map that was pruned.
+    /// Whether nothing is left of a key of a root map but that it is there.
+    pub fn is_bare(&self, root: &str, key: &str) -> bool {
+        self.bare.get(root).is_some_and(|keys| keys.contains(key))
+    }
+
+    /// Whether what is written under a key of a root map is dropped at once.
+    pub(super) fn drops(&self, root: &str, key: &str) -> bool {
+        self.is_pruned(root, key) || self.is_bare(root, key)
+    }
+
+    /// Whether a block is a value under a key of a root map of which values are dropped.
     pub(super) fn is_forgotten(&self, known: &Known) -> bool {
         let place = match known {
             Known::Value(place) => place,
             Known::Gone | Known::Map(_) => return false,
         };
-        place.field.is_none() && self.is_pruned(place.root, &place.key)
+        place.field.is_none() && self.drops(place.root, &place.key)
     }
 
     /// Remembers that a key of a root map was pruned.
     pub(super) fn prune(&mut self, root: &'static str, key: &Arc<str>) {
         self.pruned.entry(root).or_default().insert(Arc::clone(key));
+    }
+
+    /// Remembers that nothing is left of a key of a root map but that it is there.
+    pub(super) fn bare(&mut self, root: &'static str, key: &Arc<str>) {
+        self.bare.entry(root).or_default().insert(Arc::clone(key));
     }
 
     /// What is known of each stretch of `clocks`, in order.
@@ -199,7 +216,7 @@ impl BlockIndex {
     }
 
     /// Adds what another index of the same document knows beyond the ends of this one, and the keys that
-    /// were pruned there. False, and nothing is right any more, if the two know other things of one block.
+    /// were pruned or bared there. False, and nothing is right any more, if the two know other things of one block.
     pub(super) fn join(&mut self, other: &BlockIndex) -> bool {
         for (client, theirs) in &other.clients {
             let ours = self.clients.entry(*client).or_default();
@@ -211,8 +228,10 @@ impl BlockIndex {
             note_written(&mut self.written, *client, &more);
             ours.append(&more);
         }
-        for (root, keys) in &other.pruned {
-            self.pruned.entry(root).or_default().extend(keys.iter().map(Arc::clone));
+        for (ours, theirs) in [(&mut self.pruned, &other.pruned), (&mut self.bare, &other.bare)] {
+            for (root, keys) in theirs {
+                ours.entry(root).or_default().extend(keys.iter().map(Arc::clone));
+            }
         }
         true
     }
@@ -226,51 +245,55 @@ impl BlockIndex {
         write_count(writer, places.len());
         for (number, (place, assigned)) in (0u32..).zip(&mut places) {
             *assigned = number;
-            writer.text(place.root).text(&place.key).u8(place.field.is_some().into());
+            writer.short_text(place.root).short_text(&place.key).u8(place.field.is_some().into());
             if let Some(field) = &place.field {
-                writer.text(field);
+                writer.short_text(field);
             }
         }
         write_count(writer, self.clients.len());
         for (client, runs) in &self.clients {
-            writer.u64(*client).u32(runs.end);
+            writer.u64(*client).varint(u64::from(runs.end));
             write_count(writer, runs.runs.len());
+            let mut last = 0;
             for run in &runs.runs {
                 let kind = match run.known {
                     Known::Gone => 0,
                     Known::Value(_) => 1,
                     Known::Map(_) => 2,
                 };
-                writer.u32(run.start).u8(kind);
+                writer.varint(u64::from(run.start.saturating_sub(last))).u8(kind);
+                last = run.start;
                 if let Some(place) = run.known.place() {
-                    writer.u32(places.get(place).copied().unwrap_or_default());
+                    writer.varint(u64::from(places.get(place).copied().unwrap_or_default()));
                 }
             }
         }
-        let pruned = || self.pruned.iter().flat_map(|(root, keys)| keys.iter().map(move |key| (root, key)));
-        write_count(writer, pruned().count());
-        for (root, key) in pruned() {
-            writer.text(root).text(key);
-        }
+        write_keys(writer, &self.pruned, &places);
+        write_keys(writer, &self.bare, &places);
     }
 
     /// Reads an index of a document with these `roots`; refuses gaps and foreign roots.
     pub fn decode(reader: &mut Reader<'_>, roots: &[&'static str]) -> Result<BlockIndex, Malformed> {
-        let count = read_count(reader, 9)?;
+        let count = read_count(reader, 3)?;
+        if count > limits::INDEX_RUNS_MAX {
+            return Err(Malformed);
+        }
         let places = (0..count).map(|_| read_place(reader, roots)).collect::<Result<Vec<_>, _>>()?;
         let (mut clients, mut written) = (BTreeMap::new(), BTreeMap::new());
-        let mut last = None;
-        for _ in 0..read_count(reader, 16)? {
+        let (mut last, mut left) = (None, limits::INDEX_RUNS_MAX);
+        for _ in 0..read_count(reader, 13)? {
             let client = reader.u64()?;
             if client > CLIENT_MAX || last.is_some_and(|last| last >= client) {
                 return Err(Malformed);
             }
             last = Some(client);
-            let runs = read_runs(reader, &places)?;
+            let runs = read_runs(reader, &places, &mut left)?;
             note_written(&mut written, client, &runs);
             clients.insert(client, runs);
         }
-        Ok(BlockIndex { clients, written, pruned: read_pruned(reader, roots, &places)? })
+        let pruned = read_keys(reader, roots, &places)?;
+        let bare = read_keys(reader, roots, &places)?;
+        Ok(BlockIndex { clients, written, pruned, bare })
     }
 }
 
@@ -300,57 +323,93 @@ fn read_count(reader: &mut Reader<'_>, least: usize) -> Result<usize, Malformed>
     if count > reader.left() / least { Err(Malformed) } else { Ok(count) }
 }
 
-/// Takes the keys that were pruned; those of `places`, which are in order, share their text.
-fn read_pruned(reader: &mut Reader<'_>, roots: &[&'static str], places: &[Place]) -> Result<Keys, Malformed> {
-    let mut pruned = Keys::new();
+/// Writes keys of root maps: those that are places of blocks by their numbers, each as the distance from the
+/// one before, then the others, in which nothing was written.
+fn write_keys(writer: &mut Writer, keys: &Keys, places: &BTreeMap<&Place, u32>) {
+    let all = keys.iter().flat_map(|(root, keys)| keys.iter().map(move |key| (*root, key)));
+    let mut others = Vec::new();
+    let mut numbers = Vec::new();
+    for (root, key) in all {
+        match places.get(&Place { root, key: Arc::clone(key), field: None }) {
+            Some(number) => numbers.push(*number),
+            None => others.push((root, key)),
+        }
+    }
+    write_count(writer, numbers.len());
+    let mut next = 0;
+    for number in numbers {
+        writer.varint(u64::from(number.saturating_sub(next)));
+        next = number.saturating_add(1);
+    }
+    write_count(writer, others.len());
+    for (root, key) in others {
+        writer.short_text(root).short_text(key);
+    }
+}
+
+/// Reads what [`write_keys`] wrote; keys of places share their text.
+fn read_keys(reader: &mut Reader<'_>, roots: &[&'static str], places: &[Place]) -> Result<Keys, Malformed> {
+    let mut keys = Keys::new();
+    let mut next = 0u64;
+    for _ in 0..read_count(reader, 1)? {
+        let number = next.checked_add(reader.varint()?).ok_or(Malformed)?;
+        next = number.saturating_add(1);
+        let place = usize::try_from(number).ok().and_then(|at| places.get(at)).ok_or(Malformed)?;
+        if place.field.is_some() {
+            return Err(Malformed);
+        }
+        keys.entry(place.root).or_default().insert(Arc::clone(&place.key));
+    }
     let mut last = None;
-    for _ in 0..read_count(reader, 4)? {
-        let (root, key) = (read_root(reader, roots)?, reader.text(limits::MAP_KEY_BYTES_MAX)?);
-        let place =
-            places.binary_search_by(|place| (place.root, &*place.key, &place.field).cmp(&(root, key, &None)));
-        let known = place.ok().and_then(|at| places.get(at)).map(|place| Arc::clone(&place.key));
-        let key = known.unwrap_or_else(|| Arc::from(key));
-        let next = Some((root, Arc::clone(&key)));
-        if last >= next {
+    for _ in 0..read_count(reader, 2)? {
+        let (root, key) = (read_root(reader, roots)?, reader.short_text(limits::MAP_KEY_BYTES_MAX)?);
+        let of = |place: &Place| (place.root, &*place.key, &place.field).cmp(&(root, key, &None));
+        let next = Some((root, key));
+        if last >= next || places.binary_search_by(of).is_ok() {
             return Err(Malformed);
         }
         last = next;
-        pruned.entry(root).or_default().insert(key);
+        keys.entry(root).or_default().insert(Arc::from(key));
     }
-    Ok(pruned)
+    Ok(keys)
 }
 
 fn read_root(reader: &mut Reader<'_>, roots: &[&'static str]) -> Result<&'static str, Malformed> {
-    let root = reader.text(limits::MAP_KEY_BYTES_MAX)?;
+    let root = reader.short_text(limits::MAP_KEY_BYTES_MAX)?;
     roots.iter().copied().find(|known| *known == root).ok_or(Malformed)
 }
 
 fn read_place(reader: &mut Reader<'_>, roots: &[&'static str]) -> Result<Place, Malformed> {
     let root = read_root(reader, roots)?;
-    let key = Arc::from(reader.text(limits::MAP_KEY_BYTES_MAX)?);
+    let key = Arc::from(reader.short_text(limits::MAP_KEY_BYTES_MAX)?);
     let field = match reader.u8()? {
         0 => None,
-        1 => Some(Arc::from(reader.text(limits::MAP_KEY_BYTES_MAX)?)),
+        1 => Some(Arc::from(reader.short_text(limits::MAP_KEY_BYTES_MAX)?)),
         _ => return Err(Malformed),
     };
     Ok(Place { root, key, field })
 }
 
-fn read_runs(reader: &mut Reader<'_>, places: &[Place]) -> Result<Runs, Malformed> {
-    let end = reader.u32()?;
-    let count = read_count(reader, 5)?;
-    let mut runs = Vec::with_capacity(count);
-    let mut next = 0;
-    for number in 0..count {
-        let start = reader.u32()?;
+/// Reads the runs of one client, of which there are at most so many `left`.
+fn read_runs(reader: &mut Reader<'_>, places: &[Place], left: &mut usize) -> Result<Runs, Malformed> {
+    let end = read_number(reader)?;
+    let count = read_count(reader, 2)?;
+    *left = left.checked_sub(count).ok_or(Malformed)?;
+    let mut runs: Vec<Run> = Vec::with_capacity(count);
+    for _ in 0..count {
         // Runs begin at clock 0, grow, and end before the client's end.
-        if (number == 0) != (start == 0) || start < next || start >= end || end > CLOCK_MAX {
+        let distance = read_number(reader)?;
+        let start = match runs.last() {
+            Some(last) if distance > 0 => last.start.checked_add(distance).ok_or(Malformed)?,
+            None if distance == 0 => 0,
+            Some(_) | None => return Err(Malformed),
+        };
+        if start >= end || end > CLOCK_MAX {
             return Err(Malformed);
         }
-        next = start.saturating_add(1);
         let kind = reader.u8()?;
         let mut place = || {
-            let number = usize::try_from(reader.u32()?).map_err(|_| Malformed)?;
+            let number = usize::try_from(read_number(reader)?).map_err(|_| Malformed)?;
             places.get(number).cloned().ok_or(Malformed)
         };
         let known = match kind {
@@ -364,9 +423,15 @@ fn read_runs(reader: &mut Reader<'_>, places: &[Place]) -> Result<Runs, Malforme
     if runs.is_empty() { Err(Malformed) } else { Ok(Runs { runs, end }) }
 }
 
+/// A varint of 32 bits.
+fn read_number(reader: &mut Reader<'_>) -> Result<u32, Malformed> {
+    reader.varint()?.try_into().map_err(|_| Malformed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::INDEX_RUNS_MAX;
 
     const ROOTS: &[&str] = &["cards", "text"];
 
@@ -388,6 +453,7 @@ mod tests {
         index.record(7, &more);
         index.prune("cards", &"a".into());
         index.prune("cards", &"never written".into());
+        index.bare("cards", &"bare".into());
         index
     }
 
@@ -412,6 +478,35 @@ mod tests {
         assert_eq!(BlockIndex::decode(&mut reader, ROOTS), Ok(index()));
         assert_eq!(reader.finish(), Ok(()));
         assert_eq!(BlockIndex::decode(&mut Reader::new(&bytes), &["other"]), Err(Malformed));
+    }
+
+    #[test]
+    fn an_index_of_more_runs_or_places_than_any_document_has_is_refused() {
+        let read = |bytes: &[u8]| BlockIndex::decode(&mut Reader::new(bytes), ROOTS);
+        let runs = |clients: u64, count: usize| {
+            let mut writer = Writer::new();
+            write_count(&mut writer, 0);
+            writer.u32(u32::try_from(clients).unwrap());
+            for client in 0..clients {
+                writer.u64(client).varint(count as u64);
+                write_count(&mut writer, count);
+                for number in 0..count {
+                    writer.varint(u64::from(number > 0)).u8(0);
+                }
+            }
+            for _ in 0..4 {
+                write_count(&mut writer, 0);
+            }
+            writer.into_bytes()
+        };
+        assert!(read(&runs(2, INDEX_RUNS_MAX / 2)).is_ok());
+        assert_eq!(read(&runs(2, INDEX_RUNS_MAX / 2 + 1)), Err(Malformed));
+        let mut writer = Writer::new();
+        write_count(&mut writer, INDEX_RUNS_MAX + 1);
+        for _ in 0..=INDEX_RUNS_MAX {
+            writer.short_text("cards").short_text("a").u8(0);
+        }
+        assert_eq!(read(writer.as_slice()), Err(Malformed));
     }
 
     #[test]

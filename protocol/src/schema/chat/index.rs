@@ -50,7 +50,9 @@ impl ChatIndex {
     /// Foreign keys and malformed records, which `rights` lets nobody write, count as absent.
     pub fn note(&mut self, root: &str, key: &str, value: Option<&[u8]>) {
         let Ok(key) = Key::parse(root, key) else { return };
-        let value = value.filter(|value| key.check(value).is_ok());
+        // Of a flag that was pruned nothing is left but that it is there.
+        let is_bare = |value: &[u8]| value.is_empty() && matches!(key, Key::Deleted(..));
+        let value = value.filter(|value| key.check(value).is_ok() || is_bare(value));
         let on = value.is_some_and(|value| record::read_flag(value).unwrap_or(false));
         match key {
             Key::Message(id) => self.note_message(id, value),

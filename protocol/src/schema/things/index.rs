@@ -60,7 +60,9 @@ impl ThingIndex {
                 self.stand(COMMENTS, id, stand);
             }
             Key::Deleted(actor, id) => {
-                let is_flag = value.is_some_and(|value| record::read(value, |r, _| record::time(r)).is_ok());
+                // Of a flag that was pruned nothing is left but that it is there.
+                let reads = |value: &[u8]| record::read(value, |reader, _| record::time(reader)).is_ok();
+                let is_flag = value.is_some_and(|value| value.is_empty() || reads(value));
                 match is_flag {
                     true => drop(self.deleted.insert((id, actor))),
                     false => drop(self.deleted.remove(&(id, actor))),
