@@ -4,7 +4,7 @@
 
 use fourword_protocol::bytes::{Reader, Writer};
 use fourword_protocol::update::Shape;
-use fourword_protocol::update::document::{Document, DocumentError, Part, Put, Value};
+use fourword_protocol::update::document::{Counted, Document, DocumentError, Put, Value};
 use fourword_protocol::update::index::BlockIndex;
 use fourword_protocol::update::parse::{Fault, parse};
 use fourword_protocol::update::write::strip_deletes;
@@ -65,8 +65,8 @@ fn of_a_bared_key_it_stays_that_it_is_there_whatever_comes_for_it_and_wherever_i
     });
     let first = documents[0].edit(&[put("k", &[7; 5000]), put("l", b"stays")]).unwrap().update;
     take(&mut documents[1], 2, &first);
-    let part = |_: &str, key: &str| if key == "k" { Part::Key } else { Part::Whole };
-    let digests = |documents: &[Document]| [0, 1].map(|at: usize| documents[at].content_digest_of(part));
+    let counted = |_: &str, key: &str| if key == "k" { Counted::Key } else { Counted::Whole };
+    let digests = |documents: &[Document]| [0, 1].map(|at: usize| documents[at].content_digest_of(counted));
     let before = digests(&documents);
     assert_eq!(documents[0].bare("notes", "never written"), Ok(None));
     let change = documents[0].bare("notes", "k").unwrap().unwrap();
@@ -84,7 +84,7 @@ fn of_a_bared_key_it_stays_that_it_is_there_whatever_comes_for_it_and_wherever_i
     let [one, other] = &mut documents;
     for joined in [one.joined(other).unwrap(), other.joined(one).unwrap()] {
         assert_eq!(shown(&joined), [Vec::new(), b"late".to_vec()]);
-        assert_eq!(joined.content_digest_of(part), again[0]);
+        assert_eq!(joined.content_digest_of(counted), again[0]);
     }
 }
 

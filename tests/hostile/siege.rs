@@ -223,8 +223,8 @@ impl Siege {
                 let document = &self.mirrors[of].document;
                 let concern = &self.mirrors[of].concern;
                 let index = Index::scan(concern, document);
-                let part = |root: &str, key: &str| schema::counting(concern, &index, root, key);
-                let digest = document.content_digest_of(part);
+                let counted = |root: &str, key: &str| schema::counted(concern, &index, root, key);
+                let digest = document.content_digest_of(counted);
                 let (vector, content) = self.told(name, self.mirrors[of].key);
                 assert_eq!(content, Some(digest), "{name}, {:?}", self.mirrors[of].concern);
                 assert_eq!(vector, self.told("ada", self.mirrors[of].key).0);

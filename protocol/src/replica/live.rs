@@ -183,8 +183,8 @@ impl Live {
     /// A hash of the visible content. What is flagged as deleted is not part of it, pruned or not, and of the
     /// flags nothing but who deleted what.
     pub(crate) fn content_digest(&self) -> Digest {
-        let part = |root: &str, key: &str| schema::counting(&self.concern, &self.index, root, key);
-        *self.digest.get_or_init(|| self.document.content_digest_of(part))
+        let counted = |root: &str, key: &str| schema::counted(&self.concern, &self.index, root, key);
+        *self.digest.get_or_init(|| self.document.content_digest_of(counted))
     }
 
     /// Bytes of the keys and values that flag things as deleted.

@@ -8,7 +8,7 @@ use super::key::{self, Owner};
 use super::thing::ThingId;
 use super::things::{self, Layout, ThingIndex};
 use super::{Concern, Maps, layout};
-use crate::update::document::Part as Counting;
+use crate::update::document::Counted;
 
 /// What a key is about: a message, card, comment or other thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,11 +52,11 @@ pub fn about(concern: &Concern, root: &str, key: &str) -> Option<About> {
 
 /// What counts for a hash of the content of a document, of which this is the index: nothing of what is deleted,
 /// pruned or not, and of what deletes it who and what.
-pub fn counting(concern: &Concern, index: &Index, root: &str, key: &str) -> Counting {
+pub fn counted(concern: &Concern, index: &Index, root: &str, key: &str) -> Counted {
     match about(concern, root, key) {
-        Some(About { part: Part::Deleted, .. }) => Counting::Key,
-        Some(About { id, .. }) if index.is_deleted(id) => Counting::Nothing,
-        Some(_) | None => Counting::Whole,
+        Some(About { part: Part::Deleted, .. }) => Counted::Key,
+        Some(About { id, .. }) if index.is_deleted(id) => Counted::Nothing,
+        Some(_) | None => Counted::Whole,
     }
 }
 

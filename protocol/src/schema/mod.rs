@@ -31,7 +31,7 @@ use crate::limits::{
 use crate::time::WallTime;
 use crate::update::Shape;
 pub use crate::update::document::Put;
-pub use about::{About, Index, Part, about, counting, writer};
+pub use about::{About, Index, Part, about, counted, writer};
 pub(crate) use record::is_one_line;
 
 /// The root text of a document that is the text of one file.

@@ -51,7 +51,7 @@ impl Value {
 
 /// What counts for a hash of what lies under a key of a root map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum Counted {
     /// The key and the value.
     Whole,
     /// That the key is there.
@@ -360,11 +360,11 @@ impl Document {
 
     /// A hash of the visible content, equal where readers see the same. Marks in texts are left out.
     pub fn content_digest(&self) -> Digest {
-        self.content_digest_of(|_, _| Part::Whole)
+        self.content_digest_of(|_, _| Counted::Whole)
     }
 
-    /// The same hash of that part of what lies under each key of a root map which `part` says.
-    pub fn content_digest_of(&self, part: impl Fn(&str, &str) -> Part) -> Digest {
+    /// The same hash of what `counted` says of each key of a root map.
+    pub fn content_digest_of(&self, counted: impl Fn(&str, &str) -> Counted) -> Digest {
         let mut hasher = blake3::Hasher::new_derive_key(CONTENT_CONTEXT);
         let mut roots = self.roots.to_vec();
         roots.sort_unstable();
@@ -372,14 +372,14 @@ impl Document {
             hash_bytes(&mut hasher, root.as_bytes());
             hash_bytes(&mut hasher, self.text(root).unwrap_or_default().as_bytes());
             for (key, value) in self.iter(root) {
-                match part(root, key) {
-                    Part::Nothing => continue,
-                    Part::Key => {
+                match counted(root, key) {
+                    Counted::Nothing => continue,
+                    Counted::Key => {
                         hash_bytes(&mut hasher, key.as_bytes());
                         hasher.update(&[0]);
                         continue;
                     }
-                    Part::Whole => hash_bytes(&mut hasher, key.as_bytes()),
+                    Counted::Whole => hash_bytes(&mut hasher, key.as_bytes()),
                 }
                 match value {
                     Value::Bytes(bytes) => hash_bytes(hasher.update(&[1]), bytes),
