@@ -1,4 +1,4 @@
-//! Two parts of a group that each folded without the other, and meet again.
+//! Two parts of a group that each folded without the other, and meet again; and who is left alone.
 
 use fourword_protocol::command::{ChatCommand, Command};
 use fourword_protocol::ids::DocumentKey;

@@ -1,4 +1,5 @@
-//! Coming back: devices that a member's root key vouches for, and that the roster does not know.
+//! Coming back: devices that a member's root key vouches for and that the roster does not know, and homes
+//! that are older copies.
 
 use fourword_protocol::bytes::Writer;
 use fourword_protocol::command::{ChatCommand, Command, JoinBy, Outcome, Reply};

@@ -1,7 +1,8 @@
 //! Removes from the content in memory what was deleted and what everybody knows to be deleted.
 //!
-//! The logs keep it, so a document that is read anew without the flag has it again. Invariant: no
-//! clock moves and nothing is sent; what a reader sees besides the deleted stays the same.
+//! The logs keep it, so a document that is read anew without the flag has it again. Of the flag its
+//! key stays. Invariant: no clock moves and nothing is sent; what a reader sees besides the deleted
+//! stays the same.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! What of stability lies on disk: acknowledgements, the frontier, who is waited for since when.
+//! What of stability lies on disk: acknowledgements, the frontier, who is waited for since when, and
+//! since when this person is left alone.
 //!
 //! Invariant: written only when it changed; after a restart the frontier is no less than anything
 //! was pruned by, and days that a device was waited for count on.

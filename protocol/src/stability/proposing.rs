@@ -395,8 +395,8 @@ impl Entity {
         self.roster.reading().members.len() == 1 && self.roster.has_former()
     }
 
-    /// Whether what is folded here needs no witness who is not in, or none any more: who has left may come
-    /// back, and can then be given nothing that this person alone has folded.
+    /// Whether what is folded here waits for nobody who has left: others are in or nobody ever was, or who has
+    /// left had time to come back. To who comes back nothing can be given that one person alone has folded.
     fn may_fold_alone(&self, replica: &Replica, now: WallTime) -> bool {
         !self.is_left_alone() || replica.stability.was_alone_for(lapse(self), now)
     }
